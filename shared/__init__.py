@@ -1,0 +1,1 @@
+"""What the services share: the contract between them, the runtime they stand on, money, settings, telemetry."""

@@ -1,0 +1,191 @@
+"""Commands to the cart and the cart's facts. Key: the cart id."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from shared.contract.message import Amount, Command, CouponCode, Currency, Event, Id, Moment, Quantity, Sku
+from shared.contract.values import Address, Items, PaymentMethod, Quote, Reason, Shortage
+
+
+class CartCommand(Command):
+    """A wish about one cart."""
+
+    topic: ClassVar[str] = "cart.commands"
+    key_field: ClassVar[str] = "cart_id"
+    cart_id: Id
+
+
+class OpenCart(CartCommand):
+    """Make a new cart for a customer, in one currency."""
+
+    currency: Currency
+    customer_id: Id
+
+
+class AddItem(CartCommand):
+    """Put so many more units of a product into the cart."""
+
+    sku: Sku
+    quantity: Quantity = 1
+
+
+class SetQuantity(CartCommand):
+    """Change how many units of a product are in the cart."""
+
+    sku: Sku
+    quantity: Quantity
+
+
+class RemoveItem(CartCommand):
+    """Take a product out of the cart."""
+
+    sku: Sku
+
+
+class ApplyCoupon(CartCommand):
+    """Use a coupon; whether it holds is told by the totals."""
+
+    code: CouponCode
+
+
+class RemoveCoupon(CartCommand):
+    """Do without a coupon."""
+
+    code: CouponCode
+
+
+class StartCheckout(CartCommand):
+    """Begin to check out: the session is made and the stock reserved for a while."""
+
+
+class SetShippingAddress(CartCommand):
+    """Where to ship."""
+
+    address: Address
+
+
+class SetShippingMethod(CartCommand):
+    """How to ship: a method of the shop's shipping rules."""
+
+    method: Id
+
+
+class SetPaymentMethod(CartCommand):
+    """How to pay."""
+
+    method: PaymentMethod
+
+
+class PreviewCheckout(CartCommand):
+    """Ask for the totals as they would be now. Charges and reserves nothing."""
+
+
+class ConfirmCheckout(CartCommand):
+    """Order what is in the cart and pay for it. ``expected_total``: refuse if the final total (minor units) differs."""
+
+    expected_total: Amount | None = None
+
+
+class AbandonCheckout(CartCommand):
+    """Give the checkout up: the reservation is released and the cart is active again."""
+
+
+class CartEvent(Event):
+    """A fact about one cart."""
+
+    topic: ClassVar[str] = "cart.events"
+    key_field: ClassVar[str] = "cart_id"
+    cart_id: Id
+
+
+class CheckoutEvent(CartEvent):
+    """A fact about one attempt to check a cart out."""
+
+    checkout_id: Id
+
+
+class CartOpened(CartEvent):
+    """The cart exists."""
+
+    currency: Currency
+    customer_id: Id
+
+
+class CartChanged(CartEvent):
+    """An active cart holds something else now."""
+
+    items: Items
+    coupons: Annotated[tuple[CouponCode, ...], Field(strict=False)]
+
+
+class CheckoutStarted(CheckoutEvent):
+    """A session exists until ``expires_at``; inventory reserves. Supersedes ``previous_checkout_id``."""
+
+    previous_checkout_id: Id | None
+    items: Items
+    expires_at: Moment
+
+
+class CheckoutChanged(CheckoutEvent):
+    """The cart in checkout holds something else now: inventory changes the reservation. ``revision`` counts up."""
+
+    revision: int
+    items: Items
+
+
+class CheckoutDetailsSet(CheckoutEvent):
+    """An address, a shipping method or a payment method was chosen. ``missing``: what is still to choose."""
+
+    missing: Annotated[tuple[str, ...], Field(strict=False)]
+
+
+class PreviewRequested(CartEvent):
+    """The totals of this quote are wanted; ``command_id`` is the preview command."""
+
+    checkout_id: Id | None
+    command_id: str
+    quote: Quote
+
+
+class CheckoutRejected(CheckoutEvent):
+    """Step 1 or 2 failed, with every reason. The session goes on; where prices changed, the quote now has the new ones."""
+
+    command_id: str
+    reasons: Annotated[tuple[Reason, ...], Field(strict=False)]
+
+
+class CheckoutConfirmed(CheckoutEvent):
+    """Steps 1 and 2 are done: the cart is locked, the quote is final."""
+
+    command_id: str
+    revision: int
+    quote: Quote
+    expected_total: Amount | None
+
+
+class CheckoutAlreadyConfirmed(CheckoutEvent):
+    """A second confirmation of the same checkout: here is what became of the first."""
+
+    command_id: str
+    state: Literal["in_progress", "completed", "failed"]
+    order_number: str | None
+
+
+class CheckoutAbandoned(CheckoutEvent):
+    """The customer gave up, or the session lapsed. A locked cart stays locked until order's verdict."""
+
+    by: Literal["customer", "timeout"]
+
+
+class CartReopened(CheckoutEvent):
+    """The checkout came to nothing and the cart is active again, for reasons a customer may see."""
+
+    reasons: Annotated[tuple[Reason, ...], Field(strict=False)]
+    shortages: Annotated[tuple[Shortage, ...], Field(strict=False)] = ()
+
+
+class CheckoutCompleted(CheckoutEvent):
+    """Cleanup is done (step 9): the cart is inactive and the session deleted."""
+
+    order_number: str

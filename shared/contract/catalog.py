@@ -1,0 +1,35 @@
+"""Facts of the shop's catalogue, written from outside. Key: the SKU.
+
+The topic is compacted, so only the last record of a SKU is sure to be there: each carries the whole product.
+"""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from shared.contract.message import Amount, Currency, Event, Id, Sku, Text
+
+
+class CatalogEvent(Event):
+    """A fact about one product."""
+
+    topic: ClassVar[str] = "catalog.events"
+    key_field: ClassVar[str] = "sku"
+    sku: Sku
+
+
+class ProductListed(CatalogEvent):
+    """The product is sold. ``prices``: minor units by currency; a currency without a price is one it is not sold in."""
+
+    name: Text
+    prices: Annotated[dict[Currency, Amount], Field(min_length=1)]
+    tax_category: Id = "standard"
+    weight_grams: Annotated[int, Field(ge=0, le=10_000_000)] = 0
+
+
+class ProductPriceChanged(ProductListed):
+    """The product costs something else now; carries the whole product, as the topic is compacted."""
+
+
+class ProductDelisted(CatalogEvent):
+    """The product is not sold any more."""

@@ -1,0 +1,230 @@
+"""CloudEvents 1.0 in Kafka records: binary mode written, binary and structured mode read (conventions, section Messages)."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import pydantic_core
+from pydantic import ValidationError
+
+from shared.contract.catalogue import MESSAGES
+from shared.contract.message import Command, Message
+from shared.contract.topics import TOPICS
+from shared.contract.values import Reason
+
+Headers = Sequence[tuple[str, bytes]]
+
+STRUCTURED: Final = "application/cloudevents+json"
+MAX_ATTRIBUTE: Final = 200
+"""Characters of the longest attribute (id, source, ...) that is read."""
+MAX_VALUE_BYTES: Final = 262_144
+"""Bytes of the largest message that is parsed; 200 lines need far less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A Kafka record as it came, byte for byte. ``timestamp``: milliseconds since 1970, UTC."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    timestamp: int
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What is known of a message beside its body."""
+
+    id: str
+    source: str
+    type: str
+    key: str
+    correlation_id: str
+    causation_id: str | None = None
+    traceparent: str | None = None
+
+
+class UnreadableError(Exception):
+    """Nobody can tell what this record says. It becomes a dead letter; its writer must be mended."""
+
+
+class RefusedError(Exception):
+    """The record is a command, but its content breaks the contract; ``reasons`` holds every fault."""
+
+    def __init__(self, envelope: Envelope, command: type[Command], reasons: tuple[Reason, ...]) -> None:
+        super().__init__("; ".join(f"{r.subject}: {r.message}" for r in reasons))
+        self.envelope, self.command, self.reasons = envelope, command, reasons
+
+
+def message_id(service: str, cause: str, index: int) -> str:
+    """The id of the ``index``-th message ``service`` emits because of ``cause``: always the same (UUID version 8)."""
+    digest = bytearray(hashlib.blake2b(f"{service}\n{cause}\n{index}".encode(), digest_size=16).digest())
+    digest[6] = (digest[6] & 0x0F) | 0x80
+    digest[8] = (digest[8] & 0x3F) | 0x80
+    text = digest.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def write(envelope: Envelope, message: Message, at: datetime) -> tuple[list[tuple[str, bytes]], bytes]:
+    """A message as headers and value, in binary mode. ``at``: when it happened."""
+    headers = [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", envelope.id.encode()),
+        ("ce_source", envelope.source.encode()),
+        ("ce_type", envelope.type.encode()),
+        ("ce_subject", message.subject.encode()),
+        ("ce_time", at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z").encode()),
+        ("ce_partitionkey", envelope.key.encode()),
+        ("ce_correlationid", envelope.correlation_id.encode()),
+        ("content-type", b"application/json"),
+    ]
+    if envelope.causation_id:
+        headers.append(("ce_causationid", envelope.causation_id.encode()))
+    if envelope.traceparent:
+        headers.append(("traceparent", envelope.traceparent.encode()))
+    return headers, message.__pydantic_serializer__.to_json(message)
+
+
+def type_of(record: Record) -> bytes | None:
+    """The type in the headers, without looking further: most records are not for most readers."""
+    for name, value in record.headers:
+        if name == "ce_type":
+            return value
+    return None
+
+
+def read(record: Record) -> tuple[Envelope, Message]:
+    """The message in a record.
+
+    Raises :class:`UnreadableError` for what is no message of this contract, :class:`RefusedError` for a command
+    whose content is refused.
+    """
+    attributes = _plain_attributes(record.headers)
+    if record.value is None or not record.value:
+        raise UnreadableError("the record has no value")
+    if len(record.value) > MAX_VALUE_BYTES:
+        raise UnreadableError(f"the value has {len(record.value)} bytes; at most {MAX_VALUE_BYTES} are read")
+    if attributes.get("content-type", "").startswith(STRUCTURED) or "type" not in attributes:
+        return _read_structured(record, attributes)
+    envelope, kind = _envelope(record, attributes)
+    return envelope, _validate(envelope, kind, record.value)
+
+
+def _plain_attributes(headers: Headers) -> dict[str, str]:
+    """The CloudEvents attributes by their names, and the plain headers this contract knows. The first of equals counts."""
+    attributes: dict[str, str] = {}
+    for name, value in headers:
+        if name.startswith("ce_"):
+            name = name[3:]
+        elif name not in ("content-type", "traceparent"):
+            continue
+        if name in attributes or value is None:
+            continue
+        try:
+            attributes[name] = value.decode()
+        except UnicodeDecodeError:
+            raise UnreadableError(f"the header {name} is not UTF-8") from None
+    return attributes
+
+
+def _read_structured(record: Record, plain: Mapping[str, str]) -> tuple[Envelope, Message]:
+    assert record.value is not None
+    try:
+        event = pydantic_core.from_json(record.value, allow_inf_nan=False, allow_partial=False)
+    except ValueError as error:
+        raise UnreadableError(f"no CloudEvents type in the headers, and the value is not JSON: {error}") from None
+    except RecursionError:
+        raise UnreadableError("the value is nested too deeply") from None
+    if not isinstance(event, dict) or not isinstance(event.get("type"), str):
+        raise UnreadableError("neither the headers nor the value name a CloudEvents type")
+    attributes = {name: value for name, value in event.items() if name != "data" and isinstance(value, str)}
+    if "traceparent" in plain:
+        attributes.setdefault("traceparent", plain["traceparent"])
+    envelope, kind = _envelope(record, attributes)
+    try:
+        body = pydantic_core.to_json(event.get("data"))
+    except ValueError as error:
+        raise UnreadableError(f"the data cannot be read: {error}") from None
+    return envelope, _validate(envelope, kind, body)
+
+
+def _envelope(record: Record, attributes: Mapping[str, str]) -> tuple[Envelope, type[Message]]:
+    if attributes.get("specversion", "1.0") != "1.0":
+        raise UnreadableError(f"CloudEvents version {attributes['specversion'][:20]!r} is not known; 1.0 is")
+    for name in ("id", "source", "type"):
+        text = attributes.get(name, "")
+        if not text or len(text) > MAX_ATTRIBUTE or not text.isprintable():
+            raise UnreadableError(f"the attribute {name} must have 1 to {MAX_ATTRIBUTE} printable characters")
+    kind = MESSAGES.get(attributes["type"])
+    if kind is None:
+        raise UnreadableError(f"the type {attributes['type']!r} is not known")
+    topic = TOPICS.get(record.topic)
+    if kind.topic and topic is not None and kind.topic != topic.name:
+        raise UnreadableError(f"{kind.__name__} belongs on {kind.topic}, not on {record.topic}")
+    correlation = _sane(attributes.get("correlationid")) or attributes["id"]
+    envelope = Envelope(
+        id=attributes["id"],
+        source=attributes["source"],
+        type=attributes["type"],
+        key=_key(record, attributes),
+        correlation_id=correlation,
+        causation_id=_sane(attributes.get("causationid")),
+        traceparent=_sane(attributes.get("traceparent")),
+    )
+    return envelope, kind
+
+
+def _key(record: Record, attributes: Mapping[str, str]) -> str:
+    try:
+        key = (record.key or b"").decode() or attributes.get("partitionkey", "")
+    except UnicodeDecodeError:
+        raise UnreadableError("the key is not UTF-8") from None
+    if len(key) > MAX_ATTRIBUTE or not key.isprintable():
+        raise UnreadableError(f"the key must have at most {MAX_ATTRIBUTE} printable characters")
+    return key
+
+
+def _sane(text: str | None) -> str | None:
+    """An optional attribute, or nothing where it is not fit to be passed on."""
+    return text if text and len(text) <= MAX_ATTRIBUTE and text.isprintable() else None
+
+
+def _validate(envelope: Envelope, kind: type[Message], body: bytes) -> Message:
+    try:
+        message = kind.model_validate_json(body)
+    except ValidationError as error:
+        reasons = tuple(_reason(detail) for detail in error.errors(include_url=False, include_input=False)[:50])
+    else:
+        if issubclass(kind, Command):
+            _refuse_duplicate_fields(envelope, kind, body)
+        return message
+    if issubclass(kind, Command) and reasons[0].code != "json_invalid":
+        raise RefusedError(envelope, kind, reasons)
+    raise UnreadableError(f"{kind.__name__} cannot be read: {reasons[0].subject}: {reasons[0].message}")
+
+
+def _refuse_duplicate_fields(envelope: Envelope, kind: type[Command], body: bytes) -> None:
+    """A client that says a thing twice may mean either; parsers differ in which they take."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        fields = dict(pairs)
+        if len(fields) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise RefusedError(
+                envelope, kind, (Reason(code="duplicate_field", message="the field appears twice", subject=twice),)
+            )
+        return fields
+
+    json.loads(body, object_pairs_hook=once)
+
+
+def _reason(detail: Mapping[str, Any]) -> Reason:
+    where = ".".join(str(part) for part in detail["loc"])[:MAX_ATTRIBUTE]
+    return Reason(code=detail["type"], message=detail["msg"][:MAX_ATTRIBUTE], subject=where or None)

@@ -1,0 +1,110 @@
+"""Commands to the stock and inventory's facts. Key: the SKU for stock, the cart id for reservations."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from shared.contract.message import Command, Event, Id, Moment, Sku, Text, Units
+from shared.contract.values import Items, Shortage
+
+Shortages = Annotated[tuple[Shortage, ...], Field(strict=False)]
+
+
+class StockCommand(Command):
+    """A wish about the stock of one SKU."""
+
+    topic: ClassVar[str] = "inventory.commands"
+    key_field: ClassVar[str] = "sku"
+    sku: Sku
+
+
+class ReceiveStock(StockCommand):
+    """Units arrived."""
+
+    quantity: Units
+
+
+class AdjustStock(StockCommand):
+    """A count found more or fewer units than recorded. Fewer than are reserved is refused."""
+
+    delta: Annotated[int, Field(ge=-(10**9), le=10**9)]
+    reason: Text
+
+
+class StockEvent(Event):
+    """A fact about the stock of one SKU, with the levels after it."""
+
+    topic: ClassVar[str] = "inventory.events"
+    key_field: ClassVar[str] = "sku"
+    sku: Sku
+    on_hand: int
+    reserved: int
+
+
+class StockReceived(StockEvent):
+    """Units were put on the shelf."""
+
+    quantity: int
+
+
+class StockAdjusted(StockEvent):
+    """The recorded stock was corrected."""
+
+    delta: int
+    reason: Text
+
+
+class ReservationEvent(Event):
+    """A fact about the reservation of one checkout."""
+
+    topic: ClassVar[str] = "inventory.events"
+    key_field: ClassVar[str] = "cart_id"
+    cart_id: Id
+    checkout_id: Id
+
+
+class StockReserved(ReservationEvent):
+    """Every unit of the cart is held until ``expires_at``."""
+
+    revision: int
+    items: Items
+    expires_at: Moment
+
+
+class ReservationFailed(ReservationEvent):
+    """Not every unit could be had; nothing is held for this checkout, and the attempt is over."""
+
+    shortages: Shortages
+
+
+class ReservationExtended(ReservationEvent):
+    """Step 3: the units stay held until ``expires_at`` while the payment is made."""
+
+    items: Items
+    expires_at: Moment
+
+
+class ReservationExpired(ReservationEvent):
+    """The time was up: the units are free again."""
+
+
+class ReservationReleased(ReservationEvent):
+    """The units are free again because the checkout came to nothing."""
+
+
+class ReservationLost(ReservationEvent):
+    """The order exists, but its units had expired and are gone: the order cannot be kept."""
+
+    shortages: Shortages
+
+
+class StockCommitted(ReservationEvent):
+    """The units are sold and leave the shelf."""
+
+    items: Items
+
+
+class StockReturned(ReservationEvent):
+    """A confirmed order was cancelled: its units are back on the shelf."""
+
+    items: Items

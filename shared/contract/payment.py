@@ -1,0 +1,112 @@
+"""Commands of staff to payment and payment's facts. Key: the cart id."""
+
+from typing import ClassVar, Literal
+
+from shared.contract.message import Command, Currency, Event, Id, Text
+
+
+class PaymentCommand(Command):
+    """What staff decided about the payment of one checkout: who, and why."""
+
+    topic: ClassVar[str] = "payment.commands"
+    key_field: ClassVar[str] = "cart_id"
+    cart_id: Id
+    checkout_id: Id
+    by: Id
+    why: Text
+
+
+class RetryVoid(PaymentCommand):
+    """Try again to release a hold whose void failed."""
+
+
+class RetryRefund(PaymentCommand):
+    """Try again a refund that failed."""
+
+
+class MarkVoided(PaymentCommand):
+    """The hold was released by hand."""
+
+
+class MarkRefunded(PaymentCommand):
+    """The money was given back by hand."""
+
+
+class MarkPaid(PaymentCommand):
+    """The money of a deferred payment was received."""
+
+
+class PaymentEvent(Event):
+    """A fact about the payment of one checkout. ``amount``: minor units."""
+
+    topic: ClassVar[str] = "payment.events"
+    key_field: ClassVar[str] = "cart_id"
+    cart_id: Id
+    checkout_id: Id
+    amount: int
+    currency: Currency
+
+
+class PaymentAuthorized(PaymentEvent):
+    """Step 5: the amount is held on the customer's card; nothing is captured."""
+
+
+class PaymentDeclined(PaymentEvent):
+    """The payment was refused. ``reason`` is a sentence a customer may see."""
+
+    code: str
+    reason: str
+
+
+class PaymentDeferred(PaymentEvent):
+    """Nothing to authorize: cash on delivery, or nothing to pay."""
+
+    because: Literal["cash_on_delivery", "zero_total"]
+
+
+class PaymentCaptured(PaymentEvent):
+    """Step 7: the held amount is ours."""
+
+
+class CaptureFailed(PaymentEvent):
+    """The held amount could not be captured; order decides what follows."""
+
+    code: str
+    reason: str
+
+
+class PaymentVoided(PaymentEvent):
+    """Nothing is held any more."""
+
+    marked_by: str | None = None
+
+
+class PaymentRefunded(PaymentEvent):
+    """What was captured went back."""
+
+    marked_by: str | None = None
+
+
+class PaymentMarkedPaid(PaymentEvent):
+    """A deferred payment was received."""
+
+    marked_by: str
+
+
+class FailedCompensation(PaymentEvent):
+    """Money of the customer is stuck: all a person needs to act on."""
+
+    alarm: ClassVar[bool] = True
+    gateway_reference: str
+    hold: str | None
+    attempts: int
+    code: str
+    reason: str
+
+
+class VoidFailed(FailedCompensation):
+    """A hold could not be released."""
+
+
+class RefundFailed(FailedCompensation):
+    """A captured amount could not be given back."""

@@ -1,0 +1,19 @@
+"""The one answer every service can give to a command: no, and why."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from shared.contract.message import Event
+from shared.contract.values import Reason
+
+
+class CommandRejected(Event):
+    """A command was refused, with every reason. Published to the events topic of the service it was sent to."""
+
+    topic: ClassVar[str] = ""  # decided by the service that refuses
+    key_field: ClassVar[str] = "command_key"
+    command_key: str
+    command_id: str
+    command_type: str
+    reasons: Annotated[tuple[Reason, ...], Field(strict=False)]

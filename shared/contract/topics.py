@@ -1,0 +1,56 @@
+"""The topics, their keys and who writes them (choreography, section Topics)."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, Literal
+
+DEAD_LETTERS: Final = "checkout.dlq"
+RETENTION: Final = timedelta(days=7)
+"""How long commands and events stay readable. Inboxes remember longer."""
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One topic: ``reader`` is the service that answers for every record of it, also those nobody can read."""
+
+    name: str
+    key: str
+    writer: str
+    reader: str | None = None
+    retention: timedelta | None = RETENTION
+    compacted: bool = False
+    max_bytes: int = 1_048_576
+
+    def config(self) -> dict[str, str]:
+        """Its settings on the broker."""
+        config = {"max.message.bytes": str(self.max_bytes), "min.insync.replicas": "1"}
+        if self.compacted:
+            return config | {"cleanup.policy": "compact"}
+        assert self.retention is not None
+        return config | {"cleanup.policy": "delete", "retention.ms": str(int(self.retention.total_seconds() * 1000))}
+
+
+TOPICS: Final[dict[str, Topic]] = {
+    topic.name: topic
+    for topic in (
+        Topic("cart.commands", "cart id", "clients", reader="cart"),
+        Topic("order.commands", "cart id", "clients, staff", reader="order"),
+        Topic("inventory.commands", "SKU", "staff, other systems", reader="inventory"),
+        Topic("payment.commands", "cart id", "staff", reader="payment"),
+        Topic("catalog.events", "SKU", "the shop's catalogue", reader="cart", retention=None, compacted=True),
+        Topic("cart.events", "cart id", "cart"),
+        Topic("inventory.events", "cart id (stock: SKU)", "inventory"),
+        Topic("order.events", "cart id", "order"),
+        Topic("payment.events", "cart id", "payment"),
+        Topic(DEAD_LETTERS, "key of the failed record", "every service", retention=4 * RETENTION, max_bytes=16_777_216),
+    )
+}
+
+Service = Literal["cart", "inventory", "order", "payment"]
+SERVICES: Final[tuple[Service, ...]] = ("cart", "inventory", "order", "payment")
+"""The dancers, in the order a checkout meets them."""
+
+
+def events_topic(service: str) -> str:
+    """Where a service publishes its events."""
+    return f"{service}.events"

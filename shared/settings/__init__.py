@@ -1,0 +1,128 @@
+"""Every setting of the project, read from the environment (prefix ``QUADRILLE_``) or a file ``.env``.
+
+Nothing has a default that could hide a mistake: where a broker or a database is needed and not named, the start is
+refused in one sentence, and so it is for a setting nobody knows.
+"""
+
+import os
+import ssl
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "QUADRILLE_"
+DATABASES = ("cart", "inventory", "order", "payment", "alerts")
+"""The services that own a database."""
+
+
+class SettingsError(Exception):
+    """The settings do not allow a start; the message says which and why."""
+
+
+class Settings(BaseSettings):
+    """What may be set. Field ``x`` is the variable ``QUADRILLE_X``."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="forbid", frozen=True)
+
+    kafka_bootstrap_servers: str | None = Field(None, description="host:port of one or more brokers, comma separated")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    kafka_sasl_username: str | None = None
+    kafka_sasl_password: SecretStr | None = None
+    kafka_ssl_cafile: Path | None = Field(None, description="authorities to trust; default: the system's")
+    kafka_ssl_certfile: Path | None = Field(None, description="our certificate, where the broker asks for one")
+    kafka_ssl_keyfile: Path | None = None
+    topic_prefix: str = Field(
+        "", description="put before every topic and group name, so that several shops share a broker"
+    )
+    partitions: int = Field(6, ge=1, le=1000, description="partitions of every topic")
+    replication_factor: int = Field(1, ge=1, le=9)
+
+    cart_database_url: SecretStr | None = Field(None, description="postgresql://role:password@host:port/database")
+    inventory_database_url: SecretStr | None = None
+    order_database_url: SecretStr | None = None
+    payment_database_url: SecretStr | None = None
+    alerts_database_url: SecretStr | None = None
+
+    gateway: Literal["http", "instant"] = Field(
+        "http", description="instant: approves everything in-process, for the bench"
+    )
+    gateway_url: str | None = Field(None, description="base address of the payment gateway")
+    gateway_api_key: SecretStr | None = None
+    gateway_timeout_seconds: float = Field(10.0, gt=0, le=120)
+    payment_attempts: int = Field(8, ge=1, le=100, description="calls before an operation is given up")
+    payment_backoff_seconds: float = Field(
+        0.5, gt=0, le=60, description="wait before the second call; doubles up to 60 s"
+    )
+
+    rules_file: Path | None = Field(
+        None, description="shipping and tax rules (TOML); default: those shipped with order"
+    )
+    session_seconds: int = Field(1800, ge=1, le=604_800, description="how long a checkout may stand still")
+    reservation_seconds: int = Field(900, ge=1, le=604_800, description="how long stock is held for a checkout")
+    extension_seconds: int = Field(1800, ge=1, le=604_800, description="how long it is held once confirmed")
+    retry_hold_seconds: int = Field(300, ge=1, le=604_800, description="how long it is held after a declined payment")
+
+    alert_targets: str = Field("", description="Apprise addresses, comma separated; the log in any case")
+    health_host: str = "127.0.0.1"
+    health_port: int = Field(0, ge=0, le=65_535, description="0: any free port")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    def database_url(self, service: str) -> str:
+        """The address of a service's own database. Raises :class:`SettingsError` where it is not set."""
+        secret: SecretStr | None = getattr(self, f"{service}_database_url", None)
+        if secret is None:
+            raise SettingsError(f"the database of {service} is not named: set {PREFIX}{service.upper()}_DATABASE_URL")
+        return secret.get_secret_value()
+
+    def topic(self, name: str) -> str:
+        """The name of a topic, or of a consumer group, on the broker."""
+        return self.topic_prefix + name
+
+    def kafka_client(self) -> dict[str, Any]:
+        """The arguments every aiokafka client takes. Raises :class:`SettingsError` where no broker is named."""
+        if not self.kafka_bootstrap_servers:
+            raise SettingsError(f"no Kafka broker is named: set {PREFIX}KAFKA_BOOTSTRAP_SERVERS")
+        arguments: dict[str, Any] = {
+            "bootstrap_servers": self.kafka_bootstrap_servers.split(","),
+            "security_protocol": self.kafka_security_protocol,
+        }
+        if self.kafka_security_protocol.startswith("SASL"):
+            if not self.kafka_sasl_username or self.kafka_sasl_password is None:
+                raise SettingsError(f"{self.kafka_security_protocol} needs {PREFIX}KAFKA_SASL_USERNAME and _PASSWORD")
+            arguments |= {
+                "sasl_mechanism": self.kafka_sasl_mechanism,
+                "sasl_plain_username": self.kafka_sasl_username,
+                "sasl_plain_password": self.kafka_sasl_password.get_secret_value(),
+            }
+        if self.kafka_security_protocol.endswith("SSL"):
+            arguments["ssl_context"] = self._ssl_context()
+        return arguments
+
+    def _ssl_context(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=str(self.kafka_ssl_cafile) if self.kafka_ssl_cafile else None)
+        if self.kafka_ssl_certfile:
+            context.load_cert_chain(self.kafka_ssl_certfile, self.kafka_ssl_keyfile)
+        return context
+
+
+def load(environment: dict[str, str] | None = None) -> Settings:
+    """The settings from the process's environment and ``.env``, or from ``environment`` alone.
+
+    Raises :class:`SettingsError` naming every setting that is unknown or has a value it cannot have.
+    """
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    given = {name for name in (os.environ if environment is None else environment) if name.startswith(PREFIX)}
+    unknown = sorted(name for name in given - known if not name.startswith(f"{PREFIX}SANDBOX_"))
+    if unknown:
+        raise SettingsError(f"nobody knows the setting {', '.join(unknown)}; see .env.example")
+    try:
+        if environment is None:
+            return Settings()
+        values = {name[len(PREFIX) :].lower(): environment[name] for name in given & known}
+        return Settings(_env_file=None, **values)  # type: ignore[arg-type]
+    except ValidationError as error:
+        faults = (f"{PREFIX}{str(d['loc'][0]).upper()}: {d['msg']}" for d in error.errors(include_input=False))
+        raise SettingsError("settings that cannot be used: " + "; ".join(faults)) from None
