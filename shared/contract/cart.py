@@ -149,7 +149,7 @@ class PreviewRequested(CartEvent):
 
 
 class CheckoutRejected(CheckoutEvent):
-    """Step 1 or 2 failed, with every reason. The session goes on; where prices changed, the quote now has the new ones."""
+    """Step 1 or 2 failed, with every reason. The session goes on; changed prices are in the quote now."""
 
     command_id: str
     reasons: Annotated[tuple[Reason, ...], Field(strict=False)]

@@ -1,4 +1,4 @@
-"""CloudEvents 1.0 in Kafka records: binary mode written, binary and structured mode read (conventions, section Messages)."""
+"""CloudEvents 1.0 in Kafka records: binary mode written, binary and structured mode read (conventions: Messages)."""
 
 import hashlib
 import json
@@ -117,7 +117,7 @@ def read(record: Record) -> tuple[Envelope, Message]:
 
 
 def _plain_attributes(headers: Headers) -> dict[str, str]:
-    """The CloudEvents attributes by their names, and the plain headers this contract knows. The first of equals counts."""
+    """The CloudEvents attributes by their names, and the plain headers known here. The first of equals counts."""
     attributes: dict[str, str] = {}
     for name, value in headers:
         if name.startswith("ce_"):

@@ -83,7 +83,7 @@ class Message(Value):
 
 
 class Command(Message):
-    """A wish of a client; refused with :class:`CommandRejected` where it cannot be granted. Unknown fields are refused."""
+    """A wish of a client; refused with :class:`CommandRejected` where it cannot be had. Unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -38,7 +38,6 @@ class DefineCoupon(Command):
     valid_until: Moment | None = None
     limit: Annotated[int, Field(ge=1, le=10**9)] | None = None
     """How often it may be redeemed, by all customers together."""
-    limit_per_customer: Annotated[int, Field(ge=1, le=10**6)] | None = None
 
     @model_validator(mode="after")
     def _terms_fit_kind(self) -> "DefineCoupon":

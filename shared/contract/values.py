@@ -104,7 +104,7 @@ class Quote(Value):
 
 
 class TotalsLine(Value):
-    """One line of the bill, in minor units. ``total = subtotal - discount + tax`` (``tax`` only where it is not included)."""
+    """One line of the bill, in minor units. ``total = subtotal - discount + tax`` (``tax`` unless included)."""
 
     sku: Sku
     quantity: int

@@ -34,9 +34,7 @@ class Settings(BaseSettings):
     kafka_ssl_cafile: Path | None = Field(None, description="authorities to trust; default: the system's")
     kafka_ssl_certfile: Path | None = Field(None, description="our certificate, where the broker asks for one")
     kafka_ssl_keyfile: Path | None = None
-    topic_prefix: str = Field(
-        "", description="put before every topic and group name, so that several shops share a broker"
-    )
+    topic_prefix: str = Field("", description="put before every topic and group name: several shops on one broker")
     partitions: int = Field(6, ge=1, le=1000, description="partitions of every topic")
     replication_factor: int = Field(1, ge=1, le=9)
 
@@ -46,21 +44,17 @@ class Settings(BaseSettings):
     payment_database_url: SecretStr | None = None
     alerts_database_url: SecretStr | None = None
 
-    gateway: Literal["http", "instant"] = Field(
-        "http", description="instant: approves everything in-process, for the bench"
-    )
+    gateway: Literal["http", "instant"] = Field("http", description="instant: approves all in-process, for the bench")
     gateway_url: str | None = Field(None, description="base address of the payment gateway")
     gateway_api_key: SecretStr | None = None
     gateway_timeout_seconds: float = Field(10.0, gt=0, le=120)
     payment_attempts: int = Field(8, ge=1, le=100, description="calls before an operation is given up")
-    payment_backoff_seconds: float = Field(
-        0.5, gt=0, le=60, description="wait before the second call; doubles up to 60 s"
-    )
+    payment_backoff_seconds: float = Field(0.5, gt=0, le=60, description="wait before the second call; doubles to 60 s")
 
     rules_file: Path | None = Field(
         None, description="shipping and tax rules (TOML); default: those shipped with order"
     )
-    session_seconds: int = Field(1800, ge=1, le=604_800, description="how long a checkout may stand still")
+    session_seconds: int = Field(1800, ge=1, le=604_800, description="how long a checkout may last")
     reservation_seconds: int = Field(900, ge=1, le=604_800, description="how long stock is held for a checkout")
     extension_seconds: int = Field(1800, ge=1, le=604_800, description="how long it is held once confirmed")
     retry_hold_seconds: int = Field(300, ge=1, le=604_800, description="how long it is held after a declined payment")
