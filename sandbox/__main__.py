@@ -1,0 +1,51 @@
+"""The command ``python -m sandbox``."""
+
+import argparse
+import asyncio
+import logging
+import sqlite3
+import sys
+
+from sandbox import tokens
+from sandbox.server import serve
+from sandbox.settings import PREFIX, Settings, SettingsError, load
+
+
+def main() -> int:
+    """Run the sandbox until it is told to stop; the exit code is 2 where it could not start."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    try:
+        settings = load(**{name: value for name, value in vars(_parser().parse_args()).items() if value is not None})
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(serve(settings))
+    except (SettingsError, OSError, sqlite3.Error) as error:
+        sys.stderr.write(f"the sandbox cannot start: {error}\n")
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox",
+        description=f"A payment gateway to play with. Every option is also a variable, such as {PREFIX}PORT; the API "
+        f"key is a variable only ({PREFIX}API_KEY).",
+        epilog="Test tokens (join several by +):\n\n" + tokens.table(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    for name, field in Settings.model_fields.items():
+        if name != "api_key":
+            parser.add_argument("--" + name.replace("_", "-"), help=f"{field.description} (default: {field.default})")
+    return parser
+
+
+def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    loop: type[asyncio.AbstractEventLoop] = uvloop.Loop
+    return loop
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""The rules of a payment intent: what may follow what. Plain values, no I/O."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+Status = Literal["authorized", "captured", "refunded", "voided", "lapsed", "declined"]
+
+
+class RefusalError(Exception):
+    """The gateway answers no. ``status`` is the HTTP status; ``kind`` and ``code`` are Stripe's where it has them."""
+
+    def __init__(self, status: int, kind: str, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.kind, self.code, self.message = status, kind, code, message
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """One payment at the gateway. Amounts are minor units of ``currency``; times are seconds since 1970."""
+
+    id: str
+    reference: str
+    token: str
+    description: str
+    amount: int
+    currency: str
+    created: float
+    lapses: float
+    updated: float
+    captured: int = 0
+    refunded: int = 0
+    voided: bool = False
+    declined: str | None = None
+    """Why the card was declined, if it was: nothing was ever held."""
+
+    def status(self, now: float) -> Status:
+        """Where the payment stands; a hold that was never captured lapses by itself."""
+        if self.declined is not None:
+            return "declined"
+        if self.voided:
+            return "voided"
+        if self.captured:
+            return "refunded" if self.refunded == self.captured else "captured"
+        return "lapsed" if self.lapses <= now else "authorized"
+
+    def capture(self, amount: int | None, now: float) -> "Intent":
+        """Take ``amount`` (all, if None) of what is held; the rest is released.
+
+        Raises :class:`RefusalError` unless the hold stands and covers the amount.
+        """
+        if self.status(now) == "lapsed":
+            raise _refusal("charge_expired_for_capture", "The hold lapsed before it was captured.")
+        self._must_be("authorized", "captured", now)
+        taken = self.amount if amount is None else amount
+        if taken > self.amount:
+            raise _refusal("amount_too_large", f"{taken} is more than the {self.amount} that are held.")
+        return replace(self, captured=taken, updated=now)
+
+    def void(self, now: float) -> "Intent":
+        """Release what is held. Raises :class:`RefusalError` unless the hold stands and nothing was captured."""
+        self._must_be("authorized", "canceled", now)
+        return replace(self, voided=True, updated=now)
+
+    def refund(self, amount: int | None, now: float) -> "Intent":
+        """Give back ``amount`` (all that is left, if None). Raises :class:`RefusalError` beyond what was captured."""
+        status = self.status(now)
+        if status == "refunded":
+            raise _refusal("charge_already_refunded", "All that was captured has been refunded.")
+        self._must_be("captured", "refunded", now)
+        left = self.captured - self.refunded
+        given = left if amount is None else amount
+        if given > left:
+            raise _refusal("amount_too_large", f"{given} is more than the {left} that can still be refunded.")
+        return replace(self, refunded=self.refunded + given, updated=now)
+
+    def _must_be(self, needed: Status, wanted: str, now: float) -> None:
+        status = self.status(now)
+        if status != needed:
+            raise _refusal(
+                "payment_intent_unexpected_state",
+                f"The payment is {status}; only one that is {needed} can be {wanted}.",
+            )
+
+
+def _refusal(code: str, message: str) -> RefusalError:
+    return RefusalError(400, "invalid_request_error", code, message)
