@@ -1,0 +1,40 @@
+"""Payment gateways: the port the payment service talks to, and what may stand behind it."""
+
+from services.payment.gateways.http import HttpGateway
+from services.payment.gateways.instant import InstantGateway
+from services.payment.gateways.ledger import LedgerEntry, LedgerError, LedgerPage, read_ledger
+from services.payment.gateways.port import (
+    Answer,
+    Authorization,
+    Declined,
+    Gateway,
+    LookUp,
+    NotFound,
+    PaymentState,
+    PaymentStatus,
+    Refused,
+    Succeeded,
+    Unavailable,
+    Unknown,
+)
+
+__all__ = [
+    "Answer",
+    "Authorization",
+    "Declined",
+    "Gateway",
+    "HttpGateway",
+    "InstantGateway",
+    "LedgerEntry",
+    "LedgerError",
+    "LedgerPage",
+    "LookUp",
+    "NotFound",
+    "PaymentState",
+    "PaymentStatus",
+    "Refused",
+    "Succeeded",
+    "Unavailable",
+    "Unknown",
+    "read_ledger",
+]

@@ -1,0 +1,111 @@
+"""A Stripe-like gateway over HTTP, with time limits on everything."""
+
+from typing import Any, Final
+from urllib.parse import quote
+
+import aiohttp
+import orjson
+
+from services.payment.gateways import wire
+from services.payment.gateways.port import Answer, Authorization, LookUp, Refused, Unavailable, Unknown
+
+CONNECT_SECONDS: Final = 5.0
+KEEPALIVE_SECONDS: Final = 15.0
+"""Shorter than any gateway's, so that we seldom send into a connection that is just being closed."""
+
+
+class HttpGateway:
+    """The gateway at ``url``. One pool of at most ``connections`` kept-alive connections; no call is retried here.
+
+    ``timeout_seconds`` bounds a whole call. Raises :class:`ValueError` for an address that is not http or https.
+    """
+
+    def __init__(self, url: str, api_key: str, timeout_seconds: float = 10.0, *, connections: int = 100) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise ValueError(f"the gateway's address must begin with http:// or https://, not {url!r}")
+        self._url = url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {api_key}"}
+        self._timeout_seconds = timeout_seconds
+        self._connections = connections
+        self._session: aiohttp.ClientSession | None = None
+        self._closed = False
+
+    async def authorize(self, key: str, request: Authorization) -> Answer:
+        """Hold money; nothing is captured."""
+        body = {
+            "reference": request.reference,
+            "amount": request.amount,
+            "currency": request.currency,
+            "payment_method": request.token,
+            "description": request.description,
+            "capture_method": "manual",
+            "confirm": True,
+        }
+        return await self._post("/v1/payment_intents", key, body, "id")
+
+    async def capture(self, key: str, hold: str, amount: int) -> Answer:
+        """Take ``amount`` minor units of a hold."""
+        return await self._post(f"{_path(hold)}/capture", key, {"amount_to_capture": amount}, "id")
+
+    async def void(self, key: str, hold: str) -> Answer:
+        """Release a hold that was not captured."""
+        return await self._post(f"{_path(hold)}/cancel", key, {}, "id")
+
+    async def refund(self, key: str, hold: str, amount: int) -> Answer:
+        """Give back ``amount`` minor units of what was captured."""
+        return await self._post("/v1/refunds", key, {"payment_intent": hold, "amount": amount}, "payment_intent")
+
+    async def look_up(self, reference: str) -> LookUp:
+        """Where the payment with our reference stands."""
+        result = await self._request("GET", f"/v1/payment_intents?reference={quote(reference, safe='')}", {}, None)
+        if isinstance(result, wire.Reply):
+            return wire.look_up(reference, result)
+        return Unavailable(result.reason, code=result.code)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        self._closed = True
+        if self._session is not None:
+            await self._session.close()
+
+    async def _post(self, path: str, key: str, body: dict[str, Any], hold_field: str) -> Answer:
+        if not 1 <= len(key) <= 255:
+            return Refused("idempotency_key_invalid", f"an idempotency key has 1 to 255 characters, not {len(key)}")
+        headers = {"Idempotency-Key": key, "Content-Type": "application/json"}
+        result = await self._request("POST", path, headers, orjson.dumps(body))
+        return wire.answer(result, hold_field) if isinstance(result, wire.Reply) else result
+
+    async def _request(
+        self, method: str, path: str, headers: dict[str, str], body: bytes | None
+    ) -> wire.Reply | Unavailable | Unknown:
+        """One request. What was surely not sent is :class:`Unavailable`; what may have been is :class:`Unknown`."""
+        try:
+            async with self._connected().request(
+                method, self._url + path, headers=headers, data=body, allow_redirects=False
+            ) as response:
+                return wire.Reply(response.status, response.headers, await response.read())
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            return Unavailable(f"no connection to the gateway: {error}", code="no_connection")
+        except TimeoutError:
+            return Unknown(f"the gateway did not answer within {self._timeout_seconds:g} s")
+        except aiohttp.ClientError as error:
+            name = type(error).__name__
+            return Unknown(f"the connection to the gateway was lost: {error or name}", code="connection_lost")
+
+    def _connected(self) -> aiohttp.ClientSession:
+        if self._closed:
+            raise RuntimeError("this gateway was closed: make a new one")
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=KEEPALIVE_SECONDS, ttl_dns_cache=60),
+                headers=self._headers,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(
+                    total=self._timeout_seconds, connect=min(CONNECT_SECONDS, self._timeout_seconds / 2)
+                ),
+            )
+        return self._session
+
+
+def _path(hold: str) -> str:
+    return f"/v1/payment_intents/{quote(hold, safe='')}"

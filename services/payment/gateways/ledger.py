@@ -1,0 +1,82 @@
+"""A gateway's own ledger, as the audit reads it (invariant 1)."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import aiohttp
+import orjson
+
+from services.payment.gateways.port import PaymentStatus
+
+PAGE: Final = 1000
+PAGE_SECONDS: Final = 30.0
+
+
+class LedgerError(Exception):
+    """The gateway's ledger could not be read; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """One payment in the gateway's ledger. Amounts are minor units of ``currency``; times are seconds since 1970.
+
+    ``authorized`` is what was ever held, ``held`` what still is, ``voided`` what a void released. ``charges`` counts
+    the payments under the same reference that ever held money: more than 1 is a double charge.
+    """
+
+    seq: int
+    id: str
+    reference: str
+    amount: int
+    currency: str
+    authorized: int
+    held: int
+    captured: int
+    refunded: int
+    voided: int
+    status: PaymentStatus
+    charges: int
+    created: float
+    updated: float
+    lapses: float
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerPage:
+    """Some entries, oldest first; ``next`` is the ``since`` of the following page, or None where this is the last."""
+
+    entries: tuple[LedgerEntry, ...]
+    next: int | None
+
+
+async def read_ledger(url: str, api_key: str, since: int = 0) -> AsyncIterator[LedgerEntry]:
+    """All entries after number ``since`` of the ledger of the sandbox at ``url``, oldest first.
+
+    Raises :class:`LedgerError` where it cannot be read to its end.
+    """
+    headers = {"Authorization": f"Bearer {api_key}"}
+    position: int | None = since
+    async with aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(total=PAGE_SECONDS)) as session:
+        while position is not None:
+            page = await _read_page(session, f"{url.rstrip('/')}/admin/ledger?since={position}&limit={PAGE}")
+            for entry in page.entries:
+                yield entry
+            position = page.next
+
+
+async def _read_page(session: aiohttp.ClientSession, url: str) -> LedgerPage:
+    try:
+        async with session.get(url, allow_redirects=False) as response:
+            body = await response.read()
+            if response.status != 200:
+                raise LedgerError(f"the gateway answered HTTP {response.status} to {url}: check its address and key")
+        return _page(orjson.loads(body))
+    except (TimeoutError, aiohttp.ClientError) as error:
+        raise LedgerError(f"the gateway's ledger cannot be reached at {url}: {error!r}") from error
+    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        raise LedgerError(f"what {url} sent is not a gateway's ledger: {error!r}") from error
+
+
+def _page(body: dict[str, Any]) -> LedgerPage:
+    return LedgerPage(tuple(LedgerEntry(**row) for row in body["data"]), body["next"])
