@@ -1,0 +1,1 @@
+"""The services: each owns its state, and none imports another."""

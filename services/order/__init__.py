@@ -1,0 +1,1 @@
+"""Order: totals, coupons, the order itself."""
