@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, TypeVar
 
 from sandbox.ledger import Ledger
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 MOST_PER_COMMIT: Final = 500
 
 
-class GroupCommit(Generic[T]):
+class GroupCommit:
     """The one writer of a ledger. While one commit is being synced, the next one gathers.
 
     Work is a function of the ledger. It runs in the writer's thread, one at a time, so what it reads cannot change
@@ -20,7 +20,7 @@ class GroupCommit(Generic[T]):
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._waiting: list[tuple[Callable[[Ledger], T], asyncio.Future[T]]] = []
+        self._waiting: list[tuple[Callable[[Ledger], Any], asyncio.Future[Any]]] = []
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._writing: asyncio.Task[None] | None = None
 
@@ -45,7 +45,7 @@ class GroupCommit(Generic[T]):
         loop = asyncio.get_running_loop()
         while self._waiting:
             batch, self._waiting = self._waiting[:MOST_PER_COMMIT], self._waiting[MOST_PER_COMMIT:]
-            results = await loop.run_in_executor(self._thread, self._commit, [work for work, _ in batch])
+            results = await loop.run_in_executor(self._thread, self._results, [work for work, _ in batch])
             for (_, future), result in zip(batch, results, strict=True):
                 if future.done():
                     continue
@@ -54,13 +54,22 @@ class GroupCommit(Generic[T]):
                 else:
                     future.set_result(result)
 
-    def _commit(self, batch: list[Callable[[Ledger], T]]) -> list[T | Exception]:
-        """One transaction for all; where it fails, one for each, so that a culprit spoils nothing but its own."""
+    def _results(self, batch: list[Callable[[Ledger], Any]]) -> list[Any]:
+        """One transaction for all; where it fails, one for each, so that a culprit spoils nothing but its own.
+
+        What failed has its exception in the place of its result.
+        """
         try:
-            self._ledger.begin()
-            results: list[T | Exception] = [work(self._ledger) for work in batch]
-            self._ledger.commit()
+            return self._commit(batch)
         except Exception as error:
+            return [error] if len(batch) == 1 else [self._results([work])[0] for work in batch]
+
+    def _commit(self, batch: list[Callable[[Ledger], Any]]) -> list[Any]:
+        self._ledger.begin()
+        try:
+            results = [work(self._ledger) for work in batch]
+            self._ledger.commit()
+        except Exception:
             self._ledger.roll_back()
-            return [error] if len(batch) == 1 else [self._commit([work])[0] for work in batch]
+            raise
         return results

@@ -1,7 +1,10 @@
 """The till takes calls one by one: replays what was answered before, and performs what is new, exactly once."""
 
 import asyncio
+import logging
+import sqlite3
 import time
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +19,7 @@ from sandbox.settings import Settings
 from sandbox.tokens import Behaviour
 
 PRUNE_SECONDS: Final = 60.0
+_log: Final = logging.getLogger(__name__)
 
 
 class ClosedError(Exception):
@@ -33,7 +37,7 @@ class Till:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._ledger = Ledger(path)
         self._reader = Ledger(path, read_only=True)
-        self._commits: GroupCommit[Outcome] = GroupCommit(self._ledger)
+        self._commits = GroupCommit(self._ledger)
         self._in_flight: set[str] = set()
         self._closing = asyncio.Event()
 
@@ -118,11 +122,12 @@ class Till:
         every = min(PRUNE_SECONDS, self._settings.key_seconds)
         while True:
             await asyncio.sleep(every)
-            await self._commits.run(self._forget)
-
-    def _forget(self, ledger: Ledger) -> Outcome:
-        ledger.forget_answers(time.time() - self._settings.key_seconds)
-        return Outcome(Answer(204, b""))
+            old = time.time() - self._settings.key_seconds
+            try:
+                while await self._commits.run(partial(Ledger.forget_answers, not_after=old)):
+                    pass
+            except sqlite3.Error:
+                _log.exception("old idempotency keys could not be forgotten; trying again in %g s", every)
 
 
 def _other_parameters() -> Answer:

@@ -9,6 +9,8 @@ import orjson
 from services.payment.gateways import wire
 from services.payment.gateways.port import Answer, Authorization, LookUp, Refused, Unavailable, Unknown
 
+MAX_KEY: Final = 255
+"""Characters of an idempotency key."""
 CONNECT_SECONDS: Final = 5.0
 KEEPALIVE_SECONDS: Final = 15.0
 """Shorter than any gateway's, so that we seldom send into a connection that is just being closed."""
@@ -69,8 +71,8 @@ class HttpGateway:
             await self._session.close()
 
     async def _post(self, path: str, key: str, body: dict[str, Any], hold_field: str) -> Answer:
-        if not 1 <= len(key) <= 255:
-            return Refused("idempotency_key_invalid", f"an idempotency key has 1 to 255 characters, not {len(key)}")
+        if not 1 <= len(key) <= MAX_KEY or not (key.isascii() and key.isprintable()):
+            return Refused("idempotency_key_invalid", f"{key!r} is not 1 to {MAX_KEY} printable ASCII characters")
         headers = {"Idempotency-Key": key, "Content-Type": "application/json"}
         result = await self._request("POST", path, headers, orjson.dumps(body))
         return wire.answer(result, hold_field) if isinstance(result, wire.Reply) else result

@@ -3,6 +3,7 @@
 import itertools
 import time
 from dataclasses import dataclass
+from typing import Final
 
 from services.payment.gateways.ledger import LedgerEntry, LedgerPage
 from services.payment.gateways.port import (
@@ -17,17 +18,23 @@ from services.payment.gateways.port import (
     Succeeded,
 )
 
+_NEVER_SECONDS: Final = 10**9
+
 
 @dataclass(slots=True)
 class _Payment:
     seq: int
-    hold: str
+    granted: Succeeded
     request: Authorization
     created: float
     updated: float
     captured: int = 0
     refunded: int = 0
     voided: bool = False
+
+    @property
+    def hold(self) -> str:
+        return self.granted.hold
 
     @property
     def status(self) -> PaymentStatus:
@@ -45,7 +52,7 @@ class InstantGateway:
         self._payments: list[_Payment] = []
         self._by_hold: dict[str, _Payment] = {}
         self._by_reference: dict[str, list[_Payment]] = {}
-        self._answers: dict[str, tuple[tuple[object, ...], Answer]] = {}
+        self._answers: dict[str, tuple[int, Answer]] = {}
         self._numbers = itertools.count(1)
 
     async def authorize(self, key: str, request: Authorization) -> Answer:
@@ -95,21 +102,21 @@ class InstantGateway:
         if key not in self._answers:
             return None
         first, answer = self._answers[key]
-        if first != asked:
+        if first != hash(asked):
             return Refused("idempotency_key_reused", "this idempotency key was first used with other parameters")
         return Succeeded(answer.hold, replayed=True) if isinstance(answer, Succeeded) else answer
 
     def _keep(self, key: str, answer: Answer, *asked: object) -> Answer:
-        self._answers[key] = (asked, answer)
+        self._answers[key] = (hash(asked), answer)
         return answer
 
     def _authorize(self, request: Authorization) -> Answer:
         now, seq = time.time(), next(self._numbers)
-        payment = _Payment(seq, f"pi_{seq:024x}", request, now, now)
+        payment = _Payment(seq, Succeeded(f"pi_{seq:024x}"), request, now, now)
         self._payments.append(payment)
         self._by_hold[payment.hold] = payment
         self._by_reference.setdefault(request.reference, []).append(payment)
-        return Succeeded(payment.hold)
+        return payment.granted
 
     def _capture(self, hold: str, amount: int) -> Answer:
         payment = self._by_hold.get(hold)
@@ -118,14 +125,14 @@ class InstantGateway:
         if not 0 < amount <= payment.request.amount:
             return Refused("amount_too_large", f"{amount} cannot be captured of {payment.request.amount}")
         payment.captured, payment.updated = amount, time.time()
-        return Succeeded(hold)
+        return payment.granted
 
     def _void(self, hold: str) -> Answer:
         payment = self._by_hold.get(hold)
         if payment is None or payment.status != "authorized":
             return _not_now(payment, hold, "voided")
         payment.voided, payment.updated = True, time.time()
-        return Succeeded(hold)
+        return payment.granted
 
     def _refund(self, hold: str, amount: int) -> Answer:
         payment = self._by_hold.get(hold)
@@ -134,7 +141,7 @@ class InstantGateway:
         if not 0 < amount <= payment.captured - payment.refunded:
             return Refused("amount_too_large", f"{amount} cannot be refunded of {payment.captured - payment.refunded}")
         payment.refunded, payment.updated = payment.refunded + amount, time.time()
-        return Succeeded(hold)
+        return payment.granted
 
     def _entry(self, payment: _Payment) -> LedgerEntry:
         request, status = payment.request, payment.status
@@ -153,7 +160,7 @@ class InstantGateway:
             charges=len(self._by_reference[request.reference]),
             created=payment.created,
             updated=payment.updated,
-            lapses=float("inf"),
+            lapses=payment.created + _NEVER_SECONDS,
         )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 import orjson
@@ -49,6 +49,19 @@ class LedgerPage:
     entries: tuple[LedgerEntry, ...]
     next: int | None
 
+    def to_json(self) -> bytes:
+        """The page as ``/admin/ledger`` sends it: whoever serves it can be read by :func:`read_ledger`."""
+        return orjson.dumps({"object": "list", "data": self.entries, "next": self.next})
+
+    @classmethod
+    def from_json(cls, body: bytes) -> "LedgerPage":
+        """Read a page. Raises :class:`LedgerError` where it is none."""
+        try:
+            page = orjson.loads(body)
+            return cls(tuple(LedgerEntry(**row) for row in page["data"]), page["next"])
+        except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+            raise LedgerError(f"this is not a page of a gateway's ledger: {error!r}") from error
+
 
 async def read_ledger(url: str, api_key: str, since: int = 0) -> AsyncIterator[LedgerEntry]:
     """All entries after number ``since`` of the ledger of the sandbox at ``url``, oldest first.
@@ -71,12 +84,6 @@ async def _read_page(session: aiohttp.ClientSession, url: str) -> LedgerPage:
             body = await response.read()
             if response.status != 200:
                 raise LedgerError(f"the gateway answered HTTP {response.status} to {url}: check its address and key")
-        return _page(orjson.loads(body))
+            return LedgerPage.from_json(body)
     except (TimeoutError, aiohttp.ClientError) as error:
         raise LedgerError(f"the gateway's ledger cannot be reached at {url}: {error!r}") from error
-    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
-        raise LedgerError(f"what {url} sent is not a gateway's ledger: {error!r}") from error
-
-
-def _page(body: dict[str, Any]) -> LedgerPage:
-    return LedgerPage(tuple(LedgerEntry(**row) for row in body["data"]), body["next"])

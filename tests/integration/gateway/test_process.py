@@ -211,6 +211,15 @@ async def test_limits_of_a_request(sandbox: SandboxProcess) -> None:
     assert (await sandbox.post("/v1/nothing", _GOOD, Idempotency_Key="k"))[0] == 404
 
 
+async def test_any_reference_can_be_looked_up(gateway: HttpGateway) -> None:
+    reference = "a&b=c+d%2F/?#';[]"
+    hold = await authorized(gateway, request(reference=reference))
+    found = await gateway.look_up(reference)
+    assert isinstance(found, PaymentState)
+    assert (found.hold, found.reference, found.others) == (hold, reference, 0)
+    assert isinstance(await gateway.void("k\n", hold), Refused)
+
+
 async def test_a_replay_says_so_in_its_header(sandbox: SandboxProcess) -> None:
     first, second = [await sandbox.post("/v1/payment_intents", _GOOD, Idempotency_Key="replay") for _ in range(2)]
     assert first[:2] == second[:2]

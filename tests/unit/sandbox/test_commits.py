@@ -28,13 +28,13 @@ def fail(ledger: Ledger) -> int:
 
 
 async def test_work_is_done_in_order_and_each_gets_its_own_result(ledger: Ledger) -> None:
-    commits: GroupCommit[int] = GroupCommit(ledger)
+    commits = GroupCommit(ledger)
     assert await asyncio.gather(*(commits.run(strike) for _ in range(1200))) == list(range(1, 1201))
     await commits.close()
 
 
 async def test_work_that_raises_spoils_nothing_but_its_own(ledger: Ledger, tmp_path: Path) -> None:
-    commits: GroupCommit[int] = GroupCommit(ledger)
+    commits = GroupCommit(ledger)
     results = await asyncio.gather(*(commits.run(work) for work in (strike, fail, strike)), return_exceptions=True)
     assert (results[0], results[2]) == (1, 2)
     assert isinstance(results[1], LookupError)
@@ -45,7 +45,7 @@ async def test_work_that_raises_spoils_nothing_but_its_own(ledger: Ledger, tmp_p
 
 
 async def test_a_caller_that_goes_away_leaves_its_work_to_be_done(ledger: Ledger) -> None:
-    commits: GroupCommit[int] = GroupCommit(ledger)
+    commits = GroupCommit(ledger)
     gone = asyncio.create_task(commits.run(strike))
     await asyncio.sleep(0)
     gone.cancel()

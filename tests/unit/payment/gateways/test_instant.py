@@ -5,6 +5,7 @@ from services.payment.gateways import (
     Declined,
     Gateway,
     InstantGateway,
+    LedgerPage,
     NotFound,
     PaymentState,
     Refused,
@@ -65,3 +66,4 @@ async def test_the_ledger_comes_in_pages() -> None:
     assert ([entry.seq for entry in first.entries], first.next) == ([1, 2, 3], 3)
     rest = gateway.ledger(3, 3)
     assert ([entry.seq for entry in rest.entries], rest.next) == ([4, 5], None)
+    assert LedgerPage.from_json(first.to_json()) == first
