@@ -77,8 +77,8 @@ RULES: Final[tuple[Rule, ...]] = (
         "refuse",
         ("void", "refund"),
         "count",
-        "refused (HTTP 402), the first N times or for ever; each refusal is stored under its idempotency key and "
-        "replayed, so N counts different keys",
+        "refused (HTTP 402), the first TIMES times or for ever; each refusal is stored under its idempotency key and "
+        "replayed, so TIMES counts different keys",
         operation_needed=True,
         default_count=None,
     ),
@@ -86,23 +86,23 @@ RULES: Final[tuple[Rule, ...]] = (
         "error",
         OPERATIONS,
         "count",
-        "HTTP 500 without effect, the first N times; stored under its idempotency key and replayed as Stripe does, so "
-        "N counts different keys",
+        "HTTP 500 without effect, the first TIMES times; stored under its idempotency key and replayed as Stripe does, so "
+        "TIMES counts different keys",
     ),
-    Rule("unavailable", OPERATIONS, "count", "HTTP 503 before anything is done, for the first N requests; not stored"),
-    Rule("rate_limit", OPERATIONS, "count", "HTTP 429 with Retry-After, for the first N requests; not stored"),
+    Rule("unavailable", OPERATIONS, "count", "HTTP 503 before anything is done, for the first TIMES requests; not stored"),
+    Rule("rate_limit", OPERATIONS, "count", "HTTP 429 with Retry-After, for the first TIMES requests; not stored"),
     Rule(
         "timeout_before",
         OPERATIONS,
         "count",
-        "hangs without effect, for the first N requests; the same key again is executed",
+        "hangs without effect, for the first TIMES requests; the same key again is executed",
         operation_needed=True,
     ),
     Rule(
         "timeout_after",
         OPERATIONS,
         "count",
-        "takes effect, then hangs, for the first N requests; the same key again gets the stored answer",
+        "takes effect, then hangs, for the first TIMES requests; the same key again gets the stored answer",
         operation_needed=True,
     ),
     Rule("slow", OPERATIONS, "seconds", f"waits before it takes effect, every time; at most {MAX_SECONDS:.0f} seconds"),
@@ -167,4 +167,5 @@ def _made(rule: Rule, given: dict[str, str | None]) -> Behaviour:
 def table() -> str:
     """The table of behaviours in Markdown, for the README and ``--help``."""
     rows = [f"| `{rule.usage}` | {', '.join(rule.operations)} | {rule.meaning} |" for rule in RULES]
-    return "\n".join(["| token | operations | what happens |", "|---|---|---|", *rows])
+    defaults = "Without OPERATION: authorize. TIMES: a number or `forever`; without it once (`refuse`: for ever)."
+    return "\n".join(["| token | operations | what happens |", "|---|---|---|", *rows, "", defaults])
