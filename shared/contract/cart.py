@@ -85,6 +85,8 @@ class ConfirmCheckout(CartCommand):
     """Order what is in the cart and pay for it. ``expected_total``: refuse if the final total (minor units) differs."""
 
     expected_total: Amount | None = None
+    checkout_id: Id | None = None
+    """Confirm this attempt and no other."""
 
 
 class AbandonCheckout(CartCommand):
@@ -148,9 +150,10 @@ class PreviewRequested(CartEvent):
     quote: Quote
 
 
-class CheckoutRejected(CheckoutEvent):
+class CheckoutRejected(CartEvent):
     """Step 1 or 2 failed, with every reason. The session goes on; changed prices are in the quote now."""
 
+    checkout_id: Id | None
     command_id: str
     reasons: Annotated[tuple[Reason, ...], Field(strict=False)]
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from shared.contract.catalogue import MESSAGES
 from shared.contract.message import Command, Message
+from shared.contract.rejection import CommandRejected
 from shared.contract.topics import TOPICS
 from shared.contract.values import Reason
 
@@ -60,6 +61,13 @@ class RefusedError(Exception):
     def __init__(self, envelope: Envelope, command: type[Command], reasons: tuple[Reason, ...]) -> None:
         super().__init__("; ".join(f"{r.subject}: {r.message}" for r in reasons))
         self.envelope, self.command, self.reasons = envelope, command, reasons
+
+
+def refusal(envelope: Envelope, *reasons: Reason) -> CommandRejected:
+    """The refusal of the command in this envelope."""
+    return CommandRejected(
+        command_key=envelope.key or "unknown", command_id=envelope.id, command_type=envelope.type, reasons=reasons
+    )
 
 
 def message_id(service: str, cause: str, index: int) -> str:

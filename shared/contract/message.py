@@ -3,6 +3,7 @@
 Limits are part of the contract: what is outside of them is refused by name, before it reaches any rule.
 """
 
+from datetime import UTC, datetime
 from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
@@ -14,6 +15,13 @@ def _known_currency(code: str) -> str:
     if code not in EXPONENTS:
         raise ValueError(f"{code} is not a currency this shop knows")
     return code
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("this moment lies outside the years 1 to 9999 in UTC") from None
 
 
 def _plain_text(text: str) -> str:
@@ -36,8 +44,8 @@ Amount = Annotated[int, Field(ge=0, le=MAX_AMOUNT)]
 Quantity = Annotated[int, Field(ge=1, le=10_000)]
 Units = Annotated[int, Field(ge=1, le=10**9)]
 """Units of stock that arrive at once."""
-Moment = AwareDatetime
-"""A moment with its zone; written in UTC."""
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+"""A moment, in whatever zone it was written; kept in UTC."""
 
 MAX_LINES = 200
 """Different SKUs in one cart."""

@@ -24,7 +24,8 @@ class DefineCoupon(Command):
     """Make a coupon or change its terms; what was redeemed already stays counted.
 
     ``percent_off``: hundredths of a percent (1250 is 12.5 %), for ``percentage``. ``amount_off``: minor units by
-    currency, for ``fixed_amount``; in a currency without an amount the coupon does not hold.
+    currency, for ``fixed_amount``. ``minimum_subtotal``: minor units by currency, before discounts. In a currency that
+    either of them does not name the coupon does not hold.
     """
 
     topic: ClassVar[str] = "order.commands"

@@ -126,9 +126,11 @@ class CouponDiscount(Value):
 class Totals(Value):
     """The final bill, in minor units of ``currency``. Every sum is the sum of what is shown.
 
+    ``coupons`` are in the order of application, each once; one that found nothing left to take off shows zeros.
     ``subtotal`` is the sum of the lines' subtotals and ``discount`` of their discounts; ``shipping`` is what shipping
     costs after ``shipping_discount``; ``tax`` is all tax, of lines and shipping. Where ``tax_included``, the prices
-    already hold the tax and ``total = subtotal - discount + shipping``; else ``total`` has ``tax`` on top.
+    already hold the tax, ``tax`` and ``shipping_tax`` are the part of them that is tax, and
+    ``total = subtotal - discount + shipping``; else ``total`` has ``tax`` on top.
     """
 
     currency: Currency

@@ -51,9 +51,7 @@ class Settings(BaseSettings):
     payment_attempts: int = Field(8, ge=1, le=100, description="calls before an operation is given up")
     payment_backoff_seconds: float = Field(0.5, gt=0, le=60, description="wait before the second call; doubles to 60 s")
 
-    rules_file: Path | None = Field(
-        None, description="shipping and tax rules (TOML); default: those shipped with order"
-    )
+    rules_file: Path | None = Field(None, description="shipping and tax rules (TOML); default: those shipped with order")
     session_seconds: int = Field(1800, ge=1, le=604_800, description="how long a checkout may last")
     reservation_seconds: int = Field(900, ge=1, le=604_800, description="how long stock is held for a checkout")
     extension_seconds: int = Field(1800, ge=1, le=604_800, description="how long it is held once confirmed")

@@ -1,0 +1,1 @@
+"""Cart: the cart as a quote, the checkout session, the price projection."""

@@ -1,0 +1,1 @@
+"""Inventory: the stock of every SKU and the reservations on it."""

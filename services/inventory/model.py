@@ -1,0 +1,143 @@
+"""Stock and the reservations on it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from shared.contract.values import Item, Shortage
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How long stock is held, in seconds: while a checkout is open, once it is confirmed, after a declined payment."""
+
+    reservation_seconds: int
+    extension_seconds: int
+    retry_hold_seconds: int
+
+
+@dataclass(slots=True)
+class Stock:
+    """The units of one SKU: ``received + adjusted = on_hand + committed``, and ``0 <= reserved <= on_hand``."""
+
+    sku: str
+    on_hand: int = 0
+    reserved: int = 0
+    received: int = 0
+    adjusted: int = 0
+    committed: int = 0
+
+    @property
+    def free(self) -> int:
+        """Units nobody has reserved."""
+        return self.on_hand - self.reserved
+
+    def receive(self, quantity: int) -> None:
+        """Units arrived."""
+        self.on_hand += quantity
+        self.received += quantity
+
+    def adjust(self, delta: int) -> None:
+        """Correct the count."""
+        self.on_hand += delta
+        self.adjusted += delta
+
+    def commit(self, quantity: int) -> None:
+        """Reserved units are sold and leave the shelf."""
+        self.reserved -= quantity
+        self.on_hand -= quantity
+        self.committed += quantity
+
+    def take_back(self, quantity: int) -> None:
+        """Sold units are on the shelf again."""
+        self.on_hand += quantity
+        self.committed -= quantity
+
+
+class ReservationState(StrEnum):
+    """``held`` (with a TTL) → ``extended`` → ``allocated`` (no TTL) → ``committed``, or one of the ends.
+
+    ``expired`` is no end: a confirmation or an order takes the units anew. After ``released`` and ``failed`` nothing
+    is taken any more, however late a message comes.
+    """
+
+    HELD = "held"
+    EXTENDED = "extended"
+    ALLOCATED = "allocated"
+    COMMITTED = "committed"
+    EXPIRED = "expired"
+    RELEASED = "released"
+    FAILED = "failed"
+
+
+LIVE = (ReservationState.HELD, ReservationState.EXTENDED, ReservationState.ALLOCATED)
+"""The states in which units are reserved."""
+CLOSED = (ReservationState.RELEASED, ReservationState.FAILED)
+
+
+@dataclass(slots=True)
+class Reservation:
+    """The units one checkout holds. ``due_at``: when they are free again if nothing happens."""
+
+    checkout_id: str
+    cart_id: str = ""
+    state: ReservationState | None = None
+    units: dict[str, int] = field(default_factory=dict)
+    revision: int = 0
+    due_at: datetime | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether its units are counted as reserved."""
+        return self.state in LIVE
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing may be taken for it any more."""
+        return self.state in CLOSED
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """What it holds, or held last."""
+        return tuple(Item(sku=sku, quantity=quantity) for sku, quantity in self.units.items())
+
+    def take(self, items: Iterable[Item], stocks: Mapping[str, Stock]) -> tuple[Shortage, ...]:
+        """Hold exactly these items from now on; where one is short, hold nothing more and say which."""
+        wanted = {item.sku: item.quantity for item in items}
+        held = self.units if self.live else {}
+        shortages = tuple(
+            Shortage(sku=sku, wanted=quantity, available=stocks[sku].free + held.get(sku, 0))
+            for sku, quantity in wanted.items()
+            if quantity > stocks[sku].free + held.get(sku, 0)
+        )
+        if not shortages:
+            for sku in wanted.keys() | held.keys():
+                stocks[sku].reserved += wanted.get(sku, 0) - held.get(sku, 0)
+            self.units = wanted
+        return shortages
+
+    def move(self, state: ReservationState, due_at: datetime | None = None) -> None:
+        """Go on to a state in which the units stay as they are."""
+        self.state, self.due_at = state, due_at
+
+    def free(self, state: ReservationState, stocks: Mapping[str, Stock]) -> bool:
+        """Give the units up and end in ``state``; returns whether there were any to give up."""
+        was_live = self.live
+        if was_live:
+            for sku, quantity in self.units.items():
+                stocks[sku].reserved -= quantity
+        self.move(state)
+        return was_live
+
+    def commit(self, stocks: Mapping[str, Stock]) -> None:
+        """The units are sold."""
+        for sku, quantity in self.units.items():
+            stocks[sku].commit(quantity)
+        self.move(ReservationState.COMMITTED)
+
+    def take_back(self, stocks: Mapping[str, Stock]) -> None:
+        """The sale is undone."""
+        for sku, quantity in self.units.items():
+            stocks[sku].take_back(quantity)
+        self.move(ReservationState.RELEASED)

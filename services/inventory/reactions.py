@@ -1,0 +1,223 @@
+"""What inventory does when something happened: step 3, the reservation's life, and the stock itself."""
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from services.inventory.model import Policy, Reservation, ReservationState, Stock
+from shared.contract.cart import CheckoutAbandoned, CheckoutChanged, CheckoutConfirmed, CheckoutStarted
+from shared.contract.envelope import Envelope, refusal
+from shared.contract.inventory import (
+    AdjustStock,
+    ReceiveStock,
+    ReservationExpired,
+    ReservationExtended,
+    ReservationFailed,
+    ReservationLost,
+    ReservationReleased,
+    StockAdjusted,
+    StockCommitted,
+    StockReceived,
+    StockReserved,
+    StockReturned,
+)
+from shared.contract.order import OrderCancelled, OrderConfirmed, OrderCreated, OrderRejected
+from shared.contract.payment import PaymentDeclined
+from shared.contract.rejection import CommandRejected
+from shared.contract.values import Item, Reason, Shortage
+from shared.runtime.reactions import Emits, Reactions
+
+reactions = Reactions("inventory")
+State = ReservationState
+
+
+def held(reservation: Reservation, *_: Any) -> Iterable[str]:
+    """The SKUs a reservation holds."""
+    return reservation.units
+
+
+def held_or_in(items: Callable[[Any], Iterable[Item]]) -> Callable[..., Iterable[str]]:
+    """The SKUs a reservation holds and those of the message's items."""
+    return lambda reservation, event, *_: {**reservation.units, **{item.sku: 0 for item in items(event)}}
+
+
+# --- the stock
+
+
+@reactions.on(ReceiveStock)
+def receive_stock(stock: Stock, command: ReceiveStock) -> Emits[StockReceived]:
+    """Put units on the shelf."""
+    stock.receive(command.quantity)
+    yield StockReceived(sku=stock.sku, on_hand=stock.on_hand, reserved=stock.reserved, quantity=command.quantity)
+
+
+@reactions.on(AdjustStock)
+def adjust_stock(stock: Stock, command: AdjustStock, envelope: Envelope) -> Emits[StockAdjusted | CommandRejected]:
+    """What is reserved is promised: the count cannot fall below it."""
+    if stock.free + command.delta < 0:
+        message = f"{stock.reserved} of {stock.on_hand} units are reserved; at most {stock.free} can be taken off"
+        yield refusal(envelope, Reason(code="units_reserved", message=message, subject="delta"))
+        return
+    stock.adjust(command.delta)
+    yield StockAdjusted(
+        sku=stock.sku,
+        on_hand=stock.on_hand,
+        reserved=stock.reserved,
+        delta=command.delta,
+        reason=command.reason,
+    )
+
+
+# --- holding units for a checkout
+
+
+def _previous(reservation: Reservation, event: CheckoutStarted) -> list[str]:
+    return [event.previous_checkout_id] if event.previous_checkout_id else []
+
+
+def _started_skus(reservation: Reservation, event: CheckoutStarted, previous: dict[str, Reservation]) -> set[str]:
+    return {item.sku for item in event.items}.union(*(p.units for p in previous.values()))
+
+
+@reactions.on(CheckoutStarted, previous=_previous, stocks=_started_skus)
+def reserve(
+    reservation: Reservation,
+    event: CheckoutStarted,
+    previous: dict[str, Reservation],
+    stocks: dict[str, Stock],
+    now: datetime,
+    policy: Policy,
+) -> Emits[StockReserved | ReservationFailed | ReservationReleased]:
+    """Hold every unit of the cart, or none. What an earlier attempt of the cart still holds serves this one."""
+    if reservation.state is not None:
+        return
+    for earlier in previous.values():
+        if earlier.free(State.RELEASED, stocks):
+            yield ReservationReleased(cart_id=earlier.cart_id, checkout_id=earlier.checkout_id)
+    reservation.cart_id = event.cart_id
+    if shortages := reservation.take(event.items, stocks):
+        yield _fail(reservation, shortages, stocks)
+    else:
+        expires_at = now + timedelta(seconds=policy.reservation_seconds)
+        reservation.move(State.HELD, expires_at)
+        yield StockReserved(**_names(reservation), revision=0, items=reservation.items, expires_at=expires_at)
+
+
+@reactions.on(CheckoutChanged, stocks=held_or_in(lambda event: event.items))
+def change_reservation(
+    reservation: Reservation, event: CheckoutChanged, stocks: dict[str, Stock], now: datetime, policy: Policy
+) -> Emits[StockReserved | ReservationFailed]:
+    """Hold what is in the cart now."""
+    if reservation.state not in (State.HELD, State.EXPIRED) or event.revision <= reservation.revision:
+        return
+    if shortages := reservation.take(event.items, stocks):
+        yield _fail(reservation, shortages, stocks)
+        return
+    expires_at = now + timedelta(seconds=policy.reservation_seconds)
+    reservation.revision = event.revision
+    reservation.move(State.HELD, expires_at)
+    yield StockReserved(**_names(reservation), revision=event.revision, items=reservation.items, expires_at=expires_at)
+
+
+@reactions.on(CheckoutConfirmed, stocks=held_or_in(lambda event: event.quote.items))
+def extend_reservation(
+    reservation: Reservation, event: CheckoutConfirmed, stocks: dict[str, Stock], now: datetime, policy: Policy
+) -> Emits[ReservationExtended | ReservationFailed]:
+    """Step 3: hold the units while the payment is made; take them anew where they lapsed."""
+    if reservation.state not in (None, State.HELD, State.EXPIRED):
+        return
+    reservation.cart_id = event.cart_id
+    if shortages := reservation.take(event.quote.items, stocks):
+        yield _fail(reservation, shortages, stocks)
+        return
+    expires_at = now + timedelta(seconds=policy.extension_seconds)
+    reservation.move(State.EXTENDED, expires_at)
+    yield ReservationExtended(**_names(reservation), items=reservation.items, expires_at=expires_at)
+
+
+def _fail(reservation: Reservation, shortages: tuple[Shortage, ...], stocks: dict[str, Stock]) -> ReservationFailed:
+    reservation.free(State.FAILED, stocks)
+    return ReservationFailed(**_names(reservation), shortages=shortages)
+
+
+def _names(reservation: Reservation) -> dict[str, Any]:
+    return {"cart_id": reservation.cart_id, "checkout_id": reservation.checkout_id}
+
+
+@reactions.when_due(stocks=held)
+def expire_reservation(reservation: Reservation, stocks: dict[str, Stock]) -> Emits[ReservationExpired]:
+    """The time is up: others may have the units."""
+    reservation.free(State.EXPIRED, stocks)
+    yield ReservationExpired(**_names(reservation))
+
+
+# --- the ends
+
+
+@reactions.on(CheckoutAbandoned, stocks=held)
+def release_abandoned(
+    reservation: Reservation, event: CheckoutAbandoned, stocks: dict[str, Stock]
+) -> Emits[ReservationReleased]:
+    """Before the confirmation only; after it, order has the last word and inventory waits for it."""
+    if reservation.state in (State.HELD, State.EXPIRED):
+        yield from _release(reservation, event.cart_id, stocks)
+
+
+@reactions.on(OrderRejected, stocks=held)
+def release_rejected(reservation: Reservation, event: OrderRejected, stocks: dict[str, Stock]) -> Emits[ReservationReleased]:
+    """No order: the units are free, and nothing that comes late takes them again."""
+    if not reservation.closed:
+        yield from _release(reservation, event.cart_id, stocks)
+
+
+@reactions.on(PaymentDeclined)
+def hold_for_another_card(
+    reservation: Reservation, event: PaymentDeclined, now: datetime, policy: Policy
+) -> Emits[StockReserved]:
+    """Keep the units a little, so that another card can be tried."""
+    if reservation.state is State.EXTENDED:
+        expires_at = now + timedelta(seconds=policy.retry_hold_seconds)
+        reservation.move(State.HELD, expires_at)
+        yield StockReserved(
+            **_names(reservation), revision=reservation.revision, items=reservation.items, expires_at=expires_at
+        )
+
+
+@reactions.on(OrderCreated, stocks=held_or_in(lambda event: event.items))
+def allocate(reservation: Reservation, event: OrderCreated, stocks: dict[str, Stock]) -> Emits[ReservationLost]:
+    """The order exists: its units have no TTL any more. Where they had expired and are gone, the order cannot be kept."""
+    if reservation.state in (State.ALLOCATED, State.COMMITTED):
+        return
+    reservation.cart_id = event.cart_id
+    shortages = reservation.take(event.items, stocks)
+    if shortages:
+        reservation.free(State.FAILED, stocks)
+        yield ReservationLost(**_names(reservation), shortages=shortages)
+    else:
+        reservation.move(State.ALLOCATED)
+
+
+@reactions.on(OrderConfirmed, stocks=held)
+def commit_stock(reservation: Reservation, event: OrderConfirmed, stocks: dict[str, Stock]) -> Emits[StockCommitted]:
+    """The units are sold."""
+    if reservation.state is State.ALLOCATED:
+        reservation.commit(stocks)
+        yield StockCommitted(**_names(reservation), items=reservation.items)
+
+
+@reactions.on(OrderCancelled, stocks=held)
+def undo(
+    reservation: Reservation, event: OrderCancelled, stocks: dict[str, Stock]
+) -> Emits[ReservationReleased | StockReturned]:
+    """Units reserved are free again; units sold come back."""
+    if reservation.state is State.COMMITTED:
+        reservation.take_back(stocks)
+        yield StockReturned(**_names(reservation), items=reservation.items)
+    elif not reservation.closed:
+        yield from _release(reservation, event.cart_id, stocks)
+
+
+def _release(reservation: Reservation, cart_id: str, stocks: dict[str, Stock]) -> Iterator[ReservationReleased]:
+    reservation.cart_id = cart_id
+    if reservation.free(State.RELEASED, stocks):
+        yield ReservationReleased(**_names(reservation))

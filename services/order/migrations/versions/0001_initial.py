@@ -1,0 +1,79 @@
+"""The first tables of order."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "checkouts",
+        sa.Column("checkout_id", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("cart_id", sa.Text(), nullable=False),
+        sa.Column("number", sa.BigInteger(), sa.Identity(always=True, start=1001), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("quote", sa.JSON(), nullable=True),
+        sa.Column("expected_total", sa.BigInteger(), nullable=True),
+        sa.Column("reserved_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("totals", sa.JSON(), nullable=True),
+        sa.Column("coupons_redeemed", sa.Boolean(), nullable=False),
+        sa.Column("payment", sa.Text(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("checkout_id"),
+        sa.UniqueConstraint("number", name="one_number_an_order"),
+    )
+    op.create_table(
+        "coupons",
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=True),
+        sa.Column("percent_off", sa.Integer(), nullable=True),
+        sa.Column("amount_off", sa.JSON(), nullable=False),
+        sa.Column("minimum_subtotal", sa.JSON(), nullable=False),
+        sa.Column("valid_from", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("valid_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("redemption_limit", sa.BigInteger(), nullable=True),
+        sa.Column("redeemed", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("redeemed >= 0", name="never_given_back_twice"),
+        sa.PrimaryKeyConstraint("code"),
+    )
+    op.create_table(
+        "inbox",
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("source", "id"),
+    )
+    op.create_index("inbox_seen_at", "inbox", ["seen_at"], unique=False)
+    op.create_table(
+        "outbox",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("lane", sa.Integer(), nullable=False),
+        sa.Column("topic", sa.Text(), nullable=False),
+        sa.Column("key", sa.LargeBinary(), nullable=True),
+        sa.Column("value", sa.LargeBinary(), nullable=True),
+        sa.Column("headers", sa.LargeBinary(), nullable=False),
+        sa.Column("set_aside", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("outbox_lane", "outbox", ["lane", "id"], unique=False)
+    op.create_table(
+        "ownership",
+        sa.Column("lane", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("epoch", sa.BigInteger(), nullable=False),
+        sa.Column("owner", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("lane"),
+    )
+
+
+def downgrade() -> None:
+    op.drop_table("ownership")
+    op.drop_index("outbox_lane", table_name="outbox")
+    op.drop_table("outbox")
+    op.drop_index("inbox_seen_at", table_name="inbox")
+    op.drop_table("inbox")
+    op.drop_table("coupons")
+    op.drop_table("checkouts")

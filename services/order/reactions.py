@@ -1,0 +1,250 @@
+"""What order does when something happened: steps 4 and 6, the confirmation, and the end of an order."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Never
+
+from services.order.coupon import Coupon
+from services.order.model import Checkout, CheckoutState, coupon_codes
+from services.order.rules import Rules
+from services.order.totals import calculate
+from shared.contract.cart import CheckoutAbandoned, CheckoutConfirmed, PreviewRequested
+from shared.contract.envelope import Envelope, refusal
+from shared.contract.inventory import ReservationExtended, ReservationFailed, ReservationLost
+from shared.contract.order import (
+    CancelOrder,
+    CheckoutPreviewed,
+    CouponDefined,
+    DefineCoupon,
+    OrderCancelled,
+    OrderConfirmed,
+    OrderCreated,
+    OrderRejected,
+    TotalsCalculated,
+)
+from shared.contract.payment import CaptureFailed, PaymentAuthorized, PaymentCaptured, PaymentDeclined, PaymentDeferred
+from shared.contract.rejection import CommandRejected
+from shared.contract.values import Reason
+from shared.money import display
+from shared.runtime.reactions import Emits, Reactions
+
+reactions = Reactions("order")
+State = CheckoutState
+
+# --- coupons and previews
+
+
+@reactions.on(DefineCoupon)
+def define_coupon(coupon: Coupon, command: DefineCoupon) -> Emits[CouponDefined]:
+    """New terms count from now on; what was redeemed stays counted."""
+    coupon.define(command)
+    yield CouponDefined(code=command.code)
+
+
+@reactions.on(PreviewRequested, coupons=lambda event: event.quote.coupons)
+def preview(event: PreviewRequested, coupons: Mapping[str, Coupon], rules: Rules, now: datetime) -> Emits[CheckoutPreviewed]:
+    """The totals as they would be now; nothing is kept of it."""
+    outcome = calculate(event.quote, coupons, rules, now)
+    yield CheckoutPreviewed(
+        cart_id=event.cart_id,
+        checkout_id=event.checkout_id,
+        command_id=event.command_id,
+        totals=None if isinstance(outcome, tuple) else outcome,
+        reasons=outcome if isinstance(outcome, tuple) else (),
+    )
+
+
+# --- step 4: both halves, then the totals
+
+
+@reactions.on(CheckoutConfirmed, coupons=lambda checkout, event: event.quote.coupons)
+def take_quote(
+    checkout: Checkout, event: CheckoutConfirmed, coupons: dict[str, Coupon], rules: Rules, now: datetime
+) -> Emits[TotalsCalculated | OrderRejected]:
+    """One half: what is to be ordered."""
+    if checkout.state is State.WAITING:
+        checkout.cart_id, checkout.quote, checkout.expected_total = event.cart_id, event.quote, event.expected_total
+        yield from _total(checkout, coupons, rules, now)
+
+
+@reactions.on(ReservationExtended, coupons=coupon_codes)
+def take_reservation(
+    checkout: Checkout, event: ReservationExtended, coupons: dict[str, Coupon], rules: Rules, now: datetime
+) -> Emits[TotalsCalculated | OrderRejected]:
+    """The other half: the units are held."""
+    if checkout.state is State.WAITING:
+        checkout.cart_id, checkout.reserved_until = event.cart_id, event.expires_at
+        yield from _total(checkout, coupons, rules, now)
+
+
+def _total(
+    checkout: Checkout, coupons: Mapping[str, Coupon], rules: Rules, now: datetime
+) -> Iterator[TotalsCalculated | OrderRejected]:
+    if not checkout.complete:
+        return
+    assert checkout.quote is not None
+    assert checkout.quote.payment_method is not None
+    totals = calculate(checkout.quote, coupons, rules, now)
+    if not isinstance(totals, tuple) and checkout.expected_total not in (None, totals.total):
+        message = f"the total is {display(totals.total, totals.currency)} and not as expected"
+        totals = (Reason(code="total_differs", message=message, subject="expected_total"),)
+    if isinstance(totals, tuple):
+        yield from _reject(checkout, coupons, *totals)
+        return
+    checkout.bill(totals, coupons)
+    yield TotalsCalculated(
+        cart_id=checkout.cart_id,
+        checkout_id=checkout.checkout_id,
+        customer_id=checkout.quote.customer_id,
+        totals=totals,
+        payment_method=checkout.quote.payment_method,
+    )
+
+
+def _reject(checkout: Checkout, coupons: Mapping[str, Coupon], *reasons: Reason) -> Iterator[OrderRejected]:
+    checkout.end(State.CLOSED, coupons)
+    yield OrderRejected(cart_id=checkout.cart_id, checkout_id=checkout.checkout_id, reasons=reasons)
+
+
+@reactions.on(ReservationFailed, coupons=coupon_codes)
+def close_without_stock(checkout: Checkout, event: ReservationFailed, coupons: dict[str, Coupon]) -> Emits[Never]:
+    """Cart heard it too and reopens; there is nothing to add."""
+    if checkout.open:
+        checkout.cart_id = event.cart_id
+        checkout.end(State.CLOSED, coupons)
+    yield from ()
+
+
+# --- step 6: the order
+
+
+@reactions.on(PaymentAuthorized)
+def create_order(checkout: Checkout, event: PaymentAuthorized, now: datetime) -> Emits[OrderCreated | OrderRejected]:
+    """Persist the order once the money is held."""
+    yield from _create(checkout, "authorized", now)
+
+
+@reactions.on(PaymentDeferred)
+def create_deferred_order(
+    checkout: Checkout, event: PaymentDeferred, now: datetime
+) -> Emits[OrderCreated | OrderConfirmed | OrderRejected]:
+    """Nothing to wait for: the order is confirmed at once, and its money is due."""
+    yield from _create(checkout, "deferred", now)
+    if checkout.state is State.CREATED:
+        yield _confirm(checkout)
+
+
+def _create(checkout: Checkout, payment: str, now: datetime) -> Iterator[OrderCreated | OrderRejected]:
+    if checkout.state is State.CLOSED:  # too late: whoever holds the money gives it back
+        reason = Reason(code="too_late", message="the checkout was over before the payment was made")
+        yield OrderRejected(cart_id=checkout.cart_id, checkout_id=checkout.checkout_id, reasons=(reason,))
+    elif checkout.state is State.PAYING:
+        assert checkout.quote is not None
+        assert checkout.totals is not None
+        checkout.create_order(payment, now)
+        yield OrderCreated(
+            cart_id=checkout.cart_id,
+            checkout_id=checkout.checkout_id,
+            order_number=checkout.order_number,
+            customer_id=checkout.quote.customer_id,
+            items=checkout.quote.items,
+            totals=checkout.totals,
+            payment="deferred" if payment == "deferred" else "authorized",
+        )
+
+
+@reactions.on(PaymentDeclined, coupons=coupon_codes)
+def close_unpaid(checkout: Checkout, event: PaymentDeclined, coupons: dict[str, Coupon]) -> Emits[Never]:
+    """The attempt is over; its coupons may be used again."""
+    if checkout.state is State.PAYING:
+        checkout.end(State.CLOSED, coupons)
+    yield from ()
+
+
+# --- the confirmation
+
+
+@reactions.on(PaymentCaptured)
+def confirm_order(checkout: Checkout, event: PaymentCaptured) -> Emits[OrderConfirmed]:
+    """A cancelled order stays cancelled: payment gives the money back."""
+    if checkout.state is State.CREATED:
+        yield _confirm(checkout)
+
+
+def _confirm(checkout: Checkout) -> OrderConfirmed:
+    assert checkout.totals is not None
+    checkout.state = State.CONFIRMED
+    return OrderConfirmed(
+        cart_id=checkout.cart_id,
+        checkout_id=checkout.checkout_id,
+        order_number=checkout.order_number,
+        payment="due" if checkout.payment == "deferred" else "captured",
+        currency=checkout.totals.currency,
+        total=checkout.totals.total,
+    )
+
+
+# --- the end of an order, or of the hope for one
+
+
+@reactions.on(CaptureFailed, coupons=coupon_codes)
+def cancel_uncaptured(checkout: Checkout, event: CaptureFailed, coupons: dict[str, Coupon]) -> Emits[OrderCancelled]:
+    """No money, no order (step 8)."""
+    if checkout.state is State.CREATED:
+        yield _cancel(checkout, coupons, Reason(code=event.code, message=event.reason, subject="payment_method"))
+
+
+@reactions.on(ReservationLost, coupons=coupon_codes)
+def cancel_without_stock(checkout: Checkout, event: ReservationLost, coupons: dict[str, Coupon]) -> Emits[OrderCancelled]:
+    """The units had expired and are gone."""
+    if checkout.state in (State.CREATED, State.CONFIRMED):
+        reasons = (
+            Reason(code="out_of_stock", message=f"{s.available} of {s.wanted} units of {s.sku} are left", subject=s.sku)
+            for s in event.shortages
+        )
+        yield _cancel(checkout, coupons, *reasons)
+
+
+@reactions.on(CheckoutAbandoned, coupons=coupon_codes)
+def end_abandoned(
+    checkout: Checkout, event: CheckoutAbandoned, coupons: dict[str, Coupon]
+) -> Emits[OrderRejected | OrderCancelled]:
+    """Given up after the confirmation: there is no order, unless it was final before."""
+    reason = Reason(code="abandoned", message="the checkout was abandoned")
+    if checkout.known and checkout.open:
+        yield from _reject(checkout, coupons, reason)
+    elif checkout.state is State.CREATED:
+        yield _cancel(checkout, coupons, reason)
+
+
+@reactions.on(CancelOrder, coupons=coupon_codes)
+def cancel_order(
+    checkout: Checkout, command: CancelOrder, envelope: Envelope, coupons: dict[str, Coupon]
+) -> Emits[OrderRejected | OrderCancelled | CommandRejected]:
+    """At whatever point the checkout is; what comes later finds it over."""
+    if (checkout.known and checkout.cart_id != command.cart_id) or not command.checkout_id.startswith(f"{command.cart_id}."):
+        message = "this checkout is of another cart"
+        yield refusal(envelope, Reason(code="other_cart", message=message, subject="cart_id"))
+    elif checkout.state is State.CLOSED:
+        yield refusal(envelope, Reason(code="no_order", message="there is no order, and there will be none"))
+    elif checkout.state is State.CANCELLED:
+        yield refusal(envelope, Reason(code="cancelled", message=f"order {checkout.order_number} is cancelled already"))
+    elif checkout.open:
+        checkout.cart_id = command.cart_id
+        yield from _reject(checkout, coupons, _cancelled(command))
+    else:
+        yield _cancel(checkout, coupons, _cancelled(command))
+
+
+def _cancelled(command: CancelOrder) -> Reason:
+    return Reason(code="cancelled", message=f"cancelled by {command.requested_by}: {command.reason}")
+
+
+def _cancel(checkout: Checkout, coupons: Mapping[str, Coupon], *reasons: Reason) -> OrderCancelled:
+    checkout.end(State.CANCELLED, coupons)
+    return OrderCancelled(
+        cart_id=checkout.cart_id,
+        checkout_id=checkout.checkout_id,
+        order_number=checkout.order_number,
+        reasons=reasons,
+    )

@@ -1,0 +1,1 @@
+"""Payment: the money of every checkout, and the durable queue of calls to the gateway."""

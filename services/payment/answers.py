@@ -1,0 +1,210 @@
+"""What an answer of the gateway means for a payment: rules only, no calls (choreography, Payment operations)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from services.payment.gateways.port import (
+    Answer,
+    Declined,
+    LookUp,
+    NotFound,
+    PaymentStatus,
+    Refused,
+    Succeeded,
+    Unavailable,
+    Unknown,
+)
+from services.payment.gateways.port import PaymentState as Found
+from services.payment.model import NOT_FOUND_ENOUGH, Kind, Payment, PaymentState, Policy
+from shared.contract.payment import (
+    CaptureFailed,
+    FailedCompensation,
+    PaymentAuthorized,
+    PaymentCaptured,
+    PaymentDeclined,
+    PaymentRefunded,
+    PaymentVoided,
+    RefundFailed,
+    VoidFailed,
+)
+
+State = PaymentState
+Outcome = (
+    PaymentAuthorized
+    | PaymentDeclined
+    | PaymentCaptured
+    | CaptureFailed
+    | PaymentVoided
+    | VoidFailed
+    | PaymentRefunded
+    | RefundFailed
+)
+
+
+@dataclass(frozen=True)
+class GatewayAnswered:
+    """The gateway's answer to request ``serial`` of a payment."""
+
+    checkout_id: str
+    serial: int
+    answer: Answer | LookUp
+
+    @property
+    def id(self) -> str:
+        """Names the answer as the cause of what follows from it."""
+        return f"gateway/{self.checkout_id}/{self.serial}"
+
+
+def settle(payment: Payment, answer: Answer | LookUp, policy: Policy, now: datetime) -> Iterator[Outcome]:
+    """Go on from an answer: done, to be asked again, or given up."""
+    operation = payment.operation
+    assert operation is not None
+    match answer:
+        case Succeeded(hold=hold):
+            payment.hold = hold
+            yield from _succeed(payment, now)
+        case Found():
+            yield from _found(payment, answer, policy, now)
+        case NotFound():
+            yield from _not_found(payment, policy, now)
+        case Declined(code=code, message=message):
+            yield from _declined(payment, code, message, policy, now)
+        case Unavailable(code=code, reason=reason, retry_after=wait):
+            look_up = operation.step == "look_up"
+            if not payment.retry(policy, now, code, reason, look_up=look_up, wait=wait):
+                yield from _give_up(payment, now)
+        case Unknown(code=code, reason=reason):
+            operation.uncertain, operation.key_spent = True, operation.key_spent or answer.key_spent
+            if not payment.retry(policy, now, code, reason, look_up=True):
+                yield from _give_up(payment, now)
+        case Refused(code=code, message=message):
+            operation.attempts += 1
+            operation.code, operation.reason = code, message
+            yield from _give_up(payment, now)
+
+
+def _succeed(payment: Payment, now: datetime) -> Iterator[Outcome]:
+    assert payment.operation is not None
+    match payment.operation.kind:
+        case "authorize":
+            payment.finish(State.AUTHORIZED)
+            yield PaymentAuthorized(**facts(payment))
+            if payment.unwanted:
+                payment.begin("void", State.VOIDING, now)
+        case "capture":
+            payment.finish(State.CAPTURED)
+            yield PaymentCaptured(**facts(payment))
+            if payment.unwanted:
+                payment.begin("refund", State.REFUNDING, now)
+        case "void":
+            payment.finish(State.VOIDED)
+            yield PaymentVoided(**facts(payment))
+        case "refund":
+            payment.finish(State.REFUNDED)
+            yield PaymentRefunded(**facts(payment))
+
+
+_DONE: dict[Kind, tuple[PaymentStatus, ...]] = {
+    "authorize": ("authorized", "captured"),
+    "capture": ("captured",),
+    "void": ("voided", "lapsed", "declined", "refunded"),
+    "refund": ("refunded", "voided", "lapsed", "declined"),
+}
+"""Where a look-up finds the payment when the operation is done, or nothing is left to do."""
+
+
+def _found(payment: Payment, found: Found, policy: Policy, now: datetime) -> Iterator[Outcome]:
+    assert payment.operation is not None
+    kind = payment.operation.kind
+    payment.hold = found.hold
+    if found.status in _DONE[kind]:
+        yield from _succeed(payment, now)
+    elif kind == "void" and found.status == "captured":  # the capture had taken effect after all
+        payment.begin("refund", State.REFUNDING, now)
+    elif kind == "refund" and found.status == "authorized":
+        payment.begin("void", State.VOIDING, now)
+    elif kind in ("authorize", "capture") and found.status != "authorized":
+        yield from _declined(payment, f"hold_{found.status}", "the payment could not be made", policy, now)
+    else:
+        payment.call(now)
+
+
+def _not_found(payment: Payment, policy: Policy, now: datetime) -> Iterator[Outcome]:
+    """An authorization is asked for; a hold that was never found in several looks is none."""
+    operation = payment.operation
+    assert operation is not None
+    if operation.kind == "authorize":
+        payment.call(now)
+        return
+    operation.not_found += 1
+    if operation.kind == "void" and operation.not_found >= NOT_FOUND_ENOUGH:
+        yield from _succeed(payment, now)
+    elif not payment.retry(policy, now, "not_found", "the gateway does not know this payment", look_up=True):
+        yield from _give_up(payment, now)
+
+
+def _declined(payment: Payment, code: str, message: str, policy: Policy, now: datetime) -> Iterator[Outcome]:
+    """Final for an authorization or a capture; a void or a refund is asked for again."""
+    operation = payment.operation
+    assert operation is not None
+    if operation.kind == "authorize":
+        payment.finish(State.DECLINED)
+        yield PaymentDeclined(**facts(payment), code=code, reason=message)
+    elif operation.kind == "capture":
+        yield from _capture_failed(payment, code, message, now, uncertain=operation.uncertain)
+    else:
+        operation.key_spent = True
+        if not payment.retry(policy, now, code, message, look_up=True):
+            yield from _give_up(payment, now)
+
+
+def _capture_failed(payment: Payment, code: str, reason: str, now: datetime, *, uncertain: bool) -> Iterator[Outcome]:
+    payment.finish(State.CAPTURE_FAILED)
+    yield CaptureFailed(**facts(payment), code=code, reason=reason)
+    if payment.unwanted:
+        payment.begin("void", State.VOIDING, now, look_first=uncertain)
+
+
+def _give_up(payment: Payment, now: datetime) -> Iterator[Outcome]:
+    operation = payment.operation
+    assert operation is not None
+    match operation.kind:
+        case "authorize":
+            payment.finish(State.DECLINED)
+            message = "the payment could not be made; try again or choose another way to pay"
+            yield PaymentDeclined(**facts(payment), code=operation.code, reason=message)
+            if operation.uncertain:  # the hold may exist
+                payment.begin("void", State.VOIDING, now, look_first=True)
+        case "capture":
+            yield from _capture_failed(payment, operation.code, "the payment could not be completed", now, uncertain=True)
+        case "void":
+            payment.finish(State.VOID_FAILED)
+            yield VoidFailed(**failure(payment, operation.attempts, operation.code, operation.reason))
+        case "refund":
+            payment.finish(State.REFUND_FAILED)
+            yield RefundFailed(**failure(payment, operation.attempts, operation.code, operation.reason))
+
+
+def facts(payment: Payment) -> dict[str, Any]:
+    """What every payment event says."""
+    return {
+        "cart_id": payment.cart_id,
+        "checkout_id": payment.checkout_id,
+        "amount": payment.amount,
+        "currency": payment.currency,
+    }
+
+
+def failure(payment: Payment, attempts: int, code: str, reason: str) -> dict[str, Any]:
+    """What a person needs to act on money that is stuck (see :class:`FailedCompensation`)."""
+    assert FailedCompensation.alarm
+    return {
+        **facts(payment),
+        "gateway_reference": payment.checkout_id,
+        "hold": payment.hold,
+        "attempts": attempts,
+        "code": code,
+        "reason": reason,
+    }

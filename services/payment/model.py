@@ -1,0 +1,138 @@
+"""The payment of one checkout, and the call to the gateway it is waiting for."""
+
+import zlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final, Literal
+
+Kind = Literal["authorize", "capture", "void", "refund"]
+KEYS_REMEMBERED: Final = timedelta(hours=23)
+"""Gateways may forget idempotency keys after 24 hours; older than this, a key proves nothing."""
+MAX_BACKOFF: Final = 60.0
+NOT_FOUND_ENOUGH: Final = 3
+"""How often a hold must not be found before it is taken not to exist: its request may still have been on the way."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """``attempts``: calls before an operation is given up. ``backoff_seconds``: wait before the second, then doubled."""
+
+    attempts: int
+    backoff_seconds: float
+
+
+class PaymentState(StrEnum):
+    """As in the choreography, Who owns which state; ``paid`` is a deferred payment that was received."""
+
+    AUTHORIZING = "authorizing"
+    AUTHORIZED = "authorized"
+    DECLINED = "declined"
+    DEFERRED = "deferred"
+    PAID = "paid"
+    CAPTURING = "capturing"
+    CAPTURED = "captured"
+    CAPTURE_FAILED = "capture_failed"
+    VOIDING = "voiding"
+    VOIDED = "voided"
+    VOID_FAILED = "void_failed"
+    REFUNDING = "refunding"
+    REFUNDED = "refunded"
+    REFUND_FAILED = "refund_failed"
+
+
+@dataclass(slots=True)
+class PaymentOperation:
+    """One thing the gateway is to do, until it is done or given up.
+
+    ``step`` is the next request; ``serial`` numbers the requests of a payment, so that a late answer is known as such.
+    ``uncertain``: an earlier request may have taken effect. ``key_spent``: the key's answer is stored, repeating it
+    would only repeat the answer.
+    """
+
+    kind: Kind
+    key: str
+    serial: int
+    step: Literal["call", "look_up"]
+    began_at: datetime
+    attempts: int = 0
+    uncertain: bool = False
+    key_spent: bool = False
+    not_found: int = 0
+    code: str = ""
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class Payment:
+    """The money of one checkout. ``amount``: minor units. ``due_at``: when the next request to the gateway is due.
+
+    ``unwanted``: the order is off while a request is under way; what it brings about is undone. ``keys`` counts the
+    idempotency keys used so far.
+    """
+
+    checkout_id: str
+    cart_id: str = ""
+    state: PaymentState | None = None
+    amount: int = 0
+    currency: str = ""
+    token: str | None = None
+    hold: str | None = None
+    unwanted: bool = False
+    operation: PaymentOperation | None = None
+    serial: int = 0
+    keys: int = 0
+    due_at: datetime | None = None
+
+    def begin(self, kind: Kind, state: PaymentState, now: datetime, *, look_first: bool = False) -> None:
+        """Queue an operation. ``look_first``: how the payment stands at the gateway is not sure."""
+        self.state = state
+        self.operation = PaymentOperation(kind, "", 0, "look_up" if look_first else "call", now, uncertain=look_first)
+        self._new_key(now)
+        self._ask(self.operation.step, now)
+
+    def finish(self, state: PaymentState) -> None:
+        """The operation has come to its end."""
+        self.state, self.operation, self.due_at = state, None, None
+
+    def call(self, now: datetime) -> None:
+        """The look-up found nothing done: ask now, with a new key where the old one cannot serve."""
+        operation = self._current
+        if operation.key_spent or now - operation.began_at > KEYS_REMEMBERED:
+            self._new_key(now)
+        self._ask("call", now)
+
+    def retry(self, policy: Policy, now: datetime, code: str, reason: str, *, look_up: bool, wait: float | None = None) -> bool:
+        """Ask again later; returns False where that was the last attempt. ``wait``: seconds the gateway asks for."""
+        operation = self._current
+        operation.attempts += 1
+        operation.code, operation.reason = code, reason
+        if operation.attempts >= policy.attempts:
+            return False
+        pause = max(backoff(operation.key, operation.attempts, policy.backoff_seconds), wait or 0.0)
+        at = now + timedelta(seconds=pause)
+        too_old = at - operation.began_at > KEYS_REMEMBERED
+        self._ask("look_up" if look_up or too_old else "call", at)
+        return True
+
+    @property
+    def _current(self) -> PaymentOperation:
+        assert self.operation is not None, f"payment {self.checkout_id} waits for nothing"
+        return self.operation
+
+    def _new_key(self, now: datetime) -> None:
+        operation = self._current
+        self.keys += 1
+        operation.key, operation.key_spent = f"{self.checkout_id}:{operation.kind}:{self.keys}", False
+        operation.began_at = now
+
+    def _ask(self, step: Literal["call", "look_up"], at: datetime) -> None:
+        self.serial += 1
+        operation = self._current
+        operation.step, operation.serial, self.due_at = step, self.serial, at
+
+
+def backoff(key: str, attempts: int, first: float) -> float:
+    """Seconds to wait after so many attempts: doubling, capped, with a jitter that is a function of the key."""
+    jitter = zlib.crc32(f"{key}/{attempts}".encode()) / 2**32
+    return float(min(MAX_BACKOFF, first * 2 ** (attempts - 1)) * (0.5 + jitter / 2))

@@ -1,0 +1,163 @@
+"""What payment does when something happened: steps 5 and 7, and giving the money back."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Never
+
+from services.payment.answers import GatewayAnswered, facts, failure, settle
+from services.payment.model import Payment, PaymentState, Policy
+from shared.contract.envelope import Envelope, refusal
+from shared.contract.order import OrderCancelled, OrderCreated, OrderRejected, TotalsCalculated
+from shared.contract.payment import (
+    CaptureFailed,
+    MarkPaid,
+    MarkRefunded,
+    MarkVoided,
+    PaymentAuthorized,
+    PaymentCaptured,
+    PaymentDeclined,
+    PaymentDeferred,
+    PaymentMarkedPaid,
+    PaymentRefunded,
+    PaymentVoided,
+    RefundFailed,
+    RetryRefund,
+    RetryVoid,
+    VoidFailed,
+)
+from shared.contract.rejection import CommandRejected
+from shared.contract.values import Reason
+from shared.runtime.reactions import Emits, Reactions
+
+reactions = Reactions("payment")
+State = PaymentState
+
+
+@reactions.on(TotalsCalculated)
+def authorize(payment: Payment, event: TotalsCalculated, now: datetime) -> Emits[PaymentDeferred]:
+    """Step 5: ask for a hold; where there is nothing to hold, the payment is deferred."""
+    if payment.state is not None:
+        return
+    payment.cart_id, payment.amount, payment.currency = event.cart_id, event.totals.total, event.totals.currency
+    if event.totals.total == 0:
+        payment.state = State.DEFERRED
+        yield PaymentDeferred(**facts(payment), because="zero_total")
+    elif event.payment_method.kind == "cash_on_delivery":
+        payment.state = State.DEFERRED
+        yield PaymentDeferred(**facts(payment), because="cash_on_delivery")
+    else:
+        payment.token = event.payment_method.token
+        payment.begin("authorize", State.AUTHORIZING, now)
+
+
+@reactions.on(OrderCreated)
+def capture(payment: Payment, event: OrderCreated, now: datetime) -> Emits[Never]:
+    """Step 7: the order is committed, so the money may be taken."""
+    if payment.state is State.AUTHORIZED:
+        payment.begin("capture", State.CAPTURING, now)
+    yield from ()
+
+
+@reactions.on(OrderRejected)
+def give_back_unordered(payment: Payment, event: OrderRejected, now: datetime) -> Emits[PaymentVoided]:
+    """No order will come of it."""
+    yield from _undo(payment, now)
+
+
+@reactions.on(OrderCancelled)
+def give_back_cancelled(payment: Payment, event: OrderCancelled, now: datetime) -> Emits[PaymentVoided | RefundFailed]:
+    """The order is off: void what is held, refund what was captured, never both and never neither."""
+    if payment.state is State.PAID:
+        payment.state = State.REFUND_FAILED
+        yield RefundFailed(**failure(payment, 0, "paid_in_cash", "paid on delivery: give the money back by hand"))
+    else:
+        yield from _undo(payment, now)
+
+
+def _undo(payment: Payment, now: datetime) -> Iterator[PaymentVoided]:
+    match payment.state:
+        case State.AUTHORIZING | State.CAPTURING:
+            payment.unwanted = True
+        case State.AUTHORIZED:
+            payment.begin("void", State.VOIDING, now)
+        case State.CAPTURE_FAILED:
+            payment.begin("void", State.VOIDING, now, look_first=True)
+        case State.CAPTURED:
+            payment.begin("refund", State.REFUNDING, now)
+        case State.DEFERRED:
+            payment.state = State.VOIDED
+            yield PaymentVoided(**facts(payment))
+
+
+@reactions.on(GatewayAnswered)
+def go_on(
+    payment: Payment, answered: GatewayAnswered, policy: Policy, now: datetime
+) -> Emits[
+    PaymentAuthorized
+    | PaymentDeclined
+    | PaymentCaptured
+    | CaptureFailed
+    | PaymentVoided
+    | VoidFailed
+    | PaymentRefunded
+    | RefundFailed
+]:
+    """An answer of the gateway; one to an older request changes nothing."""
+    if payment.operation is not None and payment.operation.serial == answered.serial:
+        yield from settle(payment, answered.answer, policy, now)
+
+
+# --- what staff decide
+
+
+@reactions.on(RetryVoid)
+def retry_void(payment: Payment, command: RetryVoid, envelope: Envelope, now: datetime) -> Emits[CommandRejected]:
+    """From the beginning, but looking first."""
+    if payment.state is State.VOID_FAILED:
+        payment.begin("void", State.VOIDING, now, look_first=True)
+    else:
+        yield _not_so(payment, envelope, State.VOID_FAILED)
+
+
+@reactions.on(RetryRefund)
+def retry_refund(payment: Payment, command: RetryRefund, envelope: Envelope, now: datetime) -> Emits[CommandRejected]:
+    """From the beginning, but looking first."""
+    if payment.state is State.REFUND_FAILED and payment.token is not None:
+        payment.begin("refund", State.REFUNDING, now, look_first=True)
+    else:
+        yield _not_so(payment, envelope, State.REFUND_FAILED)
+
+
+@reactions.on(MarkVoided)
+def mark_voided(payment: Payment, command: MarkVoided, envelope: Envelope) -> Emits[PaymentVoided | CommandRejected]:
+    """Somebody released the hold by hand."""
+    if payment.state is State.VOID_FAILED:
+        payment.state = State.VOIDED
+        yield PaymentVoided(**facts(payment), marked_by=command.by)
+    else:
+        yield _not_so(payment, envelope, State.VOID_FAILED)
+
+
+@reactions.on(MarkRefunded)
+def mark_refunded(payment: Payment, command: MarkRefunded, envelope: Envelope) -> Emits[PaymentRefunded | CommandRejected]:
+    """Somebody gave the money back by hand."""
+    if payment.state is State.REFUND_FAILED:
+        payment.state = State.REFUNDED
+        yield PaymentRefunded(**facts(payment), marked_by=command.by)
+    else:
+        yield _not_so(payment, envelope, State.REFUND_FAILED)
+
+
+@reactions.on(MarkPaid)
+def mark_paid(payment: Payment, command: MarkPaid, envelope: Envelope) -> Emits[PaymentMarkedPaid | CommandRejected]:
+    """The money of a deferred payment is here."""
+    if payment.state is State.DEFERRED:
+        payment.state = State.PAID
+        yield PaymentMarkedPaid(**facts(payment), marked_by=command.by)
+    else:
+        yield _not_so(payment, envelope, State.DEFERRED)
+
+
+def _not_so(payment: Payment, envelope: Envelope, wanted: PaymentState) -> CommandRejected:
+    found = f"is {payment.state}" if payment.state else "does not exist"
+    return refusal(envelope, Reason(code="wrong_state", message=f"the payment {found}; it must be {wanted} for this"))

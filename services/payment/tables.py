@@ -1,0 +1,32 @@
+"""Where payment keeps its aggregates."""
+
+from sqlalchemy import JSON, BigInteger, Boolean, Column, DateTime, Integer, MetaData, Table, Text
+
+from services.payment.model import Payment
+from shared.runtime.store import Store, deadline_columns, version_column
+from shared.runtime.tables import runtime_tables
+
+metadata = MetaData()
+runtime_tables(metadata)
+
+payments = Table(
+    "payments",
+    metadata,
+    Column("checkout_id", Text, primary_key=True),
+    version_column(),
+    Column("cart_id", Text, nullable=False),
+    Column("state", Text),
+    Column("amount", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("token", Text),
+    Column("hold", Text),
+    Column("unwanted", Boolean, nullable=False),
+    Column("operation", JSON),
+    Column("serial", Integer, nullable=False),
+    Column("keys", Integer, nullable=False),
+    *deadline_columns("payments"),
+    Column("leased_until", DateTime(timezone=True)),
+)
+"""``leased_until``: a request to the gateway is under way; set by the workers, cleared by every commit of the payment."""
+
+STORES = (Store(Payment, payments),)

@@ -1,0 +1,326 @@
+"""A batch of reactions as one commit: state, inbox and outbox together, or nothing (architecture, One event's way)."""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from shared.contract.envelope import Envelope, message_id, write
+from shared.contract.message import Message
+from shared.contract.rejection import CommandRejected
+from shared.contract.topics import DEAD_LETTERS, events_topic
+from shared.runtime import inbox, outbox, ownership
+from shared.runtime.database import is_away, is_conflict
+from shared.runtime.inputs import Discard, Handle, Input, Postpone, Refuse, failure_headers, identity, without_failure
+from shared.runtime.outbox import OutboxRow, Outgoing
+from shared.runtime.reactions import Due, Related, arguments
+from shared.runtime.store import ConflictError, Loaded, Origin, Store
+
+log = logging.getLogger(__name__)
+POSTPONED: Final = timedelta(minutes=15)
+"""When a deadline is tried again whose reaction failed."""
+
+
+class DatabaseAwayError(Exception):
+    """The database cannot be reached or takes no writes: wait and hand the same batch in again."""
+
+
+class StuckDeadlineError(Exception):
+    """A reaction neither moved nor cleared the deadline it was called for: a bug in the reaction."""
+
+
+class CulpritError(Exception):
+    """A reaction failed; ``item`` is the input, ``__cause__`` what it raised."""
+
+    def __init__(self, item: Handle) -> None:
+        super().__init__(item.reaction.name)
+        self.item = item
+
+
+@dataclass
+class Committed:
+    """What one or several commits did: the rows to publish, the aggregates that changed, how many inputs were new."""
+
+    rows: list[OutboxRow] = field(default_factory=list)
+    changed: list[Any] = field(default_factory=list)
+    handled: int = 0
+
+    def add(self, other: "Committed") -> None:
+        """Append what a later commit did."""
+        self.rows += other.rows
+        self.changed += other.changed
+        self.handled += other.handled
+
+
+class Processor:
+    """Commits batches for one service. ``lane_of`` gives the lane of a Kafka key, ``context`` what reactions ask for."""
+
+    def __init__(
+        self,
+        service: str,
+        engine: AsyncEngine,
+        stores: Sequence[Store[Any]],
+        lane_of: Callable[[str], int],
+        context: Mapping[type[Any], Any],
+        topic_name: Callable[[str], str] = str,
+    ) -> None:
+        self.service, self.engine, self.lane_of, self.context = service, engine, lane_of, context
+        self.stores = {store.kind: store for store in stores}
+        self.topic_name = topic_name
+        self.source = f"/quadrille/{service}"
+
+    async def process(self, items: Sequence[Input], epochs: Mapping[int, int]) -> Committed:
+        """Commit these inputs, in order. ``epochs``: by lane, as given when the lane was taken.
+
+        An input that cannot be handled becomes a dead letter, the others are committed. Raises
+        :class:`shared.runtime.ownership.FencedError` and :class:`DatabaseAwayError`; nothing is lost by either.
+        """
+        todo = list(items)
+        while todo:
+            try:
+                return await self._commit(todo, epochs)
+            except CulpritError as culprit:
+                log.error("%s failed: %r", culprit.item.reaction.name, culprit.__cause__)
+                todo[todo.index(culprit.item)] = self._discard(culprit.item, culprit.__cause__ or culprit)
+            except ownership.FencedError:
+                raise
+            except Exception as error:
+                if isinstance(error, ConflictError) or is_conflict(error):
+                    await asyncio.sleep(0)
+                elif is_away(error):
+                    raise DatabaseAwayError(f"{type(error).__name__}: {error}") from error
+                elif len(todo) > 1:
+                    half = len(todo) // 2
+                    committed = await self.process(todo[:half], epochs)
+                    committed.add(await self.process(todo[half:], epochs))
+                    return committed
+                elif isinstance(todo[0], Handle):
+                    log.exception("%s cannot be committed", todo[0].reaction.name)
+                    todo[0] = self._discard(todo[0], error)
+                else:
+                    raise
+        return Committed()
+
+    def _discard(self, item: Handle, error: BaseException) -> Input:
+        if item.record is not None:
+            return Discard(item.lane, item.record, error, item.reaction.name)
+        return Postpone(item.lane, item.reaction, item.trigger, error)
+
+    async def _commit(self, items: Sequence[Input], epochs: Mapping[int, int]) -> Committed:
+        async with self.engine.begin() as connection:
+            now = await ownership.check(connection, {item.lane: epochs[item.lane] for item in items})
+            items = await _unseen(connection, items)
+            work = _Work(self, connection, now)
+            await work.preload(item for item in items if isinstance(item, Handle))
+            for item in items:
+                await work.do(item)
+            changed = await work.save()
+            rows = await outbox.insert(connection, work.outgoing) if work.outgoing else []
+        return Committed(rows, changed, len(items))
+
+
+async def _unseen(connection: AsyncConnection, items: Sequence[Input]) -> list[Input]:
+    """The inputs not handled before, each once."""
+    identities = [identity(item) for item in items]
+    known = [i for i in identities if i is not None]
+    new = await inbox.insert(connection, known) if known else set()
+    unseen = []
+    for item, name in zip(items, identities, strict=True):
+        if name is None:
+            unseen.append(item)
+        elif name in new:
+            new.remove(name)
+            unseen.append(item)
+    return unseen
+
+
+class _Work:
+    """One transaction's aggregates, each loaded once, and what is to be published."""
+
+    def __init__(self, processor: Processor, connection: AsyncConnection, now: datetime) -> None:
+        self.processor, self.connection, self.now = processor, connection, now
+        self.loaded: dict[type[Any], dict[str, Loaded[Any]]] = defaultdict(dict)
+        self.absent: dict[type[Any], set[str]] = defaultdict(set)
+        self.locks: set[type[Any]] = set()
+        self.outgoing: list[Outgoing] = []
+
+    async def preload(self, items: Iterable[Handle]) -> None:
+        """Load all the aggregates the inputs name with one statement a type, then all those they need beside."""
+        items = list(items)
+        for reaction in {item.reaction.name: item.reaction for item in items}.values():
+            self.locks |= {related.aggregate for related in reaction.related if related.writes}
+            self.locks |= {reaction.aggregate} if reaction.aggregate else set()
+        main: dict[type[Any], set[str]] = defaultdict(set)
+        for item in items:
+            if item.reaction.aggregate:
+                main[item.reaction.aggregate].add(item.reaction.id_of(item.trigger))
+        await self._load(main)
+        for depth in (0, 1):
+            beside: dict[type[Any], set[str]] = defaultdict(set)
+            for item in items:
+                for wanted in item.reaction.related[depth : depth + 1]:
+                    before = [self._pick(b, self._needs(item, b, [])) for b in item.reaction.related[:depth]]
+                    beside[wanted.aggregate].update(self._needs(item, wanted, before))
+            await self._load(beside)
+
+    def _needs(self, item: Handle, wanted: Related, before: Sequence[Mapping[str, Any]]) -> list[str]:
+        """The ids of the related aggregates a reaction asks for, as things stand now."""
+        own = self._own(item.reaction.aggregate, item.reaction.id_of(item.trigger)) if item.reaction.aggregate else None
+        return list(wanted.needs(*([own.aggregate] if own else []), item.trigger, *before))
+
+    def _pick(self, wanted: Related, ids: Sequence[str]) -> dict[str, Any]:
+        if wanted.writes:
+            return {i: self._own(wanted.aggregate, i).aggregate for i in ids}
+        known = self.loaded[wanted.aggregate]
+        return {i: known[i].aggregate for i in ids if i in known}
+
+    async def _load(self, wanted: Mapping[type[Any], set[str]]) -> None:
+        for kind, store in self.processor.stores.items():
+            ids = wanted.get(kind, set()) - self.loaded[kind].keys() - self.absent[kind]
+            if ids:
+                found = await store.load(self.connection, ids, lock=kind in self.locks)
+                self.loaded[kind].update(found)
+                self.absent[kind] |= ids - found.keys()
+
+    def _own(self, kind: type[Any], aggregate_id: str) -> Loaded[Any]:
+        """The aggregate, made blank where it does not exist yet."""
+        if aggregate_id not in self.loaded[kind]:
+            self.loaded[kind][aggregate_id] = self.processor.stores[kind].blank(aggregate_id)
+        return self.loaded[kind][aggregate_id]
+
+    async def do(self, item: Input) -> None:
+        """Do what one input asks for."""
+        match item:
+            case Handle():
+                await self._react(item)
+            case Refuse():
+                self._refuse(item)
+            case Discard():
+                self._dead_letter(item)
+            case Postpone():
+                await self._postpone(item)
+
+    async def _react(self, item: Handle) -> None:
+        reaction = item.reaction
+        own = None
+        if reaction.aggregate:
+            own = self._own(reaction.aggregate, reaction.id_of(item.trigger))
+            due_at = getattr(own.aggregate, "due_at", None)
+            if isinstance(item.trigger, Due) and (due_at is None or due_at > self.now):
+                return  # moved or cleared since it was found
+        cause = item.envelope or self._inner_cause(item, own)
+        related = await self._related(item) if reaction.related else {}
+        try:
+            aggregate = own.aggregate if own else None
+            given = arguments(reaction, item.trigger, cause, self.now, aggregate, related, self.processor.context)
+            emitted = reaction.run(given)
+            if isinstance(item.trigger, Due) and own and own.aggregate.due_at == due_at:
+                raise StuckDeadlineError(reaction.name)
+        except Exception as error:
+            raise CulpritError(item) from error
+        if own and item.envelope:
+            own.origin = Origin(cause.correlation_id, cause.traceparent)
+        for index, message in enumerate(emitted):
+            self._emit(cause, index, message)
+
+    async def _related(self, item: Handle) -> dict[str, Mapping[str, Any]]:
+        related: dict[str, Mapping[str, Any]] = {}
+        for wanted in item.reaction.related:
+            ids = self._needs(item, wanted, list(related.values()))
+            await self._load({wanted.aggregate: set(ids)})
+            related[wanted.parameter] = self._pick(wanted, ids)
+        return related
+
+    def _inner_cause(self, item: Handle, own: Loaded[Any] | None) -> Envelope:
+        """The envelope of a deadline or an answer: it belongs to the story of its aggregate."""
+        assert own is not None
+        name = type(own.aggregate).__name__
+        if isinstance(item.trigger, Due):
+            cause_id = f"due/{name}/{item.trigger.aggregate_id}/{own.aggregate.due_at.isoformat()}"
+        else:
+            cause_id = item.trigger.id
+        origin = own.origin or Origin(cause_id)
+        return Envelope(
+            id=cause_id,
+            source=self.processor.source,
+            type=type(item.trigger).__name__,
+            key=own.aggregate.cart_id,
+            correlation_id=origin.correlation_id,
+            traceparent=origin.traceparent,
+        )
+
+    def _emit(self, cause: Envelope, index: int, message: Message) -> None:
+        service, lane = self.processor.service, self.processor.lane_of(message.key)
+        envelope = Envelope(
+            id=message_id(service, f"{cause.source}\n{cause.id}", index),
+            source=self.processor.source,
+            type=message.type_name(),
+            key=message.key,
+            correlation_id=cause.correlation_id,
+            causation_id=cause.id,
+            traceparent=cause.traceparent,
+        )
+        headers, value = write(envelope, message, self.now)
+        topic = message.topic or events_topic(service)
+        key = message.key.encode()
+        self.outgoing.append(Outgoing(lane, topic, key, value, headers))
+        if message.alarm:
+            why = failure_headers(
+                service,
+                "compensation",
+                self.processor.topic_name(topic),
+                lane,
+                -1,
+                type(message).__name__,
+                str(getattr(message, "reason", "")),
+                self.now,
+            )
+            self.outgoing.append(Outgoing(lane, DEAD_LETTERS, key, value, [*headers, *why]))
+
+    def _refuse(self, item: Refuse) -> None:
+        error = item.error
+        refusal = CommandRejected(
+            command_key=error.envelope.key or "unknown",
+            command_id=error.envelope.id,
+            command_type=error.command.type_name(),
+            reasons=error.reasons,
+        )
+        self._emit(error.envelope, 0, refusal)
+
+    def _dead_letter(self, item: Discard) -> None:
+        record, error = item.record, item.error
+        why = failure_headers(
+            self.processor.service,
+            item.stage,
+            self.processor.topic_name(record.topic),
+            record.partition,
+            record.offset,
+            type(error).__name__,
+            str(error),
+            self.now,
+        )
+        headers = [*without_failure(record.headers), *why]
+        self.outgoing.append(Outgoing(item.lane, DEAD_LETTERS, record.key, record.value, headers))
+
+    async def _postpone(self, item: Postpone) -> None:
+        name, error = item.reaction.name, item.error
+        body = repr(item.trigger).encode()
+        why = failure_headers(self.processor.service, name, "", item.lane, -1, type(error).__name__, str(error), self.now)
+        self.outgoing.append(Outgoing(item.lane, DEAD_LETTERS, item.reaction.id_of(item.trigger).encode(), body, why))
+        if isinstance(item.trigger, Due) and item.reaction.aggregate:
+            store = self.processor.stores[item.reaction.aggregate]
+            await store.postpone(self.connection, item.trigger.aggregate_id, self.now + POSTPONED)
+
+    async def save(self) -> list[Any]:
+        """Write the aggregates that changed, type by type."""
+        changed: list[Any] = []
+        for kind, store in self.processor.stores.items():
+            if kind in self.locks and self.loaded[kind]:
+                items = sorted(self.loaded[kind].items())
+                changed += await store.save(self.connection, [item for _, item in items], self.processor.lane_of)
+        return changed

@@ -1,0 +1,62 @@
+"""Connections to PostgreSQL with time limits on everything, and what its errors mean."""
+
+import json
+from typing import Final
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+CONNECT_SECONDS: Final = 5
+STATEMENT_SECONDS: Final = 20
+
+_READ_ONLY: Final = "25006"
+_RETRY: Final = ("40001", "40P01", "55P03")
+_AWAY: Final = ("08", "53", "57", "58", "28", "3D")
+"""SQLSTATE classes of a server that is not there, full, shutting down, broken, or not set up yet."""
+
+
+def connect(url: str, *, pool: int = 4) -> AsyncEngine:
+    """An engine for ``postgresql://…``; nothing is connected yet."""
+    return create_async_engine(
+        url.replace("postgresql://", "postgresql+asyncpg://", 1),
+        pool_size=pool,
+        max_overflow=2,
+        pool_timeout=STATEMENT_SECONDS,
+        pool_recycle=3600,
+        json_serializer=json.dumps,
+        connect_args={
+            "timeout": CONNECT_SECONDS,
+            "command_timeout": STATEMENT_SECONDS,
+            "server_settings": {
+                "timezone": "UTC",
+                "jit": "off",
+                "application_name": "quadrille",
+                "idle_in_transaction_session_timeout": str(3 * STATEMENT_SECONDS * 1000),
+                "tcp_user_timeout": "10000",
+            },
+        },
+    )
+
+
+def sqlstate(error: BaseException) -> str:
+    """The SQLSTATE of an error, or an empty string."""
+    origin = getattr(error, "orig", error)
+    return str(getattr(origin, "sqlstate", None) or getattr(error.__cause__, "sqlstate", None) or "")
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether the database, not the statement, is at fault: wait and try again."""
+    if isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError | asyncpg.PostgresConnectionError):
+        return True
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    state = sqlstate(error)
+    if state:
+        return state == _READ_ONLY or state.startswith(_AWAY)
+    return isinstance(error, InterfaceError | OperationalError)
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Whether the transaction only met another one (deadlock, serialization, lock): try again at once."""
+    return sqlstate(error) in _RETRY

@@ -1,0 +1,34 @@
+"""What a service has handled, by CloudEvents source and id: every message has one effect, however often it comes."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+from sqlalchemy import Text, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.contract.topics import RETENTION
+
+KEPT: Final = RETENTION + timedelta(days=1)
+"""How long a message is remembered: longer than a topic keeps its record."""
+
+_INSERT: Final = text(
+    "INSERT INTO inbox (source, id) SELECT DISTINCT * FROM unnest(:sources, :ids) AS seen (source, id)"
+    " ORDER BY source, id ON CONFLICT DO NOTHING RETURNING source, id"
+).bindparams(bindparam("sources", type_=ARRAY(Text)), bindparam("ids", type_=ARRAY(Text)))
+_PRUNE: Final = text(
+    "DELETE FROM inbox WHERE (source, id) IN"
+    " (SELECT source, id FROM inbox WHERE seen_at < now() - CAST(:kept AS interval) LIMIT :limit)"
+)
+
+
+async def insert(connection: AsyncConnection, seen: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Remember these (source, id) pairs; returns those that are new."""
+    rows = await connection.execute(_INSERT, {"sources": [s for s, _ in seen], "ids": [i for _, i in seen]})
+    return {(row.source, row.id) for row in rows}
+
+
+async def prune(connection: AsyncConnection, limit: int = 10_000) -> int:
+    """Forget at most ``limit`` of the old ones; returns how many."""
+    return (await connection.execute(_PRUNE, {"kept": KEPT, "limit": limit})).rowcount

@@ -1,0 +1,125 @@
+"""What a batch is made of: records that were read, refused or are beyond reading, deadlines, and answers from outside."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from shared.contract.catalogue import MESSAGES
+from shared.contract.envelope import Envelope, Record, RefusedError, UnreadableError, read, type_of
+from shared.contract.topics import TOPICS
+from shared.runtime.reactions import Reaction, Reactions
+
+ERRORS: Final = "__connect.errors."
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """Run a reaction. ``envelope`` and ``record`` are missing for deadlines and answers from outside."""
+
+    lane: int
+    reaction: Reaction
+    trigger: Any
+    envelope: Envelope | None = None
+    record: Record | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Answer a command whose content breaks the contract."""
+
+    lane: int
+    error: RefusedError
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Discard:
+    """Make a dead letter of a record; ``stage`` is what failed: reading it, or the reaction of that name."""
+
+    lane: int
+    record: Record
+    error: BaseException
+    stage: str
+
+
+@dataclass(frozen=True, slots=True)
+class Postpone:
+    """A deadline or an answer whose reaction failed: tell a person, and try the deadline again later."""
+
+    lane: int
+    reaction: Reaction
+    trigger: Any
+    error: BaseException
+
+
+Input = Handle | Refuse | Discard | Postpone
+
+
+def identity(item: Input) -> tuple[str, str] | None:
+    """What the inbox knows an input by.
+
+    A dead letter is known by its place in the topic and not by its id, so that a redrive of the message is new.
+    """
+    match item:
+        case Handle(envelope=Envelope() as envelope) | Refuse(error=RefusedError(envelope=envelope)):
+            return envelope.source, envelope.id
+        case Discard(record=record):
+            return f"{record.topic}/{record.partition}", f"{record.offset}/{record.timestamp}"
+        case _:
+            return None
+
+
+class Reader:
+    """Turns the records of one service's topics into inputs."""
+
+    def __init__(self, reactions: Reactions) -> None:
+        self._service = reactions.service
+        self._reactions: Mapping[type[Any], Reaction] = reactions.by_trigger
+        self._wanted = {name.encode() for name in reactions.messages}
+        self._known = {name.encode() for name in MESSAGES}
+
+    def read(self, record: Record) -> Input | None:
+        """The input of a record, or nothing where it is meant for others."""
+        named = type_of(record)
+        if named is not None and named not in self._wanted and not self._answers_for(record):
+            return None
+        try:
+            envelope, message = read(record)
+        except RefusedError as error:
+            return Refuse(record.partition, error, record)
+        except UnreadableError as error:
+            return Discard(record.partition, record, error, "read")
+        reaction = self._reactions.get(type(message))
+        if reaction is None:
+            if not self._answers_for(record):
+                return None
+            return Discard(record.partition, record, UnreadableError(f"{self._service} has no use for it"), "read")
+        return Handle(record.partition, reaction, message, envelope, record)
+
+    def _answers_for(self, record: Record) -> bool:
+        topic = TOPICS.get(record.topic)
+        return topic is not None and topic.reader == self._service
+
+
+def failure_headers(
+    service: str, stage: str, topic: str, partition: int, offset: int, error: str, message: str, at: datetime
+) -> list[tuple[str, bytes]]:
+    """Why a record is a dead letter, under the names Kafka Connect uses, and ours beside them."""
+    texts = {
+        "topic": topic,
+        "partition": str(partition),
+        "offset": str(offset),
+        "exception.class.name": error,
+        "exception.message": message[:1000],
+        "stage": stage,
+        "quadrille.service": service,
+        "quadrille.attempts": "1",
+        "quadrille.failed_at": at.astimezone(UTC).isoformat(),
+    }
+    return [(ERRORS + name, text.encode("utf-8", "backslashreplace")) for name, text in texts.items()]
+
+
+def without_failure(headers: Any) -> list[tuple[str, bytes]]:
+    """The headers as they first came: those of an earlier failure do not pile up."""
+    return [(name, value) for name, value in headers if not name.startswith(ERRORS)]

@@ -1,0 +1,123 @@
+"""Kafka clients with the settings this project needs (conventions: what the libraries' defaults would cost)."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+from aiokafka.partitioner import murmur2
+
+from shared.contract.topics import TOPICS, Topic
+from shared.settings import Settings
+
+MAX_REQUEST_BYTES: Final = 16_000_000
+CLIENT_SECONDS: Final = 10
+"""The longest a start or a stop of a client may take."""
+
+
+class TopicsError(Exception):
+    """The topics are not as the contract wants them; the message says which and what to do."""
+
+
+def lane_of(key: str, partitions: int) -> int:
+    """The partition of a key, as every Kafka client computes it: murmur2 of its bytes."""
+    return int((murmur2(key.encode()) & 0x7FFFFFFF) % partitions)
+
+
+async def producer(settings: Settings, client_id: str) -> Any:
+    """A started producer that loses and doubles nothing. Raises ``KafkaError``, ``TimeoutError``, ``OSError``."""
+    made = AIOKafkaProducer(
+        **settings.kafka_client(),
+        client_id=client_id,
+        acks="all",
+        enable_idempotence=True,
+        max_request_size=MAX_REQUEST_BYTES,
+        max_batch_size=262_144,
+        request_timeout_ms=CLIENT_SECONDS * 1000,
+        compression_type="lz4",
+    )
+    await start(made)
+    return made
+
+
+def consumer(settings: Settings, group: str | None, client_id: str, **more: Any) -> Any:
+    """A consumer that is not started yet: bytes in, offsets committed by hand, from the earliest record."""
+    return AIOKafkaConsumer(
+        **settings.kafka_client(),
+        client_id=client_id,
+        group_id=settings.topic(group) if group else None,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        partition_assignment_strategy=[RangePartitionAssignor],
+        **more,
+    )
+
+
+async def start(client: Any) -> None:
+    """Start a client within :data:`CLIENT_SECONDS`; one that fails is closed."""
+    try:
+        await asyncio.wait_for(client.start(), CLIENT_SECONDS)
+    except BaseException:
+        await stop(client)
+        raise
+
+
+async def stop(client: Any, seconds: float = CLIENT_SECONDS) -> None:
+    """Stop a client, within a time limit and whatever state it is in."""
+    try:
+        await asyncio.wait_for(client.stop(), seconds)
+    except (KafkaError, OSError, TimeoutError):
+        return
+
+
+async def create_topics(settings: Settings) -> list[str]:
+    """Create the topics that are missing and return their names. Raises :class:`TopicsError` where one cannot be had."""
+    admin = AIOKafkaAdminClient(**settings.kafka_client(), client_id="quadrille-topics")
+    await start(admin)
+    try:
+        existing = set(await admin.list_topics())
+        missing = [topic for topic in TOPICS.values() if settings.topic(topic.name) not in existing]
+        await _create(admin, missing, settings)
+    finally:
+        await admin.close()
+    await check_topics(settings)
+    return [topic.name for topic in missing]
+
+
+async def _create(admin: Any, topics: Sequence[Topic], settings: Settings) -> None:
+    new = [
+        NewTopic(settings.topic(topic.name), settings.partitions, settings.replication_factor, topic_configs=topic.config())
+        for topic in topics
+    ]
+    if not new:
+        return
+    try:
+        response = await admin.create_topics(new)
+    except TopicAlreadyExistsError:
+        return
+    failed = [f"{name}: {message or code}" for name, code, message in response.topic_errors if code not in (0, 36)]
+    if failed:
+        raise TopicsError("topics could not be created: " + "; ".join(failed))
+
+
+async def check_topics(settings: Settings) -> None:
+    """Raises :class:`TopicsError` where a topic is missing or has another number of partitions than the settings say."""
+    admin = AIOKafkaAdminClient(**settings.kafka_client(), client_id="quadrille-topics")
+    await start(admin)
+    try:
+        names = [settings.topic(name) for name in TOPICS]
+        described = {d["topic"]: d for d in await admin.describe_topics(names)}
+    finally:
+        await admin.close()
+    faults = []
+    for name in names:
+        topic = described.get(name)
+        if topic is None or topic["error_code"]:
+            faults.append(f"{name} is missing")
+        elif len(topic["partitions"]) != settings.partitions:
+            faults.append(f"{name} has {len(topic['partitions'])} partitions and not {settings.partitions}")
+    if faults:
+        raise TopicsError(f"{'; '.join(faults)}: run `quadrille topics create`, or set QUADRILLE_PARTITIONS to what is there")

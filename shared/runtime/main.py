@@ -1,0 +1,67 @@
+"""The way every service starts: settings, checks, then work until told to stop."""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable, Coroutine
+from types import ModuleType
+from typing import Any
+
+import uvloop
+from aiokafka.errors import KafkaError
+
+from shared.runtime import migrations
+from shared.runtime.database import is_away
+from shared.runtime.kafka import TopicsError
+from shared.runtime.migrations import MigrationsError
+from shared.runtime.service import Definition, Service, serve
+from shared.settings import Settings, SettingsError, load
+from shared.telemetry import logs
+
+log = logging.getLogger(__name__)
+Worker = Callable[[], Coroutine[Any, Any, None]]
+USAGE_ERROR = 2
+
+
+def main(
+    define: Callable[[Settings], Definition],
+    database: ModuleType,
+    workers: Callable[[Service], list[Worker]] = lambda service: [],
+) -> None:
+    """Run a service as a process. Exits with 2 and one sentence where it cannot start as things are set up."""
+    try:
+        settings = load()
+        definition = define(settings)
+        logs.configure(definition.reactions.service, settings.log_level)
+        uvloop.run(_run(settings, definition, database, workers))
+    except (SettingsError, TopicsError, MigrationsError) as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(USAGE_ERROR)
+
+
+async def _run(
+    settings: Settings,
+    definition: Definition,
+    database: ModuleType,
+    workers: Callable[[Service], list[Worker]],
+) -> None:
+    settings.kafka_client()
+    service = Service(definition, settings)
+    await _check_database(settings.database_url(service.name), service.name, database)
+    await serve(service, *workers(service))
+
+
+async def _check_database(url: str, name: str, database: ModuleType) -> None:
+    """Wait for a database that is away; refuse one at another version."""
+    wait = 0.2
+    while True:
+        try:
+            return await migrations.check(url, name, database)
+        except (KafkaError, MigrationsError):
+            raise
+        except Exception as error:
+            if not is_away(error):
+                raise
+            log.warning("%s waits for its database: %r", name, error)
+            await asyncio.sleep(wait)
+            wait = min(2.0, wait * 2)

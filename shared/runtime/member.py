@@ -1,0 +1,163 @@
+"""One member of a service's consumer group: what it was assigned, what arrived, how far it got."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Final, Self
+
+from aiokafka import ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError
+
+from shared.contract.envelope import Record
+from shared.runtime import kafka
+from shared.settings import Settings
+
+log = logging.getLogger(__name__)
+POLL_RECORDS: Final = 1_000
+WATCH_SECONDS: Final = 10.0
+OFFSETS_SECONDS: Final = 3.0
+"""The longest a commit of offsets may take."""
+
+
+class StalledError(Exception):
+    """Records wait in Kafka and the consumer delivers none (seen after broker restarts): a new one is needed."""
+
+
+class Member(ConsumerRebalanceListener):  # type: ignore[misc]
+    """A consumer with its assignment. ``busy`` is held by whoever commits a batch; a rebalance waits for it."""
+
+    def __init__(self, service: str, settings: Settings, topics: Sequence[str], busy: asyncio.Lock) -> None:
+        self._settings, self._busy = settings, busy
+        self._topics = [settings.topic(topic) for topic in topics]
+        self._consumer = kafka.consumer(
+            settings,
+            f"quadrille.{service}",
+            service,
+            session_timeout_ms=10_000,
+            heartbeat_interval_ms=2_000,
+            max_poll_interval_ms=300_000,
+            max_partition_fetch_bytes=kafka.MAX_REQUEST_BYTES,
+        )
+        self._arrived: list[Record] = []
+        self._taken = asyncio.Event()
+        self._settled = asyncio.Event()
+        self._positions: dict[Any, int] = {}
+        self._failure: BaseException | None = None
+        self._fetcher: asyncio.Task[None] | None = None
+        self._last_arrival = time.monotonic()
+        self.ready = asyncio.Event()
+        """Set when there may be something to do."""
+        self.epochs: dict[int, int] = {}
+        """The lanes this member owns, with their epochs; emptied when they are revoked."""
+
+    async def __aenter__(self) -> Self:
+        self._consumer.subscribe(self._topics, listener=self)
+        await kafka.start(self._consumer)
+        self._fetcher = asyncio.create_task(self._fetch())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._fetcher:
+            self._fetcher.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._fetcher
+        await self.commit_offsets()
+        await kafka.stop(self._consumer, 2)
+
+    async def on_partitions_revoked(self, revoked: set[Any]) -> None:
+        """Finish the commit under way, note how far we got, and own nothing."""
+        self._settled.clear()
+        async with self._busy:
+            if self.epochs:
+                await self.commit_offsets()
+            self.epochs.clear()
+            self._positions.clear()
+
+    async def on_partitions_assigned(self, assigned: set[Any]) -> None:
+        """The work loop takes ownership of what is new."""
+        self._settled.set()
+        self.ready.set()
+
+    async def lanes(self) -> set[int]:
+        """The lanes Kafka has assigned to this member, once a rebalance is over. Raises what the consumer died of."""
+        while not self._settled.is_set():
+            self._check()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._settled.wait(), 1)
+        return {tp.partition for tp in self._consumer.assignment()}
+
+    def take(self) -> list[Record]:
+        """The records that arrived. Raises what the consumer died of."""
+        self._check()
+        records, self._arrived = self._arrived, []
+        self._taken.set()
+        return records
+
+    def done(self, records: Sequence[Record]) -> None:
+        """These records are in the database: their offsets may be committed."""
+        for record in records:
+            self._positions[TopicPartition(self._settings.topic(record.topic), record.partition)] = record.offset + 1
+
+    async def commit_offsets(self) -> None:
+        """Tell Kafka how far we got. A failure costs a re-read, which the inbox drops."""
+        positions, self._positions = self._positions, {}
+        owned = {tp: offset for tp, offset in positions.items() if tp.partition in self.epochs}
+        if owned:
+            try:
+                await asyncio.wait_for(self._consumer.commit(owned), OFFSETS_SECONDS)
+            except (KafkaError, OSError, TimeoutError, ValueError) as error:
+                log.warning("offsets were not committed, their records will be read again: %r", error)
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    async def _fetch(self) -> None:
+        try:
+            while True:
+                batch = await self._consumer.getmany(timeout_ms=1_000, max_records=POLL_RECORDS)
+                if batch:
+                    await self._deliver([self._record(r) for records in batch.values() for r in records])
+                elif time.monotonic() - self._last_arrival > WATCH_SECONDS:
+                    await self._watch()
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            self._failure = error
+            self.ready.set()
+
+    async def _deliver(self, records: list[Record]) -> None:
+        self._last_arrival = time.monotonic()
+        self._taken.clear()
+        self._arrived = records
+        self.ready.set()
+        await self._taken.wait()
+
+    async def _watch(self) -> None:
+        """Raises :class:`StalledError` where records wait that the consumer does not deliver."""
+        self._last_arrival = time.monotonic()
+        assigned = self._consumer.assignment()
+        if not self._settled.is_set():
+            raise StalledError("the group did not settle")
+        if not assigned:
+            return
+        ends = await asyncio.wait_for(self._consumer.end_offsets(assigned), WATCH_SECONDS)
+        for tp, end in ends.items():
+            position = await asyncio.wait_for(self._consumer.position(tp), WATCH_SECONDS)
+            if position < end and not await self._moves(tp, position):
+                raise StalledError(f"{tp.topic}/{tp.partition} has {end - position} records that do not arrive")
+
+    async def _moves(self, tp: Any, position: int) -> bool:
+        batch = await self._consumer.getmany(timeout_ms=int(WATCH_SECONDS * 1000), max_records=POLL_RECORDS)
+        if batch:
+            await self._deliver([self._record(r) for records in batch.values() for r in records])
+        return bool(batch) or bool(await self._consumer.position(tp) > position)
+
+    def _record(self, r: Any) -> Record:
+        topic = r.topic.removeprefix(self._settings.topic_prefix)
+        return Record(topic, r.partition, r.offset, r.key, r.value, r.headers, r.timestamp)

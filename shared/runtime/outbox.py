@@ -1,0 +1,92 @@
+"""What leaves a service: rows of one commit, until the broker has acknowledged them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+from sqlalchemy import Integer, LargeBinary, Text, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.types import BigInteger
+
+from shared.contract.envelope import Headers
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A record to be sent. ``lane``: the partition it goes to."""
+
+    lane: int
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """A record that is committed. Ids of one lane are in the order of the commits."""
+
+    id: int
+    record: Outgoing
+
+
+_INSERT: Final = text(
+    "INSERT INTO outbox (lane, topic, key, value, headers)"
+    " SELECT * FROM unnest(:lanes, :topics, :keys, :values, :headers) RETURNING id"
+).bindparams(
+    bindparam("lanes", type_=ARRAY(Integer)),
+    bindparam("topics", type_=ARRAY(Text)),
+    bindparam("keys", type_=ARRAY(LargeBinary)),
+    bindparam("values", type_=ARRAY(LargeBinary)),
+    bindparam("headers", type_=ARRAY(LargeBinary)),
+)
+_SWEEP: Final = text(
+    "SELECT id, lane, topic, key, value, headers FROM outbox"
+    " WHERE lane = ANY(:lanes) AND set_aside IS NULL AND id <> ALL(:known) ORDER BY id LIMIT :limit"
+).bindparams(bindparam("lanes", type_=ARRAY(Integer)), bindparam("known", type_=ARRAY(BigInteger)))
+_DELETE: Final = text("DELETE FROM outbox WHERE id = ANY(:ids)").bindparams(bindparam("ids", type_=ARRAY(BigInteger)))
+_SET_ASIDE: Final = text("UPDATE outbox SET set_aside = :why WHERE id = :id")
+
+
+async def insert(connection: AsyncConnection, records: Sequence[Outgoing]) -> list[OutboxRow]:
+    """Write records in their order and return them with their ids."""
+    inserted = await connection.execute(
+        _INSERT,
+        {
+            "lanes": [r.lane for r in records],
+            "topics": [r.topic for r in records],
+            "keys": [r.key for r in records],
+            "values": [r.value for r in records],
+            "headers": [pack(r.headers) for r in records],
+        },
+    )
+    return [OutboxRow(row.id, record) for row, record in zip(inserted, records, strict=True)]
+
+
+async def sweep(connection: AsyncConnection, lanes: Iterable[int], known: Iterable[int], limit: int) -> list[OutboxRow]:
+    """What is committed for these lanes and not in ``known``, in the order of ids."""
+    rows = await connection.execute(_SWEEP, {"lanes": sorted(lanes), "known": list(known), "limit": limit})
+    return [OutboxRow(r.id, Outgoing(r.lane, r.topic, r.key, r.value, unpack(r.headers))) for r in rows]
+
+
+async def delete(connection: AsyncConnection, ids: Sequence[int]) -> None:
+    """Forget rows the broker has acknowledged. Need not be durable: a row that comes back is sent twice, with one id."""
+    await connection.execute(text("SET LOCAL synchronous_commit = off"))
+    await connection.execute(_DELETE, {"ids": list(ids)})
+
+
+async def set_aside(connection: AsyncConnection, row_id: int, why: str) -> None:
+    """Keep a row that cannot be sent, out of the way of the others."""
+    await connection.execute(_SET_ASIDE, {"id": row_id, "why": why})
+
+
+def pack(headers: Headers) -> bytes:
+    """Headers as one value; each byte is a Latin-1 character, so that nothing is lost."""
+    return orjson.dumps([(name, (value or b"").decode("latin-1")) for name, value in headers])
+
+
+def unpack(packed: bytes) -> Headers:
+    """The headers as they were."""
+    return [(name, value.encode("latin-1")) for name, value in orjson.loads(packed)]

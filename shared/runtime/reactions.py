@@ -1,0 +1,185 @@
+"""The registry of reactions: who reacts to what, with what.
+
+A reaction is a generator function. Its signature says all the runtime needs to know::
+
+    @reactions.on(PaymentAuthorized)
+    def create_order(checkout: Checkout, event: PaymentAuthorized, now: datetime) -> Emits[OrderCreated | OrderRejected]:
+
+Parameters are filled by their annotations: the trigger, ``datetime`` (the database's clock), ``Envelope`` (the
+trigger's), an aggregate (the one whose id the trigger carries), ``dict[str, A]`` (aggregates to change, one for each
+key of ``needs``), ``Mapping[str, A]`` (those that exist, to read), and anything else from the service's context.
+"""
+
+import types
+import typing
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import datetime
+from typing import Any, get_args, get_origin, get_type_hints
+
+from shared.contract.envelope import Envelope
+from shared.contract.message import Message
+
+Emits = Iterator
+"""What a reaction yields, such as ``Emits[OrderCreated | OrderRejected]``; ``Emits[Never]`` for none."""
+Needs = Callable[..., Iterable[str]]
+"""Names related aggregates: gets the aggregate (if the reaction has one), the message, and what was related before."""
+Function = Callable[..., Emits[Any]]
+
+
+class UndeclaredEmissionError(Exception):
+    """A reaction yielded what its signature does not declare: a bug in the reaction."""
+
+
+@dataclass(frozen=True)
+class Due:
+    """The trigger of a deadline: the aggregate's ``due_at`` has passed."""
+
+    aggregate_id: str
+
+
+@dataclass(frozen=True)
+class Related:
+    """Further aggregates a reaction reads (``writes=False``) or changes, and which."""
+
+    parameter: str
+    aggregate: type[Any]
+    writes: bool
+    needs: Needs
+
+
+@dataclass(frozen=True)
+class Reaction:
+    """One reaction and what its signature says. ``trigger`` is ``Due`` for deadlines."""
+
+    service: str
+    function: Function
+    trigger: type[Any]
+    aggregate: type[Any] | None
+    related: tuple[Related, ...]
+    emits: frozenset[type[Message]]
+    parameters: Mapping[str, type[Any]]
+
+    @property
+    def name(self) -> str:
+        """The function's name."""
+        return self.function.__name__
+
+    def id_of(self, trigger: Any) -> str:
+        """The id of the aggregate this trigger is for."""
+        if isinstance(trigger, Due):
+            return trigger.aggregate_id
+        assert self.aggregate is not None
+        return str(getattr(trigger, id_field(self.aggregate)))
+
+    def run(self, arguments: Mapping[str, Any]) -> list[Message]:
+        """What the reaction emits. Raises :class:`UndeclaredEmissionError`, or whatever the reaction raises."""
+        emitted = list(self.function(**arguments))
+        for message in emitted:
+            if type(message) not in self.emits:
+                raise UndeclaredEmissionError(f"{self.service}.{self.name} emits an undeclared {type(message).__name__}")
+        return emitted
+
+
+def is_aggregate(hint: Any) -> bool:
+    """Whether a type is an aggregate: a dataclass that can change. Its first field is its id, all others have defaults."""
+    return isinstance(hint, type) and is_dataclass(hint) and not hint.__dataclass_params__.frozen  # type: ignore[attr-defined]
+
+
+def id_field(aggregate: type[Any]) -> str:
+    """The first field of an aggregate: its id, called as in the messages that concern it."""
+    return fields(aggregate)[0].name
+
+
+class Reactions:
+    """The reactions of one service: at most one for each type of message and for each aggregate's deadline."""
+
+    def __init__(self, service: str) -> None:
+        self.service = service
+        self.by_trigger: dict[type[Any], Reaction] = {}
+        self.by_deadline: dict[type[Any], Reaction] = {}
+
+    def __iter__(self) -> Iterator[Reaction]:
+        yield from self.by_trigger.values()
+        yield from self.by_deadline.values()
+
+    def on(self, trigger: type[Any], **needs: Needs) -> Callable[[Function], Function]:
+        """React to a message. ``needs``: for each parameter of related aggregates, which of them."""
+
+        def register(function: Function) -> Function:
+            reaction = _inspect(self.service, function, trigger, needs)
+            if trigger in self.by_trigger:
+                raise ValueError(f"{self.service} reacts to {trigger.__name__} twice")
+            self.by_trigger[trigger] = reaction
+            return function
+
+        return register
+
+    def when_due(self, **needs: Needs) -> Callable[[Function], Function]:
+        """React to the deadline ``due_at`` of the aggregate in the signature; the reaction must move or clear it."""
+
+        def register(function: Function) -> Function:
+            reaction = _inspect(self.service, function, Due, needs)
+            assert reaction.aggregate is not None, f"{function.__name__} takes no aggregate"
+            self.by_deadline[reaction.aggregate] = reaction
+            return function
+
+        return register
+
+    @property
+    def messages(self) -> dict[str, type[Message]]:
+        """The types of message that come through Kafka, by their type name."""
+        return {t.type_name(): t for t in self.by_trigger if issubclass(t, Message)}
+
+
+def _inspect(service: str, function: Function, trigger: type[Any], needs: Mapping[str, Needs]) -> Reaction:
+    hints = get_type_hints(function)
+    emits = _members(get_args(hints.pop("return"))[0])
+    aggregate: type[Any] | None = None
+    related: list[Related] = []
+    parameters: dict[str, type[Any]] = {}
+    for name, hint in hints.items():
+        origin = get_origin(hint)
+        if origin in (dict, Mapping):
+            if name not in needs:
+                raise ValueError(f"{service}.{function.__name__} says not which {name} it needs")
+            related.append(Related(name, get_args(hint)[1], origin is dict, needs[name]))
+        elif is_aggregate(hint):
+            aggregate = hint
+            parameters[name] = hint
+        else:
+            parameters[name] = hint
+    return Reaction(service, function, trigger, aggregate, tuple(related), emits, parameters)
+
+
+def _members(hint: Any) -> frozenset[type[Message]]:
+    if hint is typing.Never:
+        return frozenset()
+    if isinstance(hint, types.UnionType) or get_origin(hint) is typing.Union:
+        return frozenset(get_args(hint))
+    return frozenset({hint})
+
+
+def arguments(
+    reaction: Reaction,
+    trigger: Any,
+    envelope: Envelope,
+    now: datetime,
+    aggregate: Any,
+    related: Mapping[str, Mapping[str, Any]],
+    context: Mapping[type[Any], Any],
+) -> dict[str, Any]:
+    """The arguments of one call, by name. ``related``: by parameter name, then by id."""
+    filled: dict[str, Any] = dict(related)
+    for name, hint in reaction.parameters.items():
+        if hint is reaction.aggregate:
+            filled[name] = aggregate
+        elif hint is reaction.trigger:
+            filled[name] = trigger
+        elif hint is datetime:
+            filled[name] = now
+        elif hint is Envelope:
+            filled[name] = envelope
+        else:
+            filled[name] = context[hint]
+    return filled

@@ -1,0 +1,169 @@
+"""The relay: from the outbox to Kafka, in the order of the commits, each row until the broker has it (step 10).
+
+Rows come straight from memory after their commit; the table is what remains after a crash, a hand-over or an outage.
+One group of rows is under way at a time, and the next is sent when all of it is acknowledged: a row that must be sent
+again is never overtaken.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from shared.runtime import kafka, outbox
+from shared.runtime.outbox import OutboxRow
+from shared.settings import Settings
+from shared.telemetry import metrics
+
+log = logging.getLogger(__name__)
+GROUP: Final = 2_000
+"""Rows sent at once."""
+FULL: Final = 10_000
+"""Rows waiting at which a service stops committing more."""
+ACK_SECONDS: Final = 15
+BACKOFF_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+class Relay:
+    """Publishes for one service. ``lanes`` says which lanes are owned now."""
+
+    def __init__(self, service: str, settings: Settings, engine: AsyncEngine, lanes: Callable[[], set[int]]) -> None:
+        self._service, self._settings, self._engine, self._lanes = service, settings, engine, lanes
+        self._waiting: deque[OutboxRow] = deque()
+        self._known: set[int] = set()
+        self._acked: list[int] = []
+        self._more, self._done, self._room = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._room.set()
+        self._producer: Any = None
+
+    def publish(self, rows: Sequence[OutboxRow]) -> None:
+        """Send the rows of a commit. Rows of lanes another member owns are left to it."""
+        lanes = self._lanes()
+        own = [row for row in rows if row.record.lane in lanes and row.id not in self._known]
+        if own:
+            self._known.update(row.id for row in own)
+            self._waiting.extend(own)
+            self._idle.clear()
+            self._more.set()
+            if len(self._waiting) >= FULL:
+                self._room.clear()
+
+    async def room(self) -> None:
+        """Wait until more may be committed."""
+        await self._room.wait()
+
+    async def flushed(self) -> None:
+        """Wait until all that was handed in is acknowledged."""
+        await self._idle.wait()
+
+    async def sweep(self, lanes: set[int]) -> None:
+        """Publish what is committed for these lanes and was never handed in: left by a crash or by another member.
+
+        To be called between commits only, so that what a commit hands in cannot be found here before.
+        """
+        while True:
+            async with self._engine.begin() as connection:
+                rows = await outbox.sweep(connection, lanes, self._known, GROUP)
+            self.publish(rows)
+            if len(rows) < GROUP:
+                return
+            await self.flushed()
+
+    async def run(self) -> None:
+        """Send and forget rows until cancelled."""
+        deleter = asyncio.create_task(self._delete_acked())
+        try:
+            while True:
+                await self._more.wait()
+                group = [self._waiting.popleft() for _ in range(min(GROUP, len(self._waiting)))]
+                if not self._waiting:
+                    self._more.clear()
+                if len(self._waiting) < FULL:
+                    self._room.set()
+                await self._send_all(group)
+                self._acked.extend(row.id for row in group)
+                self._done.set()
+                if not self._waiting:
+                    self._idle.set()
+        finally:
+            deleter.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await deleter
+            await self._forget()
+            await self._close()
+
+    async def _send_all(self, group: Sequence[OutboxRow]) -> None:
+        """Send a group until every row of it is acknowledged or set aside."""
+        attempt = 0
+        while True:
+            try:
+                await self._send(group)
+                return
+            except (KafkaError, OSError, TimeoutError) as error:
+                wait = BACKOFF_SECONDS[min(attempt, len(BACKOFF_SECONDS) - 1)]
+                attempt += 1
+                log.warning("%s cannot publish (%r); a new producer in %.1f s", self._service, error, wait)
+                metrics.relay_failures.labels(self._service).inc()
+                await self._close()
+                await asyncio.sleep(wait)
+
+    async def _send(self, group: Sequence[OutboxRow]) -> None:
+        if self._producer is None:
+            self._producer = await kafka.producer(self._settings, f"{self._service}-relay")
+        futures = []
+        for row in group:
+            record = row.record
+            topic = self._settings.topic(record.topic)
+            try:
+                futures.append(
+                    await asyncio.wait_for(
+                        self._producer.send(
+                            topic, record.value, record.key, partition=record.lane, headers=list(record.headers)
+                        ),
+                        ACK_SECONDS,
+                    )
+                )
+            except MessageSizeTooLargeError as error:
+                await self._set_aside(row, error)
+        if futures:
+            await asyncio.wait_for(asyncio.gather(*futures), ACK_SECONDS)
+        metrics.published.labels(self._service).inc(len(futures))
+
+    async def _set_aside(self, row: OutboxRow, error: Exception) -> None:
+        log.error("%s: outbox row %d cannot be sent and is set aside: %s", self._service, row.id, error)
+        async with self._engine.begin() as connection:
+            await outbox.set_aside(connection, row.id, str(error))
+
+    async def _delete_acked(self) -> None:
+        while True:
+            await self._done.wait()
+            await asyncio.sleep(0.05)  # gather the acknowledgements of several groups into one statement
+            self._done.clear()
+            await self._forget()
+
+    async def _forget(self) -> None:
+        ids, self._acked = self._acked, []
+        if not ids:
+            return
+        try:
+            async with self._engine.begin() as connection:
+                await outbox.delete(connection, ids)
+        except (SQLAlchemyError, OSError, TimeoutError) as error:
+            log.warning("%s: %d sent rows stay in the outbox for now: %r", self._service, len(ids), error)
+            self._acked = ids + self._acked
+            self._done.set()
+        else:
+            self._known.difference_update(ids)
+
+    async def _close(self) -> None:
+        if self._producer is not None:
+            made, self._producer = self._producer, None
+            await kafka.stop(made, 2)

@@ -1,0 +1,265 @@
+"""A service at work: its consumer, its commits, its relay and its deadlines in one loop."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from aiokafka.errors import KafkaError
+from sqlalchemy.exc import SQLAlchemyError
+
+from shared.contract.envelope import Record
+from shared.runtime import inbox, kafka, ownership
+from shared.runtime.batch import Committed, DatabaseAwayError, Processor
+from shared.runtime.database import connect, is_away
+from shared.runtime.inputs import Handle, Input, Reader
+from shared.runtime.member import Member, StalledError
+from shared.runtime.reactions import Due, Reactions
+from shared.runtime.relay import Relay
+from shared.runtime.store import Store
+from shared.settings import Settings
+from shared.telemetry import health, metrics
+
+log = logging.getLogger(__name__)
+TICK_SECONDS: Final = 0.25
+"""How often deadlines are looked for."""
+SWEEP_SECONDS: Final = 2.0
+"""How often the outbox is searched for rows other members left for our lanes."""
+OFFSETS_SECONDS: Final = 1.0
+PRUNE_SECONDS: Final = 60.0
+DUE_AT_ONCE: Final = 500
+BACKOFF_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What makes a service: its reactions, the stores of its aggregates, and what its reactions ask for by type."""
+
+    reactions: Reactions
+    stores: Sequence[Store[Any]]
+    context: Mapping[type[Any], Any] = field(default_factory=dict)
+
+    @property
+    def topics(self) -> list[str]:
+        """The topics its messages come on."""
+        return sorted({kind.topic for kind in self.reactions.messages.values()})
+
+
+class Service:
+    """Runs a definition until it is told to stop.
+
+    ``submit`` hands in an answer from outside (of the payment gateway, say); ``on_commit`` is called with the
+    aggregates every commit changed; ``on_lanes`` with the lanes newly owned.
+    """
+
+    def __init__(self, definition: Definition, settings: Settings) -> None:
+        self.name = definition.reactions.service
+        self.settings, self.definition = settings, definition
+        self.engine = connect(settings.database_url(self.name))
+        self.owner = f"{socket.gethostname()}/{os.getpid()}/{id(self):x}"
+        self.processor = Processor(self.name, self.engine, definition.stores, self.lane_of, definition.context, settings.topic)
+        self.relay = Relay(self.name, settings, self.engine, lambda: self.lanes)
+        self.on_commit: Callable[[Sequence[Any]], None] = lambda changed: None
+        self.on_lanes: Callable[[set[int]], None] = lambda lanes: None
+        self._reader = Reader(definition.reactions)
+        self._busy = asyncio.Lock()
+        self._stopping = asyncio.Event()
+        self._submitted: list[Handle] = []
+        self._member: Member | None = None
+        self._next: dict[str, float] = {}
+        self._trouble: str | None = "starting"
+
+    @property
+    def lanes(self) -> set[int]:
+        """The lanes this process owns now."""
+        return set(self._member.epochs) if self._member else set()
+
+    def lane_of(self, key: str) -> int:
+        """The lane of a Kafka key."""
+        return kafka.lane_of(key, self.settings.partitions)
+
+    def submit(self, trigger: Any, cart_id: str) -> None:
+        """Hand in an answer from outside; it is handled like a message of that cart."""
+        reaction = self.definition.reactions.by_trigger[type(trigger)]
+        self._submitted.append(Handle(self.lane_of(cart_id), reaction, trigger))
+        self._wake()
+
+    def stop(self) -> None:
+        """Finish the batch, publish, commit the offsets, leave the group: :meth:`run` returns within five seconds."""
+        self._stopping.set()
+        self._wake()
+
+    def state(self) -> dict[str, object]:
+        """What ``/health`` says."""
+        return {
+            "service": self.name,
+            "healthy": self._trouble is None,
+            "trouble": self._trouble,
+            "lanes": sorted(self.lanes),
+        }
+
+    async def run(self) -> None:
+        """Work until stopped. Raises :class:`shared.runtime.kafka.TopicsError` where the topics are not there."""
+        await self._wait_for(lambda: kafka.check_topics(self.settings))
+        relay = asyncio.create_task(self.relay.run())
+        try:
+            await self._work_with_members()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.relay.flushed(), 2)
+        finally:
+            relay.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await relay
+            await self.engine.dispose()
+
+    async def _wait_for(self, check: Callable[[], Any]) -> None:
+        attempt = 0
+        while not self._stopping.is_set():
+            try:
+                await check()
+                return
+            except (KafkaError, OSError, TimeoutError) as error:
+                await self._back_off(attempt, f"the broker cannot be reached: {error!r}")
+                attempt += 1
+
+    async def _work_with_members(self) -> None:
+        attempt = 0
+        while not self._stopping.is_set():
+            try:
+                async with Member(self.name, self.settings, self.definition.topics, self._busy) as member:
+                    self._member = member
+                    started = time.monotonic()
+                    await self._work(member)
+            except (KafkaError, OSError, TimeoutError, StalledError, ownership.FencedError) as error:
+                attempt = 0 if time.monotonic() - started > 60 else attempt + 1
+                await self._back_off(attempt, f"joining the group anew: {error!r}")
+            finally:
+                self._member = None
+
+    async def _work(self, member: Member) -> None:
+        pending: list[Record] = []
+        attempt = 0
+        while not self._stopping.is_set():
+            try:
+                await self._take_lanes(member)
+                self._trouble = None
+                if not pending:
+                    pending = await self._arrived(member)
+                await self._turn(member, pending)
+                pending, attempt = [], 0
+            except (DatabaseAwayError, SQLAlchemyError, OSError, TimeoutError) as error:
+                if isinstance(error, SQLAlchemyError) and not is_away(error):
+                    raise
+                await self._back_off(attempt, f"the database is away: {error}")
+                attempt += 1
+                self._next.pop("sweep", None)
+            if self._is_time("offsets", OFFSETS_SECONDS):
+                await member.commit_offsets()
+
+    async def _take_lanes(self, member: Member) -> None:
+        """Own what Kafka assigned: raise the epochs, and publish what the former owner left, before anything else."""
+        assigned = await member.lanes()
+        new = assigned - member.epochs.keys()
+        if not new:
+            return
+        async with self._busy:
+            async with self.engine.begin() as connection:
+                epochs = await ownership.take(connection, new, self.owner)
+            member.epochs.update(epochs)
+            await self.relay.sweep(new)
+        metrics.lanes.labels(self.name).set(len(member.epochs))
+        log.info("%s owns the lanes %s", self.name, sorted(member.epochs))
+        self.on_lanes(new)
+
+    async def _arrived(self, member: Member) -> list[Record]:
+        """Wait for something to do, and return the records that came."""
+        await self.relay.room()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(member.ready.wait(), TICK_SECONDS)
+        member.ready.clear()
+        return member.take()
+
+    async def _turn(self, member: Member, records: Sequence[Record]) -> None:
+        """One commit: the records, the answers handed in, the deadlines that are due."""
+        async with self._busy:
+            submitted, self._submitted = self._submitted, []
+            items: list[Input] = [item for record in records if (item := self._reader.read(record)) is not None]
+            items += submitted
+            items += await self._due(member)
+            mine = [item for item in items if item.lane in member.epochs]
+            committed = Committed()
+            if mine:
+                started = time.perf_counter()
+                try:
+                    committed = await self.processor.process(mine, member.epochs)
+                except BaseException:
+                    self._submitted = submitted + self._submitted
+                    raise
+                metrics.batch_seconds.labels(self.name).observe(time.perf_counter() - started)
+                metrics.batch_size.labels(self.name).observe(len(mine))
+            self.relay.publish(committed.rows)
+            member.done([record for record in records if record.partition in member.epochs])
+            if self._is_time("sweep", SWEEP_SECONDS):
+                await self.relay.sweep(set(member.epochs))
+        if committed.changed:
+            self.on_commit(committed.changed)
+        if self._is_time("prune", PRUNE_SECONDS):
+            await self._prune()
+
+    async def _due(self, member: Member) -> list[Input]:
+        if not member.epochs or not self._is_time("due", TICK_SECONDS):
+            return []
+        items: list[Input] = []
+        deadlines = self.definition.reactions.by_deadline
+        async with self.engine.begin() as connection:
+            for store in self.definition.stores:
+                if store.kind in deadlines:
+                    found = await store.due(connection, member.epochs, DUE_AT_ONCE)
+                    items += [Handle(lane, deadlines[store.kind], Due(i)) for i, lane in found]
+        return items
+
+    async def _prune(self) -> None:
+        async with self.engine.begin() as connection:
+            await inbox.prune(connection)
+
+    def _is_time(self, what: str, seconds: float) -> bool:
+        now = time.monotonic()
+        if now < self._next.get(what, 0.0):
+            return False
+        self._next[what] = now + seconds
+        return True
+
+    async def _back_off(self, attempt: int, trouble: str) -> None:
+        self._trouble = trouble
+        wait = BACKOFF_SECONDS[min(attempt, len(BACKOFF_SECONDS) - 1)]
+        log.warning("%s: %s; again in %.1f s", self.name, trouble, wait)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), wait)
+
+    def _wake(self) -> None:
+        if self._member:
+            self._member.ready.set()
+
+
+async def serve(service: Service, *workers: Callable[[], Any]) -> None:
+    """Run a service and its workers until SIGTERM or SIGINT, with health and metrics over HTTP."""
+    loop = asyncio.get_running_loop()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sign, service.stop)
+    settings = service.settings
+    runner, port = await health.serve(settings.health_host, settings.health_port, service.state)
+    log.info("%s: health and metrics on http://%s:%d", service.name, settings.health_host, port)
+    tasks = [asyncio.create_task(worker()) for worker in workers]
+    try:
+        await service.run()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await runner.cleanup()

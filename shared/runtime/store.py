@@ -1,0 +1,141 @@
+"""Aggregates in PostgreSQL, many at once: a row is a dataclass, one column a field.
+
+Rows travel as JSON in both directions, so a whole batch is one parameter and one statement, and pydantic maps rows to
+dataclasses without a mapper of our own.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar, cast
+
+import orjson
+from pydantic import TypeAdapter
+from sqlalchemy import Column, DateTime, Index, Integer, Table, Text, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.runtime.reactions import id_field
+
+A = TypeVar("A")
+
+
+class ConflictError(Exception):
+    """Somebody else changed an aggregate since it was loaded: the batch is tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The story an aggregate belongs to, handed on to what its deadline causes."""
+
+    correlation_id: str
+    traceparent: str | None = None
+
+
+@dataclass(slots=True)
+class Loaded(Generic[A]):
+    """An aggregate in a batch: as it was when loaded (``before``), its version, and what last touched it."""
+
+    aggregate: A
+    version: int
+    before: bytes
+    origin: Origin | None = None
+
+
+def version_column() -> Column[int]:
+    """Counts the commits of a row, so that none is lost."""
+    return Column("version", Integer, nullable=False)
+
+
+def deadline_columns(table: str) -> tuple[Column[Any] | Index, ...]:
+    """What the table of an aggregate with a ``due_at`` also has: its lane and its origin, and an index of what is due."""
+    due_at = Column("due_at", DateTime(timezone=True))
+    return (
+        due_at,
+        Column("lane", Integer, nullable=False),
+        Column("correlation_id", Text),
+        Column("traceparent", Text),
+        Index(f"{table}_due", "lane", "due_at", postgresql_where=due_at.is_not(None)),
+    )
+
+
+class Store(Generic[A]):
+    """Loads and saves the aggregates of one type.
+
+    Where an aggregate has a ``due_at`` it also has a ``cart_id``, whose lane its deadline belongs to.
+    """
+
+    def __init__(self, kind: type[A], table: Table) -> None:
+        self.kind, self.table = kind, table
+        self.timed = "due_at" in table.c
+        self._id = id_field(kind)
+        self._make: Callable[[str], A] = kind
+        self._adapter: TypeAdapter[A] = TypeAdapter(kind)
+        origin = "correlation_id, traceparent" if self.timed else "NULL AS correlation_id, NULL AS traceparent"
+        select = f"SELECT {self._id} AS id, version, {origin}, row_to_json(t)::text AS body FROM {table.name} t"
+        ids = bindparam("ids", type_=ARRAY(Text))
+        self._read = text(f"{select} WHERE {self._id} = ANY(:ids)").bindparams(ids)
+        self._lock = text(f"{select} WHERE {self._id} = ANY(:ids) ORDER BY {self._id} FOR UPDATE").bindparams(ids)
+        self._upsert = text(self._upsert_statement())
+        self._postpone = text(f"UPDATE {table.name} SET due_at = :due_at, version = version + 1 WHERE {self._id} = :id")
+        self._due = text(
+            f"SELECT {self._id} AS id, lane FROM {table.name} WHERE lane = ANY(:lanes) AND due_at <= clock_timestamp()"
+            f" ORDER BY due_at LIMIT :limit"
+        ).bindparams(bindparam("lanes", type_=ARRAY(Integer)))
+
+    def _upsert_statement(self) -> str:
+        columns = [column.name for column in self.table.columns if column.identity is None]
+        names = ", ".join(columns)
+        updates = ", ".join(f"{name} = excluded.{name}" for name in columns if name != self._id)
+        return (
+            f"INSERT INTO {self.table.name} AS t ({names})"
+            f" SELECT {names} FROM json_populate_recordset(NULL::{self.table.name}, CAST(:rows AS json))"
+            f" ON CONFLICT ({self._id}) DO UPDATE SET {updates} WHERE t.version = excluded.version - 1"
+        )
+
+    def blank(self, aggregate_id: str) -> Loaded[A]:
+        """An aggregate that has no row yet."""
+        made = self._make(aggregate_id)
+        return Loaded(made, 0, self._adapter.dump_json(made))
+
+    async def load(self, connection: AsyncConnection, ids: Iterable[str], *, lock: bool) -> dict[str, Loaded[A]]:
+        """Those that exist, by id; locked in the order of their ids where ``lock``."""
+        rows = await connection.execute(self._lock if lock else self._read, {"ids": sorted(ids)})
+        loaded = {}
+        for row in rows:
+            made = self._adapter.validate_json(row.body)
+            origin = Origin(row.correlation_id, row.traceparent) if row.correlation_id else None
+            loaded[row.id] = Loaded(made, row.version, self._adapter.dump_json(made), origin)
+        return loaded
+
+    async def save(self, connection: AsyncConnection, loaded: Iterable[Loaded[A]], lane_of: Callable[[str], int]) -> list[A]:
+        """Write those that changed, and return them. Raises :class:`ConflictError`."""
+        rows: list[bytes] = []
+        changed: list[A] = []
+        for item in loaded:
+            body = self._adapter.dump_json(item.aggregate)
+            if body != item.before:
+                rows.append(self._head(item, lane_of) + body[1:])
+                changed.append(item.aggregate)
+        if rows:
+            written = await connection.execute(self._upsert, {"rows": f"[{b','.join(rows).decode()}]"})
+            if written.rowcount != len(rows):
+                raise ConflictError(f"another commit changed {self.table.name} meanwhile")
+        return changed
+
+    def _head(self, item: Loaded[A], lane_of: Callable[[str], int]) -> bytes:
+        head: dict[str, Any] = {"version": item.version + 1}
+        if self.timed:
+            head["lane"] = lane_of(cast(Any, item.aggregate).cart_id)
+            head["correlation_id"] = item.origin.correlation_id if item.origin else None
+            head["traceparent"] = item.origin.traceparent if item.origin else None
+        return orjson.dumps(head)[:-1] + b","
+
+    async def postpone(self, connection: AsyncConnection, aggregate_id: str, due_at: datetime) -> None:
+        """Move a deadline past the reactions' own rules: the one it was for failed."""
+        await connection.execute(self._postpone, {"id": aggregate_id, "due_at": due_at})
+
+    async def due(self, connection: AsyncConnection, lanes: Iterable[int], limit: int) -> list[tuple[str, int]]:
+        """The ids and lanes of those whose deadline has passed, the longest waiting first."""
+        rows = await connection.execute(self._due, {"lanes": sorted(lanes), "limit": limit})
+        return [(row.id, row.lane) for row in rows]

@@ -1,0 +1,51 @@
+"""The runtime's own tables, the same in every service's database."""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    func,
+)
+
+
+def runtime_tables(metadata: MetaData) -> None:
+    """Declare inbox, outbox and ownership.
+
+    ``lane`` is a partition's number, the same in every topic. ``inbox``: what was handled, by CloudEvents source and
+    id. ``outbox``: what is committed and not yet acknowledged by the broker. ``ownership``: who may commit for a lane;
+    a member with an older epoch may not.
+    """
+    Table(
+        "inbox",
+        metadata,
+        Column("source", Text, primary_key=True),
+        Column("id", Text, primary_key=True),
+        Column("seen_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+        Index("inbox_seen_at", "seen_at"),
+    )
+    Table(
+        "outbox",
+        metadata,
+        Column("id", BigInteger, Identity(always=True), primary_key=True),
+        Column("lane", Integer, nullable=False),
+        Column("topic", Text, nullable=False),
+        Column("key", LargeBinary),
+        Column("value", LargeBinary),
+        Column("headers", LargeBinary, nullable=False),
+        Column("set_aside", Text),
+        Index("outbox_lane", "lane", "id"),
+    )
+    Table(
+        "ownership",
+        metadata,
+        Column("lane", Integer, primary_key=True, autoincrement=False),
+        Column("epoch", BigInteger, nullable=False),
+        Column("owner", Text, nullable=False),
+    )

@@ -1,0 +1,30 @@
+"""A service's health and metrics over HTTP."""
+
+from collections.abc import Callable
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+Health = Callable[[], dict[str, object]]
+"""What a service says of itself; ``healthy`` decides between 200 and 503."""
+
+
+async def serve(host: str, port: int, health: Health) -> tuple[web.AppRunner, int]:
+    """Serve ``GET /health`` and ``GET /metrics``; returns what is to be cleaned up and the port."""
+
+    async def answer(_: web.Request) -> web.Response:
+        state = health()
+        return web.json_response(state, status=200 if state.get("healthy") else 503)
+
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    application = web.Application()
+    application.router.add_get("/health", answer)
+    application.router.add_get("/metrics", metrics)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
+    await runner.setup()
+    site = web.TCPSite(runner, host, port)
+    await site.start()
+    bound: int = runner.addresses[0][1]
+    return runner, bound
