@@ -124,18 +124,25 @@ class CheckoutClient:
         kind: type[M],
         *,
         where: Callable[[M], bool] = lambda event: True,
+        after: int = 0,
         timeout: float = 30.0,
     ) -> M:
         """The first event of this type with this key (cart id or SKU) that the client saw or will see.
 
+        ``after``: skip so many events of the key; ``len(client.seen(key))`` waits for what is still to come.
         Raises :class:`OutcomeTimeoutError` after ``timeout`` seconds, naming what was seen instead.
         """
 
         def wanted(seen: Seen) -> bool:
             return isinstance(seen.event, kind) and where(seen.event)
 
-        seen = await self._wait(key, wanted, 0, timeout, kind.__name__)
+        seen = await self._wait(key, wanted, after, timeout, kind.__name__)
         assert isinstance(seen.event, kind)
+        return seen.event
+
+    async def next_event(self, key: str, after: int, kinds: tuple[type[Message], ...], *, timeout: float = 30.0) -> Message:
+        """The first event of any of these types; else as :meth:`wait_for`."""
+        seen = await self._wait(key, lambda s: isinstance(s.event, kinds), after, timeout, _names(kinds))
         return seen.event
 
     def seen(self, key: str) -> list[Seen]:
@@ -180,3 +187,7 @@ class CheckoutClient:
         except (RefusedError, UnreadableError):
             return
         self._seen[event.key].append(Seen(envelope, event, at))
+
+
+def _names(kinds: tuple[type[Message], ...]) -> str:
+    return " or ".join(kind.__name__ for kind in kinds)

@@ -1,0 +1,47 @@
+# The commands of a newcomer. Each sets up what it needs in .venv and .quadrille, and nothing elsewhere.
+PYTHON ?= python3
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.PHONY: demo
+demo: $(BIN)/ready ## watch real checkouts pass through real Kafka and PostgreSQL, the failing ones compensated
+	@$(BIN)/quadrille demo
+
+.PHONY: test
+test: $(BIN)/ready ## all tests, on the embedded stack (STACK=compose or STACK=testcontainers for others)
+	@echo "Running all tests on the $${STACK:-embedded} stack"
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: check
+check: $(BIN)/ready ## linter, formatter, type checker, import directions
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: up
+up: $(BIN)/ready ## start everything and stay in front
+	@$(BIN)/quadrille up
+
+.PHONY: bench
+bench: $(BIN)/ready ## measure confirmed checkouts per second and their latency
+	@$(BIN)/quadrille bench
+
+.PHONY: docs
+docs: $(BIN)/ready ## write the diagram of the choreography into the README
+	@$(BIN)/python -m cli.docs
+
+.PHONY: clean
+clean: ## remove the environment and the state of the embedded stack
+	@rm -rf .venv .quadrille
+
+$(BIN)/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Quadrille needs Python 3.11 or newer; set PYTHON=")'
+	@echo "Setting up the environment in .venv (about a minute, once)"
+	@test -d .venv || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' -c constraints.txt
+	@touch $@

@@ -1,0 +1,116 @@
+"""The services as the processes they are, for tests that look at them from outside."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+START_SECONDS = 40.0
+STOP_SECONDS = 8.0
+
+
+def free_port() -> int:
+    """A port nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class Running:
+    """A process of ours, with the address of its health."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    port: int
+    log: Path
+    environment: Mapping[str, str] = field(repr=False)
+
+    def health(self) -> dict[str, object] | None:
+        """What ``/health`` says, or nothing where nobody answers or the answer is no."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=2) as answer:
+                body: dict[str, object] = json.load(answer)
+                return body
+        except (urllib.error.URLError, OSError):
+            return None
+
+    def wait_until_healthy(self) -> None:
+        """Raises ``AssertionError`` with the end of the log where the process does not come up."""
+        deadline = time.monotonic() + START_SECONDS
+        while self.health() is None:
+            assert self.process.poll() is None, f"{self.name} ended with {self.process.returncode}:\n{self.tail()}"
+            assert time.monotonic() < deadline, f"{self.name} is not healthy:\n{self.tail()}"
+            time.sleep(0.05)
+
+    def stop(self, sign: signal.Signals = signal.SIGTERM) -> float:
+        """Send a signal, wait for the end, and return how many seconds it took."""
+        started = time.monotonic()
+        if self.process.poll() is None:
+            self.process.send_signal(sign)
+            try:
+                self.process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        return time.monotonic() - started
+
+    def tail(self) -> str:
+        """The end of its log."""
+        return self.log.read_text(errors="replace")[-3000:]
+
+
+def start(name: str, module: str, environment: Mapping[str, str], logs: Path, *arguments: str, port: int = 0) -> Running:
+    """Start ``python -m module``; ``port`` is where its health will be (a free one, unless said)."""
+    port = port or free_port()
+    log = logs / f"{name}-{port}.log"
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("QUADRILLE_")}
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            env={**inherited, **environment, "QUADRILLE_HEALTH_PORT": str(port)},
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    return Running(name, process, port, log, environment)
+
+
+@contextlib.contextmanager
+def running(names: tuple[str, ...], environment: Mapping[str, str], logs: Path) -> Iterator[dict[str, Running]]:
+    """These services, healthy; stopped at the end."""
+    started = {name: start(name, f"services.{name}", environment, logs) for name in names}
+    try:
+        for service in started.values():
+            service.wait_until_healthy()
+        yield started
+    finally:
+        for service in started.values():
+            service.process.send_signal(signal.SIGTERM) if service.process.poll() is None else None
+        for service in started.values():
+            service.stop()
+
+
+@contextlib.contextmanager
+def sandbox(logs: Path, *, api_key: str = "sk_tests") -> Iterator[dict[str, str]]:
+    """The sandbox gateway; yields the settings that point to it."""
+    port = free_port()
+    environment = {"QUADRILLE_SANDBOX_API_KEY": api_key}
+    gateway = start(
+        "sandbox", "sandbox", environment, logs, "--port", str(port), "--ledger", str(logs / "ledger.db"), port=port
+    )
+    try:
+        gateway.wait_until_healthy()
+        yield {"QUADRILLE_GATEWAY_URL": f"http://127.0.0.1:{port}", "QUADRILLE_GATEWAY_API_KEY": api_key}
+    finally:
+        gateway.stop()

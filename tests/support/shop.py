@@ -1,0 +1,103 @@
+"""A storefront for tests: it fills carts and checks them out, through Kafka only."""
+
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.client import CheckoutClient, Outcome
+from shared.contract.cart import (
+    AddItem,
+    CartChanged,
+    CheckoutDetailsSet,
+    OpenCart,
+    SetPaymentMethod,
+    SetShippingAddress,
+    SetShippingMethod,
+    StartCheckout,
+)
+from shared.contract.catalog import ProductListed
+from shared.contract.inventory import ReceiveStock, StockReceived, StockReserved
+from shared.contract.rejection import CommandRejected
+from shared.contract.values import Address, PaymentMethod
+
+BERLIN = Address(name="Ada Example", street="Hauptstr. 1", city="Berlin", postal_code="10115", country="DE")
+APPROVED = PaymentMethod(kind="card", token="tok_approve")
+CASH = PaymentMethod(kind="cash_on_delivery")
+
+
+def unique(prefix: str) -> str:
+    """A name no other test has."""
+    return f"{prefix}-{uuid.uuid4().hex[:10]}"
+
+
+def card(token: str) -> PaymentMethod:
+    """A card the sandbox gateway knows by this token."""
+    return PaymentMethod(kind="card", token=token)
+
+
+@dataclass
+class Shop:
+    """Carts and products of one test, under names of their own."""
+
+    client: CheckoutClient
+    carts: list[str] = field(default_factory=list)
+
+    async def product(self, stock: int, **prices: int) -> str:
+        """A product with so many units; prices in minor units by currency (10.00 EUR unless said)."""
+        sku = unique("sku")
+        await self.client.send(
+            ProductListed(sku=sku, name=f"Product {sku}", prices=prices or {"EUR": 1000}, weight_grams=500),
+            ReceiveStock(sku=sku, quantity=stock),
+        )
+        await self.client.wait_for(sku, StockReceived)
+        return sku
+
+    async def cart(self, *skus: str, quantity: int = 1, currency: str = "EUR") -> str:
+        """An open cart with these products in it."""
+        cart_id = unique("cart")
+        self.carts.append(cart_id)
+        await self.client.send(OpenCart(cart_id=cart_id, currency=currency, customer_id="customer-1"))
+        for sku in skus:
+            await self.put(cart_id, sku, quantity)
+        return cart_id
+
+    async def put(self, cart_id: str, sku: str, quantity: int = 1) -> None:
+        """Add an item; the catalogue travels in a topic of its own, so ask again until the product is known."""
+        for _ in range(100):
+            before = len(self.client.seen(cart_id))
+            await self.client.send(AddItem(cart_id=cart_id, sku=sku, quantity=quantity))
+            answer = await self.client.next_event(cart_id, before, (CartChanged, CommandRejected))
+            if isinstance(answer, CartChanged):
+                return
+        raise AssertionError(f"{sku} never became known to cart")
+
+    async def prepare(
+        self,
+        cart_id: str,
+        payment: PaymentMethod = APPROVED,
+        address: Address = BERLIN,
+        method: str = "standard",
+        *,
+        reserved: bool = True,
+    ) -> None:
+        """Start the checkout and choose everything; then only the confirmation is missing."""
+        before = len(self.client.seen(cart_id))
+        await self.client.send(
+            StartCheckout(cart_id=cart_id),
+            SetShippingAddress(cart_id=cart_id, address=address),
+            SetShippingMethod(cart_id=cart_id, method=method),
+            SetPaymentMethod(cart_id=cart_id, method=payment),
+        )
+        await self.client.wait_for(cart_id, CheckoutDetailsSet, where=lambda e: not e.missing, after=before)
+        if reserved:
+            await self.client.wait_for(cart_id, StockReserved, after=before)
+
+    async def check_out(self, *skus: str, payment: PaymentMethod = APPROVED, **more: Any) -> tuple[str, Outcome]:
+        """A whole checkout of one unit of each product; returns the cart and how it ended."""
+        cart_id = await self.cart(*skus, **more)
+        await self.prepare(cart_id, payment)
+        return cart_id, await self.client.confirm(cart_id)
+
+    def story(self, cart_id: str) -> list[str]:
+        """The names of the events of a cart, as they came."""
+        return [type(seen.event).__name__ for seen in self.client.seen(cart_id)]
