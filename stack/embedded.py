@@ -1,0 +1,173 @@
+"""Both servers together, in one state folder that is kept between runs."""
+
+import base64
+import fcntl
+import json
+import os
+import secrets
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Final, Self
+
+from shared.settings import DATABASES, PREFIX
+from stack import databases
+from stack.errors import StackError
+from stack.kafka import Kafka
+from stack.postgres import Postgres
+from stack.processes import Child, free_port
+
+DEFAULT_STATE: Final = Path(".quadrille")
+
+
+class EmbeddedStack:
+    """PostgreSQL and Kafka for one user of one folder::
+
+        with EmbeddedStack(Path(".quadrille"), progress=print) as stack:
+            settings = load(stack.environment)
+
+    ``kafka_port`` and ``postgres_port``: 0 takes those of the last run, or free ones. What a crashed run left behind
+    is stopped first. Raises :class:`StackError` where another process has the folder, or a server does not start.
+    """
+
+    def __init__(
+        self,
+        state: Path = DEFAULT_STATE,
+        *,
+        kafka_port: int = 0,
+        postgres_port: int = 0,
+        progress: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self._state = state.resolve()
+        self._ports = {"kafka": kafka_port, "postgres": postgres_port}
+        self._progress = progress
+        self._lock: IO[str] | None = None
+        self._children: dict[str, Child] = {}
+        self.environment: dict[str, str] = {}
+        """The settings that point to the started stack."""
+        self.admin_url = ""
+        """PostgreSQL's administrator."""
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    @staticmethod
+    def running(state: Path = DEFAULT_STATE) -> dict[str, str] | None:
+        """The environment of the stack another process runs in this folder, or nothing."""
+        try:
+            noted = json.loads((state / "stack.json").read_text())
+        except (OSError, ValueError):
+            return None
+        alive = all(Child(**child).find() for child in noted["children"].values())
+        return dict(noted["environment"]) if alive and noted["children"] else None
+
+    def start(self) -> None:
+        """Start both servers, side by side, and make sure of the databases."""
+        (self._state / "logs").mkdir(parents=True, exist_ok=True)
+        self._take_lock()
+        try:
+            self._stop_leftovers()
+            self._start_servers()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start_servers(self) -> None:
+        known = self._secrets()
+        last = self._noted().get("ports", {})
+        ports = {name: port or free_port(last.get(name)) for name, port in self._ports.items()}
+        logs = self._state / "logs"
+        postgres = Postgres(self._state / "postgres", logs / "postgres.log", known["admin"])
+        kafka = Kafka(self._state / "kafka", logs / "kafka.log", known["cluster_id"])
+        self._progress("Starting PostgreSQL and Kafka")
+        with ThreadPoolExecutor(2) as pool:
+            starting = {
+                "postgres": pool.submit(postgres.start, ports["postgres"]),
+                "kafka": pool.submit(kafka.start, ports["kafka"], free_port(), self._progress),
+            }
+        for name, started in starting.items():
+            if started.exception() is None:
+                self._children[name] = started.result()
+                self._note(ports)
+        for started in starting.values():
+            started.result()
+        self.admin_url = postgres.url(ports["postgres"])
+        self.environment = {
+            f"{PREFIX}KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{ports['kafka']}",
+            **databases.create(self.admin_url, "quadrille", known["databases"]),
+        }
+        self._note(ports)
+
+    def stop(self) -> None:
+        """Stop both servers and let go of the folder."""
+        if "kafka" in self._children:
+            Kafka.stop(self._children.pop("kafka"))
+        if "postgres" in self._children:
+            Postgres.stop(self._children.pop("postgres"))
+        if self._lock:
+            self._note(self._noted().get("ports", {}))
+            self._lock.close()
+            self._lock = None
+
+    def _take_lock(self) -> None:
+        lock = (self._state / "lock").open("a+")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            owner = lock.read().strip() or "unknown"
+            lock.close()
+            raise StackError(f"process {owner} runs a stack in {self._state}; stop it, or choose another folder") from None
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        self._lock = lock
+
+    def _stop_leftovers(self) -> None:
+        """Nobody holds the lock, so what still runs was left by a crash."""
+        children = {name: Child(**child) for name, child in self._noted().get("children", {}).items()}
+        if any(child.find() for child in children.values()):
+            self._progress("Stopping what a crashed run left behind")
+        if "kafka" in children:
+            Kafka.stop(children["kafka"])
+        if "postgres" in children:
+            Postgres.stop(children["postgres"])
+
+    def _noted(self) -> dict[str, Any]:
+        try:
+            noted: dict[str, Any] = json.loads((self._state / "stack.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        return noted
+
+    def _note(self, ports: dict[str, int]) -> None:
+        children = {name: asdict(child) for name, child in self._children.items()}
+        environment = self.environment if children else {}
+        _write_secret(self._state / "stack.json", {"ports": ports, "children": children, "environment": environment})
+
+    def _secrets(self) -> dict[str, Any]:
+        """Passwords and the cluster's id, made at the first start."""
+        path = self._state / "secrets.json"
+        if not path.exists():
+            made = {
+                "admin": secrets.token_urlsafe(24),
+                "cluster_id": base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="),
+                "databases": {name: secrets.token_urlsafe(24) for name in DATABASES},
+            }
+            _write_secret(path, made)
+        known: dict[str, Any] = json.loads(path.read_text())
+        return known
+
+
+def _write_secret(path: Path, content: object) -> None:
+    partial = path.with_suffix(".part")
+    partial.touch(mode=0o600)
+    partial.write_text(json.dumps(content, indent=1))
+    partial.rename(path)

@@ -1,0 +1,81 @@
+"""Apache Kafka's own broker: one KRaft node that is its own controller, on loopback."""
+
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from stack import jars, java
+from stack.errors import StackError
+from stack.processes import Child, launch, listens, wait_until
+
+START_SECONDS: Final = 90.0
+STOP_SECONDS: Final = 20.0
+JVM: Final = ("-Xms384m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=4", "-Djava.awt.headless=true")
+LOGGING: Final = """\
+status = error
+appender.out.type = Console
+appender.out.name = out
+appender.out.layout.type = PatternLayout
+appender.out.layout.pattern = %d %p %c{1}: %m%n
+rootLogger.level = warn
+rootLogger.appenderRef.out.ref = out
+"""
+
+
+class Kafka:
+    """One broker with its data in ``folder``."""
+
+    def __init__(self, folder: Path, log: Path, cluster_id: str) -> None:
+        self._folder, self._log, self._cluster_id = folder, log, cluster_id
+
+    def start(self, port: int, controller_port: int, progress: Callable[[str], None]) -> Child:
+        """Start the broker and wait until it listens. Raises :class:`StackError`."""
+        class_path = jars.class_path(self._folder / "jars", jars.locked(), progress)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        properties, logging = self._folder / "broker.properties", self._folder / "log4j2.properties"
+        properties.write_text(self._properties(port, controller_port))
+        logging.write_text(LOGGING)
+        command = [str(java.find()), *JVM, f"-Dlog4j2.configurationFile={logging.resolve()}", "-cp", class_path]
+        if not (self._folder / "data" / "meta.properties").exists():
+            self._format(command, properties)
+        child = launch([*command, "kafka.Kafka", str(properties.resolve())], self._log, cwd=self._folder)
+        wait_until(lambda: listens(port), child, "Kafka", self._log, START_SECONDS)
+        return child
+
+    @staticmethod
+    def stop(child: Child) -> None:
+        """Shut down, flushing what is not written."""
+        child.stop(signal.SIGTERM, STOP_SECONDS)
+
+    def _format(self, command: list[str], properties: Path) -> None:
+        arguments = ["kafka.tools.StorageTool", "format", "-t", self._cluster_id, "-c", str(properties.resolve())]
+        made = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
+        if made.returncode:
+            raise StackError(f"Kafka's storage could not be made in {self._folder}: {made.stdout}{made.stderr}")
+
+    def _properties(self, port: int, controller_port: int) -> str:
+        settings = {
+            "process.roles": "broker,controller",
+            "node.id": 1,
+            "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
+            "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
+            "controller.listener.names": "CONTROLLER",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "log.dirs": (self._folder / "data").resolve(),
+            "auto.create.topics.enable": "false",
+            "group.initial.rebalance.delay.ms": 0,
+            "offsets.topic.replication.factor": 1,
+            "offsets.topic.num.partitions": 3,
+            "transaction.state.log.replication.factor": 1,
+            "transaction.state.log.min.isr": 1,
+            "share.coordinator.state.topic.replication.factor": 1,
+            "share.coordinator.state.topic.min.isr": 1,
+            "num.network.threads": 2,
+            "num.io.threads": 4,
+            "log.segment.bytes": 134_217_728,
+            "log.cleaner.dedupe.buffer.size": 33_554_432,
+        }
+        return "".join(f"{name}={value}\n" for name, value in settings.items())

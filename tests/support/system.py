@@ -1,0 +1,58 @@
+"""All of Quadrille on a stack: topics and databases of its own, the sandbox gateway, every service as a process."""
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from shared.runtime import kafka, migrations
+from shared.settings import DATABASES, Settings, load
+from stack import databases
+from tests.support import services
+from tests.support.stacks import Stack
+
+DANCERS = ("cart", "inventory", "order", "payment")
+
+
+@dataclass(frozen=True)
+class System:
+    """What is running, and the settings to reach it."""
+
+    environment: Mapping[str, str]
+    services: Mapping[str, services.Running]
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of a client."""
+        return load(dict(self.environment))
+
+
+def prepare(stack: Stack, **settings: str) -> dict[str, str]:
+    """Topics and migrated databases that nobody else uses; returns the settings. More settings may be given."""
+    name = f"t{uuid.uuid4().hex[:8]}"
+    environment = {
+        **stack.environment,
+        **databases.create(stack.admin_url, name, dict.fromkeys(DATABASES, "tests")),
+        "QUADRILLE_TOPIC_PREFIX": f"{name}.",
+        **settings,
+    }
+    asyncio.run(_migrate_and_create(load(environment)))
+    return environment
+
+
+async def _migrate_and_create(settings: Settings) -> None:
+    for service in DANCERS:
+        await migrations.upgrade(settings.database_url(service), import_module(f"services.{service}.migrations"))
+    await kafka.create_topics(settings)
+
+
+@contextlib.contextmanager
+def running(stack: Stack, logs: Path, **settings: str) -> Iterator[System]:
+    """The whole system, healthy."""
+    with services.sandbox(logs) as gateway:
+        environment = prepare(stack, **gateway, **settings)
+        with services.running(DANCERS, environment, logs) as started:
+            yield System(environment, started)
