@@ -35,5 +35,5 @@ def configure(service: str, level: str) -> None:
     else:
         handler.setFormatter(JsonLines(service))
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for noisy in ("aiokafka", "kafka", "faust", "mode", "aiohttp.access"):
+    for noisy in ("alembic", "aiokafka", "kafka", "faust", "mode", "aiohttp.access"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level)))

@@ -1,0 +1,171 @@
+"""The command ``quadrille``."""
+
+import asyncio
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from aiokafka.errors import KafkaError
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy.exc import SQLAlchemyError
+
+from cli import send as sending
+from cli import system
+from cli.output import Lines
+from cli.up import Running, StartError, health, stop_signals
+from shared.client import CheckoutClient
+from shared.runtime import kafka
+from shared.runtime.kafka import TopicsError
+from shared.runtime.migrations import MigrationsError
+from shared.settings import SettingsError
+from stack import StackError
+
+T = TypeVar("T")
+WRONG, REFUSED = 1, 2
+"""Exit codes: something was found wrong; nothing could be done as things are set up."""
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="An e-commerce checkout danced by four services over Kafka, with nobody conducting.",
+    epilog="Exit codes: 0 right, 1 something is wrong, 2 nothing could be done; the last line says why.",
+)
+topics = typer.Typer(no_args_is_help=True, help="The topics of the contract.")
+app.add_typer(topics, name="topics")
+
+State = Annotated[Path, typer.Option(help="The state folder of the embedded stack.", show_default=True)]
+Json = Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")]
+STATE = Path(".quadrille")
+console = Console(highlight=False)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run to the end; what stands in the way is one sentence on standard error and exit code 2."""
+    try:
+        return asyncio.run(work)
+    except (
+        SettingsError,
+        system.NotRunningError,
+        StackError,
+        StartError,
+        TopicsError,
+        MigrationsError,
+        sending.LineError,
+    ) as error:
+        sys.stderr.write(f"{error}\n")
+    except (KafkaError, SQLAlchemyError, OSError, TimeoutError) as error:
+        sys.stderr.write(f"the broker or a database cannot be reached: {error!r}\n")
+    raise typer.Exit(REFUSED)
+
+
+@app.command(epilog="Example: quadrille up --state .quadrille")
+def up(state: State = STATE) -> None:
+    """Start broker, database, gateway and services; stay in front. Ctrl-C stops all.
+
+    Where QUADRILLE_KAFKA_BOOTSTRAP_SERVERS is set, that broker and the databases of the settings are used instead.
+    """
+
+    async def work() -> None:
+        lines = Lines(console)
+        stopped = asyncio.Event()
+        started = time.monotonic()
+        running = Running(state, {}, lines.say, lines.progress)
+        with stop_signals(stopped.set):
+            await running.start()
+            lines.progress(f"Quadrille is up after {time.monotonic() - started:.1f} s; Ctrl-C stops it")
+            await stopped.wait()
+            lines.progress("Stopping")
+            await running.stop()
+
+    run(work())
+
+
+@app.command(epilog="Example: quadrille down")
+def down(state: State = STATE) -> None:
+    """Stop what `up` started in this folder, wherever it runs."""
+    found = system.find(state)
+    if found is None:
+        console.print("Nothing runs here")
+        raise typer.Exit(0)
+    process = found.owner.find()
+    if process is not None:
+        process.terminate()
+        with contextlib.suppress(Exception):
+            process.wait(60)
+    if found.owner.find():
+        sys.stderr.write("it did not stop within 60 s\n")
+        raise typer.Exit(WRONG)
+    console.print("Stopped")
+
+
+@app.command(epilog="Example: quadrille status --json")
+def status(state: State = STATE, as_json: Json = False) -> None:
+    """How every process of this folder is. Exit code 1 where one is not healthy."""
+    found = system.find(state)
+    if found is None:
+        sys.stderr.write(f"nothing runs in {state}\n")
+        raise typer.Exit(WRONG)
+    states = run(health(found.health_ports))
+    if as_json:
+        console.print_json(json.dumps(states))
+    else:
+        table = Table("service", "healthy", "lanes", "trouble", "health and metrics")
+        for name, said in states.items():
+            owned = said.get("lanes")
+            lanes = ",".join(str(lane) for lane in owned) if isinstance(owned, list) else ""
+            address = f"http://127.0.0.1:{found.health_ports[name]}"
+            table.add_row(name, "yes" if said["healthy"] else "NO", lanes, str(said.get("trouble") or ""), address)
+        console.print(table)
+    if not all(said["healthy"] for said in states.values()):
+        raise typer.Exit(WRONG)
+
+
+@app.command(epilog="""Example: echo '{"type": "PreviewCheckout", "data": {"cart_id": "c1"}}' | quadrille send -""")
+def send(
+    file: Annotated[typer.FileText, typer.Argument(help="JSON lines; - for standard input.")],
+    state: State = STATE,
+    as_json: Json = False,
+) -> None:
+    """Publish commands. Each line is checked before any is sent; prints the id of each."""
+
+    async def work() -> None:
+        messages = sending.parse(file)
+        async with CheckoutClient(system.settings(state), "/quadrille/send") as client:
+            ids = await client.send(*messages)
+        for message, message_id in zip(messages, ids, strict=True):
+            kind = type(message).__name__
+            line = json.dumps({"id": message_id, "type": kind, "key": message.key})
+            console.print(line if as_json else f"{message_id}  {kind}  {message.key}", soft_wrap=True)
+
+    run(work())
+
+
+@topics.command("create", epilog="Example: quadrille topics create")
+def create_topics(state: State = STATE) -> None:
+    """Create the topics that are missing."""
+    made = run(kafka.create_topics(system.settings(state)))
+    console.print(f"Created {', '.join(made)}" if made else "All topics are there")
+
+
+@topics.command("check", epilog="Example: quadrille topics check")
+def check_topics(state: State = STATE) -> None:
+    """Say whether every topic is there, with the number of partitions the settings want. Exit code 2 if not."""
+    run(kafka.check_topics(system.settings(state)))
+    console.print("All topics are there")
+
+
+@app.command(epilog="Example: quadrille migrate")
+def migrate(state: State = STATE) -> None:
+    """Bring the database of every service to its newest version."""
+    names = run(system.migrate(system.settings(state)))
+    console.print(f"Migrated {', '.join(names)}")
+
+
+if __name__ == "__main__":
+    app()

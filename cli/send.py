@@ -1,0 +1,47 @@
+"""``quadrille send``: commands as JSON lines, each checked before any is sent."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from shared.contract.catalog import CatalogEvent
+from shared.contract.catalogue import MESSAGES
+from shared.contract.envelope import Record, RefusedError, UnreadableError, read
+from shared.contract.message import Command, Message
+
+SENDABLE = {kind.__name__: kind for kind in MESSAGES.values() if issubclass(kind, Command | CatalogEvent)}
+"""What a client may publish: commands, and facts of the catalogue."""
+
+
+class LineError(Exception):
+    """Lines that cannot be sent, each with its number and every reason."""
+
+
+def parse(lines: Iterable[str]) -> list[Message]:
+    """The messages of ``{"type": "AddItem", "data": {...}}`` lines; empty lines are skipped. Raises :class:`LineError`."""
+    messages, faults = [], []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            messages.append(_message(line))
+        except (ValueError, RefusedError, UnreadableError) as error:
+            faults.append(f"line {number}: {error}")
+    if faults:
+        raise LineError("\n".join(faults))
+    return messages
+
+
+def _message(line: str) -> Message:
+    try:
+        envelope: Any = json.loads(line)
+    except ValueError as error:
+        raise ValueError(f"not JSON: {error}") from None
+    if not isinstance(envelope, dict) or not isinstance(envelope.get("type"), str):
+        raise ValueError('not an object with "type" and "data"')
+    name = envelope["type"].removeprefix("quadrille.").removesuffix(".v1")
+    kind = SENDABLE.get(name)
+    if kind is None:
+        raise ValueError(f"{name!r} is nothing a client sends; there are {', '.join(sorted(SENDABLE))}")
+    whole = {"specversion": "1.0", "id": "-", "source": "-", **envelope, "type": kind.type_name()}
+    return read(Record(kind.topic, 0, 0, None, json.dumps(whole).encode(), [], 0))[1]

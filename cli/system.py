@@ -1,0 +1,82 @@
+"""The running system of a state folder: where its parts are, noted by ``up`` for the other commands."""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+from shared.runtime import kafka, migrations
+from shared.settings import DATABASES, PREFIX, Settings, SettingsError, load
+from stack.processes import Child
+
+
+class NotRunningError(Exception):
+    """Nothing runs in this state folder; start it with ``quadrille up``."""
+
+
+@dataclass(frozen=True)
+class Up:
+    """What ``up`` notes: its own process, the settings of all services, and the port of each one's health."""
+
+    owner: Child
+    environment: dict[str, str]
+    health_ports: dict[str, int]
+
+
+def note(state: Path, up: Up) -> None:
+    """Write the note; it holds passwords, so only its owner may read it."""
+    path = state / "up.json"
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(asdict(up), indent=1))
+
+
+def forget(state: Path) -> None:
+    """Nothing runs any more."""
+    (state / "up.json").unlink(missing_ok=True)
+
+
+def find(state: Path) -> Up | None:
+    """What runs in this folder, or nothing."""
+    try:
+        noted = json.loads((state / "up.json").read_text())
+    except (OSError, ValueError):
+        return None
+    up = Up(Child(**noted["owner"]), noted["environment"], noted["health_ports"])
+    return up if up.owner.find() else None
+
+
+def settings(state: Path) -> Settings:
+    """The settings of the environment where it names a broker, else of what runs in this folder.
+
+    Raises :class:`NotRunningError` where there is neither, :class:`SettingsError` where they cannot be used.
+    """
+    if f"{PREFIX}KAFKA_BOOTSTRAP_SERVERS" in os.environ or Path(".env").exists():
+        return load()
+    up = find(state)
+    if up is None:
+        raise NotRunningError(f"nothing runs in {state}: start it with `quadrille up`, or name a broker in the settings")
+    return load(up.environment)
+
+
+def services() -> list[str]:
+    """The services that can be started."""
+    return [name for name in DATABASES if find_spec(f"services.{name}")]
+
+
+async def migrate(chosen: Settings) -> list[str]:
+    """Bring the database of every service to its newest version; returns their names."""
+    names = services()
+    for name in names:
+        await migrations.upgrade(chosen.database_url(name), import_module(f"services.{name}.migrations"))
+    return names
+
+
+async def set_up(chosen: Settings) -> None:
+    """Topics and databases, as the services want them."""
+    await kafka.create_topics(chosen)
+    await migrate(chosen)
+
+
+__all__ = ["NotRunningError", "SettingsError", "Up", "find", "forget", "migrate", "note", "services", "set_up", "settings"]

@@ -1,0 +1,146 @@
+"""``quadrille up``: the stack, the topics, the databases, the sandbox gateway and every service, in one process tree."""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import aiohttp
+import psutil
+
+from cli import system
+from cli.supervisor import Program, Supervisor
+from shared.settings import PREFIX, load
+from stack import EmbeddedStack
+from stack.processes import Child, free_port
+
+HEALTHY_SECONDS = 60.0
+
+
+class StartError(Exception):
+    """A service did not become healthy in time; its log says why."""
+
+
+class Running:
+    """Everything, up: start with :meth:`start`, end with :meth:`stop`.
+
+    ``more``: settings of the services beside those that name the stack.
+    """
+
+    def __init__(
+        self,
+        state: Path,
+        more: dict[str, str],
+        say: Callable[[str, str], None],
+        progress: Callable[[str], None],
+    ) -> None:
+        self._state, self._more, self._say, self._progress = state, more, say, progress
+        self._stack = ExitStack()
+        self._supervisor: Supervisor | None = None
+        self._task: asyncio.Task[None] | None = None
+        self.environment: dict[str, str] = {}
+        self.health_ports: dict[str, int] = {}
+
+    async def start(self) -> None:
+        """Start all and wait until every service is healthy. Raises ``StackError`` or :class:`StartError`."""
+        self._state.mkdir(parents=True, exist_ok=True)
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self) -> None:
+        broker = await asyncio.to_thread(self._broker_and_database)
+        gateway_port = free_port()
+        api_key = self._api_key()
+        self.environment = {
+            **broker,
+            f"{PREFIX}GATEWAY_URL": f"http://127.0.0.1:{gateway_port}",
+            f"{PREFIX}GATEWAY_API_KEY": api_key,
+            **self._more,
+        }
+        self._progress("Creating topics and migrating databases")
+        await system.set_up(load(self.environment))
+        self._progress("Starting the services")
+        names = system.services()
+        self.health_ports = {"gateway": gateway_port, **{name: free_port() for name in names}}
+        self._supervisor = Supervisor([self._gateway(gateway_port, api_key), *map(self._service, names)], self._say)
+        self._task = asyncio.create_task(self._supervisor.run())
+        await self._wait_until_healthy()
+        own = Child(os.getpid(), psutil.Process().create_time())
+        system.note(self._state, system.Up(own, self.environment, self.health_ports))
+
+    async def stop(self) -> None:
+        """Stop the services, then the stack."""
+        system.forget(self._state)
+        if self._supervisor and self._task:
+            self._supervisor.stop()
+            await self._task
+        await asyncio.to_thread(self._stack.close)
+
+    def _broker_and_database(self) -> dict[str, str]:
+        given = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
+        if f"{PREFIX}KAFKA_BOOTSTRAP_SERVERS" in given:
+            return given
+        embedded = self._stack.enter_context(EmbeddedStack(self._state, progress=self._progress))
+        return {**given, **embedded.environment}
+
+    def _api_key(self) -> str:
+        path = self._state / "gateway.key"
+        if not path.exists():
+            path.touch(mode=0o600)
+            path.write_text(secrets.token_urlsafe(24))
+        return path.read_text()
+
+    def _gateway(self, port: int, api_key: str) -> Program:
+        arguments = ["sandbox", "--port", str(port), "--ledger", str(self._state / "gateway.db")]
+        return Program("gateway", arguments, {f"{PREFIX}SANDBOX_API_KEY": api_key})
+
+    def _service(self, name: str) -> Program:
+        port = str(self.health_ports[name])
+        return Program(name, [f"services.{name}"], {**self.environment, f"{PREFIX}HEALTH_PORT": port})
+
+    async def _wait_until_healthy(self) -> None:
+        waiting = dict(self.health_ports)
+        deadline = asyncio.get_running_loop().time() + HEALTHY_SECONDS
+        while waiting:
+            states = await health(waiting)
+            waiting = {name: port for name, port in waiting.items() if not states[name].get("healthy", False)}
+            if asyncio.get_running_loop().time() > deadline:
+                raise StartError(f"not healthy after {HEALTHY_SECONDS:g} s: {', '.join(waiting)}")
+            if waiting:
+                await asyncio.sleep(0.1)
+
+
+async def health(ports: dict[str, int]) -> dict[str, dict[str, object]]:
+    """What each process says of its health; ``healthy`` is false where it does not answer."""
+
+    async def ask(session: aiohttp.ClientSession, port: int) -> dict[str, object]:
+        try:
+            async with session.get(f"http://127.0.0.1:{port}/health") as answer:
+                said: dict[str, object] = await answer.json()
+                return {"healthy": answer.status == 200, **said}
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            return {"healthy": False, "trouble": type(error).__name__}
+
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=3)) as session:
+        answers = await asyncio.gather(*(ask(session, port) for port in ports.values()))
+    return dict(zip(ports, answers, strict=True))
+
+
+@contextlib.contextmanager
+def stop_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """SIGINT and SIGTERM call ``stop`` instead of ending us."""
+    loop = asyncio.get_running_loop()
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(sign, stop)
+    try:
+        yield
+    finally:
+        for sign in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(sign)
