@@ -47,11 +47,11 @@ async def _run(
 ) -> None:
     settings.kafka_client()
     service = Service(definition, settings)
-    await _check_database(settings.database_url(service.name), service.name, database)
+    await check_database(settings.database_url(service.name), service.name, database)
     await serve(service, *workers(service))
 
 
-async def _check_database(url: str, name: str, database: ModuleType) -> None:
+async def check_database(url: str, name: str, database: ModuleType) -> None:
     """Wait for a database that is away; refuse one at another version."""
     wait = 0.2
     while True:

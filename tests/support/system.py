@@ -14,8 +14,6 @@ from stack import databases
 from tests.support import services
 from tests.support.stacks import Stack
 
-DANCERS = ("cart", "inventory", "order", "payment")
-
 
 @dataclass(frozen=True)
 class System:
@@ -44,7 +42,7 @@ def prepare(stack: Stack, **settings: str) -> dict[str, str]:
 
 
 async def _migrate_and_create(settings: Settings) -> None:
-    for service in DANCERS:
+    for service in DATABASES:
         await migrations.upgrade(settings.database_url(service), import_module(f"services.{service}.migrations"))
     await kafka.create_topics(settings)
 
@@ -54,5 +52,5 @@ def running(stack: Stack, logs: Path, **settings: str) -> Iterator[System]:
     """The whole system, healthy."""
     with services.sandbox(logs) as gateway:
         environment = prepare(stack, **gateway, **settings)
-        with services.running(DANCERS, environment, logs) as started:
+        with services.running(DATABASES, environment, logs) as started:
             yield System(environment, started)

@@ -1,0 +1,63 @@
+"""The Faust application that listens to the dead-letter topic."""
+
+from typing import Any
+
+import faust
+from faust.types.auth import CredentialsT
+
+from services.alerts.keeper import Keeper
+from services.alerts.model import DeadLetter
+from shared.contract.topics import DEAD_LETTERS
+from shared.settings import Settings
+
+
+def application(settings: Settings, keeper: Keeper, data_folder: str) -> Any:
+    """A worker that makes no topics, keeps no tables and serves no web; each event's commit is awaited."""
+    client = settings.kafka_client()
+    app = faust.App(
+        settings.topic("quadrille.alerts"),
+        broker=[f"aiokafka://{server}" for server in client["bootstrap_servers"]],
+        broker_credentials=_credentials(settings, client),
+        store="memory://",
+        datadir=data_folder,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        web_enabled=False,
+        consumer_auto_offset_reset="earliest",
+        broker_commit_interval=1.0,
+        stream_wait_empty=False,
+    )
+    letters = app.topic(
+        settings.topic(DEAD_LETTERS),
+        key_type=bytes,
+        value_type=bytes,
+        key_serializer="raw",
+        value_serializer="raw",
+        allow_empty=True,
+    )
+
+    async def keep(stream: Any) -> None:
+        async for event in stream.events():
+            message = event.message
+            headers = dict(reversed(list(_pairs(message.headers))))
+            await keeper.keep(DeadLetter(DEAD_LETTERS, message.partition, message.offset, message.value, headers))
+
+    app.agent(letters)(keep)
+    return app
+
+
+def _pairs(headers: Any) -> list[tuple[str, bytes]]:
+    if not headers:
+        return []
+    return list(headers.items()) if isinstance(headers, dict) else list(headers)
+
+
+def _credentials(settings: Settings, client: dict[str, Any]) -> CredentialsT | None:
+    if settings.kafka_security_protocol.startswith("SASL"):
+        return faust.SASLCredentials(
+            username=client["sasl_plain_username"],
+            password=client["sasl_plain_password"],
+            mechanism=client["sasl_mechanism"],
+            ssl_context=client.get("ssl_context"),
+        )
+    return faust.SSLCredentials(client["ssl_context"]) if "ssl_context" in client else None

@@ -1,0 +1,86 @@
+"""Reads again what Faust let slip: every offset of the dead-letter topic has a row, or is read once more.
+
+Faust acknowledges an event even when the agent raised, and may commit over gaps. So the database, not the group's
+offset, says what was handled.
+"""
+
+import asyncio
+import logging
+from typing import Any, Final
+
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.alerts.keeper import Keeper
+from services.alerts.model import DeadLetter
+from shared.contract.topics import DEAD_LETTERS
+from shared.runtime import kafka
+from shared.settings import Settings
+
+log = logging.getLogger(__name__)
+EVERY_SECONDS: Final = 30.0
+READ_SECONDS: Final = 20.0
+
+_MISSING: Final = text(
+    "SELECT g.o AS first FROM generate_series(CAST(:start AS bigint), CAST(:end AS bigint) - 1) AS g(o)"
+    ' WHERE NOT EXISTS (SELECT 1 FROM seen WHERE topic = :topic AND partition = :partition AND "offset" = g.o)'
+    " ORDER BY g.o"
+)
+_PRUNE: Final = text('DELETE FROM seen WHERE topic = :topic AND partition = :partition AND "offset" < :start')
+
+
+class Reconciler:
+    """Compares the topic with the rows, at the start and every :data:`EVERY_SECONDS`."""
+
+    def __init__(self, settings: Settings, engine: AsyncEngine, keeper: Keeper) -> None:
+        self._settings, self._engine, self._keeper = settings, engine, keeper
+
+    async def run(self) -> None:
+        """Reconcile until cancelled; what is away is tried again at the next turn."""
+        while True:
+            try:
+                if found := await self.reconcile():
+                    log.warning("%d dead letters had been passed over and are kept now", found)
+            except (KafkaError, SQLAlchemyError, OSError, TimeoutError) as error:
+                log.warning("the dead letters cannot be reconciled now: %r", error)
+            await asyncio.sleep(EVERY_SECONDS)
+
+    async def reconcile(self) -> int:
+        """Keep every record that has no row; returns how many there were."""
+        consumer = kafka.consumer(self._settings, None, "alerts-reconciler")
+        await kafka.start(consumer)
+        try:
+            topic = self._settings.topic(DEAD_LETTERS)
+            partitions = [TopicPartition(topic, p) for p in range(self._settings.partitions)]
+            consumer.assign(partitions)
+            starts = await asyncio.wait_for(consumer.beginning_offsets(partitions), READ_SECONDS)
+            ends = await asyncio.wait_for(consumer.end_offsets(partitions), READ_SECONDS)
+            return sum([await self._partition(consumer, p, starts[p], ends[p]) for p in partitions])
+        finally:
+            await kafka.stop(consumer)
+
+    async def _partition(self, consumer: Any, tp: TopicPartition, start: int, end: int) -> int:
+        place = {"topic": DEAD_LETTERS, "partition": tp.partition, "start": start}
+        async with self._engine.begin() as connection:
+            await connection.execute(_PRUNE, place)
+            missing = {row.first for row in await connection.execute(_MISSING, {**place, "end": end})}
+        found = 0
+        if missing:
+            consumer.seek(tp, min(missing))
+            while missing and await consumer.position(tp) < end:
+                batch = await asyncio.wait_for(consumer.getmany(tp, timeout_ms=1_000), READ_SECONDS)
+                for record in batch.get(tp, []):
+                    if record.offset in missing:
+                        missing.discard(record.offset)
+                        await self._keeper.keep(dead_letter(record))
+                        found += 1
+        return found
+
+
+def dead_letter(record: Any) -> DeadLetter:
+    """A record of an aiokafka consumer, for the keeper."""
+    headers = dict(reversed(record.headers))  # the first of equals counts
+    return DeadLetter(DEAD_LETTERS, record.partition, record.offset, record.value, headers)

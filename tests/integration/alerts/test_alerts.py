@@ -1,0 +1,218 @@
+"""Dead letters become alerts that people hear of, whatever happens on the way."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest_asyncio
+from aiohttp import web
+from aiokafka import TopicPartition
+from sqlalchemy import text
+
+from services.alerts.keeper import OpenAlert, open_alerts
+from shared.contract.envelope import Envelope, write
+from shared.contract.payment import PaymentVoided, VoidFailed
+from shared.contract.topics import DEAD_LETTERS
+from shared.runtime import kafka
+from shared.runtime.batch import failure_headers
+from shared.runtime.database import connect
+from shared.settings import load
+from tests.support import services, system
+from tests.support.shop import unique
+from tests.support.stacks import Stack
+from tests.support.topics import raw_producer
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Pager:
+    """A target of notifications: a web server that counts what it is told, and may refuse."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[float, str]] = []
+        self.refusals = 0
+
+    async def hear(self, request: web.Request) -> web.Response:
+        """A notification arrives."""
+        if self.refusals:
+            self.refusals -= 1
+            return web.Response(status=503)
+        self.told.append((time.monotonic(), (await request.json())["title"]))
+        return web.Response()
+
+    def about(self, words: str) -> list[float]:
+        """When it was told of something."""
+        return [at for at, title in self.told if words in title]
+
+
+class Alerting:
+    """The alerts service on topics and a database of its own."""
+
+    def __init__(self, environment: dict[str, str], logs: Path, pager: Pager) -> None:
+        self.environment, self.logs, self.pager = environment, logs, pager
+        self.settings = load(environment)
+        self.engine = connect(self.settings.database_url("alerts"))
+
+    async def open(self) -> list[OpenAlert]:
+        """The alerts that are open."""
+        return await open_alerts(self.engine)
+
+    async def void_failed(
+        self, checkout_id: str, *, event_id: str | None = None, topics: tuple[str, ...] = (DEAD_LETTERS,)
+    ) -> str:
+        """Publish a failed void as payment's relay would; returns the event's id."""
+        event_id = event_id or unique("event")
+        event = VoidFailed(
+            cart_id="cart", checkout_id=checkout_id, amount=1490, currency="EUR", gateway_reference=checkout_id,
+            hold="hold_1", attempts=8, code="refused", reason="the bank said no",
+        )  # fmt: skip
+        headers, value = write(Envelope(event_id, "/quadrille/payment", event.type_name(), "cart", "c"), event, NOW)
+        why = failure_headers("payment", "compensation", "payment.events", 0, -1, "VoidFailed", event.reason, NOW)
+        async with raw_producer(self.settings) as producer:
+            for topic in topics:
+                more = why if topic == DEAD_LETTERS else []
+                await producer.send_and_wait(self.settings.topic(topic), value, b"cart", headers=[*headers, *more], partition=0)
+        return event_id
+
+    async def voided(self, checkout_id: str) -> None:
+        """Publish that the hold is released."""
+        event = PaymentVoided(cart_id="cart", checkout_id=checkout_id, amount=1490, currency="EUR")
+        headers, value = write(Envelope(unique("e"), "/quadrille/payment", event.type_name(), "cart", "c"), event, NOW)
+        async with raw_producer(self.settings) as producer:
+            await producer.send_and_wait(self.settings.topic("payment.events"), value, b"cart", headers=headers, partition=0)
+
+
+async def until(condition: Callable[[], Any], what: str, seconds: float = 20) -> Any:
+    """Wait for a condition (a coroutine function or a function) to hold."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = condition()
+        found = await found if asyncio.iscoroutine(found) else found
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
+        await asyncio.sleep(0.05)
+
+
+@pytest_asyncio.fixture(scope="module")
+async def alerting(stack: Stack, tmp_path_factory: Any) -> AsyncIterator[Alerting]:
+    """The service, running."""
+    pager = Pager()
+    application = web.Application()
+    application.router.add_post("/", pager.hear)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", services.free_port())
+    await site.start()
+    port = runner.addresses[0][1]
+    logs = tmp_path_factory.mktemp("alerts")
+    environment = await asyncio.to_thread(lambda: system.prepare(stack, QUADRILLE_ALERT_TARGETS=f"json://127.0.0.1:{port}/"))
+    with services.running(("alerts",), environment, logs):
+        made = Alerting(environment, logs, pager)
+        yield made
+        await made.engine.dispose()
+    await runner.cleanup()
+
+
+async def test_a_failed_void_is_an_alert_and_a_person_hears_of_it_within_two_seconds(alerting: Alerting) -> None:
+    checkout_id = unique("c1")
+    started = time.monotonic()
+    await alerting.void_failed(checkout_id)
+    heard = await until(lambda: alerting.pager.about(checkout_id), "the notification")
+    assert heard[0] - started < 2
+    (alert,) = [a for a in await alerting.open() if a.checkout_id == checkout_id]
+    assert (alert.kind, alert.severity, alert.state) == ("void_failed", "critical", "open")
+    assert "14.90 EUR" in alert.title
+
+
+async def test_the_same_failure_seen_often_is_one_alert_and_one_notification(alerting: Alerting) -> None:
+    checkout_id = unique("c2")
+    event_id = await alerting.void_failed(checkout_id, topics=(DEAD_LETTERS, "payment.events"))
+    await alerting.void_failed(checkout_id, event_id=event_id)
+    await alerting.void_failed(checkout_id)  # a second failure of the same void
+
+    async def seen_twice() -> bool:
+        return any(a.checkout_id == checkout_id and a.times_seen == 2 for a in await alerting.open())
+
+    await until(seen_twice, "the second failure")
+    assert len(alerting.pager.about(checkout_id)) == 1
+
+
+async def test_an_alert_closes_when_the_money_is_settled_and_opens_again_when_it_fails_again(alerting: Alerting) -> None:
+    checkout_id = unique("c3")
+
+    async def is_open() -> bool:
+        return any(a.checkout_id == checkout_id for a in await alerting.open())
+
+    async def is_closed() -> bool:
+        return not await is_open()
+
+    await alerting.void_failed(checkout_id, topics=("payment.events", DEAD_LETTERS))
+    await until(is_open, "the alert")
+    await alerting.voided(checkout_id)
+    await until(is_closed, "the end of the alert")
+    await alerting.void_failed(checkout_id, topics=(DEAD_LETTERS, "payment.events"))
+    await until(is_open, "the alert again")
+
+
+async def test_a_target_that_refuses_is_told_again(alerting: Alerting) -> None:
+    alerting.pager.refusals = 2
+    checkout_id = unique("c4")
+    await alerting.void_failed(checkout_id)
+    await until(lambda: alerting.pager.about(checkout_id), "the notification after refusals")
+
+
+async def test_garbage_is_an_alert_like_any_other(alerting: Alerting) -> None:
+    before = len(await alerting.open())
+    async with raw_producer(alerting.settings) as producer:
+        await producer.send_and_wait(
+            alerting.settings.topic(DEAD_LETTERS), b"\xff\x00\xfe", None, headers=[("ce_id", b"\xff\xfe")], partition=1
+        )
+
+    async def one_more() -> bool:
+        return len(await alerting.open()) == before + 1
+
+    await until(one_more, "the alert of the garbage")
+
+
+async def test_a_database_that_went_away_loses_nothing(alerting: Alerting, stack: Stack) -> None:
+    admin = connect(stack.admin_url)
+    name = alerting.settings.database_url("alerts").rsplit("/", 1)[1]
+    async with admin.connect() as connection:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await connection.execute(text(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false'))
+        await connection.execute(text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :n"), {"n": name})
+        checkout_id = unique("c5")
+        await alerting.void_failed(checkout_id)
+        await until(lambda: "alerts wait for the database" in log_of(alerting), "the outage")
+        await connection.execute(text(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true'))
+    await admin.dispose()
+    await until(lambda: alerting.pager.about(checkout_id), "the notification after the outage")
+
+
+def log_of(alerting: Alerting) -> str:
+    """What the service has said."""
+    return "".join(log.read_text(errors="replace") for log in alerting.logs.glob("alerts-*.log"))
+
+
+async def test_offsets_the_group_passed_over_are_read_again_at_the_next_start(stack: Stack, tmp_path: Path) -> None:
+    environment = await asyncio.to_thread(lambda: system.prepare(stack))
+    passed_over = Alerting(environment, tmp_path, Pager())
+    checkout_id = unique("c6")
+    await passed_over.void_failed(checkout_id)
+    consumer = kafka.consumer(passed_over.settings, "quadrille.alerts", "tests")
+    await kafka.start(consumer)
+    tp = TopicPartition(passed_over.settings.topic(DEAD_LETTERS), 0)
+    consumer.assign([tp])
+    await consumer.commit({tp: 1})
+    await kafka.stop(consumer)
+    with services.running(("alerts",), environment, tmp_path):
+
+        async def kept() -> bool:
+            return any(a.checkout_id == checkout_id for a in await passed_over.open())
+
+        await until(kept, "the alert of the offset passed over")
+    await passed_over.engine.dispose()

@@ -1,0 +1,47 @@
+"""Raw access to topics, for what no client of ours would send."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+
+from shared.runtime import kafka
+from shared.settings import Settings
+
+
+@contextlib.asynccontextmanager
+async def raw_producer(settings: Settings) -> AsyncIterator[Any]:
+    """A producer that sends anything."""
+    producer = AIOKafkaProducer(**settings.kafka_client(), max_request_size=64_000_000, compression_type="gzip")
+    await producer.start()
+    try:
+        yield producer
+    finally:
+        await producer.stop()
+
+
+async def records(settings: Settings, topic: str, count: int = 1, *, timeout: float = 20) -> list[Any]:
+    """All records of a topic, once there are at least ``count``; fails after ``timeout`` seconds."""
+    consumer = kafka.consumer(settings, None, "tests")
+    await kafka.start(consumer)
+    found: list[Any] = []
+    try:
+        partitions = [TopicPartition(settings.topic(topic), p) for p in range(settings.partitions)]
+        consumer.assign(partitions)
+        await consumer.seek_to_beginning(*partitions)
+        waited = 0.0
+        while waited < timeout:
+            batch = await consumer.getmany(timeout_ms=250)
+            found += [record for some in batch.values() for record in some]
+            if len(found) >= count and not batch:
+                return found
+            waited += 0.25 if not batch else 0
+        raise AssertionError(f"{topic} has {len(found)} records and not {count}")
+    finally:
+        await kafka.stop(consumer)
+
+
+def headers(record: Any) -> dict[str, str]:
+    """The headers of a record as text."""
+    return {name: value.decode(errors="replace") for name, value in record.headers}
