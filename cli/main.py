@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Coroutine
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -17,6 +18,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from cli import send as sending
 from cli import system
+from cli.audit import audit
+from cli.audit.show import show
 from cli.output import Lines
 from cli.up import Running, StartError, health, stop_signals
 from shared.client import CheckoutClient
@@ -165,6 +168,25 @@ def migrate(state: State = STATE) -> None:
     """Bring the database of every service to its newest version."""
     names = run(system.migrate(system.settings(state)))
     console.print(f"Migrated {', '.join(names)}")
+
+
+@app.command("audit", epilog="Example: quadrille audit --json")
+def check_invariants(
+    state: State = STATE,
+    as_json: Json = False,
+    patience: Annotated[float, typer.Option(help="Seconds to wait for checkouts in flight.")] = 30.0,
+) -> None:
+    """Check the invariants of the choreography against the databases and the gateway's ledger.
+
+    Exit code 1 where one is broken; each violation is named.
+    """
+    report = run(audit(system.settings(state), patience=patience))
+    if as_json:
+        console.print_json(json.dumps(asdict(report)))
+    else:
+        show(report, console)
+    if report.violations:
+        raise typer.Exit(WRONG)
 
 
 if __name__ == "__main__":

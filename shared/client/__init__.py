@@ -23,7 +23,7 @@ from shared.contract.cart import (
 from shared.contract.envelope import Envelope, Record, RefusedError, UnreadableError, read, write
 from shared.contract.message import Message
 from shared.contract.rejection import CommandRejected
-from shared.contract.topics import TOPICS
+from shared.contract.topics import DEAD_LETTERS, SERVICES, events_topic
 from shared.runtime import kafka
 from shared.settings import Settings
 
@@ -60,6 +60,7 @@ class CheckoutClient:
     def __init__(self, settings: Settings, source: str = "/quadrille/client") -> None:
         self._settings, self._source = settings, source
         self._seen: dict[str, list[Seen]] = defaultdict(list)
+        self._dead: dict[str, bytes] = {}
         self._news = asyncio.Condition()
         self._producer: Any = None
         self._consumer: Any = None
@@ -69,7 +70,7 @@ class CheckoutClient:
         self._producer = await kafka.producer(self._settings, "quadrille-client")
         self._consumer = kafka.consumer(self._settings, None, "quadrille-client")
         await kafka.start(self._consumer)
-        topics = [name for name in TOPICS if name.endswith(".events") and not name.startswith("catalog")]
+        topics = [*(events_topic(service) for service in SERVICES), DEAD_LETTERS]
         partitions = [
             TopicPartition(self._settings.topic(topic), partition)
             for topic in topics
@@ -106,6 +107,21 @@ class CheckoutClient:
         topic = self._settings.topic(message.topic)
         partition = kafka.lane_of(message.key, self._settings.partitions)
         return await self._producer.send(topic, value, message.key.encode(), partition=partition, headers=headers)
+
+    async def publish_bytes(self, topic: str, key: str, value: bytes) -> None:
+        """Publish a record that is no message of the contract, as a broken client might."""
+        partition = kafka.lane_of(key, self._settings.partitions)
+        name = self._settings.topic(topic)
+        await (await self._producer.send(name, value, key.encode(), partition=partition))
+
+    async def dead_letter(self, key: str, *, timeout: float = 30.0) -> bytes:
+        """The bytes of the first dead letter with this key that the client saw or will see."""
+        async with self._news:
+            try:
+                await asyncio.wait_for(self._news.wait_for(lambda: key in self._dead), timeout)
+            except TimeoutError:
+                raise OutcomeTimeoutError(f"no dead letter of {key} came within {timeout:g} s") from None
+        return self._dead[key]
 
     async def confirm(self, cart_id: str, *, expected_total: int | None = None, timeout: float = 30.0) -> Outcome:
         """Confirm the checkout of a cart and await how it ends. ``expected_total``: minor units.
@@ -182,6 +198,9 @@ class CheckoutClient:
 
     def _note(self, r: Any, at: float) -> None:
         topic = r.topic.removeprefix(self._settings.topic_prefix)
+        if topic == DEAD_LETTERS:
+            self._dead.setdefault((r.key or b"").decode(errors="replace"), r.value or b"")
+            return
         try:
             envelope, event = read(Record(topic, r.partition, r.offset, r.key, r.value, r.headers, r.timestamp))
         except (RefusedError, UnreadableError):

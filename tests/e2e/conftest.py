@@ -4,10 +4,13 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from cli.demo.limits import LIMITS
+from cli.demo.shop import Shop
 from shared.client import CheckoutClient
+from shared.runtime.database import connect
 from tests.support import system
-from tests.support.shop import Shop
 from tests.support.stacks import Stack
 from tests.support.system import System
 
@@ -18,10 +21,7 @@ def quadrille(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     with system.running(
         stack,
         tmp_path_factory.mktemp("system"),
-        QUADRILLE_GATEWAY_TIMEOUT_SECONDS="2",
-        QUADRILLE_PAYMENT_BACKOFF_SECONDS="0.1",
-        QUADRILLE_PAYMENT_ATTEMPTS="4",
-        QUADRILLE_RESERVATION_SECONDS="8",
+        **LIMITS,
     ) as started:
         yield started
 
@@ -33,7 +33,15 @@ async def client(quadrille: System) -> AsyncIterator[CheckoutClient]:
         yield entered
 
 
+@pytest_asyncio.fixture(scope="session")
+async def alerts(quadrille: System) -> AsyncIterator[AsyncEngine]:
+    """The database of alerts."""
+    engine = connect(quadrille.settings.database_url("alerts"))
+    yield engine
+    await engine.dispose()
+
+
 @pytest.fixture
-def shop(client: CheckoutClient) -> Shop:
+def shop(client: CheckoutClient, alerts: AsyncEngine) -> Shop:
     """A storefront with nothing in it."""
-    return Shop(client)
+    return Shop(client, alerts)

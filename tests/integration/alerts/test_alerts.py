@@ -12,16 +12,16 @@ from aiohttp import web
 from aiokafka import TopicPartition
 from sqlalchemy import text
 
+from cli.demo.shop import unique
 from services.alerts.keeper import OpenAlert, open_alerts
 from shared.contract.envelope import Envelope, write
 from shared.contract.payment import PaymentVoided, VoidFailed
 from shared.contract.topics import DEAD_LETTERS
 from shared.runtime import kafka
-from shared.runtime.batch import failure_headers
 from shared.runtime.database import connect
+from shared.runtime.inputs import failure_headers
 from shared.settings import load
 from tests.support import services, system
-from tests.support.shop import unique
 from tests.support.stacks import Stack
 from tests.support.topics import raw_producer
 

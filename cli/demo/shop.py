@@ -1,15 +1,22 @@
-"""A storefront for tests: it fills carts and checks them out, through Kafka only."""
+"""A storefront: it fills carts and checks them out, through Kafka only."""
 
+import asyncio
+import time
 import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.alerts.keeper import OpenAlert, open_alerts
 from shared.client import CheckoutClient, Outcome
 from shared.contract.cart import (
     AddItem,
     CartChanged,
     CheckoutDetailsSet,
     OpenCart,
+    PreviewCheckout,
+    PreviewRequested,
     SetPaymentMethod,
     SetShippingAddress,
     SetShippingMethod,
@@ -21,12 +28,13 @@ from shared.contract.rejection import CommandRejected
 from shared.contract.values import Address, PaymentMethod
 
 BERLIN = Address(name="Ada Example", street="Hauptstr. 1", city="Berlin", postal_code="10115", country="DE")
+TOKYO = Address(name="Ada Example", street="Chuo 1-1", city="Tokyo", postal_code="100-0001", country="JP")
 APPROVED = PaymentMethod(kind="card", token="tok_approve")
 CASH = PaymentMethod(kind="cash_on_delivery")
 
 
 def unique(prefix: str) -> str:
-    """A name no other test has."""
+    """A name nobody else has."""
     return f"{prefix}-{uuid.uuid4().hex[:10]}"
 
 
@@ -37,9 +45,11 @@ def card(token: str) -> PaymentMethod:
 
 @dataclass
 class Shop:
-    """Carts and products of one test, under names of their own."""
+    """Carts and products under names of their own."""
 
     client: CheckoutClient
+    engine: AsyncEngine
+    """Alerts' database: the one thing a scenario looks at beside Kafka."""
     carts: list[str] = field(default_factory=list)
 
     async def product(self, stock: int, **prices: int) -> str:
@@ -97,6 +107,35 @@ class Shop:
         cart_id = await self.cart(*skus, **more)
         await self.prepare(cart_id, payment)
         return cart_id, await self.client.confirm(cart_id)
+
+    async def known(self, sku: str, price: int) -> None:
+        """Wait until cart quotes the product at this price, in EUR."""
+        for _ in range(100):
+            cart_id = await self.cart(sku)
+            before = len(self.client.seen(cart_id))
+            await self.client.send(PreviewCheckout(cart_id=cart_id))
+            asked = await self.client.wait_for(cart_id, PreviewRequested, after=before)
+            if asked.quote.lines[0].unit_price == price:
+                return
+        raise AssertionError(f"cart never heard of the new price of {sku}")
+
+    async def alert(self, checkout_id: str, *, seconds: float = 10) -> OpenAlert:
+        """The open alert of a checkout."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            for alert in await open_alerts(self.engine):
+                if alert.checkout_id == checkout_id:
+                    return alert
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"no alert of {checkout_id} within {seconds:g} s")
+
+    async def dead_letter(self, key: str) -> bytes:
+        """The bytes of the dead letter with this key."""
+        return await self.client.dead_letter(key)
+
+    def code(self) -> str:
+        """A coupon code nobody else has."""
+        return unique("C").upper()
 
     def story(self, cart_id: str) -> list[str]:
         """The names of the events of a cart, as they came."""

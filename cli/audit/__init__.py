@@ -1,0 +1,5 @@
+"""The invariants of the choreography, checked on a live system: databases against each other and against the gateway."""
+
+from cli.audit.invariants import Report, Violation, audit
+
+__all__ = ["Report", "Violation", "audit"]

@@ -1,0 +1,175 @@
+"""The five invariants (choreography, Invariants), each a function from the books to what breaks it."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from cli.audit.books import Books, read
+from shared.settings import Settings
+
+CONFIRMED_PAYMENTS = ("captured", "deferred", "paid")
+UNPAID_ENDS = ("declined", "voided", "refunded", "void_failed", "refund_failed", "deferred")
+LIVE = ("held", "extended", "allocated")
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One thing that is wrong: the number of the invariant, what it concerns, and what is wrong with it."""
+
+    invariant: int
+    subject: str
+    wrong: str
+
+
+@dataclass
+class Report:
+    """What an audit found. ``in_flight``: checkouts that are not at their end yet; ``money``: checked against what."""
+
+    violations: list[Violation] = field(default_factory=list)
+    checkouts: int = 0
+    orders: int = 0
+    in_flight: int = 0
+    open_alerts: int = 0
+    money: str = ""
+
+
+async def audit(settings: Settings, *, patience: float = 30.0) -> Report:
+    """Check all invariants. ``patience``: seconds to wait for what is in flight to reach its end.
+
+    What is still in flight after that, without an open alert, breaks invariant 3.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        books = await read(settings)
+        report = check(books)
+        settled = not report.violations and not report.in_flight
+        if settled or time.monotonic() > deadline:
+            report.violations += [Violation(3, i, "has not reached its end, and no alert is open") for i in _stuck(books)]
+            return report
+        await asyncio.sleep(0.5)
+
+
+def check(books: Books) -> Report:
+    """What the books say, as they are."""
+    report = Report(
+        checkouts=len(books.checkouts),
+        orders=sum(c.state in ("created", "confirmed", "cancelled") for c in books.checkouts.values()),
+        in_flight=len(list(_stuck(books))),
+        open_alerts=len(books.alerts),
+        money="the gateway's ledger" if books.ledger is not None else "our own tables only: the gateway keeps no ledger",
+    )
+    for found in INVARIANTS:
+        report.violations += found(books)
+    return report
+
+
+def _busy(books: Books) -> set[str]:
+    """Checkouts whose end is still on its way somewhere."""
+    return set(_stuck(books))
+
+
+def _stuck(books: Books) -> Iterator[str]:
+    alerted = {alert.checkout_id for alert in books.alerts}
+    for i in books.checkouts.keys() | books.payments.keys():
+        checkout, payment = books.checkouts.get(i), books.payments.get(i)
+        if i not in alerted and not _ended(books, checkout, payment):
+            yield i
+    for cart in books.carts.values():
+        if cart.state == "locked" and cart.checkout_id not in books.checkouts and cart.checkout_id not in alerted:
+            yield cart.checkout_id
+
+
+def _ended(books: Books, checkout: Any, payment: Any) -> bool:
+    if checkout is None:
+        return False
+    if payment is not None and payment.busy:
+        return False
+    cart = books.carts.get(checkout.cart_id)
+    locked_by_it = cart is not None and cart.state == "locked" and cart.checkout_id == checkout.id
+    if locked_by_it:
+        return False
+    if checkout.state == "confirmed":
+        reservation = books.reservations.get(checkout.id)
+        return bool(payment and payment.state in CONFIRMED_PAYMENTS and reservation and reservation.state == "committed")
+    if checkout.state in ("closed", "cancelled"):
+        reservation = books.reservations.get(checkout.id)
+        allocated = reservation is not None and reservation.state in ("allocated", "committed")
+        return not allocated and (payment is None or payment.state in UNPAID_ENDS)
+    return False
+
+
+def money(books: Books) -> Iterator[Violation]:
+    """1. captured - refunded = total where the order is confirmed and not deferred, else 0; no hold left without alert."""
+    if books.ledger is None:
+        return
+    alerted = {alert.checkout_id for alert in books.alerts}
+    busy = _busy(books)
+    for reference, entries in books.ledger.items():
+        checkout = books.checkouts.get(reference)
+        if reference in alerted or reference in busy:
+            continue
+        kept, held = sum(e.captured - e.refunded for e in entries), sum(e.held for e in entries)
+        confirmed = checkout is not None and checkout.state == "confirmed" and checkout.payment != "deferred"
+        due = checkout.total if checkout is not None and confirmed else 0
+        if kept != due:
+            yield Violation(1, reference, f"the gateway kept {kept} minor units, but {due} are owed")
+        if held:
+            yield Violation(1, reference, f"{held} minor units are held, and no alert is open")
+    for i, checkout in books.checkouts.items():
+        if checkout.state == "confirmed" and checkout.payment == "authorized" and i not in books.ledger and i not in busy:
+            yield Violation(1, i, "the order is confirmed as captured, but the gateway knows no payment of it")
+
+
+def stock(books: Books) -> Iterator[Violation]:
+    """2. received + adjusted = on hand + committed; reserved = the sum of live reservations; never oversold."""
+    reserved: Counter[str] = Counter()
+    for reservation in books.reservations.values():
+        if reservation.state in LIVE:
+            reserved.update(reservation.units)
+    for sku, row in books.stocks.items():
+        came, went = row.received + row.adjusted, row.on_hand + row.committed
+        if came != went:
+            yield Violation(2, sku, f"{came} units were received and adjusted, but {went} are on hand or committed")
+        if not 0 <= row.reserved <= row.on_hand:
+            yield Violation(2, sku, f"{row.reserved} of {row.on_hand} units are reserved")
+        if row.reserved != reserved[sku]:
+            yield Violation(2, sku, f"{row.reserved} units are reserved, but the reservations hold {reserved[sku]}")
+
+
+def one_charge(books: Books) -> Iterator[Violation]:
+    """4. One charge a checkout, and no cart in two live checkouts."""
+    live = Counter(c.cart_id for c in books.checkouts.values() if c.state in ("paying", "created"))
+    for cart_id, count in live.items():
+        if count > 1:
+            yield Violation(4, cart_id, f"the cart is in {count} live checkouts")
+    for reference, entries in (books.ledger or {}).items():
+        if sum(entry.captured > 0 for entry in entries) > 1:
+            yield Violation(4, reference, "the customer was charged more than once")
+
+
+def coupons(books: Books) -> Iterator[Violation]:
+    """4. No coupon is redeemed more often than it allows, and each redemption is some checkout's."""
+    redeemed: Counter[str] = Counter()
+    for checkout in books.checkouts.values():
+        if checkout.coupons_redeemed:
+            redeemed.update(set(checkout.coupons or ()))
+    for code, coupon in books.coupons.items():
+        if coupon.redeemed != redeemed[code]:
+            yield Violation(4, code, f"counted as redeemed {coupon.redeemed} times, but {redeemed[code]} checkouts used it")
+        if coupon.redemption_limit is not None and coupon.redeemed > coupon.redemption_limit:
+            yield Violation(4, code, f"redeemed {coupon.redeemed} times, allowed are {coupon.redemption_limit}")
+
+
+def published(books: Books) -> Iterator[Violation]:
+    """5. Nothing committed stays unpublished."""
+    for service, outbox in books.outboxes.items():
+        if outbox.waiting:
+            yield Violation(5, service, f"{outbox.waiting} committed records are not published")
+        if outbox.aside:
+            yield Violation(5, service, f"{outbox.aside} records cannot be sent and were set aside")
+
+
+INVARIANTS: tuple[Callable[[Books], Iterator[Violation]], ...] = (money, stock, one_charge, coupons, published)

@@ -1,0 +1,23 @@
+"""An audit's report, for people."""
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from cli.audit.invariants import Report
+
+
+def show(report: Report, console: Console) -> None:
+    """What was checked, and each violation."""
+    console.print(
+        f"Audit: {report.checkouts} checkouts, {report.orders} orders, {report.open_alerts} open alerts;"
+        f" money checked against {report.money}"
+    )
+    if not report.violations:
+        console.print("[green]No invariant is broken[/]")
+        return
+    table = Table("invariant", "subject", "what is wrong")
+    for violation in report.violations:
+        table.add_row(str(violation.invariant), escape(violation.subject), escape(violation.wrong))
+    console.print(table)
+    console.print(f"[red]{len(report.violations)} violations[/]")

@@ -1,0 +1,1 @@
+"""``quadrille demo``: real checkouts through Kafka, the failing ones compensated."""
