@@ -20,6 +20,7 @@ from cli import send as sending
 from cli import system
 from cli.audit import audit
 from cli.audit.show import show
+from cli.demo.run import demo
 from cli.output import Lines
 from cli.up import Running, StartError, health, stop_signals
 from shared.client import CheckoutClient
@@ -45,7 +46,7 @@ app.add_typer(topics, name="topics")
 State = Annotated[Path, typer.Option(help="The state folder of the embedded stack.", show_default=True)]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")]
 STATE = Path(".quadrille")
-console = Console(highlight=False)
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -168,6 +169,16 @@ def migrate(state: State = STATE) -> None:
     """Bring the database of every service to its newest version."""
     names = run(system.migrate(system.settings(state)))
     console.print(f"Migrated {', '.join(names)}")
+
+
+@app.command("demo", epilog="Example: quadrille demo")
+def demonstrate(state: State = STATE) -> None:
+    """Watch real checkouts, the failing ones compensated; starts what is not running and stops it again.
+
+    Exit code 0 only if every scenario and the audit were right.
+    """
+    if not run(demo(state, console, Lines(console).progress)):
+        raise typer.Exit(WRONG)
 
 
 @app.command("audit", epilog="Example: quadrille audit --json")

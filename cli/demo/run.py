@@ -1,0 +1,126 @@
+"""The demonstration: starts what is not running, tries every scenario, shows a table, and audits."""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TextIO
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from cli import system
+from cli.audit import audit
+from cli.audit.show import show
+from cli.demo.limits import LIMITS
+from cli.demo.scenarios import SCENARIOS, Scenario, UnexpectedError
+from cli.demo.shop import Shop, unique
+from cli.up import Running
+from shared.client import CheckoutClient, OutcomeTimeoutError
+from shared.contract.catalog import ProductListed
+from shared.contract.inventory import ReceiveStock, StockReceived
+from shared.runtime.database import connect
+from shared.settings import PREFIX, Settings, load
+
+PRODUCTS: Final = 1_000
+AT_ONCE: Final = 8
+"""Scenarios under way at the same time."""
+PATIENCE_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a scenario went."""
+
+    scenario: Scenario
+    right: bool
+    happened: str
+    events: int
+    seconds: float
+
+
+async def demo(state: Path, console: Console, progress: Callable[[str], None]) -> bool:
+    """Run the demonstration; returns whether every scenario and the audit were right."""
+    started = time.monotonic()
+    if system.find(state) is None and f"{PREFIX}KAFKA_BOOTSTRAP_SERVERS" not in os.environ:
+        progress("Nothing runs yet: starting a broker, a database, a payment gateway and five services")
+        log = state / "logs" / "demo.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("w") as lines:
+            running = Running(state, LIMITS, lambda name, line: _write(lines, name, line), progress)
+            await running.start()
+            try:
+                return await _show(load(running.environment), console, progress, started)
+            finally:
+                progress("Stopping what was started")
+                await running.stop()
+    progress("Using what runs already; its limits may make some scenarios slower")
+    return await _show(system.settings(state), console, progress, started)
+
+
+def _write(lines: TextIO, name: str, line: str) -> None:
+    lines.write(f"{name} {line}\n")
+    lines.flush()
+
+
+async def _show(settings: Settings, console: Console, progress: Callable[[str], None], started: float) -> bool:
+    engine = connect(settings.database_url("alerts"))
+    try:
+        async with CheckoutClient(settings, "/quadrille/demo") as client:
+            progress(f"Publishing a catalogue of {PRODUCTS} products with stock")
+            await _catalogue(client)
+            progress(f"Trying {len(SCENARIOS)} scenarios through Kafka")
+            slots = asyncio.Semaphore(AT_ONCE)
+            tries = (_try(scenario, Shop(client, engine), slots, console) for scenario in SCENARIOS)
+            outcomes = await asyncio.gather(*tries)
+    finally:
+        await engine.dispose()
+    console.print(_table(outcomes))
+    progress("Checking the invariants against every database and the gateway's ledger")
+    report = await audit(settings, patience=PATIENCE_SECONDS)
+    show(report, console)
+    right = all(outcome.right for outcome in outcomes) and not report.violations
+    progress(f"{'Everything was right' if right else 'Something was wrong'} after {time.monotonic() - started:.0f} s")
+    return right
+
+
+async def _catalogue(client: CheckoutClient) -> None:
+    run = unique("demo")
+    skus = [f"{run}-{number:04d}" for number in range(PRODUCTS)]
+    for start in range(0, PRODUCTS, 200):
+        some = range(start, start + 200)
+        listed = [
+            ProductListed(sku=skus[n], name=f"Product {n}", prices={"EUR": 500 + n, "JPY": 800 + n}, weight_grams=100 + n)
+            for n in some
+        ]
+        await client.send(*listed, *(ReceiveStock(sku=skus[n], quantity=100) for n in some))
+    for sku in skus:
+        await client.wait_for(sku, StockReceived)
+    client.forget(skus)
+
+
+async def _try(scenario: Scenario, shop: Shop, slots: asyncio.Semaphore, console: Console) -> Outcome:
+    async with slots:
+        started = time.monotonic()
+        try:
+            happened, right = await scenario.run(shop), True
+        except (UnexpectedError, OutcomeTimeoutError, AssertionError) as error:
+            happened, right = str(error), False
+        seconds = time.monotonic() - started
+    events = sum(len(shop.story(cart_id)) for cart_id in shop.carts)
+    mark = "[green]right[/]" if right else "[red]WRONG[/]"
+    console.print(f"  {mark} {seconds:5.1f} s  {escape(scenario.name)}: {escape(happened)}", soft_wrap=True)
+    return Outcome(scenario, right, happened, events, seconds)
+
+
+def _table(outcomes: list[Outcome]) -> Table:
+    table = Table("", "scenario", "what should happen", "what happened", "events", "time", title="The demonstration")
+    for outcome in outcomes:
+        mark = "[green]right[/]" if outcome.right else "[red]WRONG[/]"
+        happened = escape(outcome.happened)
+        cells = (mark, outcome.scenario.name, outcome.scenario.should, happened, str(outcome.events))
+        table.add_row(*cells, f"{outcome.seconds:.1f} s")
+    return table
