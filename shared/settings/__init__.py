@@ -9,6 +9,7 @@ import ssl
 from pathlib import Path
 from typing import Any, Literal
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -24,7 +25,7 @@ class SettingsError(Exception):
 class Settings(BaseSettings):
     """What may be set. Field ``x`` is the variable ``QUADRILLE_X``."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True)
 
     kafka_bootstrap_servers: str | None = Field(None, description="host:port of one or more brokers, comma separated")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
@@ -106,7 +107,8 @@ def load(environment: dict[str, str] | None = None) -> Settings:
     Raises :class:`SettingsError` naming every setting that is unknown or has a value it cannot have.
     """
     known = {PREFIX + name.upper() for name in Settings.model_fields}
-    given = {name for name in (os.environ if environment is None else environment) if name.startswith(PREFIX)}
+    named = {**dotenv_values(".env"), **os.environ} if environment is None else environment
+    given = {name for name in named if name.startswith(PREFIX)}
     unknown = sorted(name for name in given - known if not name.startswith(f"{PREFIX}SANDBOX_"))
     if unknown:
         raise SettingsError(f"nobody knows the setting {', '.join(unknown)}; see .env.example")

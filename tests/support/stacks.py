@@ -4,11 +4,12 @@ import contextlib
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from stack import EmbeddedStack
+from tests.support import compose as containers
 from tests.support.services import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,6 +23,8 @@ class Stack:
     kind: str
     bootstrap_servers: str
     admin_url: str
+    services: Mapping[str, str] | None = None
+    """Where the stack comes with all services running: the settings that point to them."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -34,6 +37,7 @@ def start(kind: str) -> Iterator[Stack]:
     """Start a stack; it is gone at the end. Raises ``ValueError`` for a kind nobody knows."""
     starters: dict[str, Callable[[], contextlib.AbstractContextManager[Stack]]] = {
         "embedded": embedded,
+        "compose": compose,
         "testcontainers": testcontainers,
     }
     if kind not in starters:
@@ -47,6 +51,13 @@ def embedded() -> Iterator[Stack]:
     """The embedded stack in a folder of its own, kept for its jars and its cluster."""
     with EmbeddedStack(ROOT / ".quadrille" / "tests") as stack:
         yield Stack("embedded", stack.environment["QUADRILLE_KAFKA_BOOTSTRAP_SERVERS"], stack.admin_url)
+
+
+@contextlib.contextmanager
+def compose() -> Iterator[Stack]:
+    """Our own compose file: broker, database and every service."""
+    with containers.up() as made:
+        yield Stack("compose", made.bootstrap_servers, made.admin_url, made.environment)
 
 
 @contextlib.contextmanager

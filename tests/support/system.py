@@ -49,7 +49,10 @@ async def _migrate_and_create(settings: Settings) -> None:
 
 @contextlib.contextmanager
 def running(stack: Stack, logs: Path, **settings: str) -> Iterator[System]:
-    """The whole system, healthy."""
+    """The whole system, healthy: the services the stack came with, or processes of our own."""
+    if stack.services is not None:
+        yield System(stack.services, {})
+        return
     with services.sandbox(logs) as gateway:
         environment = prepare(stack, **gateway, **settings)
         with services.running(DATABASES, environment, logs) as started:

@@ -1,0 +1,32 @@
+"""The settings refuse what they do not know, and the example names them all."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from shared.settings import PREFIX, Settings, SettingsError, load
+
+EXAMPLE = Path(__file__).resolve().parents[3] / ".env.example"
+
+
+def test_the_example_names_exactly_the_settings_there_are() -> None:
+    named = re.findall(rf"^#{PREFIX}(\w+)=", EXAMPLE.read_text(), re.MULTILINE)
+    assert named == [name.upper() for name in Settings.model_fields]
+
+
+def test_a_setting_nobody_knows_is_refused_by_name() -> None:
+    with pytest.raises(SettingsError, match="QUADRILLE_PARTITION;"):
+        load({"QUADRILLE_PARTITION": "6"})
+
+
+def test_every_bad_value_is_named() -> None:
+    with pytest.raises(SettingsError, match=r"PARTITIONS.*LOG_LEVEL"):
+        load({"QUADRILLE_PARTITIONS": "none", "QUADRILLE_LOG_LEVEL": "LOUD"})
+
+
+def test_what_is_not_named_is_asked_for_in_one_sentence() -> None:
+    with pytest.raises(SettingsError, match="QUADRILLE_KAFKA_BOOTSTRAP_SERVERS"):
+        load({}).kafka_client()
+    with pytest.raises(SettingsError, match="QUADRILLE_CART_DATABASE_URL"):
+        load({}).database_url("cart")
