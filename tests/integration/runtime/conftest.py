@@ -1,0 +1,90 @@
+"""Topics and databases of its own for every test, and inventory as the service to look at."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest_asyncio
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.inventory.__main__ import define
+from shared.contract.envelope import Envelope, write
+from shared.contract.inventory import ReceiveStock
+from shared.runtime import kafka, ownership
+from shared.runtime.batch import Processor
+from shared.runtime.database import connect
+from shared.settings import Settings, load
+from tests.support import system
+from tests.support.clock import NOW
+from tests.support.stacks import Stack
+from tests.support.topics import raw_producer
+
+
+@dataclass
+class Inventory:
+    """Inventory's topics and database, with nobody running on them unless a test starts somebody."""
+
+    environment: dict[str, str]
+    settings: Settings
+    engine: AsyncEngine
+
+    def processor(self) -> Processor:
+        """The runtime's commit, as the service makes it."""
+        definition = define(self.settings)
+        return Processor("inventory", self.engine, definition.stores, self.lane_of, definition.context)
+
+    def lane_of(self, key: str) -> int:
+        """The lane of a key."""
+        return kafka.lane_of(key, self.settings.partitions)
+
+    async def own(self, owner: str) -> dict[int, int]:
+        """Take all lanes; returns their epochs."""
+        async with self.engine.begin() as connection:
+            return await ownership.take(connection, range(self.settings.partitions), owner)
+
+    async def receive(self, sku: str, ids: list[str], quantity: int = 1) -> None:
+        """Publish a ``ReceiveStock`` with each of these ids."""
+        command = ReceiveStock(sku=sku, quantity=quantity)
+        async with raw_producer(self.settings) as producer:
+            for i in ids:
+                headers, value = write(Envelope(i, "/tests", command.type_name(), sku, i), command, NOW)
+                topic = self.settings.topic("inventory.commands")
+                await producer.send(topic, value, sku.encode(), headers=headers, partition=self.lane_of(sku))
+            await producer.flush()
+
+    async def on_hand(self, sku: str) -> int:
+        """The units inventory has of a SKU."""
+        async with self.engine.connect() as connection:
+            found = await connection.execute(text("SELECT on_hand FROM stocks WHERE sku = :sku"), {"sku": sku})
+            return int(found.scalar() or 0)
+
+    async def count(self, table: str) -> int:
+        """The rows of a table."""
+        async with self.engine.connect() as connection:
+            return int((await connection.execute(text(f"SELECT count(*) FROM {table}"))).scalar() or 0)
+
+    async def until_some(self, sku: str) -> None:
+        """Wait until inventory has any of it."""
+        async with asyncio.timeout(20):
+            found = 0
+            while not found:
+                found = await self.on_hand(sku)
+
+    async def until_on_hand(self, sku: str, wanted: int, seconds: float = 30) -> None:
+        """Wait until inventory has so many units; fails where there are more, or not enough in time."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while (found := await self.on_hand(sku)) != wanted:
+            assert found < wanted, f"{found} units and not {wanted}: something counted twice"
+            assert asyncio.get_running_loop().time() < deadline, f"only {found} of {wanted} units after {seconds} s"
+            await asyncio.sleep(0.05)
+
+
+@pytest_asyncio.fixture
+async def inventory(stack: Stack) -> AsyncIterator[Inventory]:
+    """Topics and databases nobody else uses."""
+    environment = await asyncio.to_thread(lambda: system.prepare(stack))
+    settings = load(environment)
+    engine = connect(settings.database_url("inventory"))
+    yield Inventory(environment, settings, engine)
+    await engine.dispose()

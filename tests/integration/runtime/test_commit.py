@@ -1,0 +1,86 @@
+"""The batch as one commit, on a real database: nothing twice, nothing by a zombie, nothing lost beside a culprit."""
+
+import pytest
+
+from services.inventory.model import Stock
+from services.inventory.reactions import reactions
+from shared.contract.envelope import Envelope, Record, write
+from shared.contract.inventory import ReceiveStock
+from shared.contract.topics import DEAD_LETTERS
+from shared.runtime.inputs import Discard, Handle, Input, Reader
+from shared.runtime.ownership import FencedError
+from tests.integration.runtime.conftest import Inventory
+from tests.support.clock import NOW
+
+READER = Reader(reactions)
+
+
+def received(sku: str, message_id: str, lane: int, quantity: int = 1) -> Input:
+    """The input of a ``ReceiveStock`` record."""
+    command = ReceiveStock(sku=sku, quantity=quantity)
+    headers, value = write(Envelope(message_id, "/tests", command.type_name(), sku, message_id), command, NOW)
+    item = READER.read(Record("inventory.commands", lane, int(message_id, 36), sku.encode(), value, headers, 0))
+    assert isinstance(item, Handle)
+    return item
+
+
+async def test_a_message_that_comes_again_changes_nothing(inventory: Inventory) -> None:
+    epochs = await inventory.own("a")
+    lane = inventory.lane_of("tea")
+    first, second = received("tea", "m1", lane), received("tea", "m2", lane)
+    processor = inventory.processor()
+    assert (await processor.process([first, first, second], epochs)).handled == 2
+    again = await processor.process([second, first], epochs)
+    assert (again.handled, again.rows) == (0, [])
+    assert await inventory.on_hand("tea") == 2
+
+
+async def test_a_former_owner_cannot_commit(inventory: Inventory) -> None:
+    zombie = await inventory.own("zombie")
+    await inventory.own("successor")
+    with pytest.raises(FencedError):
+        await inventory.processor().process([received("tea", "m1", inventory.lane_of("tea"))], zombie)
+    assert await inventory.on_hand("tea") == 0
+    assert await inventory.count("inbox") == 0
+
+
+async def test_a_reaction_that_raises_costs_only_its_own_message(inventory: Inventory, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = Stock.receive
+
+    def receive(stock: Stock, quantity: int) -> None:
+        if quantity == 13:
+            raise ZeroDivisionError("a bug")
+        usual(stock, quantity)
+
+    monkeypatch.setattr(Stock, "receive", receive)
+    epochs = await inventory.own("a")
+    lane = inventory.lane_of("tea")
+    items = [received("tea", f"m{n}", lane, quantity=13 if n == 5 else 1) for n in range(10)]
+    committed = await inventory.processor().process(items, epochs)
+    assert await inventory.on_hand("tea") == 9
+    (dead,) = [row.record for row in committed.rows if row.record.topic == DEAD_LETTERS]
+    assert b'"quantity":13' in (dead.value or b"")
+    headers = dict(dead.headers)
+    assert headers["__connect.errors.exception.class.name"] == b"ZeroDivisionError"
+    assert headers["__connect.errors.stage"] == b"receive_stock"
+
+
+async def test_what_the_database_refuses_is_found_by_splitting_the_batch(inventory: Inventory) -> None:
+    epochs = await inventory.own("a")
+    lane = inventory.lane_of("tea")
+    nul = Record("inventory.commands", lane, 99, b"tea", b"x", [("ce_id", b"x")], 0)
+    items: list[Input] = [received("tea", f"m{n}", lane) for n in range(8)]
+    items.insert(3, _beyond_the_column(lane))
+    items.insert(5, Discard(lane, nul, ValueError("unreadable"), "read"))
+    committed = await inventory.processor().process(items, epochs)
+    assert await inventory.on_hand("tea") == 8
+    stages = [dict(row.record.headers)["__connect.errors.stage"] for row in committed.rows if row.record.topic == DEAD_LETTERS]
+    assert sorted(stages) == [b"read", b"receive_stock"]
+
+
+def _beyond_the_column(lane: int) -> Input:
+    """A command no database could keep: its quantity is beyond 64 bits (it never passes the contract's bounds)."""
+    command = ReceiveStock.model_construct(sku="much", quantity=2**70)
+    envelope = Envelope("much", "/tests", command.type_name(), "much", "much")
+    record = Record("inventory.commands", lane, 1, b"much", b"{}", [], 0)
+    return Handle(lane, reactions.by_trigger[ReceiveStock], command, envelope, record)

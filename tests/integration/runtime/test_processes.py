@@ -1,0 +1,110 @@
+"""Services as processes: crashes, hand-overs and stops, with nothing lost and nothing doubled."""
+
+import asyncio
+import signal
+from pathlib import Path
+
+from sqlalchemy import text
+
+from shared.runtime import outbox
+from shared.runtime.outbox import Outgoing
+from tests.integration.runtime.conftest import Inventory
+from tests.support import services
+from tests.support.topics import headers, records
+
+CUT_OTHERS = text(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
+
+
+def ids(start: int, count: int) -> list[str]:
+    """Message ids."""
+    return [f"id-{number:06d}" for number in range(start, start + count)]
+
+
+async def start(inventory: Inventory, logs: Path) -> services.Running:
+    """A member of inventory's group, healthy."""
+    made = services.start("inventory", "services.inventory", inventory.environment, logs)
+    await asyncio.to_thread(made.wait_until_healthy)
+    return made
+
+
+async def test_what_a_crash_left_in_the_outbox_is_published_in_order_and_forgotten(
+    inventory: Inventory, tmp_path: Path
+) -> None:
+    left = [Outgoing(n % 6, "inventory.events", b"k%d" % (n % 6), b"%d" % n, [("ce_id", b"left-%d" % n)]) for n in range(600)]
+    async with inventory.engine.begin() as connection:
+        await outbox.insert(connection, left)
+    member = await start(inventory, tmp_path)
+    published = await records(inventory.settings, "inventory.events", 600)
+    for lane in range(6):
+        assert [int(r.value) for r in published if r.partition == lane] == list(range(lane, 600, 6))
+    for _ in range(200):
+        if await inventory.count("outbox") == 0:
+            break
+        await asyncio.sleep(0.05)
+    assert await inventory.count("outbox") == 0
+    await asyncio.to_thread(member.stop)
+
+
+async def test_a_killed_member_s_lanes_go_to_another_and_every_message_counts_once(
+    inventory: Inventory, tmp_path: Path
+) -> None:
+    skus = [f"sku-{n}" for n in range(12)]
+    first, second = await start(inventory, tmp_path), await start(inventory, tmp_path)
+    for n, sku in enumerate(skus):
+        await inventory.receive(sku, ids(1000 * n, 50))
+    first.process.send_signal(signal.SIGKILL)
+    for n, sku in enumerate(skus):
+        await inventory.receive(sku, ids(1000 * n + 40, 60))  # ten of them for the second time
+    for sku in skus:
+        await inventory.until_on_hand(sku, 100, seconds=40)
+    published = await records(inventory.settings, "inventory.events", 1200)
+    assert len({headers(r)["ce_id"] for r in published}) == 1200
+    await asyncio.to_thread(first.process.wait)
+    await asyncio.to_thread(second.stop)
+
+
+async def test_two_members_share_the_lanes(inventory: Inventory, tmp_path: Path) -> None:
+    first, second = await start(inventory, tmp_path), await start(inventory, tmp_path)
+
+    def shared() -> bool:
+        lanes = [(member.health() or {}).get("lanes") for member in (first, second)]
+        return all(isinstance(some, list) and len(some) == 3 for some in lanes)
+
+    for _ in range(400):
+        if await asyncio.to_thread(shared):
+            break
+        await asyncio.sleep(0.05)
+    assert shared(), (first.health(), second.health())
+    assert await asyncio.to_thread(first.stop) < 5
+    await inventory.receive("tea", ids(0, 10))
+    await inventory.until_on_hand("tea", 10)
+    await asyncio.to_thread(second.stop)
+
+
+async def test_a_stop_under_load_takes_less_than_five_seconds_and_loses_nothing(inventory: Inventory, tmp_path: Path) -> None:
+    member = await start(inventory, tmp_path)
+    sending = asyncio.create_task(inventory.receive("tea", ids(0, 3000)))
+    await inventory.until_some("tea")
+    assert await asyncio.to_thread(member.stop) < 5
+    assert member.process.returncode == 0
+    await sending
+    async with inventory.engine.connect() as connection:
+        assert (await connection.execute(text("SELECT count(*) FROM outbox"))).scalar() == 0
+    successor = await start(inventory, tmp_path)
+    await inventory.until_on_hand("tea", 3000)
+    await asyncio.to_thread(successor.stop)
+
+
+async def test_a_database_that_goes_away_stops_nothing_for_good(inventory: Inventory, tmp_path: Path) -> None:
+    member = await start(inventory, tmp_path)
+    await inventory.receive("tea", ids(0, 100))
+    for round_ in range(3):
+        async with inventory.engine.connect() as connection:
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
+            await connection.execute(CUT_OTHERS)
+        await inventory.receive("tea", ids(100 + 100 * round_, 100))
+    await inventory.until_on_hand("tea", 400)
+    assert member.process.poll() is None
+    await asyncio.to_thread(member.stop)
