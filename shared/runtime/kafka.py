@@ -1,6 +1,7 @@
 """Kafka clients with the settings this project needs (conventions: what the libraries' defaults would cost)."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -83,8 +84,20 @@ async def create_topics(settings: Settings) -> list[str]:
         await _create(admin, missing, settings)
     finally:
         await admin.close()
-    await check_topics(settings)
+    await _until_known(settings)
     return [topic.name for topic in missing]
+
+
+async def _until_known(settings: Settings) -> None:
+    """A broker answers for a topic it has just made only when it has heard of it itself."""
+    deadline = time.monotonic() + CLIENT_SECONDS
+    while True:
+        try:
+            return await check_topics(settings)
+        except TopicsError:
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(0.1)
 
 
 async def _create(admin: Any, topics: Sequence[Topic], settings: Settings) -> None:

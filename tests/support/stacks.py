@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -48,8 +49,12 @@ def start(kind: str) -> Iterator[Stack]:
 
 @contextlib.contextmanager
 def embedded() -> Iterator[Stack]:
-    """The embedded stack in a folder of its own, kept for its jars and its cluster."""
-    with EmbeddedStack(ROOT / ".quadrille" / "tests") as stack:
+    """The embedded stack in a folder of its own, with nothing in it; only the jars are kept."""
+    state = ROOT / ".quadrille" / "tests"
+    if EmbeddedStack.running(state) is None:
+        for data in (state / "kafka" / "data", state / "postgres" / "data"):
+            shutil.rmtree(data, ignore_errors=True)
+    with EmbeddedStack(state) as stack:
         yield Stack("embedded", stack.environment["QUADRILLE_KAFKA_BOOTSTRAP_SERVERS"], stack.admin_url)
 
 
