@@ -8,7 +8,7 @@ import time
 from collections.abc import Coroutine
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 from aiokafka.errors import KafkaError
@@ -20,6 +20,9 @@ from cli import send as sending
 from cli import system
 from cli.audit import audit
 from cli.audit.show import show
+from cli.bench.load import LoadError
+from cli.bench.run import bench
+from cli.bench.run import show as show_bench
 from cli.demo.run import demo
 from cli.output import Lines
 from cli.up import Running, StartError, health, stop_signals
@@ -58,6 +61,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         system.NotRunningError,
         StackError,
         StartError,
+        LoadError,
         TopicsError,
         MigrationsError,
         sending.LineError,
@@ -178,6 +182,27 @@ def demonstrate(state: State = STATE) -> None:
     Exit code 0 only if every scenario and the audit were right.
     """
     if not run(demo(state, console, Lines(console).progress)):
+        raise typer.Exit(WRONG)
+
+
+@app.command("bench", epilog="Example: quadrille bench --checkouts 5000 --gateway http")
+def measure(
+    checkouts: Annotated[int, typer.Option(min=500, help="Checkouts to measure.")] = 4000,
+    gateway: Annotated[Literal["instant", "http"], typer.Option(help="Approve in-process, or the sandbox.")] = "instant",
+    state: State = Path(".quadrille/bench"),
+    as_json: Json = False,
+) -> None:
+    """Measure confirmed checkouts per second, latency and cost, on an embedded stack of its own.
+
+    Exit code 1 where the audit finds anything wrong.
+    """
+    lines = Lines(Console(stderr=True, highlight=False))
+    result = run(bench(state, checkouts, gateway, lines.progress))
+    if as_json:
+        console.print_json(json.dumps(asdict(result)))
+    else:
+        show_bench(result, console)
+    if result.violations:
         raise typer.Exit(WRONG)
 
 

@@ -4,8 +4,11 @@ import json
 from typing import Final
 
 import asyncpg
+from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from shared.telemetry import metrics
 
 CONNECT_SECONDS: Final = 5
 STATEMENT_SECONDS: Final = 20
@@ -18,7 +21,7 @@ _AWAY: Final = ("08", "53", "57", "58", "28", "3D")
 
 def connect(url: str, *, pool: int = 4) -> AsyncEngine:
     """An engine for ``postgresql://…``; nothing is connected yet."""
-    return create_async_engine(
+    engine = create_async_engine(
         url.replace("postgresql://", "postgresql+asyncpg://", 1),
         pool_size=pool,
         max_overflow=2,
@@ -37,6 +40,8 @@ def connect(url: str, *, pool: int = 4) -> AsyncEngine:
             },
         },
     )
+    event.listen(engine.sync_engine, "before_cursor_execute", lambda *_: metrics.statements.inc())
+    return engine
 
 
 def sqlstate(error: BaseException) -> str:

@@ -1,0 +1,1 @@
+"""``quadrille bench``: confirmed checkouts per second, their latency, and what they cost."""

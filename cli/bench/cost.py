@@ -1,0 +1,72 @@
+"""What a load costs: CPU seconds and memory of every process, and statements by every service."""
+
+import asyncio
+import json
+import re
+from pathlib import Path
+
+import aiohttp
+import psutil
+
+STATEMENTS = re.compile(r"^quadrille_statements_total(?:\{.*\})? ([0-9.e+]+)$", re.MULTILINE)
+
+
+class Cost:
+    """Watches the processes of a running system. ``ports``: of their health and metrics."""
+
+    def __init__(self, state: Path, ports: dict[str, int]) -> None:
+        self._processes = _named(state)
+        self._ports = ports
+        self.peak_mb: dict[str, float] = {}
+
+    async def watch(self) -> None:
+        """Note the peak of each one's memory until cancelled."""
+        while True:
+            for name, processes in self._processes.items():
+                used = sum(_memory(process) for process in processes) / 1e6
+                self.peak_mb[name] = max(used, self.peak_mb.get(name, 0.0))
+            await asyncio.sleep(0.5)
+
+    def cpu_seconds(self) -> dict[str, float]:
+        """CPU seconds of each since it was started."""
+        return {name: sum(_cpu(process) for process in processes) for name, processes in self._processes.items()}
+
+    async def statements(self) -> dict[str, float]:
+        """Statements each service has sent to its database."""
+        async with aiohttp.ClientSession() as session:
+            found = {}
+            for name, port in self._ports.items():
+                if name != "gateway":
+                    async with session.get(f"http://127.0.0.1:{port}/metrics") as answer:
+                        said = STATEMENTS.search(await answer.text())
+                        found[name] = float(said[1]) if said else 0.0
+        return found
+
+
+def _named(state: Path) -> dict[str, list[psutil.Process]]:
+    named: dict[str, list[psutil.Process]] = {"bench": [psutil.Process()]}
+    for child in psutil.Process().children():
+        words = child.cmdline()
+        module = next((word for word in words if word.startswith("services.") or word == "sandbox"), None)
+        if module:
+            named[module.removeprefix("services.")] = [child]
+    noted = json.loads((state / "stack.json").read_text())["children"]
+    for name, child in noted.items():
+        process = psutil.Process(child["pid"])
+        named[name] = [process, *process.children()]
+    return named
+
+
+def _memory(process: psutil.Process) -> float:
+    try:
+        return float(process.memory_info().rss)
+    except psutil.Error:
+        return 0.0
+
+
+def _cpu(process: psutil.Process) -> float:
+    try:
+        times = process.cpu_times()
+        return float(times.user + times.system)
+    except psutil.Error:
+        return 0.0

@@ -1,0 +1,176 @@
+"""The load: prepared carts, confirmed at a pace, seen again as ``OrderConfirmed``. Light, as it shares the machine."""
+
+import asyncio
+import contextlib
+import time
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from aiokafka import TopicPartition
+
+from cli.demo.shop import BERLIN, card
+from shared.contract.cart import (
+    AddItem,
+    ConfirmCheckout,
+    OpenCart,
+    SetPaymentMethod,
+    SetShippingAddress,
+    SetShippingMethod,
+    StartCheckout,
+)
+from shared.contract.catalog import ProductListed
+from shared.contract.envelope import Envelope, write
+from shared.contract.inventory import ReceiveStock
+from shared.contract.message import Message
+from shared.runtime import kafka
+from shared.settings import Settings
+
+PRODUCTS: Final = 50
+WATCHED: Final = ("cart.events", "inventory.events", "order.events")
+CONFIRMED: Final = b"quadrille.OrderConfirmed.v1"
+
+
+class LoadError(Exception):
+    """Checkouts did not come to their end in time."""
+
+
+class Load:
+    """One client of Kafka that prepares carts and confirms them. Times are seconds of the monotonic clock."""
+
+    def __init__(self, settings: Settings, producer: Any, consumer: Any) -> None:
+        self._settings, self._producer, self._consumer = settings, producer, consumer
+        self.counts: Counter[bytes] = Counter()
+        self.confirmed: dict[str, float] = {}
+        self.sent: dict[str, float] = {}
+        self._news = asyncio.Event()
+
+    async def watch(self) -> None:
+        """Count the events by their type until cancelled; nothing but headers is read."""
+        while True:
+            batches = await self._consumer.getmany(timeout_ms=1_000)
+            now = time.monotonic()
+            for records in batches.values():
+                for record in records:
+                    headers = dict(record.headers)
+                    kind = headers["ce_type"]
+                    self.counts[kind] += 1
+                    if kind == CONFIRMED:
+                        self.confirmed[record.key.decode()] = now
+            self._news.set()
+
+    async def until(self, kind: str, count: int, seconds: float = 120) -> None:
+        """Wait for so many events of a type. Raises :class:`LoadError`."""
+        name = f"quadrille.{kind}.v1".encode()
+        deadline = time.monotonic() + seconds
+        while self.counts[name] < count:
+            if time.monotonic() > deadline:
+                raise LoadError(f"{self.counts[name]} of {count} {kind} after {seconds:g} s")
+            self._news.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), 1)
+
+    async def prepare(self, count: int) -> list[str]:
+        """So many carts for which only the confirmation is missing."""
+        run = uuid.uuid4().hex[:8]
+        skus = [f"bench-{run}-{n}" for n in range(PRODUCTS)]
+        for sku in skus:
+            await self._send(ProductListed(sku=sku, name="Bench", prices={"EUR": 1000}, weight_grams=100))
+            await self._send(ReceiveStock(sku=sku, quantity=10**6))
+        await self.until("StockReceived", PRODUCTS)
+        carts = [f"bench-{run}-{n}" for n in range(count)]
+        for n, cart_id in enumerate(carts):
+            for command in (
+                OpenCart(cart_id=cart_id, currency="EUR", customer_id="bench"),
+                AddItem(cart_id=cart_id, sku=skus[n % PRODUCTS]),
+                StartCheckout(cart_id=cart_id),
+                SetShippingAddress(cart_id=cart_id, address=BERLIN),
+                SetShippingMethod(cart_id=cart_id, method="standard"),
+                SetPaymentMethod(cart_id=cart_id, method=card("tok_approve")),
+            ):
+                await self._send(command)
+        await self.until("CheckoutDetailsSet", 3 * count)
+        await self.until("StockReserved", count)
+        return carts
+
+    async def alone(self, carts: Sequence[str]) -> list[float]:
+        """One checkout after the other; returns the seconds from command to confirmation."""
+        for cart_id in carts:
+            await self._confirm(cart_id)
+            await self._until_confirmed([cart_id])
+        return self.latencies(carts)
+
+    async def top(self, carts: Sequence[str], window: int) -> float:
+        """As fast as it goes with so many under way; returns confirmed checkouts per second."""
+        started, next_ = time.monotonic(), 0
+        while next_ < len(carts):
+            done = sum(cart_id in self.confirmed for cart_id in carts[:next_])
+            free = window - (next_ - done)
+            for cart_id in carts[next_ : next_ + max(0, free)]:
+                await self._confirm(cart_id)
+                next_ += 1
+            self._news.clear()
+            await self._news.wait()
+        await self._until_confirmed(carts)
+        return len(carts) / (max(self.confirmed[c] for c in carts) - started)
+
+    async def paced(self, carts: Sequence[str], rate: float) -> list[float]:
+        """So many a second, whatever comes back; latencies count from when a command was due, not from when it left."""
+        started = time.monotonic()
+        for n, cart_id in enumerate(carts):
+            due = started + n / rate
+            if (wait := due - time.monotonic()) > 0:
+                await asyncio.sleep(wait)
+            await self._confirm(cart_id)
+            self.sent[cart_id] = due
+        await self._until_confirmed(carts)
+        return self.latencies(carts)
+
+    def latencies(self, carts: Sequence[str]) -> list[float]:
+        """Seconds from command to confirmation, sorted."""
+        return sorted(self.confirmed[c] - self.sent[c] for c in carts)
+
+    async def _until_confirmed(self, carts: Sequence[str], seconds: float = 120) -> None:
+        deadline = time.monotonic() + seconds
+        while missing := [c for c in carts if c not in self.confirmed]:
+            if time.monotonic() > deadline:
+                raise LoadError(f"{len(missing)} checkouts were not confirmed, {missing[0]} among them")
+            self._news.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), 1)
+
+    async def _confirm(self, cart_id: str) -> None:
+        self.sent[cart_id] = time.monotonic()
+        await self._send(ConfirmCheckout(cart_id=cart_id))
+
+    async def _send(self, message: Message) -> None:
+        envelope = Envelope(str(uuid.uuid4()), "/quadrille/bench", message.type_name(), message.key, "bench")
+        headers, value = write(envelope, message, datetime.now(UTC))
+        partition = kafka.lane_of(message.key, self._settings.partitions)
+        topic = self._settings.topic(message.topic)
+        await self._producer.send(topic, value, message.key.encode(), partition=partition, headers=headers)
+
+
+@contextlib.asynccontextmanager
+async def load(settings: Settings) -> AsyncIterator[Load]:
+    """A load, watching from now on."""
+    producer = await kafka.producer(settings, "bench")
+    consumer = kafka.consumer(settings, None, "bench")
+    await kafka.start(consumer)
+    partitions = [TopicPartition(settings.topic(t), p) for t in WATCHED for p in range(settings.partitions)]
+    consumer.assign(partitions)
+    await consumer.seek_to_end(*partitions)
+    for partition in partitions:
+        await consumer.position(partition)
+    made = Load(settings, producer, consumer)
+    watching = asyncio.create_task(made.watch())
+    try:
+        yield made
+    finally:
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+        await kafka.stop(consumer)
+        await kafka.stop(producer)

@@ -1,0 +1,118 @@
+"""The bench: three figures, their cost, and an audit of what was done."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TextIO
+
+from rich.console import Console
+from rich.table import Table
+
+from cli.audit import audit
+from cli.bench.cost import Cost
+from cli.bench.load import load
+from cli.up import Running
+from shared.settings import load as load_settings
+
+ALONE: Final = 50
+WINDOW: Final = 400
+"""Checkouts under way at the top rate."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was measured. Latencies in milliseconds from the command to ``OrderConfirmed``; memory in MB."""
+
+    gateway: str
+    cores: int
+    load_average: float
+    checkouts: int
+    per_second: float
+    alone_p50: float
+    alone_p99: float
+    at_80_percent_p50: float
+    at_80_percent_p99: float
+    cpu_ms_per_checkout: dict[str, float]
+    peak_mb: dict[str, float]
+    statements_per_checkout: dict[str, float]
+    violations: int
+
+
+async def bench(state: Path, checkouts: int, gateway: str, progress: Callable[[str], None]) -> Result:
+    """Measure ``checkouts`` confirmed checkouts; ``gateway`` is ``instant`` or ``http``."""
+    log = state / "logs" / "bench.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w") as lines:
+        running = Running(state, {"QUADRILLE_GATEWAY": gateway}, lambda name, line: _note(lines, name, line), progress)
+        await running.start()
+        try:
+            return await _measure(running, state, checkouts, gateway, progress)
+        finally:
+            await running.stop()
+
+
+def _note(lines: TextIO, name: str, line: str) -> None:
+    lines.write(f"{name} {line}\n")
+
+
+async def _measure(running: Running, state: Path, checkouts: int, gateway: str, progress: Callable[[str], None]) -> Result:
+    settings = load_settings(running.environment)
+    half = checkouts // 2
+    async with load(settings) as driver:
+        progress(f"Preparing {checkouts} carts")
+        carts = await driver.prepare(checkouts)
+        progress(f"{ALONE} checkouts, one after the other")
+        alone = await driver.alone(carts[:ALONE])
+        cost = Cost(state, running.health_ports)
+        watching = asyncio.create_task(cost.watch())
+        cpu, statements = cost.cpu_seconds(), await cost.statements()
+        progress(f"{half} checkouts as fast as it goes")
+        rate = await driver.top(carts[ALONE : ALONE + half], WINDOW)
+        used = {name: (seconds - cpu[name]) * 1000 / half for name, seconds in cost.cpu_seconds().items()}
+        sent = {name: (n - statements[name]) / half for name, n in (await cost.statements()).items()}
+        progress(f"{checkouts - half - ALONE} checkouts at 80 % of {rate:.0f} a second")
+        paced = await driver.paced(carts[ALONE + half :], 0.8 * rate)
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+    progress("Checking the invariants")
+    report = await audit(settings, patience=60)
+    return Result(
+        gateway=gateway,
+        cores=os.cpu_count() or 1,
+        load_average=os.getloadavg()[0],
+        checkouts=checkouts,
+        per_second=rate,
+        alone_p50=_quantile(alone, 0.5),
+        alone_p99=_quantile(alone, 0.99),
+        at_80_percent_p50=_quantile(paced, 0.5),
+        at_80_percent_p99=_quantile(paced, 0.99),
+        cpu_ms_per_checkout=used,
+        peak_mb=cost.peak_mb,
+        statements_per_checkout=sent,
+        violations=len(report.violations),
+    )
+
+
+def _quantile(sorted_seconds: list[float], part: float) -> float:
+    return 1000 * sorted_seconds[min(len(sorted_seconds) - 1, int(part * len(sorted_seconds)))]
+
+
+def show(result: Result, console: Console) -> None:
+    """The figures, for people."""
+    console.print(
+        f"{result.checkouts} checkouts, gateway {result.gateway}, {result.cores} cores, load {result.load_average:.1f}\n"
+        f"confirmed per second: {result.per_second:.0f}\n"
+        f"command to OrderConfirmed, alone: p50 {result.alone_p50:.0f} ms, p99 {result.alone_p99:.0f} ms\n"
+        f"at 80 % of the top rate: p50 {result.at_80_percent_p50:.0f} ms, p99 {result.at_80_percent_p99:.0f} ms\n"
+        f"violations found by the audit: {result.violations}"
+    )
+    table = Table("process", "CPU ms a checkout", "peak MB", "statements a checkout")
+    for name, cpu in result.cpu_ms_per_checkout.items():
+        statements = result.statements_per_checkout.get(name)
+        cells = (f"{cpu:.2f}", f"{result.peak_mb[name]:.0f}", f"{statements:.2f}" if statements is not None else "")
+        table.add_row(name, *cells)
+    console.print(table)
