@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from services.order.coupon import Coupon
-from shared.contract.values import Quote, Totals
+from shared.contract.values import Quote, Reason, Totals
 
 
 class CheckoutState(StrEnum):
@@ -28,7 +28,7 @@ class Checkout:
     """One attempt: its quote, whether its units are reserved and until when, its totals, and the state of its order.
 
     ``number`` is given by the database when the attempt is first stored. ``coupons_redeemed``: whether its coupons
-    count as used, so that each is counted and given back once.
+    count as used, so that each is counted and given back once. ``rejected``: why order itself closed it.
     """
 
     checkout_id: str
@@ -41,6 +41,7 @@ class Checkout:
     totals: Totals | None = None
     coupons_redeemed: bool = False
     payment: str | None = None
+    rejected: tuple[Reason, ...] = ()
     created_at: datetime | None = None
 
     @property

@@ -61,10 +61,14 @@ def preview(event: PreviewRequested, coupons: Mapping[str, Coupon], rules: Rules
 def take_quote(
     checkout: Checkout, event: CheckoutConfirmed, coupons: dict[str, Coupon], rules: Rules, now: datetime
 ) -> Emits[TotalsCalculated | OrderRejected]:
-    """One half: what is to be ordered."""
+    """One half: what is to be ordered. Where it was cancelled before cart began it, cart did not hear: say it again."""
+    if checkout.quote is not None:
+        return
+    checkout.cart_id, checkout.quote, checkout.expected_total = event.cart_id, event.quote, event.expected_total
     if checkout.state is State.WAITING:
-        checkout.cart_id, checkout.quote, checkout.expected_total = event.cart_id, event.quote, event.expected_total
         yield from _total(checkout, coupons, rules, now)
+    elif checkout.rejected:
+        yield from _reject(checkout, coupons, *checkout.rejected)
 
 
 @reactions.on(ReservationExtended, coupons=coupon_codes)
@@ -103,6 +107,7 @@ def _total(
 
 def _reject(checkout: Checkout, coupons: Mapping[str, Coupon], *reasons: Reason) -> Iterator[OrderRejected]:
     checkout.end(State.CLOSED, coupons)
+    checkout.rejected = reasons
     yield OrderRejected(cart_id=checkout.cart_id, checkout_id=checkout.checkout_id, reasons=reasons)
 
 

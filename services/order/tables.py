@@ -37,6 +37,7 @@ checkouts = Table(
     Column("totals", JSON),
     Column("coupons_redeemed", Boolean, nullable=False),
     Column("payment", Text),
+    Column("rejected", JSON, nullable=False),
     Column("created_at", DateTime(timezone=True)),
     UniqueConstraint("number", name="one_number_an_order"),
 )

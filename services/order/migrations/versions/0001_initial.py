@@ -21,6 +21,7 @@ def upgrade() -> None:
         sa.Column("totals", sa.JSON(), nullable=True),
         sa.Column("coupons_redeemed", sa.Boolean(), nullable=False),
         sa.Column("payment", sa.Text(), nullable=True),
+        sa.Column("rejected", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("checkout_id"),
         sa.UniqueConstraint("number", name="one_number_an_order"),

@@ -1,0 +1,192 @@
+"""A world in memory: the real reactions, wired by their registries, with topics, inboxes, deadlines and a gateway.
+
+Between topics any order is possible, within a topic and key none but one; every message may come twice. A seed decides.
+"""
+
+import random
+from collections import defaultdict, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from typing import Any
+
+from services.cart import model as cart_model
+from services.inventory import model as inventory_model
+from services.order.rules import Rules, load_rules
+from services.payment import model as payment_model
+from services.payment.answers import GatewayAnswered
+from services.payment.gateways.port import Answer, Authorization, LookUp
+from services.payment.model import Payment
+from shared.contract.envelope import Envelope, message_id
+from shared.contract.message import Message
+from shared.contract.topics import SERVICES, events_topic
+from shared.runtime.reactions import Due, Reaction, Reactions, arguments
+from tests.simulation.bank import Bank
+
+POLICIES: dict[type[Any], Any] = {
+    cart_model.Policy: cart_model.Policy(session_seconds=1800),
+    inventory_model.Policy: inventory_model.Policy(900, 1800, 300),
+    payment_model.Policy: payment_model.Policy(attempts=4, backoff_seconds=1.0),
+    Rules: load_rules(None),
+}
+
+
+@dataclass
+class Dancer:
+    """One service: its reactions, its aggregates by type and id, and what it has handled."""
+
+    reactions: Reactions
+    aggregates: dict[type[Any], dict[str, Any]] = field(default_factory=lambda: defaultdict(dict))
+    inbox: set[str] = field(default_factory=set)
+
+    def own(self, kind: type[Any], aggregate_id: str) -> Any:
+        """An aggregate, made blank where it does not exist."""
+        found = self.aggregates[kind]
+        if aggregate_id not in found:
+            found[aggregate_id] = kind(aggregate_id)
+        return found[aggregate_id]
+
+
+Delivery = tuple[Envelope, Message]
+
+
+class World:
+    """Everything, driven step by step by a seed. ``twice``: the part of deliveries that are repeated."""
+
+    def __init__(self, seed: int, bank: Bank | None = None, twice: float = 0.1) -> None:
+        self.random = random.Random(seed)
+        self.now = datetime(2026, 1, 1, tzinfo=UTC)
+        self.bank = bank or Bank()
+        self.dancers: dict[str, Dancer] = {
+            name: Dancer(import_module(f"services.{name}.reactions").reactions) for name in SERVICES
+        }
+        self.log: list[Message] = []
+        self._queues: dict[tuple[str, str, str], deque[Delivery]] = defaultdict(deque)
+        self._twice = twice
+        self._sent = 0
+        self._numbers = 0
+        self._calling: list[tuple[Payment, int, Answer | LookUp]] = []
+
+    def send(self, *messages: Message) -> None:
+        """Publish as a client would."""
+        for message in messages:
+            self._sent += 1
+            self._publish(message.topic, Envelope(f"c{self._sent}", "/client", message.type_name(), message.key, "-"), message)
+
+    def _publish(self, topic: str, envelope: Envelope, message: Message) -> None:
+        for name, dancer in self.dancers.items():
+            if type(message) in dancer.reactions.by_trigger:
+                self._queues[name, topic, message.key].append((envelope, message))
+
+    def settle(self, *, hours: float = 0.0) -> None:
+        """Deliver until nothing is left to do; with ``hours``, deadlines within them pass too."""
+        until = self.now + timedelta(hours=hours)
+        while True:
+            while self.step():
+                pass
+            due = min(self._deadlines(), default=None)
+            if due is None or due > max(until, self.now + timedelta(minutes=4 if self._retrying() else 0)):
+                self.now = max(self.now, until)
+                return
+            self.now = max(self.now, due)
+
+    def step(self) -> bool:
+        """One thing that can happen now, chosen by the seed; returns whether there was any."""
+        choices: list[Any] = [key for key, queue in self._queues.items() if queue]
+        choices += list(range(len(self._calling)))
+        choices += list(self._due())
+        if not choices:
+            return False
+        choice = self.random.choice(choices)
+        if isinstance(choice, int):
+            payment, serial, answer = self._calling.pop(choice)
+            self._react("payment", GatewayAnswered(payment.checkout_id, serial, answer), None)
+        elif isinstance(choice, tuple) and isinstance(choice[1], str):
+            self._deliver(choice)
+        else:
+            name, reaction, aggregate_id = choice
+            self._run(name, reaction, Due(aggregate_id), None)
+        return True
+
+    def _deliver(self, key: tuple[str, str, str]) -> None:
+        queue = self._queues[key]
+        envelope, message = queue[0]
+        if self.random.random() >= self._twice:
+            queue.popleft()
+        dancer = self.dancers[key[0]]
+        if envelope.id not in dancer.inbox:
+            dancer.inbox.add(envelope.id)
+            self._react(key[0], message, envelope)
+
+    def _react(self, name: str, trigger: Any, envelope: Envelope | None) -> None:
+        self._run(name, self.dancers[name].reactions.by_trigger[type(trigger)], trigger, envelope)
+
+    def _run(self, name: str, reaction: Reaction, trigger: Any, envelope: Envelope | None) -> None:
+        dancer = self.dancers[name]
+        own = dancer.own(reaction.aggregate, reaction.id_of(trigger)) if reaction.aggregate else None
+        self._sent += 1
+        cause = envelope or Envelope(f"i{self._sent}", name, type(trigger).__name__, "-", "-")
+        related: dict[str, dict[str, Any]] = {}
+        for wanted in reaction.related:
+            ids = list(wanted.needs(*([own] if own is not None else []), trigger, *related.values()))
+            known = dancer.aggregates[wanted.aggregate]
+            related[wanted.parameter] = {i: dancer.own(wanted.aggregate, i) for i in ids if wanted.writes or i in known}
+        given = arguments(reaction, trigger, cause, self.now, own, related, POLICIES)
+        for index, message in enumerate(reaction.run(given)):
+            self.log.append(message)
+            emitted = Envelope(message_id(name, cause.id, index), name, message.type_name(), message.key, "-")
+            self._publish(message.topic or events_topic(name), emitted, message)
+        if name == "order" and own is not None and getattr(own, "number", 0) is None and own.cart_id:
+            self._numbers += 1
+            own.number = self._numbers
+        if isinstance(own, Payment):
+            self._call(own)
+
+    def _call(self, payment: Payment) -> None:
+        """The request a payment waits for; it takes effect at the bank now, and is answered later."""
+        operation = payment.operation
+        pending = {(p.checkout_id, serial) for p, serial, _ in self._calling}
+        if operation is None or (payment.checkout_id, operation.serial) in pending:
+            return
+        if payment.due_at is None or payment.due_at > self.now:
+            return
+        answer = self._ask(payment)
+        self._calling.append((payment, operation.serial, answer))
+
+    def _ask(self, payment: Payment) -> Answer | LookUp:
+        operation = payment.operation
+        assert operation is not None
+        if operation.step == "look_up":
+            return self.bank.look_up(payment.checkout_id)
+        if operation.kind == "authorize":
+            request = Authorization(payment.checkout_id, payment.amount, payment.currency, payment.token or "")
+            return self.bank.authorize(operation.key, request)
+        return self.bank.change(operation.kind, operation.key, payment.hold or "")
+
+    def _retrying(self) -> bool:
+        return any(p.operation for p in self.dancers["payment"].aggregates[Payment].values())
+
+    def _timed(self) -> Iterator[tuple[str, Reaction, str, datetime]]:
+        for name, dancer in self.dancers.items():
+            for kind, reaction in dancer.reactions.by_deadline.items():
+                for aggregate_id, aggregate in dancer.aggregates[kind].items():
+                    if aggregate.due_at is not None:
+                        yield name, reaction, aggregate_id, aggregate.due_at
+
+    def _due(self) -> Iterator[tuple[str, Reaction, str]]:
+        for name, reaction, aggregate_id, due_at in self._timed():
+            if due_at <= self.now:
+                yield name, reaction, aggregate_id
+        for payment in self.dancers["payment"].aggregates[Payment].values():
+            self._call(payment)
+
+    def _deadlines(self) -> Iterator[datetime]:
+        yield from (due_at for *_, due_at in self._timed())
+        for payment in self.dancers["payment"].aggregates[Payment].values():
+            if payment.due_at is not None:
+                yield payment.due_at
+
+    def emitted(self, kind: type[Message], **fields: Any) -> list[Any]:
+        """The events of a type that were emitted, with these fields."""
+        return [m for m in self.log if type(m) is kind and all(getattr(m, k) == v for k, v in fields.items())]
