@@ -153,17 +153,18 @@ class EmbeddedStack:
         _write_secret(self._state / "stack.json", {"ports": ports, "children": children, "environment": environment})
 
     def _secrets(self) -> dict[str, Any]:
-        """Passwords and the cluster's id, made at the first start."""
+        """Passwords and the cluster's id, made at the first start; those of services that came since are added."""
         path = self._state / "secrets.json"
-        if not path.exists():
-            made = {
-                "admin": secrets.token_urlsafe(24),
-                "cluster_id": base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="),
-                "databases": {name: secrets.token_urlsafe(24) for name in DATABASES},
-            }
-            _write_secret(path, made)
-        known: dict[str, Any] = json.loads(path.read_text())
-        return known
+        known: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        whole = {
+            "admin": secrets.token_urlsafe(24),
+            "cluster_id": base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="),
+            **known,
+            "databases": {name: secrets.token_urlsafe(24) for name in DATABASES} | known.get("databases", {}),
+        }
+        if whole != known:
+            _write_secret(path, whole)
+        return whole
 
 
 def _write_secret(path: Path, content: object) -> None:

@@ -50,7 +50,8 @@ class Kafka:
         child.stop(signal.SIGTERM, STOP_SECONDS)
 
     def _format(self, command: list[str], properties: Path) -> None:
-        arguments = ["kafka.tools.StorageTool", "format", "-t", self._cluster_id, "-c", str(properties.resolve())]
+        cluster_id = f"--cluster-id={self._cluster_id}"  # in one word: an id may begin with a hyphen
+        arguments = ["kafka.tools.StorageTool", "format", cluster_id, f"--config={properties.resolve()}"]
         made = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
         if made.returncode:
             raise StackError(f"Kafka's storage could not be made in {self._folder}: {made.stdout}{made.stderr}")
