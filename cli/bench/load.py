@@ -31,6 +31,9 @@ from shared.settings import Settings
 PRODUCTS: Final = 50
 WATCHED: Final = ("cart.events", "inventory.events", "order.events")
 CONFIRMED: Final = b"quadrille.OrderConfirmed.v1"
+CHANGED: Final = b"quadrille.CartChanged.v1"
+REJECTED: Final = b"quadrille.CommandRejected.v1"
+ANSWER_SECONDS: Final = 30
 
 
 class LoadError(Exception):
@@ -80,6 +83,7 @@ class Load:
             await self._send(ProductListed(sku=sku, name="Bench", prices={"EUR": 1000}, weight_grams=100))
             await self._send(ReceiveStock(sku=sku, quantity=10**6))
         await self.until("StockReceived", PRODUCTS)
+        await self._until_sold(skus)
         carts = [f"bench-{run}-{n}" for n in range(count)]
         for n, cart_id in enumerate(carts):
             for command in (
@@ -95,6 +99,19 @@ class Load:
         await self.until("StockReserved", count)
         return carts
 
+    async def _until_sold(self, skus: Sequence[str]) -> None:
+        """The catalogue travels in a topic of its own: ask until cart knows every product."""
+        probe = f"probe-{uuid.uuid4().hex[:8]}"
+        await self._send(OpenCart(cart_id=probe, currency="EUR", customer_id="bench"))
+        for sku in skus:
+            known = self.counts[CHANGED]
+            while self.counts[CHANGED] == known:
+                answers = self.counts[CHANGED] + self.counts[REJECTED]
+                await self._send(AddItem(cart_id=probe, sku=sku))
+                while self.counts[CHANGED] + self.counts[REJECTED] == answers:
+                    self._news.clear()
+                    await asyncio.wait_for(self._news.wait(), ANSWER_SECONDS)
+
     async def alone(self, carts: Sequence[str]) -> list[float]:
         """One checkout after the other; returns the seconds from command to confirmation."""
         for cart_id in carts:
@@ -105,8 +122,9 @@ class Load:
     async def top(self, carts: Sequence[str], window: int) -> float:
         """As fast as it goes with so many under way; returns confirmed checkouts per second."""
         started, next_ = time.monotonic(), 0
+        before = len(self.confirmed)
         while next_ < len(carts):
-            done = sum(cart_id in self.confirmed for cart_id in carts[:next_])
+            done = len(self.confirmed) - before
             free = window - (next_ - done)
             for cart_id in carts[next_ : next_ + max(0, free)]:
                 await self._confirm(cart_id)

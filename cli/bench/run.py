@@ -18,7 +18,7 @@ from cli.up import Running
 from shared.settings import load as load_settings
 
 ALONE: Final = 50
-WINDOW: Final = 400
+WINDOW: Final = 1_000
 """Checkouts under way at the top rate."""
 
 

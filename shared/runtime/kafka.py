@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -23,6 +24,7 @@ class TopicsError(Exception):
     """The topics are not as the contract wants them; the message says which and what to do."""
 
 
+@lru_cache(maxsize=65_536)
 def lane_of(key: str, partitions: int) -> int:
     """The partition of a key, as every Kafka client computes it: murmur2 of its bytes."""
     return int((murmur2(key.encode()) & 0x7FFFFFFF) % partitions)

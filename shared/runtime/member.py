@@ -52,6 +52,8 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
         """Set when there may be something to do."""
         self.epochs: dict[int, int] = {}
         """The lanes this member owns, with their epochs; emptied when they are revoked."""
+        self.pace = 0.0
+        """Seconds between polls, for further records to gather."""
 
     async def __aenter__(self) -> Self:
         self._consumer.subscribe(self._topics, listener=self)
@@ -120,7 +122,7 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _fetch(self) -> None:
         try:
             while True:
-                batch = await self._consumer.getmany(timeout_ms=1_000, max_records=POLL_RECORDS)
+                batch = await self._consumer.getmany(timeout_ms=1_000, max_records=POLL_RECORDS - len(self._arrived))
                 if batch:
                     await self._deliver([self._record(r) for records in batch.values() for r in records])
                 elif time.monotonic() - self._last_arrival > WATCH_SECONDS:
@@ -132,11 +134,15 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
             self.ready.set()
 
     async def _deliver(self, records: list[Record]) -> None:
+        """Add to what waits to be taken: what arrives while a commit is under way makes the next one larger."""
         self._last_arrival = time.monotonic()
-        self._taken.clear()
-        self._arrived = records
+        self._arrived += records
         self.ready.set()
-        await self._taken.wait()
+        if len(self._arrived) >= POLL_RECORDS:
+            self._taken.clear()
+            await self._taken.wait()
+        else:
+            await asyncio.sleep(self.pace)
 
     async def _watch(self) -> None:
         """Raises :class:`StalledError` where records wait that the consumer does not deliver."""

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
@@ -43,6 +43,7 @@ class Relay:
         self._idle.set()
         self._room.set()
         self._producer: Any = None
+        self._published = metrics.published.labels(service)
 
     def publish(self, rows: Sequence[OutboxRow]) -> None:
         """Send the rows of a commit. Rows of lanes another member owns are left to it."""
@@ -100,14 +101,14 @@ class Relay:
             await self._forget()
             await self._close()
 
-    async def _send_all(self, group: Sequence[OutboxRow]) -> None:
-        """Send a group until every row of it is acknowledged or set aside."""
+    async def _send_all(self, group: list[OutboxRow]) -> None:
+        """Send a group until every row of it is acknowledged; one that cannot be sent is set aside and leaves the group."""
         attempt = 0
         while True:
             try:
-                await self._send(group)
+                await self._send_what_fits(group)
                 return
-            except (KafkaError, OSError, TimeoutError) as error:
+            except (KafkaError, SQLAlchemyError, OSError, TimeoutError) as error:
                 wait = BACKOFF_SECONDS[min(attempt, len(BACKOFF_SECONDS) - 1)]
                 attempt += 1
                 log.warning("%s cannot publish (%r); a new producer in %.1f s", self._service, error, wait)
@@ -115,32 +116,51 @@ class Relay:
                 await self._close()
                 await asyncio.sleep(wait)
 
-    async def _send(self, group: Sequence[OutboxRow]) -> None:
+    async def _send_what_fits(self, group: list[OutboxRow]) -> None:
+        try:
+            await self._send(group)
+        except MessageSizeTooLargeError:
+            await self._close()  # what the broker refuses ends an idempotent producer's sequence
+            for row in list(group):
+                try:
+                    await self._send([row])
+                except MessageSizeTooLargeError as error:
+                    await self._close()
+                    await self._set_aside(row, error)
+                    group.remove(row)
+
+    async def _send(self, rows: Sequence[OutboxRow]) -> None:
+        """Send rows, those of one topic and lane in their order. Raises ``MessageSizeTooLargeError`` where any is."""
         if self._producer is None:
             self._producer = await kafka.producer(self._settings, f"{self._service}-relay")
-        futures = []
-        for row in group:
+        async with asyncio.timeout(ACK_SECONDS):
+            acks = [await self._producer.send_batch(batch, topic, partition=lane) for topic, lane, batch in self._batches(rows)]
+            await asyncio.gather(*acks)
+        self._published.inc(len(rows))
+
+    def _batches(self, rows: Sequence[OutboxRow]) -> Iterator[tuple[str, int, Any]]:
+        """The rows as producer batches. A batch of our own costs a fifth of handing the producer record by record."""
+        open_: dict[tuple[str, int], Any] = {}
+        for row in rows:
             record = row.record
-            topic = self._settings.topic(record.topic)
-            try:
-                futures.append(
-                    await asyncio.wait_for(
-                        self._producer.send(
-                            topic, record.value, record.key, partition=record.lane, headers=list(record.headers)
-                        ),
-                        ACK_SECONDS,
-                    )
-                )
-            except MessageSizeTooLargeError as error:
-                await self._set_aside(row, error)
-        if futures:
-            await asyncio.wait_for(asyncio.gather(*futures), ACK_SECONDS)
-        metrics.published.labels(self._service).inc(len(futures))
+            if len(record.value or b"") > kafka.MAX_REQUEST_BYTES:
+                raise MessageSizeTooLargeError
+            place = (self._settings.topic(record.topic), record.lane)
+            content = {"timestamp": None, "key": record.key, "value": record.value, "headers": list(record.headers)}
+            if place in open_ and open_[place].append(**content) is not None:
+                continue
+            if place in open_:  # it is full
+                yield *place, open_[place]
+            open_[place] = self._producer.create_batch()
+            open_[place].append(**content)
+        for place, batch in open_.items():
+            yield *place, batch
 
     async def _set_aside(self, row: OutboxRow, error: Exception) -> None:
         log.error("%s: outbox row %d cannot be sent and is set aside: %s", self._service, row.id, error)
         async with self._engine.begin() as connection:
             await outbox.set_aside(connection, row.id, str(error))
+        self._known.discard(row.id)
 
     async def _delete_acked(self) -> None:
         while True:
