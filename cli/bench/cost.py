@@ -1,14 +1,16 @@
-"""What a load costs: CPU seconds and memory of every process, and statements by every service."""
+"""What a load costs: CPU seconds and memory of every process, statements and Kafka requests of every service."""
 
 import asyncio
 import json
 import re
 from pathlib import Path
+from typing import Final
 
 import aiohttp
 import psutil
 
-STATEMENTS = re.compile(r"^quadrille_statements_total(?:\{.*\})? ([0-9.e+]+)$", re.MULTILINE)
+STATEMENTS: Final = "quadrille_statements_total"
+KAFKA_REQUESTS: Final = "quadrille_kafka_requests_total"
 
 
 class Cost:
@@ -31,15 +33,15 @@ class Cost:
         """CPU seconds of each since it was started."""
         return {name: sum(_cpu(process) for process in processes) for name, processes in self._processes.items()}
 
-    async def statements(self) -> dict[str, float]:
-        """Statements each service has sent to its database."""
+    async def requests(self, metric: str) -> dict[str, float]:
+        """What each service has asked for so far, as its counter ``metric`` says: of its database, or of the broker."""
+        sample = re.compile(rf"^{metric}(?:\{{.*\}})? ([0-9.e+]+)$", re.MULTILINE)
         async with aiohttp.ClientSession() as session:
             found = {}
             for name, port in self._ports.items():
                 if name != "gateway":
                     async with session.get(f"http://127.0.0.1:{port}/metrics") as answer:
-                        said = STATEMENTS.search(await answer.text())
-                        found[name] = float(said[1]) if said else 0.0
+                        found[name] = sum(float(count) for count in sample.findall(await answer.text()))
         return found
 
 

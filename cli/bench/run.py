@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.audit import audit
-from cli.bench.cost import Cost
+from cli.bench.cost import KAFKA_REQUESTS, STATEMENTS, Cost
 from cli.bench.load import load
 from cli.up import Running
 from shared.settings import load as load_settings
@@ -38,6 +38,7 @@ class Result:
     cpu_ms_per_checkout: dict[str, float]
     peak_mb: dict[str, float]
     statements_per_checkout: dict[str, float]
+    kafka_requests_per_checkout: dict[str, float]
     violations: int
 
 
@@ -68,11 +69,15 @@ async def _measure(running: Running, state: Path, checkouts: int, gateway: str, 
         alone = await driver.alone(carts[:ALONE])
         cost = Cost(state, running.health_ports)
         watching = asyncio.create_task(cost.watch())
-        cpu, statements = cost.cpu_seconds(), await cost.statements()
+        before = {name: await cost.requests(name) for name in (STATEMENTS, KAFKA_REQUESTS)}
+        cpu = cost.cpu_seconds()
         progress(f"{half} checkouts as fast as it goes")
         rate = await driver.top(carts[ALONE : ALONE + half], WINDOW)
         used = {name: (seconds - cpu[name]) * 1000 / half for name, seconds in cost.cpu_seconds().items()}
-        sent = {name: (n - statements[name]) / half for name, n in (await cost.statements()).items()}
+        asked = {
+            name: {service: (n - counts[service]) / half for service, n in (await cost.requests(name)).items()}
+            for name, counts in before.items()
+        }
         progress(f"{checkouts - half - ALONE} checkouts at 80 % of {rate:.0f} a second")
         paced = await driver.paced(carts[ALONE + half :], 0.8 * rate)
         watching.cancel()
@@ -92,7 +97,8 @@ async def _measure(running: Running, state: Path, checkouts: int, gateway: str, 
         at_80_percent_p99=_quantile(paced, 0.99),
         cpu_ms_per_checkout=used,
         peak_mb=cost.peak_mb,
-        statements_per_checkout=sent,
+        statements_per_checkout=asked[STATEMENTS],
+        kafka_requests_per_checkout=asked[KAFKA_REQUESTS],
         violations=len(report.violations),
     )
 
@@ -110,9 +116,9 @@ def show(result: Result, console: Console) -> None:
         f"at 80 % of the top rate: p50 {result.at_80_percent_p50:.0f} ms, p99 {result.at_80_percent_p99:.0f} ms\n"
         f"violations found by the audit: {result.violations}"
     )
-    table = Table("process", "CPU ms a checkout", "peak MB", "statements a checkout")
+    table = Table("process", "CPU ms a checkout", "peak MB", "statements a checkout", "Kafka requests a checkout")
     for name, cpu in result.cpu_ms_per_checkout.items():
-        statements = result.statements_per_checkout.get(name)
-        cells = (f"{cpu:.2f}", f"{result.peak_mb[name]:.0f}", f"{statements:.2f}" if statements is not None else "")
+        asked = (result.statements_per_checkout.get(name), result.kafka_requests_per_checkout.get(name))
+        cells = (f"{cpu:.2f}", f"{result.peak_mb[name]:.0f}", *("" if n is None else f"{n:.2f}" for n in asked))
         table.add_row(name, *cells)
     console.print(table)

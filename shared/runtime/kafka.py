@@ -14,6 +14,7 @@ from aiokafka.partitioner import murmur2
 
 from shared.contract.topics import TOPICS, Topic
 from shared.settings import Settings
+from shared.telemetry import metrics
 
 MAX_REQUEST_BYTES: Final = 16_000_000
 CLIENT_SECONDS: Final = 10
@@ -42,13 +43,14 @@ async def producer(settings: Settings, client_id: str) -> Any:
         request_timeout_ms=CLIENT_SECONDS * 1000,
         compression_type="lz4",
     )
+    _count_requests(made.client)
     await start(made)
     return made
 
 
 def consumer(settings: Settings, group: str | None, client_id: str, **more: Any) -> Any:
     """A consumer that is not started yet: bytes in, offsets committed by hand, from the earliest record."""
-    return AIOKafkaConsumer(
+    made = AIOKafkaConsumer(
         **settings.kafka_client(),
         client_id=client_id,
         group_id=settings.topic(group) if group else None,
@@ -57,6 +59,19 @@ def consumer(settings: Settings, group: str | None, client_id: str, **more: Any)
         partition_assignment_strategy=[RangePartitionAssignor],
         **more,
     )
+    _count_requests(made._client)
+    return made
+
+
+def _count_requests(client: Any) -> None:
+    """Count what a client asks of the broker: the library counts nothing itself."""
+    send = client.send
+
+    async def counted(node_id: int, request: Any, **more: Any) -> Any:
+        metrics.kafka_requests.labels(type(request).__name__.removesuffix("Request")).inc()
+        return await send(node_id, request, **more)
+
+    client.send = counted
 
 
 async def start(client: Any) -> None:

@@ -17,6 +17,7 @@ batch_seconds = Histogram(
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
 )
 statements = Counter("quadrille_statements_total", "Statements sent to the database")
+kafka_requests = Counter("quadrille_kafka_requests_total", "Requests sent to the broker, by kind", ["request"])
 lanes = Gauge("quadrille_lanes_owned", "Partitions this member owns", ["service"])
 gateway_calls = Counter("quadrille_gateway_calls_total", "Calls to the payment gateway", ["operation", "outcome"])
 gateway_seconds = Histogram("quadrille_gateway_seconds", "Seconds of a call to the payment gateway", ["operation"])
