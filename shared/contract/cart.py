@@ -14,12 +14,14 @@ class CartCommand(Command):
     topic: ClassVar[str] = "cart.commands"
     key_field: ClassVar[str] = "cart_id"
     cart_id: Id
+    """The cart; the client chooses the id when it opens the cart."""
 
 
 class OpenCart(CartCommand):
     """Make a new cart for a customer, in one currency."""
 
     currency: Currency
+    """ISO 4217; every price and total of this cart is in it."""
     customer_id: Id
 
 
@@ -28,6 +30,7 @@ class AddItem(CartCommand):
 
     sku: Sku
     quantity: Quantity = 1
+    """Units more."""
 
 
 class SetQuantity(CartCommand):
@@ -35,6 +38,7 @@ class SetQuantity(CartCommand):
 
     sku: Sku
     quantity: Quantity
+    """Units there shall be."""
 
 
 class RemoveItem(CartCommand):
@@ -47,12 +51,14 @@ class ApplyCoupon(CartCommand):
     """Use a coupon; whether it holds is told by the totals."""
 
     code: CouponCode
+    """The coupon."""
 
 
 class RemoveCoupon(CartCommand):
     """Do without a coupon."""
 
     code: CouponCode
+    """The coupon."""
 
 
 class StartCheckout(CartCommand):
@@ -69,6 +75,7 @@ class SetShippingMethod(CartCommand):
     """How to ship: a method of the shop's shipping rules."""
 
     method: Id
+    """Its name in the shipping rules, such as ``standard``."""
 
 
 class SetPaymentMethod(CartCommand):
@@ -82,9 +89,10 @@ class PreviewCheckout(CartCommand):
 
 
 class ConfirmCheckout(CartCommand):
-    """Order what is in the cart and pay for it. ``expected_total``: refuse if the final total (minor units) differs."""
+    """Order what is in the cart and pay for it."""
 
     expected_total: Amount | None = None
+    """Minor units of the cart's currency: refuse if the final total differs."""
     checkout_id: Id | None = None
     """Confirm this attempt and no other."""
 
@@ -118,42 +126,54 @@ class CartChanged(CartEvent):
     """An active cart holds something else now."""
 
     items: Items
+    """All that is in the cart now."""
     coupons: Annotated[tuple[CouponCode, ...], Field(strict=False)]
+    """All coupons on it now, in the order of application."""
 
 
 class CheckoutStarted(CheckoutEvent):
     """A session exists until ``expires_at``; inventory reserves. Supersedes ``previous_checkout_id``."""
 
     previous_checkout_id: Id | None
+    """The cart's attempt before, whose reservation serves this one."""
     items: Items
+    """What to reserve."""
     expires_at: Moment
+    """When the session lapses."""
 
 
 class CheckoutChanged(CheckoutEvent):
-    """The cart in checkout holds something else now: inventory changes the reservation. ``revision`` counts up."""
+    """The cart in checkout holds something else now: inventory changes the reservation."""
 
     revision: int
+    """Counts up; an older one changes nothing."""
     items: Items
+    """All that is in the cart now."""
 
 
 class CheckoutDetailsSet(CheckoutEvent):
-    """An address, a shipping method or a payment method was chosen. ``missing``: what is still to choose."""
+    """An address, a shipping method or a payment method was chosen."""
 
     missing: Annotated[tuple[str, ...], Field(strict=False)]
+    """What is still to choose before the confirmation."""
 
 
 class PreviewRequested(CartEvent):
-    """The totals of this quote are wanted; ``command_id`` is the preview command."""
+    """The totals of this quote are wanted."""
 
     checkout_id: Id | None
+    """The attempt, where one is under way."""
     command_id: str
+    """The preview command, to be named in the answer."""
     quote: Quote
+    """The cart as it is."""
 
 
 class CheckoutRejected(CartEvent):
     """Step 1 or 2 failed, with every reason. The session goes on; changed prices are in the quote now."""
 
     checkout_id: Id | None
+    """The attempt, where one is under way."""
     command_id: str
     reasons: Annotated[tuple[Reason, ...], Field(strict=False)]
 
@@ -163,22 +183,29 @@ class CheckoutConfirmed(CheckoutEvent):
 
     command_id: str
     revision: int
+    """Of the cart's content, as in ``CheckoutChanged``."""
     quote: Quote
+    """What is ordered, at the prices the customer saw."""
     expected_total: Amount | None
+    """Minor units the customer expects to pay, where they said it."""
 
 
 class CheckoutAlreadyConfirmed(CheckoutEvent):
     """A second confirmation of the same checkout: here is what became of the first."""
 
     command_id: str
+    """The second confirmation."""
     state: Literal["in_progress", "completed", "failed"]
+    """How far the first has come."""
     order_number: str | None
+    """Its order, once that is confirmed."""
 
 
 class CheckoutAbandoned(CheckoutEvent):
     """The customer gave up, or the session lapsed. A locked cart stays locked until order's verdict."""
 
     by: Literal["customer", "timeout"]
+    """``timeout``: nobody confirmed before the session lapsed."""
 
 
 class CartReopened(CheckoutEvent):
@@ -186,6 +213,7 @@ class CartReopened(CheckoutEvent):
 
     reasons: Annotated[tuple[Reason, ...], Field(strict=False)]
     shortages: Annotated[tuple[Shortage, ...], Field(strict=False)] = ()
+    """Where stock was the reason: what is missing."""
 
 
 class CheckoutCompleted(CheckoutEvent):

@@ -19,12 +19,16 @@ class CatalogEvent(Event):
 
 
 class ProductListed(CatalogEvent):
-    """The product is sold. ``prices``: minor units by currency; a currency without a price is one it is not sold in."""
+    """The product is sold."""
 
     name: Text
+    """For people."""
     prices: Annotated[dict[Currency, Amount], Field(min_length=1)]
+    """The price of one unit in minor units, by currency; it is not sold in a currency that has none."""
     tax_category: Id = "standard"
+    """Its name in the tax rules."""
     weight_grams: Annotated[int, Field(ge=0, le=10_000_000)] = 0
+    """Of one unit."""
 
 
 class ProductPriceChanged(ProductListed):

@@ -22,12 +22,14 @@ class ReceiveStock(StockCommand):
     """Units arrived."""
 
     quantity: Units
+    """Units more on the shelf."""
 
 
 class AdjustStock(StockCommand):
     """A count found more or fewer units than recorded. Fewer than are reserved is refused."""
 
     delta: Annotated[int, Field(ge=-(10**9), le=10**9)]
+    """Units more, or fewer where negative."""
     reason: Text
 
 
@@ -38,19 +40,23 @@ class StockEvent(Event):
     key_field: ClassVar[str] = "sku"
     sku: Sku
     on_hand: int
+    """Units on the shelf now."""
     reserved: int
+    """Units of these that are held for checkouts."""
 
 
 class StockReceived(StockEvent):
     """Units were put on the shelf."""
 
     quantity: int
+    """Units that came."""
 
 
 class StockAdjusted(StockEvent):
     """The recorded stock was corrected."""
 
     delta: int
+    """Units more, or fewer where negative."""
     reason: Text
 
 
@@ -67,8 +73,11 @@ class StockReserved(ReservationEvent):
     """Every unit of the cart is held until ``expires_at``."""
 
     revision: int
+    """Of the cart's content that is held, as in ``CheckoutChanged``."""
     items: Items
+    """All that is held."""
     expires_at: Moment
+    """When the units are free again, if nothing happens."""
 
 
 class ReservationFailed(ReservationEvent):
@@ -81,7 +90,9 @@ class ReservationExtended(ReservationEvent):
     """Step 3: the units stay held until ``expires_at`` while the payment is made."""
 
     items: Items
+    """All that is held."""
     expires_at: Moment
+    """When the units are free again, if no order comes."""
 
 
 class ReservationExpired(ReservationEvent):
@@ -102,9 +113,11 @@ class StockCommitted(ReservationEvent):
     """The units are sold and leave the shelf."""
 
     items: Items
+    """All that was sold."""
 
 
 class StockReturned(ReservationEvent):
     """A confirmed order was cancelled: its units are back on the shelf."""
 
     items: Items
+    """All that came back."""

@@ -18,25 +18,31 @@ class CancelOrder(Command):
     checkout_id: Id
     reason: Text
     requested_by: Id = "customer"
+    """``customer``, or who of the staff."""
 
 
 class DefineCoupon(Command):
     """Make a coupon or change its terms; what was redeemed already stays counted.
 
-    ``percent_off``: hundredths of a percent (1250 is 12.5 %), for ``percentage``. ``amount_off``: minor units by
-    currency, for ``fixed_amount``. ``minimum_subtotal``: minor units by currency, before discounts. In a currency that
-    either of them does not name the coupon does not hold.
+    It does not hold in a currency that ``amount_off`` or ``minimum_subtotal`` does not name, where either is given.
     """
 
     topic: ClassVar[str] = "order.commands"
     key_field: ClassVar[str] = "code"
     code: CouponCode
+    """What customers type."""
     kind: Literal["percentage", "fixed_amount", "free_shipping"]
+    """What it takes off."""
     percent_off: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """Hundredths of a percent of the lines, for ``percentage``: 1250 is 12.5 %."""
     amount_off: Annotated[dict[Currency, Amount], Field(min_length=1)] | None = None
+    """Minor units by currency, for ``fixed_amount``."""
     minimum_subtotal: dict[Currency, Amount] = Field(default_factory=dict)
+    """Minor units by currency, before discounts, from which on it holds."""
     valid_from: Moment | None = None
+    """It holds from then on; missing: always."""
     valid_until: Moment | None = None
+    """It holds until before then; missing: for ever."""
     limit: Annotated[int, Field(ge=1, le=10**9)] | None = None
     """How often it may be redeemed, by all customers together."""
 
@@ -57,6 +63,7 @@ class CouponDefined(Event):
     topic: ClassVar[str] = "order.events"
     key_field: ClassVar[str] = "code"
     code: CouponCode
+    """The coupon."""
 
 
 class OrderEvent(Event):
@@ -75,9 +82,12 @@ class CheckoutPreviewed(Event):
     key_field: ClassVar[str] = "cart_id"
     cart_id: Id
     checkout_id: Id | None
+    """The attempt, where one is under way."""
     command_id: str
     totals: Totals | None
+    """The bill; missing where there are reasons."""
     reasons: Annotated[tuple[Reason, ...], Field(strict=False)] = ()
+    """Every one why it could not be ordered as it is."""
 
 
 class TotalsCalculated(OrderEvent):
@@ -100,8 +110,10 @@ class OrderCreated(OrderEvent):
     order_number: str
     customer_id: Id
     items: Items
+    """What is to be delivered."""
     totals: Totals
     payment: Literal["authorized", "deferred"]
+    """``authorized``: held and now to be captured; ``deferred``: due on delivery, or nothing to pay."""
 
 
 class OrderConfirmed(OrderEvent):
@@ -109,8 +121,10 @@ class OrderConfirmed(OrderEvent):
 
     order_number: str
     payment: Literal["captured", "due"]
+    """``captured``: the money is ours; ``due``: on delivery, or nothing to pay."""
     currency: Currency
     total: int
+    """Minor units of the currency."""
 
 
 class OrderCancelled(OrderEvent):

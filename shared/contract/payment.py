@@ -37,7 +37,7 @@ class MarkPaid(PaymentCommand):
 
 
 class PaymentEvent(Event):
-    """A fact about the payment of one checkout. ``amount``: minor units."""
+    """A fact about the payment of one checkout."""
 
     topic: ClassVar[str] = "payment.events"
     key_field: ClassVar[str] = "cart_id"
@@ -52,16 +52,19 @@ class PaymentAuthorized(PaymentEvent):
 
 
 class PaymentDeclined(PaymentEvent):
-    """The payment was refused. ``reason`` is a sentence a customer may see."""
+    """The payment was refused."""
 
     code: str
+    """For programs, as the gateway gave it."""
     reason: str
+    """A sentence a customer may see."""
 
 
 class PaymentDeferred(PaymentEvent):
     """Nothing to authorize: cash on delivery, or nothing to pay."""
 
     because: Literal["cash_on_delivery", "zero_total"]
+    """Why there is nothing to hold."""
 
 
 class PaymentCaptured(PaymentEvent):
@@ -72,25 +75,30 @@ class CaptureFailed(PaymentEvent):
     """The held amount could not be captured; order decides what follows."""
 
     code: str
+    """For programs, as the gateway gave it."""
     reason: str
+    """A sentence a customer may see."""
 
 
 class PaymentVoided(PaymentEvent):
     """Nothing is held any more."""
 
     marked_by: str | None = None
+    """Who did it by hand; missing where the gateway did."""
 
 
 class PaymentRefunded(PaymentEvent):
     """What was captured went back."""
 
     marked_by: str | None = None
+    """Who did it by hand; missing where the gateway did."""
 
 
 class PaymentMarkedPaid(PaymentEvent):
     """A deferred payment was received."""
 
     marked_by: str
+    """Who took the money."""
 
 
 class FailedCompensation(PaymentEvent):
@@ -98,10 +106,15 @@ class FailedCompensation(PaymentEvent):
 
     alarm: ClassVar[bool] = True
     gateway_reference: str
+    """What the gateway knows the payment by."""
     hold: str | None
+    """The gateway's id of the hold, where it told one."""
     attempts: int
+    """Calls made until it was given up."""
     code: str
+    """The last failure, for programs."""
     reason: str
+    """The last failure, for people."""
 
 
 class VoidFailed(FailedCompensation):

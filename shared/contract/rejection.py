@@ -14,6 +14,9 @@ class CommandRejected(Event):
     topic: ClassVar[str] = ""  # decided by the service that refuses
     key_field: ClassVar[str] = "command_key"
     command_key: str
+    """The command's Kafka key."""
     command_id: str
+    """The command."""
     command_type: str
+    """Its CloudEvents type."""
     reasons: Annotated[tuple[Reason, ...], Field(strict=False)]

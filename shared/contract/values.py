@@ -29,18 +29,26 @@ class Address(StrictValue):
     """Where to ship. Personal data: never logged."""
 
     name: Text
+    """Who receives it."""
     street: Text
+    """Street and number."""
     city: Text
+    """Town."""
     postal_code: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9 \-]{1,16}$")]
+    """As the country writes it."""
     country: Country
+    """ISO 3166-1 alpha-2."""
     region: Region | None = None
+    """The part of an ISO 3166-2 code after the hyphen, where taxes or carriers ask for it."""
 
 
 class PaymentMethod(StrictValue):
     """How the customer pays: a card known by its gateway token, or cash on delivery."""
 
     kind: Literal["card", "cash_on_delivery"]
+    """A card, or cash to the carrier."""
     token: Token | None = None
+    """What the gateway gave the storefront in place of the card; for ``card``, and only for it."""
 
     @model_validator(mode="after")
     def _card_has_token(self) -> "PaymentMethod":
@@ -64,26 +72,35 @@ class Shortage(Value):
 
     sku: Sku
     wanted: int
+    """Units asked for."""
     available: int
+    """Units that are free."""
 
 
 class Reason(Value):
     """Why something was refused: a code for programs, a sentence for people, and the field or SKU it concerns."""
 
     code: str
+    """For programs."""
     message: str
+    """A sentence for people."""
     subject: str | None = None
+    """The field, SKU or coupon it concerns."""
 
 
 class QuoteLine(Value):
-    """A line of the quote: what the customer was shown. ``unit_price`` is in minor units of the quote's currency."""
+    """A line of the quote: what the customer was shown."""
 
     sku: Sku
     name: Text
+    """As it was shown."""
     quantity: Quantity
     unit_price: Amount
+    """Minor units of the quote's currency, as shown."""
     tax_category: Id
+    """Its name in the tax rules."""
     weight_grams: int
+    """Of one unit."""
 
 
 class Quote(Value):
@@ -92,10 +109,15 @@ class Quote(Value):
     currency: Currency
     customer_id: Id
     lines: Annotated[tuple[QuoteLine, ...], Field(max_length=MAX_LINES, strict=False)]
+    """One for each product."""
     coupons: Annotated[tuple[CouponCode, ...], Field(max_length=MAX_COUPONS, strict=False)] = ()
+    """In the order of application."""
     shipping_address: Address | None = None
+    """Where to, once chosen."""
     shipping_method: Id | None = None
+    """Its name in the shipping rules, once chosen."""
     payment_method: PaymentMethod | None = None
+    """How it is paid, once chosen."""
 
     @property
     def items(self) -> tuple[Item, ...]:
@@ -109,38 +131,53 @@ class TotalsLine(Value):
     sku: Sku
     quantity: int
     unit_price: int
+    """Of one unit, as quoted."""
     subtotal: int
+    """``quantity`` times ``unit_price``."""
     discount: int
+    """What coupons take off."""
     tax: int
+    """All tax of the line, or the part of it that is tax where prices include it."""
     total: int
+    """What the line costs in the end."""
 
 
 class CouponDiscount(Value):
-    """What one coupon takes off: of the lines (``discount``) and of the shipping (``shipping_discount``)."""
+    """What one coupon takes off."""
 
     code: CouponCode
+    """The coupon."""
     discount: int
+    """Minor units off the lines."""
     shipping_discount: int = 0
+    """Minor units off the shipping."""
 
 
 class Totals(Value):
     """The final bill, in minor units of ``currency``. Every sum is the sum of what is shown.
 
-    ``coupons`` are in the order of application, each once; one that found nothing left to take off shows zeros.
-    ``subtotal`` is the sum of the lines' subtotals and ``discount`` of their discounts; ``shipping`` is what shipping
-    costs after ``shipping_discount``; ``tax`` is all tax, of lines and shipping. Where ``tax_included``, the prices
-    already hold the tax, ``tax`` and ``shipping_tax`` are the part of them that is tax, and
-    ``total = subtotal - discount + shipping``; else ``total`` has ``tax`` on top.
+    Where ``tax_included``, the prices already hold the tax, ``tax`` and ``shipping_tax`` are the part of them that is
+    tax, and ``total = subtotal - discount + shipping``; else ``total`` has ``tax`` on top.
     """
 
     currency: Currency
     lines: Annotated[tuple[TotalsLine, ...], Field(strict=False)]
+    """One for each product."""
     coupons: Annotated[tuple[CouponDiscount, ...], Field(strict=False)] = ()
+    """In the order of application, each once; one that found nothing left to take off shows zeros."""
     subtotal: int
+    """The sum of the lines' subtotals."""
     discount: int
+    """The sum of the lines' discounts."""
     shipping: int
+    """What shipping costs after ``shipping_discount``."""
     shipping_discount: int = 0
+    """What coupons take off the shipping."""
     shipping_tax: int = 0
+    """The part of ``tax`` that is of the shipping."""
     tax: int
+    """All tax, of lines and shipping."""
     tax_included: bool
+    """Whether the prices already hold the tax."""
     total: int
+    """What the customer pays."""
