@@ -32,8 +32,8 @@ bench: $(BIN)/ready ## measure confirmed checkouts per second and their latency
 	@$(BIN)/quadrille bench
 
 .PHONY: docs
-docs: $(BIN)/ready ## write the diagram of the choreography into the README
-	@$(BIN)/python -m cli.docs
+docs: $(BIN)/ready ## write what is generated: README, docs/, JSON Schemas
+	@$(BIN)/quadrille docs write
 
 .PHONY: clean
 clean: ## remove the environment and the state of the embedded stack

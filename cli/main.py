@@ -24,6 +24,7 @@ from cli.bench.load import LoadError
 from cli.bench.run import bench
 from cli.bench.run import show as show_bench
 from cli.demo.run import demo
+from cli.docs.command import app as docs
 from cli.output import Lines
 from cli.up import Running, StartError, health, stop_signals
 from shared.client import CheckoutClient
@@ -45,6 +46,7 @@ app = typer.Typer(
 )
 topics = typer.Typer(no_args_is_help=True, help="The topics of the contract.")
 app.add_typer(topics, name="topics")
+app.add_typer(docs, name="docs")
 
 State = Annotated[Path, typer.Option(help="The state folder of the embedded stack.", show_default=True)]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")]

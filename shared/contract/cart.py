@@ -69,6 +69,7 @@ class SetShippingAddress(CartCommand):
     """Where to ship."""
 
     address: Address
+    """In place of the one before."""
 
 
 class SetShippingMethod(CartCommand):
@@ -82,6 +83,7 @@ class SetPaymentMethod(CartCommand):
     """How to pay."""
 
     method: PaymentMethod
+    """In place of the one before."""
 
 
 class PreviewCheckout(CartCommand):

@@ -28,7 +28,7 @@ class ProductListed(CatalogEvent):
     tax_category: Id = "standard"
     """Its name in the tax rules."""
     weight_grams: Annotated[int, Field(ge=0, le=10_000_000)] = 0
-    """Of one unit."""
+    """Grams, of one unit."""
 
 
 class ProductPriceChanged(ProductListed):

@@ -42,7 +42,14 @@ TOPICS: Final[dict[str, Topic]] = {
         Topic("inventory.events", "cart id (stock: SKU)", "inventory"),
         Topic("order.events", "cart id", "order"),
         Topic("payment.events", "cart id", "payment"),
-        Topic(DEAD_LETTERS, "key of the failed record", "every service", retention=4 * RETENTION, max_bytes=16_777_216),
+        Topic(
+            DEAD_LETTERS,
+            "key of the failed record",
+            "every service",
+            reader="alerts",
+            retention=4 * RETENTION,
+            max_bytes=16_777_216,
+        ),
     )
 }
 

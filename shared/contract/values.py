@@ -100,7 +100,7 @@ class QuoteLine(Value):
     tax_category: Id
     """Its name in the tax rules."""
     weight_grams: int
-    """Of one unit."""
+    """Grams, of one unit."""
 
 
 class Quote(Value):

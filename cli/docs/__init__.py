@@ -1,0 +1,1 @@
+"""``quadrille docs``: what is written from the code itself, and the check that no change breaks yesterday's readers."""

@@ -1,0 +1,42 @@
+"""The stories the documents tell. Who sends each message and who reacts is not said here: the registries know."""
+
+from typing import Final
+
+from cli.docs.diagrams import Story
+from shared.contract.cart import CartReopened, CheckoutCompleted, CheckoutConfirmed, ConfirmCheckout
+from shared.contract.inventory import ReservationExtended, ReservationReleased, StockCommitted, StockReserved
+from shared.contract.order import OrderCancelled, OrderConfirmed, OrderCreated, TotalsCalculated
+from shared.contract.payment import (
+    CaptureFailed,
+    PaymentAuthorized,
+    PaymentCaptured,
+    PaymentDeclined,
+    PaymentVoided,
+    VoidFailed,
+)
+
+_PAYING: Final = (ConfirmCheckout, CheckoutConfirmed, ReservationExtended, TotalsCalculated)
+_ORDERED: Final = (*_PAYING, PaymentAuthorized, OrderCreated)
+_UNDONE: Final = (CaptureFailed, OrderCancelled, ReservationReleased, CartReopened)
+
+HAPPY: Final = Story(
+    "A checkout that comes to an order",
+    "From the confirmation to the cleaned-up cart. What has no arrow is heard by nobody and stands for the record.",
+    (*_ORDERED, PaymentCaptured, OrderConfirmed, StockCommitted, CheckoutCompleted),
+)
+DECLINED: Final = Story(
+    "A card that is declined",
+    "No order exists yet, so none is cancelled: the stock is held a little longer for another card.",
+    (*_PAYING, PaymentDeclined, StockReserved, CartReopened),
+)
+COMPENSATED: Final = Story(
+    "A capture that fails, and what undoes the order",
+    "Compensation is nothing but more reactions to facts.",
+    (*_ORDERED, *_UNDONE, PaymentVoided),
+)
+STUCK: Final = Story(
+    "A compensation that fails",
+    "The hold stays on the customer's card: the event and its dead letter are one commit, and a person hears of it.",
+    (*_ORDERED, *_UNDONE, VoidFailed),
+)
+STORIES: Final = (HAPPY, DECLINED, COMPENSATED, STUCK)

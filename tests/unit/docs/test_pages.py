@@ -1,0 +1,64 @@
+"""What is generated is current, and no message breaks those who know its released schema."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cli.docs import choreography, pages
+from cli.docs.compatibility import breaks
+from cli.docs.schemas import MeaningError, definitions
+from shared.contract.catalogue import MESSAGES
+from tests.unit.docs import planted
+
+ROOT = pages.source()
+
+
+def test_all_documents_are_current() -> None:
+    outdated = pages.stale(ROOT, choreography.load())
+    assert list(outdated) == [], "run `make docs`"
+
+
+def test_no_message_breaks_those_who_know_its_released_schema() -> None:
+    released = pages.released(ROOT)
+    assert released, "there is nothing to compare with"
+    assert breaks(released, pages.schemas()) == [], "see `quadrille docs check`"
+
+
+def test_a_changed_a_missing_and_a_superfluous_file_are_outdated(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text((ROOT / "README.md").read_text())
+    known = choreography.load()
+    pages.write(tmp_path, pages.stale(tmp_path, known))
+    assert pages.stale(tmp_path, known) == {}
+
+    (tmp_path / "docs/events.md").write_text("# Nothing ever happens\n")
+    (tmp_path / "docs/schemas/OrderCreated.v1.json").unlink()
+    (tmp_path / "docs/schemas/OrderDreamt.v1.json").write_text("{}")
+    outdated = pages.stale(tmp_path, known)
+    assert {str(path): text is None for path, text in outdated.items()} == {
+        "docs/events.md": False,
+        "docs/schemas/OrderCreated.v1.json": False,
+        "docs/schemas/OrderDreamt.v1.json": True,
+    }
+    pages.write(tmp_path, outdated)
+    assert pages.stale(tmp_path, known) == {}
+
+
+def test_a_second_version_of_a_message_stands_beside_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(MESSAGES, planted.OrderCreated.type_name(), planted.OrderCreated)
+    made = pages.generated(ROOT, choreography.load())
+    assert "### OrderCreated\n" in made[Path("docs/events.md")]
+    assert "### OrderCreatedV2\n" in made[Path("docs/events.md")]
+    messages = json.loads(made[Path("docs/asyncapi.json")])["components"]["messages"]
+    assert messages["OrderCreated"]["name"] == "quadrille.OrderCreated.v1"
+    assert messages["OrderCreatedV2"]["name"] == "quadrille.OrderCreated.v2"
+    schema = json.loads(made[Path("docs/schemas/OrderCreated.v2.json")])
+    assert schema["properties"]["present"]["description"] == "Whether the bill stays out of the parcel."
+    assert breaks(pages.released(ROOT), pages.schemas()) == []
+
+
+def test_a_field_without_a_meaning_is_named() -> None:
+    with pytest.raises(MeaningError, match=r"Silent\.mystery, Silent\.riddle:"):
+        definitions([planted.Silent], "#/$defs/")
+    with pytest.raises(MeaningError, match=r"for Wordless:"):
+        definitions([planted.Wordless], "#/$defs/")
