@@ -113,20 +113,23 @@ def _operations(choreography: Choreography) -> Part:
             kinds = choreography.read(service, topic)
             if kinds or TOPICS[topic].reader == service:
                 made[f"{service}.receives.{topic}"] = _operation("receive", topic, kinds, service) | {
-                    "description": _reactions(choreography, service, kinds),
-                    "bindings": {"kafka": {"groupId": _constant(f"quadrille.{service}"), "bindingVersion": BINDINGS}},
+                    "description": _reactions(choreography, service, kinds) or prose(import_module(f"services.{service}"))
                 }
     return made
 
 
 def _operation(action: str, topic: str, kinds: list[Kind], who: str) -> Part:
-    return {
+    operation: Part = {
         "action": action,
         "channel": {"$ref": f"#/channels/{topic}"},
         "title": f"{who} {action}s on {topic}",
         "tags": [{"name": who}] if who in packages() else [],
         "messages": [{"$ref": f"#/channels/{topic}/messages/{name}"} for name in _names(topic, kinds)],
     }
+    if action == "receive" and topic != DEAD_LETTERS:  # these have a consumer of their own, beside the runtime's
+        group = {"type": "string", "enum": [f"quadrille.{who}"]}
+        operation["bindings"] = {"kafka": {"groupId": group, "bindingVersion": BINDINGS}}
+    return operation
 
 
 def _reactions(choreography: Choreography, service: str, kinds: list[Kind]) -> str:
@@ -136,7 +139,7 @@ def _reactions(choreography: Choreography, service: str, kinds: list[Kind]) -> s
         if reaction.service == service and reaction.trigger in kinds:
             emits = ", ".join(f"`{label(kind)}`" for kind in in_order(reaction.emits)) or "nothing"
             lines.append(f"- {named(reaction)}: `{reaction.name}`, may emit {emits}")
-    return "\n".join(lines) or prose(import_module(f"services.{service}"))
+    return "\n".join(lines)
 
 
 def _names(topic: str, kinds: list[Kind]) -> list[str]:
@@ -163,7 +166,7 @@ def _example(record: Record) -> Part:
     assert record.value is not None
     return {
         "name": "checkout",
-        "headers": {name: value.decode() for name, value in record.headers},
+        "headers": {name: (value or b"").decode() for name, value in record.headers},
         "payload": json.loads(record.value),
     }
 
@@ -186,10 +189,6 @@ def _dead_letter() -> Part:
         "payload": {"description": "Any bytes."},
         "bindings": {"kafka": {"key": {"description": "That of the failed record."}, "bindingVersion": BINDINGS}},
     }
-
-
-def _constant(text: str) -> Part:
-    return {"type": "string", "enum": [text]}
 
 
 def _slug(words: str) -> str:

@@ -35,7 +35,11 @@ def events(choreography: Choreography) -> str:
         f"## {ANSWERS[0].upper()}{ANSWERS[1:]}",
         _others(choreography),
         "## Values in messages",
-        *(part for name in values for part in (f"### {name}", schemas[name]["description"], words.fields(schemas[name]))),
+        *(
+            part
+            for name in values
+            for part in (f"### {name}", schemas[name].get("description", ""), words.fields(schemas[name]))
+        ),
     )
 
 
@@ -81,7 +85,7 @@ def _sent(kind: Kind, choreography: Choreography) -> str:
     for reaction in choreography.emitters(kind):
         by_service.setdefault(reaction.service, []).append(f"`{reaction.name}` on {named(reaction)}")
     said = "; ".join(f"**{service}**, {', '.join(how)}" for service, how in by_service.items())
-    return f"Emitted by {said}."
+    return f"Emitted by {said}." if said else f"Sent by **{TOPICS[kind.topic].writer}**, by none of its reactions."
 
 
 def _heard(kind: Kind, choreography: Choreography) -> str:
@@ -96,7 +100,7 @@ def _heard(kind: Kind, choreography: Choreography) -> str:
         parts.append("A client that confirmed a checkout awaits it.")
     if answers := [a for a in choreography.reactions if from_gateway(a) and a.aggregate in {r.aggregate for r in reactors}]:
         parts.append(f"Where {answers[0].service} asks outside, it goes on from the answer: [{ANSWERS}](events.md#{ANCHOR}).")
-    return "\n\n".join(parts) or "No service reacts: it tells clients and the record what happened."
+    return "\n\n".join(parts) or "No reaction is registered: it tells clients, people and the record what happened."
 
 
 def _follows(reaction: Reaction) -> str:

@@ -1,7 +1,7 @@
 """The choreography as the registries have it: who emits what, who reacts to it, and on which topics."""
 
 import pkgutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -48,16 +48,13 @@ class Choreography:
         return own or [r.trigger for r in self.reactions if r.service == reader and issubclass(r.trigger, Message)]
 
     def sent(self, topic: str) -> dict[str, list[Kind]]:
-        """What each writer sends on a topic: services what they emit, others whatever travels there."""
-        kinds = self.messages(topic)
-        emitted = {
-            service: [kind for kind in kinds if any(r.service == service for r in self.emitters(kind))]
-            for service in self.services
-        }
-        if topic == DEAD_LETTERS:
-            return emitted
-        ours = {service: sent for service, sent in emitted.items() if sent and topic == events_topic(service)}
-        return ours or {TOPICS[topic].writer: kinds}
+        """What each writer sends on a topic. Dead letters are sent by all; failed compensations by who emits them."""
+        if topic != DEAD_LETTERS:
+            return {TOPICS[topic].writer: self.messages(topic)}
+        return {service: self._emitted(service, self.messages(topic)) for service in self.services}
+
+    def _emitted(self, service: str, kinds: Sequence[Kind]) -> list[Kind]:
+        return [kind for kind in kinds if any(reaction.service == service for reaction in self.emitters(kind))]
 
     def read(self, service: str, topic: str) -> list[Kind]:
         """What a service reads of a topic: all of it where it answers for the topic, else what it reacts to."""

@@ -9,7 +9,7 @@ import typer
 
 from cli.docs import choreography, compatibility, pages
 from cli.docs.diagrams import StoryError
-from cli.docs.schemas import MeaningError
+from cli.docs.examples import ExampleError
 
 WRONG, REFUSED = 1, 2
 WAY_OUT = (
@@ -85,7 +85,7 @@ def _outdated() -> tuple[Path, dict[Path, str | None]]:
     try:
         root = pages.source()
         return root, pages.stale(root, choreography.load())
-    except (pages.NoSourceError, MeaningError, StoryError) as error:
+    except (pages.NoSourceError, StoryError, ExampleError) as error:
         _refuse(error)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from cli.docs.choreography import Choreography, Kind, from_outside
+from cli.docs.choreography import Choreography, Kind, from_outside, packages
 from cli.docs.schemas import label
 from shared.client import OUTCOMES
 from shared.contract.message import Message
@@ -48,6 +48,8 @@ def surroundings(choreography: Choreography) -> str:
     for number, (name, topic) in enumerate(TOPICS.items()):
         if all(map(from_outside, choreography.messages(name))) and topic.reader in choreography.services:
             lines += [f'    outside{number}["{topic.writer}"]', f'    outside{number} -- "{name}" --> {topic.reader}']
+        elif topic.writer in packages() and topic.reader:
+            lines.append(f'    {topic.writer} -. "{name}" .-> {topic.reader}')
     asking = sorted({r.service for r in choreography.reactions if from_gateway(r)})
     lines += [f"    {service} <--> {GATEWAY}" for service in asking]
     lines += [f'    {s} -. "{DEAD_LETTERS}" .-> {_reader(DEAD_LETTERS)}' for s in choreography.services]

@@ -10,6 +10,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 EVERYWHERE: Final = {
+    "alert_id": "The alert.",
     "amount": "Minor units of the currency.",
     "by": "Who did it.",
     "cart_id": "The cart.",
@@ -18,11 +19,13 @@ EVERYWHERE: Final = {
     "currency": "ISO 4217.",
     "customer_id": "Who shops.",
     "items": "Products and how many of each.",
+    "letter_id": "The dead letter.",
     "order_number": "The order, for people.",
     "payment_method": "How it is paid.",
     "quantity": "Units.",
     "reason": "Why, for people.",
     "reasons": "Every one; their messages are sentences a customer may see.",
+    "service": "The service it is about.",
     "shortages": "Every SKU of which there is too little.",
     "sku": "The product.",
     "totals": "The bill.",
@@ -39,11 +42,21 @@ def prose(documented: Any) -> str:
 
 
 def meaning(model: type[BaseModel], field: str) -> str | None:
-    """What a field means: the docstring below it or, for a name that speaks for itself, what it means everywhere."""
+    """What a field means: what is said below it, or of it in the docstring of its class, or what it means everywhere."""
     for owner in model.__mro__[: model.__mro__.index(BaseModel)]:
-        if said := _field_docstrings(owner.__module__).get((owner.__name__, field)):
-            return prose(said)
+        below = _field_docstrings(owner.__module__).get((owner.__name__, field))
+        if below or (below := _said_above(owner.__doc__ or "", field)):
+            return prose(below)
     return EVERYWHERE.get(field)
+
+
+def _said_above(docstring: str, field: str) -> str | None:
+    """What ``name``: introduces, up to the end of the sentence; several names may share it."""
+    text = " ".join(docstring.split())
+    for names, said in re.findall(r"((?:``\w+``(?:, | and )?)+): ([^.;]+)", text):
+        if f"``{field}``" in names:
+            return f"{said[0].upper()}{said[1:]}."
+    return None
 
 
 @cache

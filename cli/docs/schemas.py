@@ -1,6 +1,6 @@
 """JSON Schemas (draft 2020-12) of the messages, as their readers check them, with what every field means."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, Final
 
@@ -15,10 +15,6 @@ Schema = dict[str, Any]
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 
-class MeaningError(Exception):
-    """A message or a field of the contract does not say what it means."""
-
-
 class _Documented(GenerateJsonSchema):
     """As pydantic makes it, with meanings for titles, and with maps that refuse other keys, as the models do."""
 
@@ -26,7 +22,8 @@ class _Documented(GenerateJsonSchema):
         """The schema of a message or value."""
         model: type[BaseModel] = schema["cls"]
         made = super().model_schema(schema)
-        made["description"] = prose(model)
+        if model.__doc__:
+            made["description"] = prose(model)
         for name, field in made.get("properties", {}).items():
             if said := meaning(model, name):
                 field["description"] = said
@@ -43,29 +40,28 @@ class _Documented(GenerateJsonSchema):
 
 
 def definitions(kinds: Iterable[type[Message]], at: str) -> dict[str, Schema]:
-    """The schemas of messages and of every value in them, by name; ``at``: where they will stand, such as ``#/$defs/``.
-
-    Raises :class:`MeaningError` naming every class and field that does not say what it means.
-    """
+    """The schemas of messages and of every value in them, by name; ``at``: where they will stand, such as ``#/$defs/``."""
     found: dict[str, Schema] = {}
     for kind in kinds:
         schema = _schema(kind, at)
         found |= {label(kind): {name: part for name, part in schema.items() if name != "$defs"}, **schema.get("$defs", {})}
-    silent = [name for name, schema in found.items() if not schema["description"]]
-    silent += [
-        f"{name}.{field}"
-        for name, schema in found.items()
-        for field, part in schema.get("properties", {}).items()
-        if "description" not in part
-    ]
-    if silent:
-        raise MeaningError(f"write a docstring for {', '.join(silent)}: what does it mean, in which unit?")
     return dict(sorted(found.items()))
 
 
 @cache
 def _schema(kind: type[Message], at: str) -> Schema:
     return kind.model_json_schema(ref_template=at + "{model}", schema_generator=_Documented)
+
+
+def silent(schemas: Mapping[str, Schema]) -> list[str]:
+    """The classes and fields that do not say what they mean."""
+    classes = [name for name, schema in schemas.items() if not schema.get("description")]
+    return classes + [
+        f"{name}.{field}"
+        for name, schema in schemas.items()
+        for field, part in schema.get("properties", {}).items()
+        if "description" not in part
+    ]
 
 
 def document(kind: type[Message], example: Any) -> Schema:
@@ -80,7 +76,7 @@ def document(kind: type[Message], example: Any) -> Schema:
         "$schema": DIALECT,
         "$id": f"urn:quadrille:{kind.__name__}:v{kind.version}",
         "title": kind.__name__,
-        "description": schema["description"],
+        "description": schema.get("description", ""),
         "x-kind": "command" if issubclass(kind, Command) else "event",
         **({"x-topic": kind.topic} if kind.topic else {}),
         "x-key": kind.key_field,

@@ -11,7 +11,7 @@ def fields(schema: Schema) -> str:
     """The fields of a message or a value as a table; in words where there are none."""
     required = schema.get("required", [])
     rows = [
-        f"| `{name}` | {kind(part)}{'' if name in required else _default(part)} | {_cell(part['description'])} |"
+        f"| `{name}` | {kind(part)}{'' if name in required else _default(part)} | {_cell(part.get('description', ''))} |"
         for name, part in schema.get("properties", {}).items()
     ]
     return "\n".join(["| field | type | meaning |", "|---|---|---|", *rows]) if rows else "No fields."

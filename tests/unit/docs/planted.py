@@ -1,6 +1,8 @@
 """Messages that the contract does not have, to see what the documents make of them."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import StringConstraints
 
 from shared.contract import order
 from shared.contract.message import Currency, Event, Id, Moment, Value
@@ -56,3 +58,23 @@ class Wordless(Event):
     topic: ClassVar[str] = "order.events"
     key_field: ClassVar[str] = "cart_id"
     cart_id: Id
+
+
+class Talkative(Event):
+    """Says it all here. ``weight``: grams, with the box; ``height``, ``width``: millimetres. And more of no field."""
+
+    topic: ClassVar[str] = "order.events"
+    key_field: ClassVar[str] = "cart_id"
+    cart_id: Id
+    weight: int
+    height: int
+    width: int
+
+
+class Barred(Event):
+    """Nobody can make up what its field says."""
+
+    topic: ClassVar[str] = "order.events"
+    key_field: ClassVar[str] = "cart_id"
+    cart_id: Id
+    barcode: Annotated[str, StringConstraints(pattern="^[0-9]{13}$")]

@@ -13,7 +13,7 @@ from shared.contract.inventory import ReservationExtended
 from shared.contract.order import TotalsCalculated
 from shared.contract.payment import PaymentAuthorized, VoidFailed
 from shared.contract.rejection import CommandRejected
-from shared.contract.topics import DEAD_LETTERS
+from shared.contract.topics import DEAD_LETTERS, TOPICS, Topic
 from shared.runtime.reactions import Emits, Reactions
 
 CODE = choreography.load()
@@ -68,13 +68,24 @@ def test_nothing_is_awaited_that_nobody_sends() -> None:
 
 def test_who_sends_and_who_reads_a_topic() -> None:
     known = planted()
-    assert known.sent("cart.events") == {"cart": [CheckoutConfirmed, CommandRejected]}
+    assert known.sent("cart.events").keys() == {"cart"}
+    assert CommandRejected in known.sent("cart.events")["cart"]
+    assert CommandRejected not in known.sent("payment.events")["payment"]
     assert known.sent("catalog.events").keys() == {"the shop's catalogue"}
     assert known.sent(DEAD_LETTERS) == {"cart": [], "payment": [VoidFailed]}
     assert known.read("payment", "cart.events") == [CheckoutConfirmed]
     assert known.read("cart", "cart.events") == []
     assert ConfirmCheckout in known.read("cart", "cart.commands")
     assert known.read("alerts", DEAD_LETTERS) == [kind for kind in known.messages(DEAD_LETTERS) if kind.alarm]
+
+
+def test_a_topic_without_messages_of_its_own_brings_its_reader_what_it_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(TOPICS, "cart.again", Topic("cart.again", "any", "alerts", reader="cart"))
+    known = planted()
+    assert known.sent("cart.again") == {"alerts": [ConfirmCheckout, PaymentAuthorized]}
+    assert known.read("cart", "cart.again") == [ConfirmCheckout, PaymentAuthorized]
+    assert known.read("payment", "cart.again") == []
+    assert '    alerts -. "cart.again" .-> cart' in surroundings(known).splitlines()
 
 
 def test_the_overview_has_an_edge_for_what_is_heard() -> None:

@@ -108,6 +108,11 @@ def test_a_message_nobody_has_written_an_example_for_has_one() -> None:
     }
 
 
+def test_where_nothing_can_be_made_up_words_are_asked_for() -> None:
+    with pytest.raises(examples.ExampleError, match="Barred's barcode"):
+        examples.example(planted.Barred)
+
+
 def test_words_stand_only_for_fields_that_are() -> None:
     fields = {name for kind in MESSAGES.values() for name in kind.model_fields}
     fields |= {name for d in definitions(MESSAGES.values(), "#").values() for name in d.get("properties", {})}
