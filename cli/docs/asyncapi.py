@@ -58,6 +58,7 @@ def _info() -> Part:
         "description": (
             "An e-commerce checkout danced by its services over Kafka, with nobody conducting: each reacts to facts the"
             " others publish. The schemas hold the shape of the messages; rules between fields stand in the descriptions."
+            " Partitions and replicas are those the settings have where nothing else is said."
         ),
         "tags": [{"name": name} for name in packages()],
     }

@@ -46,10 +46,10 @@ def surroundings(choreography: Choreography) -> str:
     lines = [f"    {service}([{service}])" for service in choreography.services]
     lines += [f'    {GATEWAY}[["payment gateway"]]', f"    {_reader(DEAD_LETTERS)}([{_reader(DEAD_LETTERS)}])"]
     for number, (name, topic) in enumerate(TOPICS.items()):
-        if all(map(from_outside, choreography.messages(name))) and topic.reader in choreography.services:
+        if topic.writer in packages():
+            lines += [f'    {topic.writer} -. "{name}" .-> {topic.reader}'] if topic.reader else []
+        elif topic.reader in choreography.services and all(map(from_outside, choreography.messages(name))):
             lines += [f'    outside{number}["{topic.writer}"]', f'    outside{number} -- "{name}" --> {topic.reader}']
-        elif topic.writer in packages() and topic.reader:
-            lines.append(f'    {topic.writer} -. "{name}" .-> {topic.reader}')
     asking = sorted({r.service for r in choreography.reactions if from_gateway(r)})
     lines += [f"    {service} <--> {GATEWAY}" for service in asking]
     lines += [f'    {s} -. "{DEAD_LETTERS}" .-> {_reader(DEAD_LETTERS)}' for s in choreography.services]

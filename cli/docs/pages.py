@@ -39,7 +39,10 @@ def released(root: Path) -> dict[str, Schema]:
 
 
 def generated(root: Path, choreography: Choreography) -> dict[Path, str]:
-    """Every generated file with what it should hold."""
+    """Every generated file with what it should hold.
+
+    Raises :class:`cli.docs.examples.ExampleError` and :class:`cli.docs.diagrams.StoryError`.
+    """
     return {
         Path("README.md"): readme.inserted((root / "README.md").read_text(), choreography),
         Path("docs/asyncapi.json"): as_json(asyncapi.build(choreography)),
