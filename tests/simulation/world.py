@@ -6,47 +6,18 @@ Between topics any order is possible, within a topic and key none but one; every
 import random
 from collections import defaultdict, deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from importlib import import_module
 from typing import Any
 
-from services.cart import model as cart_model
-from services.inventory import model as inventory_model
-from services.order.rules import Rules, load_rules
-from services.payment import model as payment_model
 from services.payment.answers import GatewayAnswered
 from services.payment.gateways.port import Answer, Authorization, LookUp
 from services.payment.model import Payment
 from shared.contract.envelope import Envelope, message_id
 from shared.contract.message import Message
 from shared.contract.topics import SERVICES, events_topic
-from shared.runtime.reactions import Due, Reaction, Reactions, arguments
+from shared.runtime.reactions import Due, Reaction
 from tests.simulation.bank import Bank
-
-POLICIES: dict[type[Any], Any] = {
-    cart_model.Policy: cart_model.Policy(session_seconds=1800),
-    inventory_model.Policy: inventory_model.Policy(900, 1800, 300),
-    payment_model.Policy: payment_model.Policy(attempts=4, backoff_seconds=1.0),
-    Rules: load_rules(None),
-}
-
-
-@dataclass
-class Dancer:
-    """One service: its reactions, its aggregates by type and id, and what it has handled."""
-
-    reactions: Reactions
-    aggregates: dict[type[Any], dict[str, Any]] = field(default_factory=lambda: defaultdict(dict))
-    inbox: set[str] = field(default_factory=set)
-
-    def own(self, kind: type[Any], aggregate_id: str) -> Any:
-        """An aggregate, made blank where it does not exist."""
-        found = self.aggregates[kind]
-        if aggregate_id not in found:
-            found[aggregate_id] = kind(aggregate_id)
-        return found[aggregate_id]
-
+from tests.support.dancer import Dancer
 
 Delivery = tuple[Envelope, Message]
 
@@ -58,14 +29,11 @@ class World:
         self.random = random.Random(seed)
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
         self.bank = bank or Bank()
-        self.dancers: dict[str, Dancer] = {
-            name: Dancer(import_module(f"services.{name}.reactions").reactions) for name in SERVICES
-        }
+        self.dancers: dict[str, Dancer] = {name: Dancer(name) for name in SERVICES}
         self.log: list[Message] = []
         self._queues: dict[tuple[str, str, str], deque[Delivery]] = defaultdict(deque)
         self._twice = twice
         self._sent = 0
-        self._numbers = 0
         self._calling: list[tuple[Payment, int, Answer | LookUp]] = []
 
     def send(self, *messages: Message) -> None:
@@ -124,24 +92,14 @@ class World:
 
     def _run(self, name: str, reaction: Reaction, trigger: Any, envelope: Envelope | None) -> None:
         dancer = self.dancers[name]
-        own = dancer.own(reaction.aggregate, reaction.id_of(trigger)) if reaction.aggregate else None
         self._sent += 1
         cause = envelope or Envelope(f"i{self._sent}", name, type(trigger).__name__, "-", "-")
-        related: dict[str, dict[str, Any]] = {}
-        for wanted in reaction.related:
-            ids = list(wanted.needs(*([own] if own is not None else []), trigger, *related.values()))
-            known = dancer.aggregates[wanted.aggregate]
-            related[wanted.parameter] = {i: dancer.own(wanted.aggregate, i) for i in ids if wanted.writes or i in known}
-        given = arguments(reaction, trigger, cause, self.now, own, related, POLICIES)
-        for index, message in enumerate(reaction.run(given)):
+        for index, message in enumerate(dancer.run(reaction, trigger, cause, self.now)):
             self.log.append(message)
             emitted = Envelope(message_id(name, cause.id, index), name, message.type_name(), message.key, "-")
             self._publish(message.topic or events_topic(name), emitted, message)
-        if name == "order" and own is not None and getattr(own, "number", 0) is None and own.cart_id:
-            self._numbers += 1
-            own.number = self._numbers
-        if isinstance(own, Payment):
-            self._call(own)
+        if name == "payment":
+            self._call(dancer.own(Payment, reaction.id_of(trigger)))
 
     def _call(self, payment: Payment) -> None:
         """The request a payment waits for; it takes effect at the bank now, and is answered later."""
