@@ -92,8 +92,8 @@ def reserve(
     if reservation.state is not None:
         return
     for earlier in previous.values():
-        if earlier.free(State.RELEASED, stocks):
-            yield ReservationReleased(cart_id=earlier.cart_id, checkout_id=earlier.checkout_id)
+        if earlier.state is not State.COMMITTED:  # units that are sold come back with the end of their order only
+            yield from _release(earlier, event.cart_id, stocks)
     reservation.cart_id = event.cart_id
     if shortages := reservation.take(event.items, stocks):
         yield _fail(reservation, shortages, stocks)
@@ -131,6 +131,7 @@ def extend_reservation(
         yield _fail(reservation, shortages, stocks)
         return
     expires_at = now + timedelta(seconds=policy.extension_seconds)
+    reservation.revision = event.revision
     reservation.move(State.EXTENDED, expires_at)
     yield ReservationExtended(**_names(reservation), items=reservation.items, expires_at=expires_at)
 
@@ -158,16 +159,20 @@ def expire_reservation(reservation: Reservation, stocks: dict[str, Stock]) -> Em
 def release_abandoned(
     reservation: Reservation, event: CheckoutAbandoned, stocks: dict[str, Stock]
 ) -> Emits[ReservationReleased]:
-    """Before the confirmation only; after it, order has the last word and inventory waits for it."""
-    if reservation.state in (State.HELD, State.EXPIRED):
+    """Before the confirmation only; after it, order has the last word and inventory waits for it.
+
+    What has expired may have been confirmed before: it is left to order, as it holds no units.
+    """
+    if reservation.state in (None, State.HELD):
         yield from _release(reservation, event.cart_id, stocks)
 
 
 @reactions.on(OrderRejected, stocks=held)
-def release_rejected(reservation: Reservation, event: OrderRejected, stocks: dict[str, Stock]) -> Emits[ReservationReleased]:
+def release_rejected(
+    reservation: Reservation, event: OrderRejected, stocks: dict[str, Stock]
+) -> Emits[ReservationReleased | StockReturned]:
     """No order: the units are free, and nothing that comes late takes them again."""
-    if not reservation.closed:
-        yield from _release(reservation, event.cart_id, stocks)
+    yield from _undo(reservation, event.cart_id, stocks)
 
 
 @reactions.on(PaymentDeclined)
@@ -186,23 +191,32 @@ def hold_for_another_card(
 @reactions.on(OrderCreated, stocks=held_or_in(lambda event: event.items))
 def allocate(reservation: Reservation, event: OrderCreated, stocks: dict[str, Stock]) -> Emits[ReservationLost]:
     """The order exists: its units have no TTL any more. Where they had expired and are gone, the order cannot be kept."""
-    if reservation.state in (State.ALLOCATED, State.COMMITTED):
+    if reservation.closed or reservation.state in (State.ALLOCATED, State.COMMITTED):
         return
     reservation.cart_id = event.cart_id
-    shortages = reservation.take(event.items, stocks)
-    if shortages:
-        reservation.free(State.FAILED, stocks)
-        yield ReservationLost(**_names(reservation), shortages=shortages)
+    if shortages := reservation.take(event.items, stocks):
+        yield _lose(reservation, shortages, stocks)
     else:
         reservation.move(State.ALLOCATED)
 
 
 @reactions.on(OrderConfirmed, stocks=held)
-def commit_stock(reservation: Reservation, event: OrderConfirmed, stocks: dict[str, Stock]) -> Emits[StockCommitted]:
-    """The units are sold."""
-    if reservation.state is State.ALLOCATED:
+def commit_stock(
+    reservation: Reservation, event: OrderConfirmed, stocks: dict[str, Stock]
+) -> Emits[StockCommitted | ReservationLost]:
+    """The units are sold, whether or not ``OrderCreated`` was handled before."""
+    if reservation.state is None or reservation.closed or reservation.state is State.COMMITTED:
+        return
+    if shortages := reservation.take(reservation.items, stocks):
+        yield _lose(reservation, shortages, stocks)
+    else:
         reservation.commit(stocks)
         yield StockCommitted(**_names(reservation), items=reservation.items)
+
+
+def _lose(reservation: Reservation, shortages: tuple[Shortage, ...], stocks: dict[str, Stock]) -> ReservationLost:
+    reservation.free(State.FAILED, stocks)
+    return ReservationLost(**_names(reservation), shortages=shortages)
 
 
 @reactions.on(OrderCancelled, stocks=held)
@@ -210,11 +224,17 @@ def undo(
     reservation: Reservation, event: OrderCancelled, stocks: dict[str, Stock]
 ) -> Emits[ReservationReleased | StockReturned]:
     """Units reserved are free again; units sold come back."""
+    yield from _undo(reservation, event.cart_id, stocks)
+
+
+def _undo(
+    reservation: Reservation, cart_id: str, stocks: dict[str, Stock]
+) -> Iterator[ReservationReleased | StockReturned]:
     if reservation.state is State.COMMITTED:
         reservation.take_back(stocks)
         yield StockReturned(**_names(reservation), items=reservation.items)
     elif not reservation.closed:
-        yield from _release(reservation, event.cart_id, stocks)
+        yield from _release(reservation, cart_id, stocks)
 
 
 def _release(reservation: Reservation, cart_id: str, stocks: dict[str, Stock]) -> Iterator[ReservationReleased]:
