@@ -61,7 +61,7 @@ def preview(event: PreviewRequested, coupons: Mapping[str, Coupon], rules: Rules
 def take_quote(
     checkout: Checkout, event: CheckoutConfirmed, coupons: dict[str, Coupon], rules: Rules, now: datetime
 ) -> Emits[TotalsCalculated | OrderRejected]:
-    """One half: what is to be ordered. Where it was cancelled before cart began it, cart did not hear: say it again."""
+    """One half: what is to be ordered. Where it was cancelled or given up before, cart does not know: say it again."""
     if checkout.quote is not None:
         return
     checkout.cart_id, checkout.quote, checkout.expected_total = event.cart_id, event.quote, event.expected_total
@@ -135,7 +135,7 @@ def create_deferred_order(
 ) -> Emits[OrderCreated | OrderConfirmed | OrderRejected]:
     """Nothing to wait for: the order is confirmed at once, and its money is due."""
     yield from _create(checkout, "deferred", now)
-    if checkout.state is State.CREATED:
+    if checkout.state is State.CREATED and checkout.payment == "deferred":
         yield _confirm(checkout)
 
 
@@ -214,12 +214,14 @@ def cancel_without_stock(checkout: Checkout, event: ReservationLost, coupons: di
 def end_abandoned(
     checkout: Checkout, event: CheckoutAbandoned, coupons: dict[str, Coupon]
 ) -> Emits[OrderRejected | OrderCancelled]:
-    """Given up after the confirmation: there is no order, unless it was final before."""
+    """Given up: there is no order, unless it was final before. A confirmation that comes later hears of it."""
     reason = Reason(code="abandoned", message="the checkout was abandoned")
-    if checkout.known and checkout.open:
-        yield from _reject(checkout, coupons, reason)
-    elif checkout.state is State.CREATED:
+    if checkout.state is State.CREATED:
         yield _cancel(checkout, coupons, reason)
+    elif checkout.known and checkout.open:
+        yield from _reject(checkout, coupons, reason)
+    elif checkout.open:
+        checkout.cart_id, checkout.state, checkout.rejected = event.cart_id, State.CLOSED, (reason,)
 
 
 @reactions.on(CancelOrder, coupons=coupon_codes)
