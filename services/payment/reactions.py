@@ -59,23 +59,21 @@ def capture(payment: Payment, event: OrderCreated, now: datetime) -> Emits[Never
 
 
 @reactions.on(OrderRejected)
-def give_back_unordered(payment: Payment, event: OrderRejected, now: datetime) -> Emits[PaymentVoided]:
+def give_back_unordered(payment: Payment, event: OrderRejected, now: datetime) -> Emits[PaymentVoided | RefundFailed]:
     """No order will come of it."""
-    yield from _undo(payment, now)
+    yield from _undo(payment, event.cart_id, now)
 
 
 @reactions.on(OrderCancelled)
 def give_back_cancelled(payment: Payment, event: OrderCancelled, now: datetime) -> Emits[PaymentVoided | RefundFailed]:
     """The order is off: void what is held, refund what was captured, never both and never neither."""
-    if payment.state is State.PAID:
-        payment.state = State.REFUND_FAILED
-        yield RefundFailed(**failure(payment, 0, "paid_in_cash", "paid on delivery: give the money back by hand"))
-    else:
-        yield from _undo(payment, now)
+    yield from _undo(payment, event.cart_id, now)
 
 
-def _undo(payment: Payment, now: datetime) -> Iterator[PaymentVoided]:
+def _undo(payment: Payment, cart_id: str, now: datetime) -> Iterator[PaymentVoided | RefundFailed]:
     match payment.state:
+        case None:  # should the totals come yet, nothing is asked for
+            payment.cart_id, payment.state = cart_id, State.VOIDED
         case State.AUTHORIZING | State.CAPTURING:
             payment.unwanted = True
         case State.AUTHORIZED:
@@ -87,6 +85,9 @@ def _undo(payment: Payment, now: datetime) -> Iterator[PaymentVoided]:
         case State.DEFERRED:
             payment.state = State.VOIDED
             yield PaymentVoided(**facts(payment))
+        case State.PAID:
+            payment.state = State.REFUND_FAILED
+            yield RefundFailed(**failure(payment, 0, "paid_in_cash", "paid on delivery: give the money back by hand"))
 
 
 @reactions.on(GatewayAnswered)
@@ -122,10 +123,13 @@ def retry_void(payment: Payment, command: RetryVoid, envelope: Envelope, now: da
 @reactions.on(RetryRefund)
 def retry_refund(payment: Payment, command: RetryRefund, envelope: Envelope, now: datetime) -> Emits[CommandRejected]:
     """From the beginning, but looking first."""
-    if payment.state is State.REFUND_FAILED and payment.token is not None:
-        payment.begin("refund", State.REFUNDING, now, look_first=True)
-    else:
+    if payment.state is not State.REFUND_FAILED:
         yield _not_so(payment, envelope, State.REFUND_FAILED)
+    elif payment.token is None:
+        message = "it was paid on delivery: give the money back by hand, and say so with MarkRefunded"
+        yield refusal(envelope, Reason(code="paid_in_cash", message=message))
+    else:
+        payment.begin("refund", State.REFUNDING, now, look_first=True)
 
 
 @reactions.on(MarkVoided)

@@ -1,0 +1,255 @@
+"""What each answer of the gateway means for each operation, up to the last attempt."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from services.payment.gateways.port import Answer, Declined, LookUp, NotFound, Refused, Unavailable, Unknown
+from services.payment.model import MAX_BACKOFF, NOT_FOUND_ENOUGH, PaymentOperation, backoff
+from shared.contract.message import Message
+from shared.contract.order import OrderCancelled
+from shared.contract.payment import (
+    CaptureFailed,
+    PaymentAuthorized,
+    PaymentCaptured,
+    PaymentDeclined,
+    PaymentRefunded,
+    PaymentVoided,
+    RefundFailed,
+    RetryVoid,
+    VoidFailed,
+)
+from tests.support.dancer import CONTEXT
+from tests.support.facts import CHECKOUT, a
+from tests.support.solo import Solo, only
+from tests.unit.payment.payments import BUG, DONE, LOST, NO, answer, found, operation, payment, payment_in
+
+STATE = {"authorize": "authorizing", "capture": "capturing", "void": "voiding", "refund": "refunding"}
+BUSY = Unavailable("busy")
+SPENT = Unknown("HTTP 500", "internal_error", key_spent=True)
+MISSING = NotFound(CHECKOUT)
+ATTEMPTS = next(policy.attempts for policy in CONTEXT.values() if hasattr(policy, "attempts"))
+OK, FAILED = "success", "failure"
+ENDS: dict[str, dict[str, tuple[str, type[Message]]]] = {
+    "authorize": {OK: ("authorized", PaymentAuthorized), FAILED: ("declined", PaymentDeclined)},
+    "capture": {OK: ("captured", PaymentCaptured), FAILED: ("capture_failed", CaptureFailed)},
+    "void": {OK: ("voided", PaymentVoided), FAILED: ("void_failed", VoidFailed)},
+    "refund": {OK: ("refunded", PaymentRefunded), FAILED: ("refund_failed", RefundFailed)},
+}
+
+FINAL = [
+    (kind, given, end)
+    for kind, ends in {
+        "authorize": [
+            ([DONE], OK), ([NO], FAILED), ([BUG], FAILED), ([BUSY] * ATTEMPTS, FAILED),
+            ([LOST, found("authorized")], OK), ([LOST, found("captured")], OK), ([LOST, found("declined")], FAILED),
+            ([LOST, found("voided")], FAILED), ([LOST, found("lapsed")], FAILED), ([LOST, found("refunded")], FAILED),
+            ([LOST, MISSING, DONE], OK), ([SPENT, MISSING, NO], FAILED),
+        ],
+        "capture": [
+            ([DONE], OK), ([NO], FAILED), ([BUG], FAILED), ([BUSY] * ATTEMPTS, FAILED), ([LOST] + [BUSY] * 3, FAILED),
+            ([LOST, found("captured")], OK), ([LOST, found("authorized"), DONE], OK), ([LOST, found("lapsed")], FAILED),
+            ([LOST, found("voided")], FAILED), ([LOST, found("refunded")], FAILED), ([LOST, found("declined")], FAILED),
+            ([LOST, MISSING, found("captured")], OK), ([LOST] + [MISSING] * 3, FAILED),
+        ],
+        "void": [
+            ([DONE], OK), ([BUG], FAILED), ([BUSY] * ATTEMPTS, FAILED), ([LOST] + [BUSY] * 3, FAILED),
+            ([NO, found("authorized"), DONE], OK), ([NO, found("authorized")] * 3 + [NO], FAILED),
+            ([LOST, found("voided")], OK), ([LOST, found("lapsed")], OK), ([LOST, found("declined")], OK),
+            ([LOST, found("refunded")], OK), ([LOST] + [MISSING] * 3, OK),
+        ],
+        "refund": [
+            ([DONE], OK), ([BUG], FAILED), ([BUSY] * ATTEMPTS, FAILED), ([NO, found("captured"), DONE], OK),
+            ([LOST, found("refunded")], OK), ([LOST, found("voided")], OK), ([LOST, found("lapsed")], OK),
+            ([LOST, found("declined")], OK), ([LOST] + [MISSING] * 3, FAILED), ([NO, found("captured")] * 3 + [NO], FAILED),
+        ],
+    }.items()
+    for given, end in ends
+]  # fmt: skip
+
+
+def names(value: Any) -> str | None:
+    """Answers by their types, for the names of tests."""
+    if not isinstance(value, list):
+        return None
+    return ",".join(getattr(each, "status", type(each).__name__) for each in value)
+
+
+@pytest.mark.parametrize(("kind", "answers", "end"), FINAL, ids=names)
+def test_answers_lead_to_one_end(kind: str, answers: list[Answer | LookUp], end: str) -> None:
+    made = payment_in(STATE[kind])
+    *before, last = answers
+    assert answer(made, *before) == []
+    event = only(ENDS[kind][end][1], answer(made, last))
+    assert (event.key, event.subject) == ("cart1", CHECKOUT)
+    if not (kind == "authorize" and LOST in answers and end == FAILED):
+        assert payment(made).state == ENDS[kind][end][0]
+        assert (payment(made).operation, payment(made).due_at) == (None, None)
+
+
+# --- asked again
+
+
+def asked_again(given: Answer | LookUp, kind: str = "authorize") -> tuple[PaymentOperation, PaymentOperation, float]:
+    """The operation before and after an answer, and the seconds it waits for."""
+    made = payment_in(STATE[kind])
+    before = operation(made)
+    first = PaymentOperation(before.kind, before.key, before.serial, before.step, before.began_at)
+    assert answer(made, given) == []
+    due_at = payment(made).due_at
+    assert due_at is not None
+    return first, operation(made), (due_at - made.now).total_seconds()
+
+
+@pytest.mark.parametrize("kind", STATE)
+def test_unavailable_means_the_same_call_later(kind: str) -> None:
+    first, again, wait = asked_again(BUSY, kind)
+    assert (again.step, again.key, again.attempts, again.uncertain) == ("call", first.key, 1, False)
+    assert again.serial == first.serial + 1
+    assert 0.5 <= wait <= 1
+
+
+@pytest.mark.parametrize("kind", STATE)
+def test_unknown_means_a_look_before_anything_else(kind: str) -> None:
+    first, again, _ = asked_again(LOST, kind)
+    assert (again.step, again.key, again.uncertain) == ("look_up", first.key, True)
+
+
+@pytest.mark.parametrize("kind", ["void", "refund"])
+def test_a_refused_compensation_is_looked_at_and_tried_with_a_new_key(kind: str) -> None:
+    made = payment_in(STATE[kind])
+    key = operation(made).key
+    answer(made, NO)
+    assert operation(made).step == "look_up"
+    answer(made, found("authorized" if kind == "void" else "captured"))
+    assert operation(made).step == "call"
+    assert operation(made).key != key
+
+
+@pytest.mark.parametrize(("given", "same"), [(LOST, True), (SPENT, False)])
+def test_what_was_not_done_is_asked_for_again_at_once(given: Answer, same: bool) -> None:
+    """With the same key, as the first request may still arrive; with a new one where the key has a stored answer."""
+    made = payment_in("authorizing")
+    key = operation(made).key
+    answer(made, given, MISSING)
+    assert (operation(made).step, operation(made).key == key) == ("call", same)
+    assert payment(made).due_at == made.now
+
+
+def test_the_gateway_may_ask_for_more_patience_and_not_for_less() -> None:
+    assert asked_again(Unavailable("slow down", retry_after=30.0))[2] == 30.0
+    assert asked_again(Unavailable("slow down", retry_after=0.0))[2] >= 0.5
+
+
+def test_waits_double_up_to_a_limit_and_differ_from_payment_to_payment() -> None:
+    for attempts in range(1, 20):
+        bound = min(MAX_BACKOFF, 2.0 ** (attempts - 1))
+        waits = {backoff(f"cart{n}.1:void:1", attempts, 1.0) for n in range(50)}
+        assert bound / 2 <= min(waits) < max(waits) <= bound
+        assert len(waits) == 50
+
+
+@pytest.mark.parametrize("kind", STATE)
+def test_an_old_key_proves_nothing_so_the_gateway_is_looked_at_first(kind: str) -> None:
+    made = payment_in(STATE[kind])
+    key = operation(made).key
+    made.now += timedelta(hours=23, minutes=1)
+    answer(made, BUSY)
+    assert operation(made).step == "look_up"
+    if kind in ("authorize", "void"):
+        answer(made, found("authorized") if kind == "void" else MISSING)
+        assert operation(made).key != key
+
+
+def test_keys_are_never_used_for_something_else() -> None:
+    made = payment_in("authorizing")
+    keys = {operation(made).key}
+    answer(made, DONE)
+    made.hear(a(OrderCancelled))
+    for _ in range(3):
+        keys.add(operation(made).key)
+        answer(made, NO, found("authorized"))
+    answer(made, BUG)
+    made.hear(a(RetryVoid))
+    keys.add(operation(made).key)
+    assert len(keys) == 5
+    assert all(len(key) <= 255 for key in keys)
+
+
+# --- the money never ends silently
+
+
+def test_an_authorization_that_ends_unknown_is_declined_and_voided_in_case_it_holds() -> None:
+    made = payment_in("authorizing")
+    declined = only(PaymentDeclined, answer(made, *[LOST] * ATTEMPTS))
+    assert declined.reason == "the payment could not be made; try again or choose another way to pay"
+    assert (payment(made).state, operation(made).kind, operation(made).step) == ("voiding", "void", "look_up")
+    only(PaymentVoided, answer(made, *[MISSING] * NOT_FOUND_ENOUGH))
+
+
+def test_an_authorization_known_to_have_failed_holds_nothing_to_void() -> None:
+    made = payment_in("authorizing")
+    only(PaymentDeclined, answer(made, *[BUSY] * ATTEMPTS))
+    assert payment(made).operation is None
+
+
+@pytest.mark.parametrize("kind", ["void", "refund"])
+def test_a_compensation_that_is_given_up_says_all_a_person_needs(kind: str) -> None:
+    made = payment_in(STATE[kind])
+    (failed,) = answer(made, *[Unavailable("the bank is closed", code="closed")] * ATTEMPTS)
+    assert isinstance(failed, VoidFailed | RefundFailed)
+    assert failed.alarm
+    assert (failed.gateway_reference, failed.hold, failed.amount, failed.currency) == (CHECKOUT, "h1", 2990, "EUR")
+    assert (failed.attempts, failed.code, failed.reason) == (ATTEMPTS, "closed", "the bank is closed")
+
+
+def test_a_mistake_of_ours_is_not_repeated() -> None:
+    (failed,) = answer(payment_in("voiding"), BUG)
+    assert isinstance(failed, VoidFailed)
+    assert (failed.attempts, failed.code) == (1, "api_key_invalid")
+
+
+# --- the order is off while the gateway works
+
+
+@pytest.mark.parametrize(
+    ("state", "given", "event", "then", "step"),
+    [
+        ("authorizing, unwanted", DONE, PaymentAuthorized, "void", "call"),
+        ("authorizing, unwanted", NO, PaymentDeclined, None, None),
+        ("capturing, unwanted", DONE, PaymentCaptured, "refund", "call"),
+        ("capturing, unwanted", NO, CaptureFailed, "void", "call"),
+        ("capturing, unwanted", BUG, CaptureFailed, "void", "look_up"),
+    ],
+)
+def test_what_comes_of_an_unwanted_request_is_undone(
+    state: str, given: Answer, event: type[Message], then: str | None, step: str | None
+) -> None:
+    made = payment_in(state)
+    only(event, answer(made, given))
+    undoes = payment(made).operation
+    assert (undoes.kind if undoes else None, undoes.step if undoes else None) == (then, step)
+
+
+def test_a_capture_that_may_have_landed_is_looked_at_before_the_void() -> None:
+    made = payment_in("capturing, unwanted")
+    only(CaptureFailed, answer(made, LOST, Declined("wrong_state", "it is captured")))
+    assert (operation(made).kind, operation(made).step) == ("void", "look_up")
+    answer(made, found("captured"))
+    assert (payment(made).state, operation(made).kind) == ("refunding", "refund")
+    only(PaymentRefunded, answer(made, DONE))
+
+
+def test_a_refund_of_what_was_only_held_becomes_a_void() -> None:
+    made = payment_in("refunding")
+    assert answer(made, LOST, found("authorized")) == []
+    assert (payment(made).state, operation(made).kind) == ("voiding", "void")
+    only(PaymentVoided, answer(made, DONE))
+
+
+def test_a_capture_that_failed_uncertainly_is_looked_at_when_the_order_is_cancelled() -> None:
+    made: Solo = payment_in("capturing")
+    only(CaptureFailed, answer(made, Refused("bug", "ours")))
+    made.hear(a(OrderCancelled))
+    assert (operation(made).kind, operation(made).step) == ("void", "look_up")
