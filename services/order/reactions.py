@@ -229,7 +229,7 @@ def cancel_order(
     checkout: Checkout, command: CancelOrder, envelope: Envelope, coupons: dict[str, Coupon]
 ) -> Emits[OrderRejected | OrderCancelled | CommandRejected]:
     """At whatever point the checkout is; what comes later finds it over."""
-    if (checkout.known and checkout.cart_id != command.cart_id) or not command.checkout_id.startswith(f"{command.cart_id}."):
+    if command.checkout_id.rpartition(".")[0] != command.cart_id:
         message = "this checkout is of another cart"
         yield refusal(envelope, Reason(code="other_cart", message=message, subject="cart_id"))
     elif checkout.state is State.CLOSED:

@@ -162,15 +162,22 @@ def test_a_cancellation_says_by_whom_and_why(state: str) -> None:
 
 
 @pytest.mark.parametrize("state", STATES)
-@pytest.mark.parametrize(
-    "command", [a(CancelOrder, cart_id="other"), a(CancelOrder, cart_id="cart", checkout_id="cart1.1")], ids=["other", "prefix"]
-)
-def test_nobody_cancels_the_checkout_of_another_cart(command: CancelOrder, state: str) -> None:
+@pytest.mark.parametrize("cart_id", ["other", "cart", "cart1.1"])
+def test_nobody_cancels_the_checkout_of_another_cart(cart_id: str, state: str) -> None:
+    command = a(CancelOrder, cart_id=cart_id)
     made = order(state)
     before = checkout(made).state
     refused = only(CommandRejected, made.hear(command, message_id="m9"))
     assert (refused.command_key, refused.command_id, codes(refused)) == (command.cart_id, "m9", ["other_cart"])
     assert checkout(made).state == before
+
+
+def test_a_cart_named_after_an_attempt_of_another_has_attempts_of_its_own() -> None:
+    made = order("paying")
+    refused = only(CommandRejected, made.hear(a(CancelOrder, checkout_id="cart1.1.1")))
+    assert codes(refused) == ["other_cart"]
+    only(OrderRejected, made.hear(a(CancelOrder, cart_id="cart1.1", checkout_id="cart1.1.1")))
+    assert checkout(made).state == "paying"
 
 
 def test_a_refused_cancellation_says_how_the_order_stands() -> None:
