@@ -10,6 +10,8 @@ from shared.contract.values import Address, Item, PaymentMethod, Quote, QuoteLin
 from shared.money import display
 
 MAX_QUANTITY = 10_000
+MAX_CART_ID = 64
+"""Characters of the longest name of a cart: the names of its attempts, which are longer, must be identifiers too."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any, Literal, Never
 
-from services.cart.model import Cart, CartState, Policy, Product, RuleError, skus
+from services.cart.model import MAX_CART_ID, Cart, CartState, Policy, Product, RuleError, skus
 from shared.contract.cart import (
     AbandonCheckout,
     AddItem,
@@ -92,6 +92,10 @@ def open_cart(cart: Cart, command: OpenCart, envelope: Envelope) -> Emits[CartOp
     """A cart is opened once."""
     if cart.state is not None:
         yield refusal(envelope, Reason(code="cart_exists", message="this cart is open already"))
+        return
+    if len(cart.cart_id) > MAX_CART_ID:
+        message = f"the name of a cart has at most {MAX_CART_ID} characters"
+        yield refusal(envelope, Reason(code="cart_id_too_long", message=message, subject="cart_id"))
         return
     cart.state, cart.currency, cart.customer_id = CartState.ACTIVE, command.currency, command.customer_id
     yield CartOpened(cart_id=cart.cart_id, currency=cart.currency, customer_id=cart.customer_id)
