@@ -74,7 +74,10 @@ class RuleError(Exception):
 
 @dataclass(slots=True)
 class Cart:
-    """A cart: lines with the prices the customer was shown. ``due_at``: when the session lapses."""
+    """A cart: lines with the prices the customer was shown. ``due_at``: when the session lapses.
+
+    ``failed``: whether the latest attempt was confirmed and came to nothing.
+    """
 
     cart_id: str
     state: CartState | None = None
@@ -85,6 +88,7 @@ class Cart:
     attempts: int = 0
     session: Session | None = None
     order_number: str | None = None
+    failed: bool = False
     due_at: datetime | None = None
 
     @property
@@ -163,6 +167,7 @@ class Cart:
         self.attempts += 1
         checkout_id = f"{self.cart_id}.{self.attempts}"
         self.state, self.session, self.due_at = CartState.CHECKOUT, Session(checkout_id), session_ends
+        self.failed = False
         return checkout_id
 
     def faults(self, products: Mapping[str, Product]) -> tuple[Reason, ...]:
@@ -199,6 +204,7 @@ class Cart:
 
     def reopen(self) -> None:
         """The attempt is over and came to nothing."""
+        self.failed = self.state is CartState.LOCKED
         self.state, self.session, self.due_at = CartState.ACTIVE, None, None
 
     def complete(self, order_number: str) -> None:

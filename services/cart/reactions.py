@@ -240,10 +240,10 @@ def preview_checkout(cart: Cart, command: PreviewCheckout, envelope: Envelope) -
 def confirm_checkout(
     cart: Cart, command: ConfirmCheckout, envelope: Envelope, products: Mapping[str, Product]
 ) -> Emits[CheckoutConfirmed | CheckoutRejected | CheckoutAlreadyConfirmed | CommandRejected]:
-    """Steps 1 and 2: all that stands against the checkout at once, or its quote, final."""
+    """Steps 1 and 2: all that stands against the checkout at once, or its quote, final. Again: what became of it."""
     if command.checkout_id not in (None, cart.checkout_id):
         raise RuleError(Reason(code="other_checkout", message="this attempt is over", subject=command.checkout_id))
-    if cart.state in (CartState.LOCKED, CartState.INACTIVE):
+    if cart.failed or cart.state in (CartState.LOCKED, CartState.INACTIVE):
         yield _already_confirmed(cart, envelope)
         return
     if cart.state is not CartState.CHECKOUT:
@@ -267,8 +267,9 @@ def confirm_checkout(
 
 
 def _already_confirmed(cart: Cart, envelope: Envelope) -> CheckoutAlreadyConfirmed:
-    state: Literal["completed", "in_progress"] = "completed" if cart.order_number else "in_progress"
     assert cart.checkout_id is not None
+    state: Literal["completed", "failed", "in_progress"]
+    state = "completed" if cart.order_number else "failed" if cart.failed else "in_progress"
     return CheckoutAlreadyConfirmed(
         cart_id=cart.cart_id,
         checkout_id=cart.checkout_id,

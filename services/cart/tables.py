@@ -22,6 +22,7 @@ carts = Table(
     Column("attempts", Integer, nullable=False),
     Column("session", JSON),
     Column("order_number", Text),
+    Column("failed", Boolean, nullable=False),
     *deadline_columns("carts"),
 )
 

@@ -227,9 +227,7 @@ def undo(
     yield from _undo(reservation, event.cart_id, stocks)
 
 
-def _undo(
-    reservation: Reservation, cart_id: str, stocks: dict[str, Stock]
-) -> Iterator[ReservationReleased | StockReturned]:
+def _undo(reservation: Reservation, cart_id: str, stocks: dict[str, Stock]) -> Iterator[ReservationReleased | StockReturned]:
     if reservation.state is State.COMMITTED:
         reservation.take_back(stocks)
         yield StockReturned(**_names(reservation), items=reservation.items)
