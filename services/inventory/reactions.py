@@ -191,7 +191,7 @@ def hold_for_another_card(
 @reactions.on(OrderCreated, stocks=held_or_in(lambda event: event.items))
 def allocate(reservation: Reservation, event: OrderCreated, stocks: dict[str, Stock]) -> Emits[ReservationLost]:
     """The order exists: its units have no TTL any more. Where they had expired and are gone, the order cannot be kept."""
-    if reservation.closed or reservation.state in (State.ALLOCATED, State.COMMITTED):
+    if reservation.closed or reservation.state is State.COMMITTED:
         return
     reservation.cart_id = event.cart_id
     if shortages := reservation.take(event.items, stocks):
