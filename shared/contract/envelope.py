@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -40,7 +40,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What is known of a message beside its body."""
+    """What is known of a message beside its body. ``key``: the one in the body, where that can be read, else the record's."""
 
     id: str
     source: str
@@ -121,7 +121,12 @@ def read(record: Record) -> tuple[Envelope, Message]:
     if attributes.get("content-type", "").startswith(STRUCTURED) or "type" not in attributes:
         return _read_structured(record, attributes)
     envelope, kind = _envelope(record, attributes)
-    return envelope, _validate(envelope, kind, record.value)
+    return _keyed(envelope, _validate(envelope, kind, record.value))
+
+
+def _keyed(envelope: Envelope, message: Message) -> tuple[Envelope, Message]:
+    """What is answered to a message goes by the key it should have had."""
+    return envelope if envelope.key == message.key else replace(envelope, key=message.key), message
 
 
 def _plain_attributes(headers: Headers) -> dict[str, str]:
@@ -159,7 +164,10 @@ def _read_structured(record: Record, plain: Mapping[str, str]) -> tuple[Envelope
         body = pydantic_core.to_json(event.get("data"))
     except ValueError as error:
         raise UnreadableError(f"the data cannot be read: {error}") from None
-    return envelope, _validate(envelope, kind, body)
+    message = _validate(envelope, kind, body)
+    if issubclass(kind, Command):
+        _refuse_duplicate_fields(envelope, kind, record.value)  # in the body, written anew, none is left
+    return _keyed(envelope, message)
 
 
 def _envelope(record: Record, attributes: Mapping[str, str]) -> tuple[Envelope, type[Message]]:
@@ -205,7 +213,7 @@ def _sane(text: str | None) -> str | None:
 
 def _validate(envelope: Envelope, kind: type[Message], body: bytes) -> Message:
     try:
-        message = kind.model_validate_json(body)
+        message = kind.model_validate_json(body, extra="forbid" if issubclass(kind, Command) else "ignore")
     except ValidationError as error:
         reasons = tuple(_reason(detail) for detail in error.errors(include_url=False, include_input=False)[:50])
     else:
