@@ -5,9 +5,9 @@ from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel
 
-from shared.contract.cart import ApplyCoupon, RemoveCoupon, SetPaymentMethod
+from shared.contract.cart import ApplyCoupon, CheckoutAbandoned, RemoveCoupon, SetPaymentMethod
 from shared.contract.message import Message
-from shared.contract.order import OrderConfirmed
+from shared.contract.order import CouponDefined, DefineCoupon, OrderConfirmed
 from shared.contract.values import Address, Item, PaymentMethod, Quote, QuoteLine, Reason, Shortage, Totals
 from tests.support.clock import NOW
 
@@ -44,22 +44,30 @@ QUOTE: Final = Quote(
 USUAL: Final[dict[str, Any]] = {
     "address": ADDRESS,
     "amount": 2990,
+    "attempts": 3,
     "because": "cash_on_delivery",
     "by": "staff",
     "cart_id": CART,
     "checkout_id": CHECKOUT,
     "code": "no_funds",
     "command_id": "m1",
+    "command_key": CART,
+    "command_type": "quadrille.AddItem.v1",
     "coupons": (),
     "currency": "EUR",
     "customer_id": "ada",
     "delta": 1,
     "expected_total": None,
     "expires_at": NOW + timedelta(minutes=30),
+    "gateway_reference": CHECKOUT,
+    "hold": "h1",
     "items": ITEMS,
     "kind": "free_shipping",
+    "marked_by": "staff",
     "method": "standard",
+    "missing": (),
     "name": "Tea",
+    "on_hand": 5,
     "order_number": "Q-0000001",
     "payment": "authorized",
     "payment_method": CARD,
@@ -69,9 +77,11 @@ USUAL: Final[dict[str, Any]] = {
     "quote": QUOTE,
     "reason": "a reason",
     "reasons": (Reason(code="why", message="because"),),
+    "reserved": 2,
     "revision": 0,
     "shortages": (Shortage(sku="tea", wanted=2, available=1),),
     "sku": "tea",
+    "state": "in_progress",
     "total": 2990,
     "totals": TOTALS,
     "why": "a reason",
@@ -79,6 +89,9 @@ USUAL: Final[dict[str, Any]] = {
 """By field name; the same thing has the same name in every message."""
 PECULIAR: Final[dict[type[BaseModel], dict[str, Any]]] = {
     ApplyCoupon: {"code": "TEN"},
+    CheckoutAbandoned: {"by": "customer"},
+    CouponDefined: {"code": "TEN"},
+    DefineCoupon: {"code": "TEN"},
     RemoveCoupon: {"code": "TEN"},
     OrderConfirmed: {"payment": "captured"},
     SetPaymentMethod: {"method": CARD},

@@ -1,0 +1,51 @@
+"""Records as they come from Kafka."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from shared.contract.envelope import Envelope, Record, write
+from shared.contract.message import Message
+from tests.support.clock import NOW
+
+EVENTS = "cart.events"
+Header = tuple[str, bytes | None]
+
+
+def envelope(message: Message, **changes: Any) -> Envelope:
+    """An envelope with every attribute."""
+    known = {"correlation_id": "story", "causation_id": "cause", "traceparent": "00-1-2-01", **changes}
+    return Envelope(id="m1", source="/tests", type=message.type_name(), key=message.key, **known)
+
+
+def record(topic: str, value: bytes | None, headers: Sequence[Any] = (), key: bytes | None = b"cart1") -> Record:
+    return Record(topic, 3, 7, key, value, list(headers), 0)
+
+
+def binary(message: Message, body: bytes | None = None, more: Sequence[Header] = (), **changes: Any) -> Record:
+    """A message in binary mode; ``body`` in place of its own, ``more`` headers before all others."""
+    headers, value = write(envelope(message, **changes), message, NOW)
+    return record(message.topic or EVENTS, value if body is None else body, [*more, *headers], message.key.encode())
+
+
+def structured(message: Message, **changes: Any) -> Record:
+    """A message in structured mode, with attributes changed or, where ``None``, left out."""
+    whole = {
+        "specversion": "1.0",
+        "id": "m1",
+        "source": "/tests",
+        "type": message.type_name(),
+        "data": message.model_dump(mode="json"),
+        "partitionkey": message.key,
+        "correlationid": "story",
+        "causationid": "cause",
+        "traceparent": "00-1-2-01",
+        **changes,
+    }
+    value = json.dumps({name: part for name, part in whole.items() if part is not None}).encode()
+    return record(message.topic or EVENTS, value, key=message.key.encode())
+
+
+def body(message: Message, **changes: Any) -> bytes:
+    """The body of a message with fields added or changed."""
+    return json.dumps({**message.model_dump(mode="json"), **changes}).encode()

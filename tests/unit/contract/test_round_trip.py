@@ -1,0 +1,56 @@
+"""Every message of the catalogue survives Kafka, in both modes of CloudEvents."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shared.contract import cart, catalog, inventory, order, payment, rejection
+from shared.contract.catalogue import MESSAGES
+from shared.contract.envelope import Envelope, read
+from shared.contract.message import Command, Event, Message
+from shared.contract.topics import TOPICS
+from tests.unit.contract.records import binary, envelope, structured
+from tests.unit.contract.strategies import models
+
+KINDS = list(MESSAGES.values())
+TRIED = settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@TRIED
+@given(data=st.data())
+def test_what_is_written_is_read_again_in_either_mode(kind: type[Message], data: st.DataObject) -> None:
+    message = data.draw(models(kind))
+    assert read(binary(message)) == read(structured(message)) == (envelope(message), message)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_message_has_a_topic_and_a_key(kind: type[Message]) -> None:
+    assert kind.key_field in kind.model_fields
+    if kind is not rejection.CommandRejected:
+        assert kind.topic in TOPICS
+        assert kind.topic.endswith(".commands" if issubclass(kind, Command) else ".events")
+
+
+def test_the_catalogue_holds_every_message_there_is() -> None:
+    defined = {
+        kind
+        for module in (cart, catalog, inventory, order, payment, rejection)
+        for kind in vars(module).values()
+        if isinstance(kind, type) and issubclass(kind, Message) and kind.__module__ == module.__name__
+    }
+    bases = {base for kind in defined for base in kind.__mro__[1:]} | {Command, Event, Message}
+    assert defined - bases | {catalog.ProductListed} == set(KINDS)
+
+
+def test_names_are_versioned_and_never_shared() -> None:
+    assert MESSAGES["quadrille.OrderCreated.v1"] is order.OrderCreated
+    assert len({kind.__name__ for kind in KINDS}) == len(KINDS) == len(MESSAGES)
+
+
+@TRIED
+@given(message=models(payment.PaymentVoided))
+def test_what_comes_of_a_message_tells_its_story_on(message: payment.PaymentVoided) -> None:
+    first, _ = read(binary(message, correlation_id="order 7", causation_id=None, traceparent=None))
+    assert (first.correlation_id, first.causation_id, first.traceparent) == ("order 7", None, None)
+    assert Envelope("m1", "/tests", message.type_name(), message.key, "order 7") == first
