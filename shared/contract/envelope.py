@@ -16,7 +16,8 @@ from shared.contract.rejection import CommandRejected
 from shared.contract.topics import TOPICS
 from shared.contract.values import Reason
 
-Headers = Sequence[tuple[str, bytes]]
+Headers = Sequence[tuple[str, bytes | None]]
+"""As in Kafka, where a header may have no value and a name may come several times."""
 
 STRUCTURED: Final = "application/cloudevents+json"
 MAX_ATTRIBUTE: Final = 200

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from shared.contract.catalogue import MESSAGES
-from shared.contract.envelope import Envelope, Record, RefusedError, UnreadableError, read, type_of
+from shared.contract.envelope import Envelope, Headers, Record, RefusedError, UnreadableError, read, type_of
 from shared.contract.topics import TOPICS
 from shared.runtime.reactions import Reaction, Reactions
 
@@ -120,6 +120,6 @@ def failure_headers(
     return [(ERRORS + name, text.encode("utf-8", "backslashreplace")) for name, text in texts.items()]
 
 
-def without_failure(headers: Any) -> list[tuple[str, bytes]]:
+def without_failure(headers: Headers) -> list[tuple[str, bytes | None]]:
     """The headers as they first came: those of an earlier failure do not pile up."""
     return [(name, value) for name, value in headers if not name.startswith(ERRORS)]

@@ -84,9 +84,9 @@ async def set_aside(connection: AsyncConnection, row_id: int, why: str) -> None:
 
 def pack(headers: Headers) -> bytes:
     """Headers as one value; each byte is a Latin-1 character, so that nothing is lost."""
-    return orjson.dumps([(name, (value or b"").decode("latin-1")) for name, value in headers])
+    return orjson.dumps([(name, None if value is None else value.decode("latin-1")) for name, value in headers])
 
 
 def unpack(packed: bytes) -> Headers:
     """The headers as they were."""
-    return [(name, value.encode("latin-1")) for name, value in orjson.loads(packed)]
+    return [(name, None if value is None else value.encode("latin-1")) for name, value in orjson.loads(packed)]

@@ -120,7 +120,10 @@ class Reactions:
 
         def register(function: Function) -> Function:
             reaction = _inspect(self.service, function, Due, needs)
-            assert reaction.aggregate is not None, f"{function.__name__} takes no aggregate"
+            if reaction.aggregate is None:
+                raise ValueError(f"{self.service}.{function.__name__} takes no aggregate whose deadline it could be for")
+            if reaction.aggregate in self.by_deadline:
+                raise ValueError(f"{self.service} reacts to the deadline of {reaction.aggregate.__name__} twice")
             self.by_deadline[reaction.aggregate] = reaction
             return function
 
@@ -134,6 +137,8 @@ class Reactions:
 
 def _inspect(service: str, function: Function, trigger: type[Any], needs: Mapping[str, Needs]) -> Reaction:
     hints = get_type_hints(function)
+    if unknown := needs.keys() - hints.keys():
+        raise ValueError(f"{service}.{function.__name__} has no parameter {', '.join(sorted(unknown))}")
     emits = _members(get_args(hints.pop("return"))[0])
     aggregate: type[Any] | None = None
     related: list[Related] = []
