@@ -5,38 +5,27 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Coroutine
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal
 
 import typer
-from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy.exc import SQLAlchemyError
 
 from cli import send as sending
 from cli import system
 from cli.audit import audit
 from cli.audit.show import show
-from cli.bench.load import LoadError
 from cli.bench.run import bench
 from cli.bench.run import show as show_bench
 from cli.demo.run import demo
 from cli.docs.command import app as docs
 from cli.output import Lines
-from cli.up import Running, StartError, health, stop_signals
+from cli.shell import STATE, WRONG, Json, State, console, run
+from cli.up import Running, health, stop_signals
 from shared.client import CheckoutClient
 from shared.runtime import kafka
-from shared.runtime.kafka import TopicsError
-from shared.runtime.migrations import MigrationsError
-from shared.settings import SettingsError
-from stack import StackError
-
-T = TypeVar("T")
-WRONG, REFUSED = 1, 2
-"""Exit codes: something was found wrong; nothing could be done as things are set up."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -47,31 +36,6 @@ app = typer.Typer(
 topics = typer.Typer(no_args_is_help=True, help="The topics of the contract.")
 app.add_typer(topics, name="topics")
 app.add_typer(docs, name="docs")
-
-State = Annotated[Path, typer.Option(help="The state folder of the embedded stack.", show_default=True)]
-Json = Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")]
-STATE = Path(".quadrille")
-console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
-
-
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run to the end; what stands in the way is one sentence on standard error and exit code 2."""
-    try:
-        return asyncio.run(work)
-    except (
-        SettingsError,
-        system.NotRunningError,
-        StackError,
-        StartError,
-        LoadError,
-        TopicsError,
-        MigrationsError,
-        sending.LineError,
-    ) as error:
-        sys.stderr.write(f"{error}\n")
-    except (KafkaError, SQLAlchemyError, OSError, TimeoutError) as error:
-        sys.stderr.write(f"the broker or a database cannot be reached: {error!r}\n")
-    raise typer.Exit(REFUSED)
 
 
 @app.command(epilog="Example: quadrille up --state .quadrille")

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from shared.contract import cart, catalog, inventory, order, payment
+from shared.contract import alerts, cart, catalog, inventory, order, payment
 from shared.contract.message import Message
 from shared.contract.rejection import CommandRejected
 
@@ -71,8 +71,22 @@ MESSAGES: Final[dict[str, type[Message]]] = {
         payment.PaymentVoided,
         payment.PaymentRefunded,
         payment.PaymentMarkedPaid,
+        payment.VoidRetried,
+        payment.RefundRetried,
         payment.VoidFailed,
         payment.RefundFailed,
+        alerts.AcknowledgeAlert,
+        alerts.ResolveAlert,
+        alerts.RedriveDeadLetter,
+        alerts.ParkDeadLetter,
+        alerts.ResolveDeadLetter,
+        alerts.AlertOpened,
+        alerts.AlertAcknowledged,
+        alerts.AlertResolved,
+        alerts.DeadLetterRedriven,
+        alerts.DeadLetterReturned,
+        alerts.DeadLetterParked,
+        alerts.DeadLetterResolved,
         CommandRejected,
     )
 }

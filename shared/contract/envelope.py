@@ -27,8 +27,21 @@ MAX_VALUE_BYTES: Final = 262_144
 
 
 @dataclass(frozen=True, slots=True)
+class Redriven:
+    """A dead letter that was sent once more: which, by which command, and where the redrive itself was read."""
+
+    letter_id: str
+    command_id: str
+    topic: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
-    """A Kafka record as it came, byte for byte. ``timestamp``: milliseconds since 1970, UTC."""
+    """A Kafka record as it came, byte for byte. ``timestamp``: milliseconds since 1970, UTC.
+
+    ``redriven``: it comes from a redrive, and topic, partition and offset are where it first stood.
+    """
 
     topic: str
     partition: int
@@ -37,11 +50,16 @@ class Record:
     value: bytes | None
     headers: Headers
     timestamp: int
+    redriven: Redriven | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What is known of a message beside its body. ``key``: the one in the body, where that can be read, else the record's."""
+    """What is known of a message beside its body.
+
+    ``key``: the one in the body, where that can be read, else the record's. ``offset``: where it stood in its topic, so
+    that one that comes ``redriven`` can be told to be older than another.
+    """
 
     id: str
     source: str
@@ -50,6 +68,12 @@ class Envelope:
     correlation_id: str
     causation_id: str | None = None
     traceparent: str | None = None
+    offset: int = -1
+    redriven: bool = False
+
+    def older_than(self, position: int) -> bool:
+        """Whether this is a redrive of what stood before ``position``: what came since must not be overwritten by it."""
+        return self.redriven and self.offset < position
 
 
 class UnreadableError(Exception):
@@ -158,8 +182,8 @@ def _read_structured(record: Record, plain: Mapping[str, str]) -> tuple[Envelope
     if not isinstance(event, dict) or not isinstance(event.get("type"), str):
         raise UnreadableError("neither the headers nor the value name a CloudEvents type")
     attributes = {name: value for name, value in event.items() if name != "data" and isinstance(value, str)}
-    if "traceparent" in plain:
-        attributes.setdefault("traceparent", plain["traceparent"])
+    if "traceparent" in plain:  # of this hop, where the one in the value is of the first
+        attributes["traceparent"] = plain["traceparent"]
     envelope, kind = _envelope(record, attributes)
     try:
         body = pydantic_core.to_json(event.get("data"))
@@ -193,6 +217,8 @@ def _envelope(record: Record, attributes: Mapping[str, str]) -> tuple[Envelope, 
         correlation_id=correlation,
         causation_id=_sane(attributes.get("causationid")),
         traceparent=_sane(attributes.get("traceparent")),
+        offset=record.offset,
+        redriven=record.redriven is not None,
     )
     return envelope, kind
 

@@ -85,6 +85,8 @@ class PaymentVoided(PaymentEvent):
 
     marked_by: str | None = None
     """Who did it by hand; missing where the gateway did."""
+    why: str | None = None
+    """What they said of it."""
 
 
 class PaymentRefunded(PaymentEvent):
@@ -92,6 +94,8 @@ class PaymentRefunded(PaymentEvent):
 
     marked_by: str | None = None
     """Who did it by hand; missing where the gateway did."""
+    why: str | None = None
+    """What they said of it."""
 
 
 class PaymentMarkedPaid(PaymentEvent):
@@ -99,6 +103,26 @@ class PaymentMarkedPaid(PaymentEvent):
 
     marked_by: str
     """Who took the money."""
+    why: str | None = None
+    """What they said of it."""
+
+
+class VoidRetried(PaymentEvent):
+    """Somebody has a hold released once more whose void failed."""
+
+    by: str
+    """Who decided it."""
+    why: str
+    """What they said of it."""
+
+
+class RefundRetried(PaymentEvent):
+    """Somebody has a refund tried once more that failed."""
+
+    by: str
+    """Who decided it."""
+    why: str
+    """What they said of it."""
 
 
 class FailedCompensation(PaymentEvent):

@@ -7,6 +7,24 @@ from typing import Final, Literal
 DEAD_LETTERS: Final = "checkout.dlq"
 RETENTION: Final = timedelta(days=7)
 """How long commands and events stay readable. Inboxes remember longer."""
+DEAD_LETTER_BYTES: Final = 16_777_216
+"""Bytes of the largest record a dead letter may be; its redrive must fit too."""
+
+Service = Literal["cart", "inventory", "order", "payment"]
+SERVICES: Final[tuple[Service, ...]] = ("cart", "inventory", "order", "payment")
+"""The dancers, in the order a checkout meets them."""
+REDRIVABLE: Final = (*SERVICES, "alerts")
+"""The services whose dead letters can be sent to them once more."""
+
+
+def events_topic(service: str) -> str:
+    """Where a service publishes its events."""
+    return f"{service}.events"
+
+
+def redrive_topic(service: str) -> str:
+    """Where alerts sends a service's dead letters once more: only that service reads it."""
+    return f"{service}.redrive"
 
 
 @dataclass(frozen=True)
@@ -42,22 +60,19 @@ TOPICS: Final[dict[str, Topic]] = {
         Topic("inventory.events", "cart id (stock: SKU)", "inventory"),
         Topic("order.events", "cart id", "order"),
         Topic("payment.events", "cart id", "payment"),
+        Topic("alerts.commands", "alert or dead letter", "staff, every service", reader="alerts"),
+        Topic("alerts.events", "alert or dead letter", "alerts"),
         Topic(
             DEAD_LETTERS,
             "key of the failed record",
             "every service",
             reader="alerts",
             retention=4 * RETENTION,
-            max_bytes=16_777_216,
+            max_bytes=DEAD_LETTER_BYTES,
+        ),
+        *(
+            Topic(redrive_topic(name), "key of the failed record", "alerts", reader=name, max_bytes=DEAD_LETTER_BYTES)
+            for name in REDRIVABLE
         ),
     )
 }
-
-Service = Literal["cart", "inventory", "order", "payment"]
-SERVICES: Final[tuple[Service, ...]] = ("cart", "inventory", "order", "payment")
-"""The dancers, in the order a checkout meets them."""
-
-
-def events_topic(service: str) -> str:
-    """Where a service publishes its events."""
-    return f"{service}.events"

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from shared.contract.alerts import ResolveDeadLetter
 from shared.contract.envelope import Envelope, message_id, write
 from shared.contract.message import Message
 from shared.contract.rejection import CommandRejected
@@ -17,8 +18,9 @@ from shared.contract.topics import DEAD_LETTERS, events_topic
 from shared.runtime import inbox, outbox, ownership
 from shared.runtime.database import is_away, is_conflict
 from shared.runtime.inputs import Discard, Handle, Input, Postpone, Refuse, failure_headers, identity, without_failure
-from shared.runtime.outbox import OutboxRow, Outgoing
+from shared.runtime.outbox import OutboxRow
 from shared.runtime.reactions import Due, Related, arguments
+from shared.runtime.records import Outgoing
 from shared.runtime.store import ConflictError, Loaded, Origin, Store
 
 log = logging.getLogger(__name__)
@@ -114,29 +116,34 @@ class Processor:
     async def _commit(self, items: Sequence[Input], epochs: Mapping[int, int]) -> Committed:
         async with self.engine.begin() as connection:
             now = await ownership.check(connection, {item.lane: epochs[item.lane] for item in items})
-            items = await _unseen(connection, items)
+            unseen, known = await _sifted(connection, items)
             work = _Work(self, connection, now)
-            await work.preload(item for item in items if isinstance(item, Handle))
-            for item in items:
+            await work.preload(item for item in unseen if isinstance(item, Handle))
+            for item in unseen:
                 await work.do(item)
+            for item in (*unseen, *known):
+                work.close_letter(item)
             changed = await work.save()
             rows = await outbox.insert(connection, work.outgoing) if work.outgoing else []
-        return Committed(rows, changed, len(items))
+        return Committed(rows, changed, len(unseen))
 
 
-async def _unseen(connection: AsyncConnection, items: Sequence[Input]) -> list[Input]:
-    """The inputs not handled before, each once."""
+async def _sifted(connection: AsyncConnection, items: Sequence[Input]) -> tuple[list[Input], list[Input]]:
+    """The inputs not handled before, each once, and those that were."""
     identities = [identity(item) for item in items]
-    known = [i for i in identities if i is not None]
-    new = await inbox.insert(connection, known) if known else set()
-    unseen = []
+    named = [i for i in identities if i is not None]
+    new = await inbox.insert(connection, named) if named else set()
+    unseen: list[Input] = []
+    known: list[Input] = []
     for item, name in zip(items, identities, strict=True):
         if name is None:
             unseen.append(item)
         elif name in new:
             new.remove(name)
             unseen.append(item)
-    return unseen
+        else:
+            known.append(item)
+    return unseen, known
 
 
 class _Work:
@@ -226,7 +233,10 @@ class _Work:
         if own and item.envelope:
             own.origin = Origin(cause.correlation_id, cause.traceparent)
         for index, message in enumerate(emitted):
-            self._emit(cause, index, message)
+            if isinstance(message, Outgoing):
+                self.outgoing.append(message)
+            else:
+                self._emit(cause, index, message)
 
     async def _related(self, item: Handle) -> dict[str, Mapping[str, Any]]:
         related: dict[str, Mapping[str, Any]] = {}
@@ -291,6 +301,13 @@ class _Work:
             reasons=error.reasons,
         )
         self._emit(error.envelope, 0, refusal)
+
+    def close_letter(self, item: Input) -> None:
+        """Tell alerts that a redrive was handled (or refused, or known already): its dead letter needs nothing more."""
+        if isinstance(item, Handle | Refuse) and item.record and (redriven := item.record.redriven):
+            cause = Envelope(redriven.command_id, self.processor.source, "", redriven.letter_id, redriven.command_id)
+            closing = ResolveDeadLetter(letter_id=redriven.letter_id, by=self.processor.service, why="handled at last")
+            self._emit(cause, 0, closing)
 
     def _dead_letter(self, item: Discard) -> None:
         record, error = item.record, item.error

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from shared.contract.catalogue import MESSAGES
-from shared.contract.envelope import Envelope, Headers, Record, RefusedError, UnreadableError, read, type_of
+from shared.contract.envelope import Envelope, Headers, Record, Redriven, RefusedError, UnreadableError, read, type_of
+from shared.contract.redrive import unwrap
 from shared.contract.topics import TOPICS
 from shared.runtime.reactions import Reaction, Reactions
 
@@ -64,6 +65,8 @@ def identity(item: Input) -> tuple[str, str] | None:
     match item:
         case Handle(envelope=Envelope() as envelope) | Refuse(error=RefusedError(envelope=envelope)):
             return envelope.source, envelope.id
+        case Discard(lane=lane, record=Record(redriven=Redriven(topic=topic, offset=offset)) as record):
+            return f"{topic}/{lane}", f"{offset}/{record.timestamp}"
         case Discard(record=record):
             return f"{record.topic}/{record.partition}", f"{record.offset}/{record.timestamp}"
         case _:
@@ -81,25 +84,26 @@ class Reader:
 
     def read(self, record: Record) -> Input | None:
         """The input of a record, or nothing where it is meant for others."""
+        lane, record = record.partition, unwrap(record)
         named = type_of(record)
         if named is not None and named not in self._wanted and not self._answers_for(record):
             return None
         try:
             envelope, message = read(record)
         except RefusedError as error:
-            return Refuse(record.partition, error, record)
+            return Refuse(lane, error, record)
         except UnreadableError as error:
-            return Discard(record.partition, record, error, "read")
+            return Discard(lane, record, error, "read")
         reaction = self._reactions.get(type(message))
         if reaction is None:
             if not self._answers_for(record):
                 return None
-            return Discard(record.partition, record, UnreadableError(f"{self._service} has no use for it"), "read")
-        return Handle(record.partition, reaction, message, envelope, record)
+            return Discard(lane, record, UnreadableError(f"{self._service} has no use for it"), "read")
+        return Handle(lane, reaction, message, envelope, record)
 
     def _answers_for(self, record: Record) -> bool:
         topic = TOPICS.get(record.topic)
-        return topic is not None and topic.reader == self._service
+        return record.redriven is not None or (topic is not None and topic.reader == self._service)
 
 
 def failure_headers(

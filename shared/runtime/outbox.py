@@ -11,17 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import BigInteger
 
 from shared.contract.envelope import Headers
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A record to be sent. ``lane``: the partition it goes to."""
-
-    lane: int
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
+from shared.runtime.records import Outgoing
 
 
 @dataclass(frozen=True, slots=True)

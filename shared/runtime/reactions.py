@@ -8,6 +8,8 @@ A reaction is a generator function. Its signature says all the runtime needs to 
 Parameters are filled by their annotations: the trigger, ``datetime`` (the database's clock), ``Envelope`` (the
 trigger's), an aggregate (the one whose id the trigger carries), ``dict[str, A]`` (aggregates to change, one for each
 key of ``needs``), ``Mapping[str, A]`` (those that exist, to read), and anything else from the service's context.
+
+A reaction that hands on a record as it is says so too: ``Emits[DeadLetterRedriven | Outgoing]``.
 """
 
 import types
@@ -19,6 +21,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from shared.contract.envelope import Envelope
 from shared.contract.message import Message
+from shared.runtime.records import Outgoing
 
 Emits = Iterator
 """What a reaction yields, such as ``Emits[OrderCreated | OrderRejected]``; ``Emits[Never]`` for none."""
@@ -59,6 +62,8 @@ class Reaction:
     related: tuple[Related, ...]
     emits: frozenset[type[Message]]
     parameters: Mapping[str, type[Any]]
+    hands_on: bool = False
+    """Whether it may also yield records as they are."""
 
     @property
     def name(self) -> str:
@@ -72,11 +77,14 @@ class Reaction:
         assert self.aggregate is not None
         return str(getattr(trigger, id_field(self.aggregate)))
 
-    def run(self, arguments: Mapping[str, Any]) -> list[Message]:
-        """What the reaction emits. Raises :class:`UndeclaredEmissionError`, or whatever the reaction raises."""
+    def run(self, arguments: Mapping[str, Any]) -> list[Any]:
+        """The messages the reaction emits, and the records it hands on.
+
+        Raises :class:`UndeclaredEmissionError`, or whatever the reaction raises.
+        """
         emitted = list(self.function(**arguments))
         for message in emitted:
-            if type(message) not in self.emits:
+            if type(message) not in self.emits and not (self.hands_on and isinstance(message, Outgoing)):
                 raise UndeclaredEmissionError(f"{self.service}.{self.name} emits an undeclared {type(message).__name__}")
         return emitted
 
@@ -154,10 +162,11 @@ def _inspect(service: str, function: Function, trigger: type[Any], needs: Mappin
             parameters[name] = hint
         else:
             parameters[name] = hint
-    return Reaction(service, function, trigger, aggregate, tuple(related), emits, parameters)
+    messages = frozenset(kind for kind in emits if issubclass(kind, Message))
+    return Reaction(service, function, trigger, aggregate, tuple(related), messages, parameters, Outgoing in emits)
 
 
-def _members(hint: Any) -> frozenset[type[Message]]:
+def _members(hint: Any) -> frozenset[type[Any]]:
     if hint is typing.Never:
         return frozenset()
     if isinstance(hint, types.UnionType) or get_origin(hint) is typing.Union:

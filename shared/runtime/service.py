@@ -15,11 +15,12 @@ from aiokafka.errors import KafkaError
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared.contract.envelope import Record
+from shared.contract.topics import TOPICS, redrive_topic
 from shared.runtime import inbox, kafka, ownership
 from shared.runtime.batch import Committed, DatabaseAwayError, Processor
 from shared.runtime.database import connect, is_away
 from shared.runtime.inputs import Handle, Input, Reader
-from shared.runtime.member import Member, StalledError
+from shared.runtime.member import POLL_RECORDS, Member, StalledError
 from shared.runtime.reactions import Due, Reactions
 from shared.runtime.relay import Relay
 from shared.runtime.store import Store
@@ -44,23 +45,29 @@ BACKOFF_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 
 @dataclass(frozen=True)
 class Definition:
-    """What makes a service: its reactions, the stores of its aggregates, and what its reactions ask for by type."""
+    """What makes a service: its reactions, the stores of its aggregates, and what its reactions ask for by type.
+
+    ``at_once``: records of one commit at most; fewer where a reaction may load megabytes.
+    """
 
     reactions: Reactions
     stores: Sequence[Store[Any]]
     context: Mapping[type[Any], Any] = field(default_factory=dict)
+    at_once: int = POLL_RECORDS
 
     @property
     def topics(self) -> list[str]:
-        """The topics its messages come on."""
-        return sorted({kind.topic for kind in self.reactions.messages.values()})
+        """The topics its messages come on, and the one its dead letters come back on."""
+        redrives = redrive_topic(self.reactions.service)
+        return sorted({kind.topic for kind in self.reactions.messages.values()} | ({redrives} & TOPICS.keys()))
 
 
 class Service:
     """Runs a definition until it is told to stop.
 
     ``submit`` hands in an answer from outside (of the payment gateway, say); ``on_commit`` is called with the
-    aggregates every commit changed; ``on_lanes`` with the lanes newly owned.
+    aggregates every commit changed; ``on_lanes`` with the lanes newly owned. ``troubles``: what its workers say stands
+    in their way, by worker; it is healthy only without any.
     """
 
     def __init__(self, definition: Definition, settings: Settings) -> None:
@@ -72,6 +79,7 @@ class Service:
         self.relay = Relay(self.name, settings, self.engine, lambda: self.lanes)
         self.on_commit: Callable[[Sequence[Any]], None] = lambda changed: None
         self.on_lanes: Callable[[set[int]], None] = lambda lanes: None
+        self.troubles: dict[str, str] = {}
         self._reader = Reader(definition.reactions)
         self._busy = asyncio.Lock()
         self._stopping = asyncio.Event()
@@ -95,6 +103,11 @@ class Service:
         self._submitted.append(Handle(self.lane_of(cart_id), reaction, trigger))
         self._wake()
 
+    def publish_soon(self) -> None:
+        """A worker has written to the outbox beside the batches: publish it at the next turn."""
+        self._next.pop("sweep", None)
+        self._wake()
+
     def stop(self) -> None:
         """Finish the batch, publish, commit the offsets, leave the group: :meth:`run` returns within five seconds."""
         self._stopping.set()
@@ -102,16 +115,27 @@ class Service:
 
     def state(self) -> dict[str, object]:
         """What ``/health`` says."""
+        trouble = self._trouble or next((f"{who}: {what}" for who, what in self.troubles.items()), None)
         return {
             "service": self.name,
-            "healthy": self._trouble is None,
-            "trouble": self._trouble,
+            "healthy": trouble is None,
+            "trouble": trouble,
             "lanes": sorted(self.lanes),
         }
 
+    async def ready(self) -> None:
+        """Wait for the broker. Raises :class:`shared.runtime.kafka.TopicsError` where the topics are not there."""
+        attempt = 0
+        while not self._stopping.is_set():
+            try:
+                await kafka.check_topics(self.settings)
+                return
+            except (KafkaError, OSError, TimeoutError) as error:
+                await self._back_off(attempt, f"the broker cannot be reached: {error!r}")
+                attempt += 1
+
     async def run(self) -> None:
-        """Work until stopped. Raises :class:`shared.runtime.kafka.TopicsError` where the topics are not there."""
-        await self._wait_for(lambda: kafka.check_topics(self.settings))
+        """Work until stopped."""
         relay = asyncio.create_task(self.relay.run())
         try:
             await self._work_with_members()
@@ -123,21 +147,11 @@ class Service:
                 await relay
             await self.engine.dispose()
 
-    async def _wait_for(self, check: Callable[[], Any]) -> None:
-        attempt = 0
-        while not self._stopping.is_set():
-            try:
-                await check()
-                return
-            except (KafkaError, OSError, TimeoutError) as error:
-                await self._back_off(attempt, f"the broker cannot be reached: {error!r}")
-                attempt += 1
-
     async def _work_with_members(self) -> None:
         attempt = 0
         while not self._stopping.is_set():
             try:
-                async with Member(self.name, self.settings, self.definition.topics, self._busy) as member:
+                async with self._new_member() as member:
                     self._member = member
                     started = time.monotonic()
                     await self._work(member)
@@ -146,6 +160,9 @@ class Service:
                 await self._back_off(attempt, f"joining the group anew: {error!r}")
             finally:
                 self._member = None
+
+    def _new_member(self) -> Member:
+        return Member(self.name, self.settings, self.definition.topics, self._busy, self.definition.at_once)
 
     async def _work(self, member: Member) -> None:
         pending: list[Record] = []
@@ -257,18 +274,28 @@ class Service:
 
 
 async def serve(service: Service, *workers: Callable[[], Any]) -> None:
-    """Run a service and its workers until SIGTERM or SIGINT, with health and metrics over HTTP."""
+    """Run a service and its workers until SIGTERM or SIGINT, with health and metrics over HTTP.
+
+    A worker works as long as the service: where one ends, the service stops, and what the worker raised is raised.
+    """
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, service.stop)
     settings = service.settings
     runner, port = await health.serve(settings.health_host, settings.health_port, service.state)
     log.info("%s: health and metrics on http://%s:%d", service.name, settings.health_host, port)
-    tasks = [asyncio.create_task(worker()) for worker in workers]
+    tasks: list[asyncio.Task[Any]] = []
     try:
+        await service.ready()
+        for worker in workers:
+            tasks.append(asyncio.create_task(worker()))
+            tasks[-1].add_done_callback(lambda _: service.stop())
         await service.run()
     finally:
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
         await runner.cleanup()
+    for outcome in ended:
+        if isinstance(outcome, Exception):
+            raise outcome

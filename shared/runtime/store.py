@@ -105,7 +105,8 @@ class Store(Generic[A]):
         for row in rows:
             made = self._adapter.validate_json(row.body)
             origin = Origin(row.correlation_id, row.traceparent) if row.correlation_id else None
-            loaded[row.id] = Loaded(made, row.version, self._adapter.dump_json(made), origin)
+            before = self._adapter.dump_json(made) if lock else b""  # what is not locked is not saved
+            loaded[row.id] = Loaded(made, row.version, before, origin)
         return loaded
 
     async def save(self, connection: AsyncConnection, loaded: Iterable[Loaded[A]], lane_of: Callable[[str], int]) -> list[A]:

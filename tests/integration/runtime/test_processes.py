@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import text
 
 from shared.runtime import outbox
-from shared.runtime.outbox import Outgoing
+from shared.runtime.records import Outgoing
 from tests.integration.runtime.conftest import Inventory
 from tests.support import services
 from tests.support.topics import headers, records

@@ -1,0 +1,50 @@
+"""What the commands share: where they look, how they write, and how they end."""
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from aiokafka.errors import KafkaError
+from rich.console import Console
+from sqlalchemy.exc import SQLAlchemyError
+
+from cli import send as sending
+from cli import system
+from cli.bench.load import LoadError
+from cli.up import StartError
+from shared.runtime.kafka import TopicsError
+from shared.runtime.migrations import MigrationsError
+from shared.settings import SettingsError
+from stack import StackError
+
+T = TypeVar("T")
+WRONG, REFUSED = 1, 2
+"""Exit codes: something was found wrong; nothing could be done as things are set up."""
+
+State = Annotated[Path, typer.Option(help="The state folder of the embedded stack.", show_default=True)]
+Json = Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")]
+STATE = Path(".quadrille")
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run to the end; what stands in the way is one sentence on standard error and exit code 2."""
+    try:
+        return asyncio.run(work)
+    except (
+        SettingsError,
+        system.NotRunningError,
+        StackError,
+        StartError,
+        LoadError,
+        TopicsError,
+        MigrationsError,
+        sending.LineError,
+    ) as error:
+        sys.stderr.write(f"{error}\n")
+    except (KafkaError, SQLAlchemyError, OSError, TimeoutError) as error:
+        sys.stderr.write(f"the broker or a database cannot be reached: {error!r}\n")
+    raise typer.Exit(REFUSED)

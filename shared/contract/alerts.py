@@ -1,0 +1,131 @@
+"""Commands to alerts and alerts' facts: what became of failures, and what people did about them.
+
+Key: the id of the alert, or of the dead letter.
+"""
+
+from typing import Annotated, ClassVar
+
+from pydantic import StringConstraints
+
+from shared.contract.message import Command, Event, Id, Text
+
+AlertId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/\-]{0,159}$")]
+"""What an alert is known by, and the same for the same failure: ``void:CHECKOUT``, ``refund:CHECKOUT``, ``dead:LETTER``."""
+LetterId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
+"""What a dead letter is known by, and the same however often its record fails: 16 hexadecimal digits."""
+
+
+class AlertCommand(Command):
+    """What somebody decided about one alert: who, and why."""
+
+    topic: ClassVar[str] = "alerts.commands"
+    key_field: ClassVar[str] = "alert_id"
+    alert_id: AlertId
+    by: Id
+    why: Text
+
+
+class AcknowledgeAlert(AlertCommand):
+    """Somebody works on it."""
+
+
+class ResolveAlert(AlertCommand):
+    """It is dealt with. An alert of money closes by itself; ``settled``: the money is settled, though payment never said so."""
+
+    settled: bool = False
+
+
+class DeadLetterCommand(Command):
+    """What somebody decided about one dead letter: who, and why."""
+
+    topic: ClassVar[str] = "alerts.commands"
+    key_field: ClassVar[str] = "letter_id"
+    letter_id: LetterId
+    by: Id
+    why: Text
+
+
+class RedriveDeadLetter(DeadLetterCommand):
+    """Send the record once more to the service that failed. ``parked``: even if it came back too often before."""
+
+    parked: bool = False
+
+
+class ParkDeadLetter(DeadLetterCommand):
+    """Set it aside: it is not redriven with others until somebody names it."""
+
+
+class ResolveDeadLetter(DeadLetterCommand):
+    """It needs nothing any more. The service that failed says so itself once it has handled a redrive."""
+
+
+class AlertEvent(Event):
+    """A fact about one alert."""
+
+    topic: ClassVar[str] = "alerts.events"
+    key_field: ClassVar[str] = "alert_id"
+    alert_id: AlertId
+    checkout_id: str | None
+
+
+class AlertOpened(AlertEvent):
+    """Something failed that a person must know of, for the first time or anew. ``text`` says what to do."""
+
+    kind: str
+    severity: str
+    service: str
+    title: str
+    text: str
+
+
+class AlertAcknowledged(AlertEvent):
+    """Somebody works on it."""
+
+    by: str
+    why: str
+
+
+class AlertResolved(AlertEvent):
+    """It is over."""
+
+    by: str
+    why: str
+
+
+class DeadLetterEvent(Event):
+    """A fact about one dead letter. ``service``: the one that failed."""
+
+    topic: ClassVar[str] = "alerts.events"
+    key_field: ClassVar[str] = "letter_id"
+    letter_id: LetterId
+    service: str
+
+
+class DeadLetterRedriven(DeadLetterEvent):
+    """The record is on its way to the service once more. ``replays``: how often that was done so far."""
+
+    replays: int
+    by: str
+    why: str
+
+
+class DeadLetterReturned(DeadLetterEvent):
+    """The record failed again after a redrive. ``returned``: how often so far; ``parked``: that was once too often."""
+
+    returned: int
+    reason: str
+    parked: bool
+
+
+class DeadLetterParked(DeadLetterEvent):
+    """The dead letter is set aside."""
+
+    by: str
+    why: str
+
+
+class DeadLetterResolved(DeadLetterEvent):
+    """The dead letter is dealt with."""
+
+    by: str
+    why: str
