@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.alerts.keeper import OpenAlert, open_alerts
+from services.alerts.model import Alert
+from services.alerts.views import open_alerts
 from services.payment.gateways import LedgerEntry, read_ledger
 from shared.contract.topics import SERVICES
 from shared.runtime.database import connect
@@ -41,7 +42,7 @@ class Books:
     coupons: Rows
     payments: Rows
     outboxes: Mapping[str, Any]
-    alerts: list[OpenAlert]
+    alerts: list[Alert]
     ledger: dict[str, list[LedgerEntry]] | None
 
 
@@ -57,7 +58,7 @@ async def read(settings: Settings) -> Books:
             _rows(engines["order"], _COUPONS),
             _rows(engines["payment"], _PAYMENTS),
         )
-        outboxes: dict[str, Any] = {name: await _one(engines[name], _OUTBOX) for name in SERVICES}
+        outboxes: dict[str, Any] = {name: await _one(engine, _OUTBOX) for name, engine in engines.items()}
         at = (await _one(engines["order"], text("SELECT now() AS now"))).now
         alerts = await open_alerts(engines["alerts"])
     finally:

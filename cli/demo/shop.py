@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.alerts.keeper import OpenAlert, open_alerts
+from services.alerts.model import Alert
+from services.alerts.views import open_alerts
 from shared.client import CheckoutClient, Outcome
 from shared.contract.cart import (
     AddItem,
@@ -119,7 +120,7 @@ class Shop:
                 return
         raise AssertionError(f"cart never heard of the new price of {sku}")
 
-    async def alert(self, checkout_id: str, *, seconds: float = 10) -> OpenAlert:
+    async def alert(self, checkout_id: str, *, seconds: float = 10) -> Alert:
         """The open alert of a checkout."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

@@ -2,89 +2,70 @@
 
 import asyncio
 import contextlib
-import logging
-import signal
-import sys
 import tempfile
-from typing import Final
-
-import uvloop
-from aiokafka.errors import KafkaError
+from collections.abc import Sequence
+from typing import Any, Final
 
 from services.alerts import migrations
 from services.alerts.app import application
 from services.alerts.keeper import Keeper
+from services.alerts.model import Alert
 from services.alerts.notifier import Notifier
+from services.alerts.reactions import reactions
 from services.alerts.reconcile import Reconciler
-from services.alerts.settlements import listen
-from shared.runtime import kafka
-from shared.runtime.database import connect
-from shared.runtime.kafka import TopicsError
-from shared.runtime.main import USAGE_ERROR, check_database
-from shared.runtime.migrations import MigrationsError
-from shared.settings import Settings, SettingsError, load
-from shared.telemetry import health, logs
+from services.alerts.tables import STORES
+from shared.runtime.main import Worker, main
+from shared.runtime.service import Definition, Service
+from shared.settings import Settings, SettingsError
 
-log = logging.getLogger(__name__)
 STOP_SECONDS: Final = 3.0
+AT_ONCE: Final = 8
+"""Inputs of one commit: each may be the redrive of a record of 16 MB."""
 
 
-def main() -> None:
-    """Run as a process. Exits with 2 and one sentence where it cannot start as things are set up."""
+def define(settings: Settings) -> Definition:
+    """Alerts."""
+    return Definition(reactions, STORES, at_once=AT_ONCE)
+
+
+def workers(service: Service) -> list[Worker]:
+    """The listener to dead letters, what it may have let slip, and the notifications.
+
+    Raises :class:`SettingsError` where a target of notifications is of no known kind.
+    """
+    settings = service.settings
+    targets = [target.strip() for target in settings.alert_targets.split(",") if target.strip()]
     try:
-        settings = load()
-        logs.configure("alerts", settings.log_level)
-        uvloop.run(run(settings))
-    except (SettingsError, TopicsError, MigrationsError) as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(USAGE_ERROR)
-
-
-async def run(settings: Settings) -> None:
-    """Work until SIGTERM or SIGINT."""
-    stopped = asyncio.Event()
-    for sign in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(sign, stopped.set)
-    settings.kafka_client()
-    url = settings.database_url("alerts")
-    await check_database(url, "alerts", migrations)
-    await _check_topics(settings)
-    engine = connect(url)
-    try:
-        notifier = Notifier(engine, [target.strip() for target in settings.alert_targets.split(",") if target.strip()])
+        notifier = Notifier(service.engine, targets)
     except ValueError as error:
         raise SettingsError(str(error)) from None
-    keeper = Keeper(engine, notifier.news)
+
+    def news() -> None:
+        notifier.news()
+        service.publish_soon()
+
+    def changed(aggregates: Sequence[Any]) -> None:
+        if any(isinstance(found, Alert) and found.notify_at for found in aggregates):
+            notifier.news()
+
+    service.on_commit = changed
+    keeper = Keeper(service.engine, service.lane_of, news, settings.topic_prefix)
+    service.troubles["dead letters"] = "not listening yet"
+    return [lambda: _listen(service, keeper), notifier.run, Reconciler(settings, service.engine, keeper).run]
+
+
+async def _listen(service: Service, keeper: Keeper) -> None:
+    """Run the Faust worker until cancelled."""
     with tempfile.TemporaryDirectory(prefix="quadrille-alerts-") as folder:
-        app = application(settings, keeper, folder)
-        state: dict[str, object] = {"service": "alerts", "healthy": False, "trouble": "starting"}
-        runner, port = await health.serve(settings.health_host, settings.health_port, lambda: state)
-        log.info("alerts: health and metrics on http://%s:%d", settings.health_host, port)
-        await app.start()
-        state.update(healthy=True, trouble=None)
-        workers = (notifier.run(), listen(settings, keeper), Reconciler(settings, engine, keeper).run())
-        tasks = [asyncio.create_task(worker) for worker in workers]
-        await asyncio.wait([asyncio.create_task(stopped.wait()), *tasks], return_when=asyncio.FIRST_COMPLETED)
-        for task in tasks:
-            task.cancel()
-        ended = await asyncio.gather(*tasks, return_exceptions=True)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(app.stop(), STOP_SECONDS)
-        await runner.cleanup()
-        await engine.dispose()
-    for outcome in ended:
-        if isinstance(outcome, Exception):
-            raise outcome
-
-
-async def _check_topics(settings: Settings) -> None:
-    while True:
+        app = application(service.settings, keeper, folder)
         try:
-            return await kafka.check_topics(settings)
-        except (KafkaError, OSError, TimeoutError) as error:
-            log.warning("alerts wait for the broker: %r", error)
-            await asyncio.sleep(1)
+            await app.start()
+            del service.troubles["dead letters"]
+            await asyncio.Event().wait()
+        finally:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(app.stop(), STOP_SECONDS)
 
 
 if __name__ == "__main__":
-    main()
+    main(define, migrations, workers)

@@ -5,17 +5,19 @@ from typing import Any
 import faust
 from faust.types.auth import CredentialsT
 
+from services.alerts.failures import Arrival
 from services.alerts.keeper import Keeper
-from services.alerts.model import DeadLetter
 from shared.contract.topics import DEAD_LETTERS
 from shared.settings import Settings
+
+GROUP = "quadrille.alerts.dead-letters"
 
 
 def application(settings: Settings, keeper: Keeper, data_folder: str) -> Any:
     """A worker that makes no topics, keeps no tables and serves no web; each event's commit is awaited."""
     client = settings.kafka_client()
     app = faust.App(
-        settings.topic("quadrille.alerts"),
+        settings.topic(GROUP),
         broker=[f"aiokafka://{server}" for server in client["bootstrap_servers"]],
         broker_credentials=_credentials(settings, client),
         store="memory://",
@@ -38,18 +40,16 @@ def application(settings: Settings, keeper: Keeper, data_folder: str) -> Any:
 
     async def keep(stream: Any) -> None:
         async for event in stream.events():
-            message = event.message
-            headers = dict(reversed(list(_pairs(message.headers))))
-            await keeper.keep(DeadLetter(DEAD_LETTERS, message.partition, message.offset, message.value, headers))
+            await keeper.keep(_arrival(event.message))
 
     app.agent(letters)(keep)
     return app
 
 
-def _pairs(headers: Any) -> list[tuple[str, bytes]]:
-    if not headers:
-        return []
-    return list(headers.items()) if isinstance(headers, dict) else list(headers)
+def _arrival(message: Any) -> Arrival:
+    timestamp = round(message.timestamp * 1000)
+    headers = [(name, value) for name, value in message.headers or ()]
+    return Arrival(message.partition, message.offset, timestamp, message.key, message.value, headers)
 
 
 def _credentials(settings: Settings, client: dict[str, Any]) -> CredentialsT | None:

@@ -1,133 +1,178 @@
-"""Keeps alerts: one commit for each dead letter, whichever way and however often it comes."""
+"""Keeps what failed: one commit for each dead letter, whichever way and however often it comes."""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Final, TypeVar
 
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.alerts.model import DeadLetter, Failure, compensation_identity, failure
-from shared.runtime.database import is_away
+from services.alerts.failures import Arrival, compensation, failure_of, fault_of, stuck_money
+from services.alerts.model import Alert, DeadLetter, Failure, Fault
+from services.alerts.tables import ALERTS, LETTERS
+from shared.contract.envelope import Envelope, message_id, write
+from shared.contract.message import Message
+from shared.contract.topics import events_topic
+from shared.runtime import outbox
+from shared.runtime.database import is_away, is_conflict
+from shared.runtime.inputs import without_failure
+from shared.runtime.records import Outgoing, pack
+from shared.runtime.store import ConflictError, Loaded, Store
 
 log = logging.getLogger(__name__)
 BACKOFF_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
+SOURCE: Final = "/quadrille/alerts"
+A = TypeVar("A")
 
-_SEEN: Final = text(
-    'INSERT INTO seen (topic, partition, "offset") VALUES (:topic, :partition, :offset) ON CONFLICT DO NOTHING RETURNING 1'
+_ARRIVED: Final = text(
+    'INSERT INTO arrivals (partition, "offset", timestamp, letter_id) VALUES (:partition, :offset, :timestamp, :letter_id)'
+    " ON CONFLICT DO NOTHING RETURNING at"
 )
-_OCCURRED: Final = text(
-    "INSERT INTO occurrences (occurrence, identity) VALUES (:occurrence, :identity) ON CONFLICT DO NOTHING RETURNING 1"
+_RECORD: Final = text(
+    "INSERT INTO dead_records (letter_id, version, key, value, headers) VALUES (:letter_id, 1, :key, :value, :headers)"
+    " ON CONFLICT DO NOTHING"
 )
-_OPEN: Final = text(
-    "INSERT INTO alerts (identity, kind, severity, title, text, service, checkout_id)"
-    " VALUES (:identity, :kind, :severity, :title, :text, :service, :checkout_id)"
-    " ON CONFLICT (identity) DO UPDATE SET times_seen = alerts.times_seen + 1, last_seen_at = now(),"
-    " title = excluded.title, text = excluded.text, resolved_at = NULL,"
-    " state = CASE alerts.state WHEN 'resolved' THEN 'open' ELSE alerts.state END"
-    " RETURNING id, times_seen = 1 OR (SELECT state FROM alerts WHERE identity = :identity) = 'resolved' AS news"
-)
-_NOTIFY: Final = text("INSERT INTO notifications (alert_id) VALUES (:alert_id)")
-_RESOLVE: Final = text(
-    "UPDATE alerts SET state = 'resolved', resolved_at = now() WHERE identity = :identity AND state <> 'resolved'"
-)
-_OPEN_ALERTS: Final = text(
-    "SELECT id, identity, state, kind, severity, title, text, service, checkout_id, times_seen, first_seen_at"
-    " FROM alerts WHERE state <> 'resolved' ORDER BY id"
-)
-
-
-@dataclass(frozen=True)
-class OpenAlert:
-    """An alert nobody has dealt with yet."""
-
-    id: int
-    identity: str
-    state: str
-    kind: str
-    severity: str
-    title: str
-    text: str
-    service: str
-    checkout_id: str | None
-    times_seen: int
-    first_seen_at: Any
+_NOW: Final = text("SELECT now()")
 
 
 class Keeper:
     """Writes to alerts' database. A database that is away is waited for: nothing is skipped.
 
-    ``news`` is called after a commit that has something to notify of.
+    ``lane_of`` gives the lane of a Kafka key; ``news`` is called after every commit that has something to say.
     """
 
-    def __init__(self, engine: AsyncEngine, news: Callable[[], None]) -> None:
-        self._engine, self._news = engine, news
+    def __init__(
+        self, engine: AsyncEngine, lane_of: Callable[[str], int], news: Callable[[], None], topic_prefix: str = ""
+    ) -> None:
+        self._engine, self._lane_of, self._news, self._topic_prefix = engine, lane_of, news, topic_prefix
 
-    async def keep(self, letter: DeadLetter) -> None:
-        """Open the alert of a dead letter, or count it seen once more. Returns when that is committed."""
-        found = failure(letter)
+    async def keep(self, arrival: Arrival) -> None:
+        """Keep a dead letter and open its alert, or count it seen once more. Returns when that is committed."""
+        fault = fault_of(arrival, self._topic_prefix)
 
-        async def write(connection: AsyncConnection) -> bool:
-            place = {"topic": letter.topic, "partition": letter.partition, "offset": letter.offset}
-            if not (await connection.execute(_SEEN, place)).first():
-                return False
-            return await _open(connection, found)
+        async def write_down(connection: AsyncConnection) -> Sequence[Message]:
+            place = {"partition": arrival.partition, "offset": arrival.offset, "timestamp": arrival.timestamp}
+            new = (await connection.execute(_ARRIVED, {**place, "letter_id": fault.letter_id})).first()
+            if not new:
+                return []
+            letter = await _load(LETTERS, connection, fault.letter_id)
+            failure, events = arrive(letter.aggregate, fault, arrival, new.at)
+            alert = await _load(ALERTS, connection, failure.alert_id)
+            events += concern(alert.aggregate, letter.aggregate, failure, new.at)
+            await LETTERS.save(connection, [letter], self._lane_of)
+            await ALERTS.save(connection, [alert], self._lane_of)
+            packed = pack(without_failure(arrival.headers))
+            values = {"letter_id": fault.letter_id, "key": arrival.key, "value": arrival.value, "headers": packed}
+            await connection.execute(_RECORD, values)
+            await self._say(connection, events, _cause(arrival), new.at)
+            return events
 
-        if await self._commit(write):
-            self._news()
+        await self._commit(write_down)
 
-    async def report(self, letter: DeadLetter) -> None:
-        """As :meth:`keep`, for a failed compensation heard of on payment's own topic."""
-        if await self._commit(lambda connection: _open(connection, failure(letter))):
-            self._news()
+    async def report(self, failure: Failure) -> None:
+        """Open an alert, or count it seen once more. Returns when that is committed."""
 
-    async def settle(self, kind: str, checkout_id: str) -> None:
-        """The money side is settled: the alert closes by itself."""
+        async def write_down(connection: AsyncConnection) -> Sequence[Message]:
+            now = (await connection.execute(_NOW)).scalar_one()
+            alert = await _load(ALERTS, connection, failure.alert_id)
+            if alert.aggregate.knows(failure):
+                return []
+            events = _some(alert.aggregate.report(failure, now))
+            return await self._save(connection, alert, events, now)
 
-        async def write(connection: AsyncConnection) -> bool:
-            await connection.execute(_RESOLVE, {"identity": compensation_identity(kind, checkout_id)})
-            return False
+        await self._commit(write_down)
 
-        await self._commit(write)
+    async def settle(self, alert_id: str, by: str, why: str) -> None:
+        """What an alert is about is over: it closes. One that is not open stays as it is."""
 
-    async def _commit(self, write: Callable[[AsyncConnection], Awaitable[bool]]) -> bool:
+        async def write_down(connection: AsyncConnection) -> Sequence[Message]:
+            now = (await connection.execute(_NOW)).scalar_one()
+            alert = await _load(ALERTS, connection, alert_id)
+            return await self._save(connection, alert, _some(alert.aggregate.resolve(by, why, now)), now)
+
+        await self._commit(write_down)
+
+    async def _save(
+        self, connection: AsyncConnection, alert: Loaded[Alert], events: Sequence[Message], now: datetime
+    ) -> Sequence[Message]:
+        await ALERTS.save(connection, [alert], self._lane_of)
+        name = f"{alert.aggregate.alert_id}/{now.isoformat()}"
+        await self._say(connection, events, Envelope(name, SOURCE, "", alert.aggregate.alert_id, name), now)
+        return events
+
+    async def _say(self, connection: AsyncConnection, events: Sequence[Message], cause: Envelope, now: datetime) -> None:
+        """Put events into the outbox, in this very commit."""
+        records = []
+        for index, event in enumerate(events):
+            envelope = Envelope(
+                id=message_id("alerts", f"{cause.source}\n{cause.id}", index),
+                source=SOURCE,
+                type=event.type_name(),
+                key=event.key,
+                correlation_id=cause.correlation_id,
+                causation_id=cause.causation_id,
+            )
+            headers, value = write(envelope, event, now)
+            lane, topic = self._lane_of(event.key), event.topic or events_topic("alerts")
+            records.append(Outgoing(lane, topic, event.key.encode(), value, headers))
+        if records:
+            await outbox.insert(connection, records)
+
+    async def _commit(self, write_down: Callable[[AsyncConnection], Awaitable[Sequence[Message]]]) -> None:
         attempt = 0
         while True:
             try:
                 async with self._engine.begin() as connection:
-                    return await write(connection)
-            except (SQLAlchemyError, OSError, TimeoutError) as error:
-                if isinstance(error, SQLAlchemyError) and not is_away(error):
+                    said = await write_down(connection)
+            except (ConflictError, SQLAlchemyError, OSError, TimeoutError) as error:
+                if isinstance(error, ConflictError) or is_conflict(error):
+                    await asyncio.sleep(0)
+                    continue
+                if not is_away(error):
                     raise
                 wait = BACKOFF_SECONDS[min(attempt, len(BACKOFF_SECONDS) - 1)]
                 attempt += 1
                 log.warning("alerts wait for the database: %r; again in %.1f s", error, wait)
                 await asyncio.sleep(wait)
+            else:
+                if said:
+                    self._news()
+                return
 
 
-async def _open(connection: AsyncConnection, found: Failure) -> bool:
-    known = {"occurrence": found.occurrence, "identity": found.identity}
-    if not (await connection.execute(_OCCURRED, known)).first():
-        return False
-    values = {
-        "identity": found.identity,
-        "kind": found.kind,
-        "severity": found.severity,
-        "title": found.title,
-        "text": found.text,
-        "service": found.service,
-        "checkout_id": found.checkout_id,
-    }
-    row = (await connection.execute(_OPEN, values)).one()
-    if row.news:
-        await connection.execute(_NOTIFY, {"alert_id": row.id})
-    return bool(row.news)
+def arrive(letter: DeadLetter, fault: Fault, arrival: Arrival, now: datetime) -> tuple[Failure, list[Message]]:
+    """A dead letter came: what people are told of it, and the events that follow."""
+    events = _some(letter.fail(fault, now))
+    event = compensation(arrival) if fault.kind == "compensation" else None
+    failure = stuck_money(event, fault.message_id or fault.letter_id) if event else failure_of(letter)
+    letter.alert_id = failure.alert_id
+    return failure, events
 
 
-async def open_alerts(engine: AsyncEngine) -> list[OpenAlert]:
-    """The alerts that are open or acknowledged, the oldest first."""
-    async with engine.connect() as connection:
-        return [OpenAlert(**row._mapping) for row in await connection.execute(_OPEN_ALERTS)]
+def concern(alert: Alert, letter: DeadLetter, failure: Failure, now: datetime) -> list[Message]:
+    """The alert a dead letter is about. What is known to be settled already opens nothing, late as it comes."""
+    if letter.letter_id not in alert.letters:
+        alert.letters.append(letter.letter_id)
+    if not alert.knows(failure):
+        return _some(alert.report(failure, now))
+    return _some(letter.resolve("payment", "settled already", now)) if alert.over else []
+
+
+def _some(*events: Message | None) -> list[Message]:
+    return [event for event in events if event is not None]
+
+
+def _cause(arrival: Arrival) -> Envelope:
+    """The envelope of what failed, as far as it can be told: what alerts says belongs to its story."""
+    place = f"{arrival.partition}/{arrival.offset}/{arrival.timestamp}"
+    named = arrival.text("ce_id")
+    correlation = arrival.text("ce_correlationid") or named or place
+    return Envelope(place, SOURCE, "", "", correlation, causation_id=named or None)
+
+
+async def _load(store: Store[A], connection: AsyncConnection, aggregate_id: str) -> Loaded[A]:
+    found = await store.load(connection, [aggregate_id], lock=True)
+    return found.get(aggregate_id) or store.blank(aggregate_id)

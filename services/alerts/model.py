@@ -1,129 +1,292 @@
-"""A failure as an alert: what it is known by, what happened, and what to do."""
+"""Alerts and dead letters: what they are known by, in what state they are, and what may be done about them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Final, Literal
 
-import pydantic_core
+from pydantic import BeforeValidator, PlainSerializer
 
-from shared.money import EXPONENTS, display
+from shared.contract.alerts import (
+    AlertAcknowledged,
+    AlertOpened,
+    AlertResolved,
+    DeadLetterParked,
+    DeadLetterRedriven,
+    DeadLetterResolved,
+    DeadLetterReturned,
+)
+from shared.contract.values import Reason
 
-ERRORS: Final = "__connect.errors."
-COMPENSATIONS: Final = {"VoidFailed": "void", "RefundFailed": "refund"}
-SETTLED_BY: Final = {"PaymentVoided": "void", "PaymentRefunded": "refund"}
-MAX_TEXT: Final = 300
-
-
-@dataclass(frozen=True)
-class DeadLetter:
-    """A record of ``checkout.dlq`` (or a failed compensation of ``payment.events``), byte for byte."""
-
-    topic: str
-    partition: int
-    offset: int
-    value: bytes | None
-    headers: Mapping[str, bytes]
-
-    def text(self, name: str) -> str:
-        """A header as text; whatever its bytes are, never too long and never an error."""
-        found = self.headers.get(name)
-        words = found.decode("utf-8", "backslashreplace") if isinstance(found, bytes) else ""
-        return "".join(c if c.isprintable() else "�" for c in words[:MAX_TEXT])
+MAX_RETURNS: Final = 3
+"""How often a record may come back from a redrive before it is parked."""
+REMEMBERED: Final = 100
+"""Reports of one alert that are known again when they come once more, by another way."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something that was done: what, by whom, and why."""
+
+    what: str
+    by: str
+    why: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
-    """What a dead letter tells. ``identity``: the same for the same failure, however often it is seen.
+    """What failed, for people. ``alert_id``: the same for the same failure, however often it is seen.
 
-    ``occurrence``: the same for the same report of it, whichever way it came.
+    ``occurrence``: the same for the same report of it, whichever way it came; none where it comes one way only.
     """
 
-    identity: str
-    occurrence: str
+    alert_id: str
     kind: str
-    severity: str
+    severity: Literal["critical", "warning"]
     title: str
     text: str
     service: str
+    checkout_id: str | None = None
+    occurrence: str | None = None
+
+
+class AlertState(StrEnum):
+    """``open`` → ``acknowledged`` → ``resolved``; open again when it happens anew."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+
+
+MONEY: Final = ("void_failed", "refund_failed")
+"""The kinds of alert that say a customer's money is stuck."""
+
+
+@dataclass(slots=True)
+class Alert:
+    """One failure, however often it is seen. ``letters``: the dead letters it is about.
+
+    ``notify_at``: when people are next told that it is open; nothing once they were.
+    """
+
+    alert_id: str
+    state: AlertState | None = None
+    kind: str = ""
+    severity: str = ""
+    title: str = ""
+    text: str = ""
+    service: str = ""
+    checkout_id: str | None = None
+    times_seen: int = 0
+    first_seen_at: datetime | None = None
+    last_seen_at: datetime | None = None
+    resolved_at: datetime | None = None
+    notify_at: datetime | None = None
+    notify_attempts: int = 0
+    letters: list[str] = field(default_factory=list)
+    occurrences: list[str] = field(default_factory=list)
+    actions: list[Action] = field(default_factory=list)
+
+    @property
+    def over(self) -> bool:
+        """Whether nobody needs to do anything."""
+        return self.state in (None, AlertState.RESOLVED)
+
+    def knows(self, failure: Failure) -> bool:
+        """Whether this very report came before."""
+        return failure.occurrence in self.occurrences
+
+    def report(self, failure: Failure, now: datetime) -> AlertOpened | None:
+        """The failure was seen; returns what is to be said where the alert was not open."""
+        news = self.over
+        self.kind, self.severity, self.title, self.text = failure.kind, failure.severity, failure.title, failure.text
+        self.service, self.checkout_id = failure.service, failure.checkout_id
+        self.times_seen += 1
+        self.first_seen_at, self.last_seen_at = self.first_seen_at or now, now
+        if failure.occurrence and not self.knows(failure):
+            self.occurrences = [*self.occurrences, failure.occurrence][-REMEMBERED:]
+        if not news:
+            return None
+        self.state, self.resolved_at, self.notify_at, self.notify_attempts = AlertState.OPEN, None, now, 0
+        return AlertOpened(
+            alert_id=self.alert_id,
+            checkout_id=self.checkout_id,
+            kind=self.kind,
+            severity=self.severity,
+            service=self.service,
+            title=self.title,
+            text=self.text,
+        )
+
+    def acknowledge(self, what: str, by: str, why: str, now: datetime) -> AlertAcknowledged | None:
+        """Somebody works on it; returns what is to be said where nobody did before."""
+        self.actions.append(Action(what, by, why, now))
+        if self.state is not AlertState.OPEN:
+            return None
+        self.state = AlertState.ACKNOWLEDGED
+        return AlertAcknowledged(alert_id=self.alert_id, checkout_id=self.checkout_id, by=by, why=why)
+
+    def resolve(self, by: str, why: str, now: datetime) -> AlertResolved | None:
+        """It is over; returns what is to be said where it was not."""
+        if self.over:
+            return None
+        self.actions.append(Action("resolved", by, why, now))
+        self.state, self.resolved_at, self.notify_at = AlertState.RESOLVED, now, None
+        return AlertResolved(alert_id=self.alert_id, checkout_id=self.checkout_id, by=by, why=why)
+
+
+class LetterState(StrEnum):
+    """``open`` → ``redriven`` → ``resolved`` when it was handled, or ``open`` again when it came back, ``parked`` when
+    that was too often. A person may park or resolve it at any time.
+    """
+
+    OPEN = "open"
+    REDRIVEN = "redriven"
+    PARKED = "parked"
+    RESOLVED = "resolved"
+
+
+LetterKind = Literal["record", "deadline", "compensation", "foreign"]
+"""A record that a service could not read or handle; a deadline of its own; a compensation that failed; something else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a record is a dead letter, and where it first stood (``position``: its offset there, or -1)."""
+
+    letter_id: str
+    kind: LetterKind
+    service: str
+    stage: str
+    topic: str
+    partition: int
+    position: int
+    lane: int
+    error: str
+    reason: str
+    cause: str
+    message_type: str | None
+    message_id: str | None
     checkout_id: str | None
+    size: int
 
 
-def compensation_identity(kind: str, checkout_id: str) -> str:
-    """The identity of money that is stuck: one for each checkout, however often its void or refund fails."""
-    return f"{kind}:{checkout_id}"
+@dataclass(slots=True)
+class DeadLetter:
+    """A record that failed, through all its redrives. Its bytes are a :class:`DeadRecord`.
+
+    ``lane``: the partition it lies on, of every topic. ``cause``: error and reason without what differs from one to the
+    next. ``seen``: times it failed. ``replays``, ``returned``: how often it was redriven, and came back.
+    """
+
+    letter_id: str
+    state: LetterState | None = None
+    kind: LetterKind = "record"
+    alert_id: str = ""
+    service: str = ""
+    stage: str = ""
+    topic: str = ""
+    partition: int = -1
+    position: int = -1
+    lane: int = -1
+    error: str = ""
+    reason: str = ""
+    cause: str = ""
+    message_type: str | None = None
+    message_id: str | None = None
+    checkout_id: str | None = None
+    size: int = 0
+    seen: int = 0
+    replays: int = 0
+    returned: int = 0
+    first_failed_at: datetime | None = None
+    last_failed_at: datetime | None = None
+    actions: list[Action] = field(default_factory=list)
+
+    @property
+    def place(self) -> str:
+        """Where the record first stood, for people."""
+        return f"{self.topic}/{self.partition}/{self.position}" if self.position >= 0 else "no topic"
+
+    def fail(self, fault: Fault, now: datetime) -> DeadLetterReturned | None:
+        """The record failed, for the first time or again; returns what is to be said where it came back from a redrive."""
+        came_back = self.state is LetterState.REDRIVEN
+        parked = self.state is LetterState.PARKED or (came_back and self.returned + 1 >= MAX_RETURNS)
+        self.kind, self.service, self.stage, self.lane, self.size = (
+            fault.kind,
+            fault.service,
+            fault.stage,
+            fault.lane,
+            fault.size,
+        )
+        self.topic, self.partition, self.position = fault.topic, fault.partition, fault.position
+        self.error, self.reason, self.cause = fault.error, fault.reason, fault.cause
+        self.message_type, self.message_id, self.checkout_id = fault.message_type, fault.message_id, fault.checkout_id
+        self.seen += 1
+        self.first_failed_at, self.last_failed_at = self.first_failed_at or now, now
+        self.state = LetterState.PARKED if parked else LetterState.OPEN
+        if not came_back:
+            return None
+        self.returned += 1
+        reason = f"{self.error}: {self.reason}"
+        self.actions.append(Action("came back", self.service, reason, now))
+        return DeadLetterReturned(**self._names, returned=self.returned, reason=reason, parked=parked)
+
+    def why_not_redriven(self, *, parked: bool) -> Reason | None:
+        """What stands against a redrive, if anything."""
+        faults = {
+            "compensation": "the money is stuck, not the message: see what its alert says to do",
+            "deadline": "it is no record but a deadline, which its service tries again by itself",
+            "foreign": "no service of ours says that it failed, so there is nobody to send it to",
+        }
+        if self.kind in faults:
+            return Reason(code="not_redrivable", message=faults[self.kind])
+        if self.state is LetterState.PARKED and not parked:
+            return Reason(code="parked", message=f"it is parked, after it came back {self.returned} times")
+        if self.state in (LetterState.REDRIVEN, LetterState.RESOLVED):
+            return Reason(code=f"{self.state}", message=f"it is {self.state} already")
+        return None
+
+    def redrive(self, by: str, why: str, now: datetime) -> DeadLetterRedriven:
+        """It is sent once more."""
+        self.state = LetterState.REDRIVEN
+        self.replays += 1
+        self.actions.append(Action("redriven", by, why, now))
+        return DeadLetterRedriven(**self._names, replays=self.replays, by=by, why=why)
+
+    def park(self, by: str, why: str, now: datetime) -> DeadLetterParked:
+        """It is set aside."""
+        self.state = LetterState.PARKED
+        self.actions.append(Action("parked", by, why, now))
+        return DeadLetterParked(**self._names, by=by, why=why)
+
+    def resolve(self, by: str, why: str, now: datetime) -> DeadLetterResolved | None:
+        """It is dealt with; returns what is to be said where it was not before."""
+        if self.state in (None, LetterState.RESOLVED):
+            return None
+        self.state = LetterState.RESOLVED
+        self.actions.append(Action("resolved", by, why, now))
+        return DeadLetterResolved(**self._names, by=by, why=why)
+
+    @property
+    def _names(self) -> dict[str, str]:
+        return {"letter_id": self.letter_id, "service": self.service}
 
 
-def failure(letter: DeadLetter) -> Failure:
-    """The failure a dead letter reports. Nothing in it can make this fail."""
-    event = letter.text("ce_type").removeprefix("quadrille.").removesuffix(".v1")
-    checkout_id = letter.text("ce_subject")
-    if event in COMPENSATIONS and checkout_id:
-        return _compensation(letter, event, checkout_id)
-    return _unhandled(letter)
+Bytea = Annotated[
+    bytes,
+    BeforeValidator(lambda told: bytes.fromhex(told[2:]) if isinstance(told, str) else told),
+    PlainSerializer(lambda value: f"\\x{value.hex()}"),
+]
+"""Bytes as PostgreSQL writes them in JSON."""
 
 
-def _compensation(letter: DeadLetter, event: str, checkout_id: str) -> Failure:
-    kind = COMPENSATIONS[event]
-    facts = _facts(letter.value)
-    amount = _amount(facts)
-    stuck = "is still held" if kind == "void" else "was not given back"
-    return Failure(
-        identity=compensation_identity(kind, checkout_id),
-        occurrence=f"event:{letter.text('ce_id')}",
-        kind=f"{kind}_failed",
-        severity="critical",
-        title=f"{amount} of a customer {stuck} (checkout {checkout_id})",
-        text=(
-            f"The {kind} was given up after {facts.get('attempts', '?')} attempts: {_clip(facts.get('reason', ''))}."
-            f" Gateway reference {_clip(facts.get('gateway_reference', checkout_id))}, hold {_clip(facts.get('hold', '?'))}."
-            f" Try it again with Retry{kind.capitalize()}, or settle it at the gateway by hand and say so with"
-            f" Mark{'Voided' if kind == 'void' else 'Refunded'}."
-        ),
-        service="payment",
-        checkout_id=checkout_id,
-    )
+@dataclass(slots=True)
+class DeadRecord:
+    """The bytes of a dead letter, as they first came. ``headers``: packed (see :mod:`shared.runtime.records`)."""
 
-
-def _unhandled(letter: DeadLetter) -> Failure:
-    service = letter.text(f"{ERRORS}quadrille.service") or "unknown"
-    origin = "/".join(letter.text(f"{ERRORS}{part}") or "?" for part in ("topic", "partition", "offset"))
-    message_id = letter.text("ce_id")
-    known_by = f"{letter.text('ce_source')}/{message_id}" if message_id else origin
-    if known_by == "?/?/?":
-        known_by = f"{letter.topic}/{letter.partition}/{letter.offset}"
-    stage = letter.text(f"{ERRORS}stage") or "unknown"
-    message = letter.text("ce_type") or "a record"
-    error = letter.text(f"{ERRORS}exception.message") or "no reason given"
-    reading = stage == "read"
-    return Failure(
-        identity=f"{service}:{known_by}",
-        occurrence=f"record:{letter.topic}/{letter.partition}/{letter.offset}",
-        kind="unreadable" if reading else "unhandled",
-        severity="warning" if reading else "critical",
-        title=f"{service} could not {'read' if reading else 'handle'} {message} from {origin}",
-        text=(
-            f"{letter.text(f'{ERRORS}exception.class.name') or 'Error'} at {stage}: {error}."
-            f" {'Mend its writer' if reading else 'Mend the service'}, then publish the record of checkout.dlq again."
-        ),
-        service=service,
-        checkout_id=letter.text("ce_subject") or None,
-    )
-
-
-def _facts(value: bytes | None) -> dict[str, object]:
-    try:
-        facts = pydantic_core.from_json(value or b"")
-    except ValueError:
-        return {}
-    return facts if isinstance(facts, dict) else {}
-
-
-def _amount(facts: Mapping[str, object]) -> str:
-    amount, currency = facts.get("amount"), facts.get("currency")
-    if isinstance(amount, int) and isinstance(currency, str) and currency in EXPONENTS:
-        return display(amount, currency)
-    return "Money"
-
-
-def _clip(value: object) -> str:
-    return str(value)[:MAX_TEXT]
+    letter_id: str
+    key: Bytea | None = None
+    value: Bytea | None = None
+    headers: Bytea = b"[]"

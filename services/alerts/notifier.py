@@ -20,14 +20,15 @@ AT_ONCE: Final = 20
 sent = Counter("quadrille_notifications_total", "Attempts to notify of an alert", ["outcome"])
 
 _DUE: Final = text(
-    "SELECT n.id, n.attempts, a.severity, a.title, a.text, a.checkout_id FROM notifications n"
-    " JOIN alerts a ON a.id = n.alert_id"
-    " WHERE n.sent_at IS NULL AND n.due_at <= now() ORDER BY n.id LIMIT :limit"
+    "SELECT alert_id, notify_at, notify_attempts AS attempts, severity, title, text FROM alerts"
+    " WHERE notify_at <= now() ORDER BY notify_at LIMIT :limit"
 )
-_SENT: Final = text("UPDATE notifications SET sent_at = now(), attempts = attempts + 1 WHERE id = :id")
+_THIS_ONE: Final = " WHERE alert_id = :alert_id AND notify_at = :notify_at"
+"""Unless the alert was opened anew meanwhile, or is over."""
+_SENT: Final = text("UPDATE alerts SET notify_at = NULL, version = version + 1" + _THIS_ONE)
 _LATER: Final = text(
-    "UPDATE notifications SET attempts = attempts + 1,"
-    " due_at = now() + make_interval(secs => least(300, power(2, least(attempts, 9)))) WHERE id = :id"
+    "UPDATE alerts SET notify_attempts = notify_attempts + 1, version = version + 1,"
+    " notify_at = now() + make_interval(secs => least(300, power(2, least(notify_attempts, 9))))" + _THIS_ONE
 )
 
 
@@ -64,7 +65,8 @@ class Notifier:
             delivered = await self._deliver(notification)
             sent.labels("sent" if delivered else "failed").inc()
             async with self._engine.begin() as connection:
-                await connection.execute(_SENT if delivered else _LATER, {"id": notification.id})
+                this_one = {"alert_id": notification.alert_id, "notify_at": notification.notify_at}
+                await connection.execute(_SENT if delivered else _LATER, this_one)
         if len(due) == AT_ONCE:
             self._news.set()
 

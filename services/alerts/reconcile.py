@@ -6,6 +6,7 @@ offset, says what was handled.
 
 import asyncio
 import logging
+from datetime import timedelta
 from typing import Any, Final
 
 from aiokafka import TopicPartition
@@ -14,8 +15,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.alerts.failures import Arrival
 from services.alerts.keeper import Keeper
-from services.alerts.model import DeadLetter
 from shared.contract.topics import DEAD_LETTERS
 from shared.runtime import kafka
 from shared.settings import Settings
@@ -26,10 +27,15 @@ READ_SECONDS: Final = 20.0
 
 _MISSING: Final = text(
     "SELECT g.o AS first FROM generate_series(CAST(:start AS bigint), CAST(:end AS bigint) - 1) AS g(o)"
-    ' WHERE NOT EXISTS (SELECT 1 FROM seen WHERE topic = :topic AND partition = :partition AND "offset" = g.o)'
-    " ORDER BY g.o"
+    ' WHERE NOT EXISTS (SELECT 1 FROM arrivals WHERE partition = :partition AND "offset" = g.o) ORDER BY g.o'
 )
-_PRUNE: Final = text('DELETE FROM seen WHERE topic = :topic AND partition = :partition AND "offset" < :start')
+_PRUNE: Final = text('DELETE FROM arrivals WHERE partition = :partition AND "offset" < :start')
+_FORGET: Final = (
+    text("DELETE FROM dead_letters WHERE state = 'resolved' AND last_failed_at < now() - CAST(:kept AS interval)"),
+    text("DELETE FROM alerts WHERE state = 'resolved' AND resolved_at < now() - CAST(:kept AS interval)"),
+)
+KEPT: Final = timedelta(days=90)
+"""How long it can be looked up what became of a failure that is dealt with; longer than the topic keeps its record."""
 
 
 class Reconciler:
@@ -49,7 +55,10 @@ class Reconciler:
             await asyncio.sleep(EVERY_SECONDS)
 
     async def reconcile(self) -> int:
-        """Keep every record that has no row; returns how many there were."""
+        """Keep every record that has no row, and forget what is long over; returns how many records there were."""
+        async with self._engine.begin() as connection:
+            for statement in _FORGET:
+                await connection.execute(statement, {"kept": KEPT})
         consumer = kafka.consumer(self._settings, None, "alerts-reconciler")
         await kafka.start(consumer)
         try:
@@ -63,7 +72,7 @@ class Reconciler:
             await kafka.stop(consumer)
 
     async def _partition(self, consumer: Any, tp: TopicPartition, start: int, end: int) -> int:
-        place = {"topic": DEAD_LETTERS, "partition": tp.partition, "start": start}
+        place = {"partition": tp.partition, "start": start}
         async with self._engine.begin() as connection:
             await connection.execute(_PRUNE, place)
             missing = {row.first for row in await connection.execute(_MISSING, {**place, "end": end})}
@@ -75,12 +84,10 @@ class Reconciler:
                 for record in batch.get(tp, []):
                     if record.offset in missing:
                         missing.discard(record.offset)
-                        await self._keeper.keep(dead_letter(record))
+                        await self._keeper.keep(_arrival(record))
                         found += 1
         return found
 
 
-def dead_letter(record: Any) -> DeadLetter:
-    """A record of an aiokafka consumer, for the keeper."""
-    headers = dict(reversed(record.headers))  # the first of equals counts
-    return DeadLetter(DEAD_LETTERS, record.partition, record.offset, record.value, headers)
+def _arrival(record: Any) -> Arrival:
+    return Arrival(record.partition, record.offset, record.timestamp, record.key, record.value, record.headers)

@@ -1,13 +1,14 @@
-"""Where alerts are kept: the alerts, which records were seen, and which notifications are still to be sent."""
+"""Where alerts and dead letters are kept, and which records of the dead-letter topic were seen."""
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     Column,
     DateTime,
     ForeignKey,
-    Identity,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -15,50 +16,93 @@ from sqlalchemy import (
     text,
 )
 
+from services.alerts.model import Alert, DeadLetter, DeadRecord
+from shared.runtime.store import Store, version_column
+from shared.runtime.tables import runtime_tables
+
 metadata = MetaData()
+runtime_tables(metadata)
 
 alerts = Table(
     "alerts",
     metadata,
-    Column("id", BigInteger, Identity(always=True), primary_key=True),
-    Column("identity", Text, nullable=False, unique=True),
-    Column("state", Text, nullable=False, server_default="open"),
+    Column("alert_id", Text, primary_key=True),
+    version_column(),
+    Column("state", Text, nullable=False),
     Column("kind", Text, nullable=False),
     Column("severity", Text, nullable=False),
     Column("title", Text, nullable=False),
     Column("text", Text, nullable=False),
     Column("service", Text, nullable=False),
     Column("checkout_id", Text),
-    Column("times_seen", BigInteger, nullable=False, server_default="1"),
-    Column("first_seen_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
-    Column("last_seen_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("times_seen", BigInteger, nullable=False),
+    Column("first_seen_at", DateTime(timezone=True), nullable=False),
+    Column("last_seen_at", DateTime(timezone=True), nullable=False),
     Column("resolved_at", DateTime(timezone=True)),
-    Index("alerts_not_resolved", "state", postgresql_where=text("state <> 'resolved'")),
+    Column("notify_at", DateTime(timezone=True)),
+    Column("notify_attempts", Integer, nullable=False),
+    Column("letters", JSON, nullable=False),
+    Column("occurrences", JSON, nullable=False),
+    Column("actions", JSON, nullable=False),
+    Index("alerts_not_resolved", "first_seen_at", postgresql_where=text("state <> 'resolved'")),
+    Index("alerts_to_notify", "notify_at", postgresql_where=text("notify_at IS NOT NULL")),
 )
 
-occurrences = Table(
-    "occurrences",
+letters = Table(
+    "dead_letters",
     metadata,
-    Column("occurrence", Text, primary_key=True),
-    Column("identity", Text, nullable=False),
-    Column("at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("letter_id", Text, primary_key=True),
+    version_column(),
+    Column("state", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("alert_id", Text, nullable=False),
+    Column("service", Text, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("lane", Integer, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("message_type", Text),
+    Column("message_id", Text),
+    Column("checkout_id", Text),
+    Column("size", BigInteger, nullable=False),
+    Column("seen", BigInteger, nullable=False),
+    Column("replays", Integer, nullable=False),
+    Column("returned", Integer, nullable=False),
+    Column("first_failed_at", DateTime(timezone=True), nullable=False),
+    Column("last_failed_at", DateTime(timezone=True), nullable=False),
+    Column("actions", JSON, nullable=False),
+    Index("dead_letters_failed", "last_failed_at"),
+    Index("dead_letters_not_resolved", "last_failed_at", postgresql_where=text("state <> 'resolved'")),
 )
 
-seen = Table(
-    "seen",
+records = Table(
+    "dead_records",
     metadata,
-    Column("topic", Text, primary_key=True),
+    Column("letter_id", Text, ForeignKey("dead_letters.letter_id", ondelete="CASCADE"), primary_key=True),
+    version_column(),
+    Column("key", LargeBinary),
+    Column("value", LargeBinary),
+    Column("headers", LargeBinary, nullable=False),
+)
+"""The bytes of dead letters: never text, which could not hold them."""
+
+arrivals = Table(
+    "arrivals",
+    metadata,
     Column("partition", Integer, primary_key=True),
     Column("offset", BigInteger, primary_key=True),
+    Column("timestamp", BigInteger, primary_key=True),
+    Column("letter_id", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=func.now()),
 )
+"""The records of the dead-letter topic that were kept, as long as the topic has them. ``timestamp``: Kafka's own, so that
+a topic made anew is not taken for the one before."""
 
-notifications = Table(
-    "notifications",
-    metadata,
-    Column("id", BigInteger, Identity(always=True), primary_key=True),
-    Column("alert_id", BigInteger, ForeignKey("alerts.id"), nullable=False),
-    Column("attempts", Integer, nullable=False, server_default="0"),
-    Column("due_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
-    Column("sent_at", DateTime(timezone=True)),
-    Index("notifications_due", "due_at", postgresql_where=text("sent_at IS NULL")),
-)
+ALERTS = Store(Alert, alerts)
+LETTERS = Store(DeadLetter, letters)
+STORES = (LETTERS, ALERTS, Store(DeadRecord, records))
+"""In the order of locking."""

@@ -21,9 +21,11 @@ from shared.contract.payment import (
     PaymentRefunded,
     PaymentVoided,
     RefundFailed,
+    RefundRetried,
     RetryRefund,
     RetryVoid,
     VoidFailed,
+    VoidRetried,
 )
 from shared.contract.rejection import CommandRejected
 from shared.contract.values import Reason
@@ -112,16 +114,19 @@ def go_on(
 
 
 @reactions.on(RetryVoid)
-def retry_void(payment: Payment, command: RetryVoid, envelope: Envelope, now: datetime) -> Emits[CommandRejected]:
+def retry_void(payment: Payment, command: RetryVoid, envelope: Envelope, now: datetime) -> Emits[VoidRetried | CommandRejected]:
     """From the beginning, but looking first."""
     if payment.state is State.VOID_FAILED:
         payment.begin("void", State.VOIDING, now, look_first=True)
+        yield VoidRetried(**facts(payment), by=command.by, why=command.why)
     else:
         yield _not_so(payment, envelope, State.VOID_FAILED)
 
 
 @reactions.on(RetryRefund)
-def retry_refund(payment: Payment, command: RetryRefund, envelope: Envelope, now: datetime) -> Emits[CommandRejected]:
+def retry_refund(
+    payment: Payment, command: RetryRefund, envelope: Envelope, now: datetime
+) -> Emits[RefundRetried | CommandRejected]:
     """From the beginning, but looking first."""
     if payment.state is not State.REFUND_FAILED:
         yield _not_so(payment, envelope, State.REFUND_FAILED)
@@ -130,6 +135,7 @@ def retry_refund(payment: Payment, command: RetryRefund, envelope: Envelope, now
         yield refusal(envelope, Reason(code="paid_in_cash", message=message))
     else:
         payment.begin("refund", State.REFUNDING, now, look_first=True)
+        yield RefundRetried(**facts(payment), by=command.by, why=command.why)
 
 
 @reactions.on(MarkVoided)
@@ -137,7 +143,7 @@ def mark_voided(payment: Payment, command: MarkVoided, envelope: Envelope) -> Em
     """Somebody released the hold by hand."""
     if payment.state is State.VOID_FAILED:
         payment.state = State.VOIDED
-        yield PaymentVoided(**facts(payment), marked_by=command.by)
+        yield PaymentVoided(**facts(payment), marked_by=command.by, why=command.why)
     else:
         yield _not_so(payment, envelope, State.VOID_FAILED)
 
@@ -147,7 +153,7 @@ def mark_refunded(payment: Payment, command: MarkRefunded, envelope: Envelope) -
     """Somebody gave the money back by hand."""
     if payment.state is State.REFUND_FAILED:
         payment.state = State.REFUNDED
-        yield PaymentRefunded(**facts(payment), marked_by=command.by)
+        yield PaymentRefunded(**facts(payment), marked_by=command.by, why=command.why)
     else:
         yield _not_so(payment, envelope, State.REFUND_FAILED)
 
@@ -157,7 +163,7 @@ def mark_paid(payment: Payment, command: MarkPaid, envelope: Envelope) -> Emits[
     """The money of a deferred payment is here."""
     if payment.state is State.DEFERRED:
         payment.state = State.PAID
-        yield PaymentMarkedPaid(**facts(payment), marked_by=command.by)
+        yield PaymentMarkedPaid(**facts(payment), marked_by=command.by, why=command.why)
     else:
         yield _not_so(payment, envelope, State.DEFERRED)
 

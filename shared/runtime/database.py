@@ -14,6 +14,8 @@ CONNECT_SECONDS: Final = 5
 STATEMENT_SECONDS: Final = 20
 
 _READ_ONLY: Final = "25006"
+_NOT_ACCEPTING: Final = "55000"
+"""What a database answers that takes no connections; of a statement it would mean something else."""
 _RETRY: Final = ("40001", "40P01", "55P03")
 _AWAY: Final = ("08", "53", "57", "58", "28", "3D")
 """SQLSTATE classes of a server that is not there, full, shutting down, broken, or not set up yet."""
@@ -54,12 +56,19 @@ def is_away(error: BaseException) -> bool:
     """Whether the database, not the statement, is at fault: wait and try again."""
     if isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError | asyncpg.PostgresConnectionError):
         return True
-    if isinstance(error, DBAPIError) and error.connection_invalidated:
+    if isinstance(error, DBAPIError) and (error.connection_invalidated or _is_broken(error)):
         return True
     state = sqlstate(error)
+    if state == _NOT_ACCEPTING:
+        return getattr(error, "statement", None) is None
     if state:
         return state == _READ_ONLY or state.startswith(_AWAY)
     return isinstance(error, InterfaceError | OperationalError)
+
+
+def _is_broken(error: DBAPIError) -> bool:
+    """Whether the driver lost track of the connection, as it may when it is cut in the middle of an answer."""
+    return isinstance(getattr(error.orig, "__cause__", None), asyncpg.InternalClientError)
 
 
 def is_conflict(error: BaseException) -> bool:

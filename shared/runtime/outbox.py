@@ -4,14 +4,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import orjson
 from sqlalchemy import Integer, LargeBinary, Text, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import BigInteger
 
-from shared.contract.envelope import Headers
-from shared.runtime.records import Outgoing
+from shared.runtime.records import Outgoing, pack, unpack
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +68,3 @@ async def delete(connection: AsyncConnection, ids: Sequence[int]) -> None:
 async def set_aside(connection: AsyncConnection, row_id: int, why: str) -> None:
     """Keep a row that cannot be sent, out of the way of the others."""
     await connection.execute(_SET_ASIDE, {"id": row_id, "why": why})
-
-
-def pack(headers: Headers) -> bytes:
-    """Headers as one value; each byte is a Latin-1 character, so that nothing is lost."""
-    return orjson.dumps([(name, None if value is None else value.decode("latin-1")) for name, value in headers])
-
-
-def unpack(packed: bytes) -> Headers:
-    """The headers as they were."""
-    return [(name, None if value is None else value.encode("latin-1")) for name, value in orjson.loads(packed)]

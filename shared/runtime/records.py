@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import orjson
+
 from shared.contract.envelope import Headers
 
 
@@ -17,3 +19,13 @@ class Outgoing:
     key: bytes | None
     value: bytes | None
     headers: Headers
+
+
+def pack(headers: Headers) -> bytes:
+    """Headers as one value; each byte is a Latin-1 character, so that nothing is lost."""
+    return orjson.dumps([(name, None if value is None else value.decode("latin-1")) for name, value in headers])
+
+
+def unpack(packed: bytes) -> Headers:
+    """The headers as they were."""
+    return [(name, None if value is None else value.encode("latin-1")) for name, value in orjson.loads(packed)]

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ from shared.runtime import inbox, kafka, ownership
 from shared.runtime.batch import Committed, DatabaseAwayError, Processor
 from shared.runtime.database import connect, is_away
 from shared.runtime.inputs import Handle, Input, Reader
-from shared.runtime.member import POLL_RECORDS, Member, StalledError
+from shared.runtime.member import Member, StalledError
 from shared.runtime.reactions import Due, Reactions
 from shared.runtime.relay import Relay
 from shared.runtime.store import Store
@@ -47,13 +47,13 @@ BACKOFF_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 class Definition:
     """What makes a service: its reactions, the stores of its aggregates, and what its reactions ask for by type.
 
-    ``at_once``: records of one commit at most; fewer where a reaction may load megabytes.
+    ``at_once``: inputs of one commit at most; few where a reaction may load megabytes.
     """
 
     reactions: Reactions
     stores: Sequence[Store[Any]]
     context: Mapping[type[Any], Any] = field(default_factory=dict)
-    at_once: int = POLL_RECORDS
+    at_once: int = 10_000
 
     @property
     def topics(self) -> list[str]:
@@ -151,7 +151,7 @@ class Service:
         attempt = 0
         while not self._stopping.is_set():
             try:
-                async with self._new_member() as member:
+                async with Member(self.name, self.settings, self.definition.topics, self._busy) as member:
                     self._member = member
                     started = time.monotonic()
                     await self._work(member)
@@ -160,9 +160,6 @@ class Service:
                 await self._back_off(attempt, f"joining the group anew: {error!r}")
             finally:
                 self._member = None
-
-    def _new_member(self) -> Member:
-        return Member(self.name, self.settings, self.definition.topics, self._busy, self.definition.at_once)
 
     async def _work(self, member: Member) -> None:
         pending: list[Record] = []
@@ -221,7 +218,8 @@ class Service:
             if mine:
                 started = time.perf_counter()
                 try:
-                    committed = await self.processor.process(mine, member.epochs)
+                    for some in batched(mine, self.definition.at_once):
+                        committed.add(await self.processor.process(some, member.epochs))
                 except BaseException:
                     self._submitted = submitted + self._submitted
                     raise
@@ -271,6 +269,12 @@ class Service:
     def _wake(self) -> None:
         if self._member:
             self._member.ready.set()
+
+
+def batched(items: Sequence[Input], size: int) -> Iterator[Sequence[Input]]:
+    """The items in their order, so many at a time."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
 
 
 async def serve(service: Service, *workers: Callable[[], Any]) -> None:

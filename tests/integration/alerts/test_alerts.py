@@ -13,7 +13,9 @@ from aiokafka import TopicPartition
 from sqlalchemy import text
 
 from cli.demo.shop import unique
-from services.alerts.keeper import OpenAlert, open_alerts
+from services.alerts.app import GROUP
+from services.alerts.model import Alert
+from services.alerts.views import open_alerts
 from shared.contract.envelope import Envelope, write
 from shared.contract.payment import PaymentVoided, VoidFailed
 from shared.contract.topics import DEAD_LETTERS
@@ -56,7 +58,7 @@ class Alerting:
         self.settings = load(environment)
         self.engine = connect(self.settings.database_url("alerts"))
 
-    async def open(self) -> list[OpenAlert]:
+    async def open(self) -> list[Alert]:
         """The alerts that are open."""
         return await open_alerts(self.engine)
 
@@ -203,7 +205,7 @@ async def test_offsets_the_group_passed_over_are_read_again_at_the_next_start(st
     passed_over = Alerting(environment, tmp_path, Pager())
     checkout_id = unique("c6")
     await passed_over.void_failed(checkout_id)
-    consumer = kafka.consumer(passed_over.settings, "quadrille.alerts", "tests")
+    consumer = kafka.consumer(passed_over.settings, GROUP, "tests")
     await kafka.start(consumer)
     tp = TopicPartition(passed_over.settings.topic(DEAD_LETTERS), 0)
     consumer.assign([tp])

@@ -1,0 +1,169 @@
+"""What a record of the dead-letter topic tells, and what people are told of it. Nothing in a record can make this fail."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import ValidationError
+
+from services.alerts.model import DeadLetter, Failure, Fault, LetterKind, LetterState
+from shared.contract.envelope import Headers
+from shared.contract.payment import FailedCompensation, RefundFailed, VoidFailed
+from shared.contract.topics import REDRIVABLE
+from shared.money import display
+
+ERRORS: Final = "__connect.errors."
+MAX_TEXT: Final = 300
+WHY: Final = '--why "..."'
+BY_HAND: Final = "paid_in_cash"
+"""The code of a refund that no gateway can make."""
+_COMPENSATIONS: Final[dict[str, type[FailedCompensation]]] = {kind.type_name(): kind for kind in (VoidFailed, RefundFailed)}
+_DIFFERS: Final = re.compile(r"""'[^']*'|"[^"]*"|\d+""")
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A record of ``checkout.dlq``, byte for byte. ``timestamp``: milliseconds since 1970, UTC."""
+
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+    def first(self, name: str) -> bytes | None:
+        """A header; the first of equals."""
+        return next((value for header, value in self.headers if header == name), None)
+
+    def text(self, name: str) -> str:
+        """A header as text; whatever its bytes are, never too long and never an error."""
+        found = self.first(name) or b""
+        words = found[: 4 * MAX_TEXT].decode("utf-8", "backslashreplace")[:MAX_TEXT]
+        return "".join(c if c.isprintable() else "�" for c in words)
+
+    def number(self, name: str) -> int:
+        """A header as a whole number, or -1."""
+        told = self.text(name)
+        return int(told) if re.fullmatch(r"\d{1,18}", told) else -1
+
+
+def fault_of(arrival: Arrival, topic_prefix: str = "") -> Fault:
+    """Why this record is a dead letter."""
+    stage = arrival.text(f"{ERRORS}stage")
+    service = arrival.text(f"{ERRORS}quadrille.service")
+    error, reason = arrival.text(f"{ERRORS}exception.class.name"), arrival.text(f"{ERRORS}exception.message")
+    position = arrival.number(f"{ERRORS}offset")
+    return Fault(
+        letter_id=_letter_id(arrival, service, stage, position),
+        kind=_kind(arrival, service, stage, position),
+        service=service or "unknown",
+        stage=stage or "unknown",
+        topic=arrival.text(f"{ERRORS}topic").removeprefix(topic_prefix),
+        partition=arrival.number(f"{ERRORS}partition"),
+        position=position,
+        lane=arrival.partition,
+        error=error or "Error",
+        reason=reason or "no reason given",
+        cause=_DIFFERS.sub("…", f"{error or 'Error'}: {reason or 'no reason given'}")[:MAX_TEXT],
+        message_type=arrival.text("ce_type") or None,
+        message_id=arrival.text("ce_id") or None,
+        checkout_id=arrival.text("ce_subject") or None,
+        size=len(arrival.value or b""),
+    )
+
+
+def _kind(arrival: Arrival, service: str, stage: str, position: int) -> LetterKind:
+    """Told by what the service that failed wrote, and never by what stood in the record before."""
+    if service == "payment" and stage == "compensation" and arrival.text("ce_type") in _COMPENSATIONS:
+        return "compensation"
+    if service not in REDRIVABLE:
+        return "foreign"
+    return "record" if position >= 0 else "deadline"
+
+
+def _letter_id(arrival: Arrival, service: str, stage: str, position: int) -> str:
+    """The same for the same failed record, however often it is published or comes back.
+
+    A record that names its message is known by that name and its content, any other by where it first stood.
+    """
+    named = [arrival.first("ce_source"), arrival.first("ce_id")]
+    place = [arrival.text(f"{ERRORS}{part}").encode() for part in ("topic", "partition", "offset")]
+    if not service:
+        place = [str(arrival.partition).encode(), str(arrival.offset).encode()]
+    known_by = named if all(named) else place if position >= 0 or not service else [stage.encode()]
+    digest = hashlib.blake2b(digest_size=8)
+    for part in (service.encode(), *known_by, arrival.key, arrival.value):
+        digest.update(b"-" if part is None else b"%d:" % len(part) + part)
+    return digest.hexdigest()
+
+
+def failure_of(letter: DeadLetter) -> Failure:
+    """What people are told of a dead letter that is no failed compensation."""
+    reading = letter.stage == "read"
+    what = letter.message_type or "a record"
+    return Failure(
+        alert_id=f"dead:{letter.letter_id}",
+        kind="unreadable" if reading else "unhandled",
+        severity="warning" if reading else "critical",
+        title=f"{letter.service} could not {'read' if reading else 'handle'} {what} from {letter.place}",
+        text=f"{letter.error} at {letter.stage}: {letter.reason}. {_advice(letter)}",
+        service=letter.service,
+        checkout_id=letter.checkout_id,
+    )
+
+
+def _advice(letter: DeadLetter) -> str:
+    look = f"Look at it: `quadrille dlq show {letter.letter_id}`."
+    resolve = f"`quadrille dlq resolve {letter.letter_id} {WHY}`"
+    redrive = f"`quadrille dlq redrive {letter.letter_id} {WHY}`"
+    again = f" It came back {letter.returned} of {letter.replays} times." if letter.returned else ""
+    if letter.kind == "foreign":
+        return f"No service of ours says that it failed. {look} Close it: {resolve}."
+    if letter.kind == "deadline":
+        return f"It is tried again every 15 minutes. {look} Mend {letter.service}; when it is over: {resolve}."
+    if letter.state is LetterState.PARKED:
+        once_more = f"`quadrille dlq redrive {letter.letter_id} --parked {WHY}`"
+        return f"{look}{again} It is parked. Close it: {resolve}, or try it once more: {once_more}."
+    if letter.stage == "read":
+        return f"{look}{again} Mend its writer and close it: {resolve}, or, once {letter.service} can read it: {redrive}."
+    return f"{look}{again} Mend {letter.service}, then send it again: {redrive}."
+
+
+def compensation(arrival: Arrival) -> FailedCompensation | None:
+    """The failed compensation in a dead letter that holds one, if it can be read."""
+    try:
+        return _COMPENSATIONS[arrival.text("ce_type")].model_validate_json(arrival.value or b"")
+    except (KeyError, ValidationError):
+        return None
+
+
+def money_alert(kind: str, checkout_id: str) -> str:
+    """The alert of a void or a refund that failed: one for each checkout, however often that happens."""
+    return f"{kind}:{checkout_id}"
+
+
+def stuck_money(event: FailedCompensation, event_id: str) -> Failure:
+    """What people are told of money that is stuck."""
+    kind = "void" if isinstance(event, VoidFailed) else "refund"
+    stuck, done = ("is still held", "mark-voided") if kind == "void" else ("was not given back", "mark-refunded")
+    by_hand = f"`quadrille payments {done} {event.checkout_id} {WHY}`"
+    reference = f"gateway reference {event.gateway_reference[:MAX_TEXT]}, hold {str(event.hold)[:MAX_TEXT]}"
+    if event.code == BY_HAND:
+        advice = f"Give it back by hand, then say so: {by_hand}."
+    else:
+        advice = (
+            f"Try it again: `quadrille payments retry-{kind} {event.checkout_id} {WHY}`."
+            f" Or settle it at the gateway by hand ({reference}) and say so: {by_hand}."
+        )
+    return Failure(
+        alert_id=money_alert(kind, event.checkout_id),
+        kind=f"{kind}_failed",
+        severity="critical",
+        title=f"{display(event.amount, event.currency)} of a customer {stuck} (checkout {event.checkout_id})",
+        text=f"The {kind} was given up after {event.attempts} attempts: {event.reason[:MAX_TEXT]}. {advice}",
+        service="payment",
+        checkout_id=event.checkout_id,
+        occurrence=event_id,
+    )

@@ -1,0 +1,239 @@
+"""What alerts does when somebody decided something about an alert or a dead letter, and when payment speaks of money."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from services.alerts.failures import money_alert, stuck_money
+from services.alerts.model import MONEY, Alert, DeadLetter, DeadRecord, LetterState
+from shared.contract.alerts import (
+    AcknowledgeAlert,
+    AlertAcknowledged,
+    AlertOpened,
+    AlertResolved,
+    DeadLetterParked,
+    DeadLetterRedriven,
+    DeadLetterResolved,
+    ParkDeadLetter,
+    RedriveDeadLetter,
+    ResolveAlert,
+    ResolveDeadLetter,
+)
+from shared.contract.envelope import Envelope, refusal
+from shared.contract.payment import (
+    FailedCompensation,
+    PaymentRefunded,
+    PaymentVoided,
+    RefundFailed,
+    RefundRetried,
+    VoidFailed,
+    VoidRetried,
+)
+from shared.contract.redrive import wrap
+from shared.contract.rejection import CommandRejected
+from shared.contract.topics import redrive_topic
+from shared.contract.values import Reason
+from shared.runtime.reactions import Emits, Reactions
+from shared.runtime.records import Outgoing, unpack
+
+reactions = Reactions("alerts")
+Events = Iterator[AlertOpened | AlertAcknowledged | AlertResolved | DeadLetterResolved]
+
+# --- alerts, as people decide
+
+
+@reactions.on(AcknowledgeAlert)
+def acknowledge_alert(
+    alert: Alert, command: AcknowledgeAlert, envelope: Envelope, now: datetime
+) -> Emits[AlertAcknowledged | CommandRejected]:
+    """Others see that somebody works on it."""
+    if alert.state != "open":
+        yield _not_so(envelope, "alert", alert.state)
+    elif event := alert.acknowledge("acknowledged", command.by, command.why, now):
+        yield event
+
+
+@reactions.on(ResolveAlert, letters=lambda alert, command: alert.letters)
+def resolve_alert(
+    alert: Alert, command: ResolveAlert, envelope: Envelope, letters: dict[str, DeadLetter], now: datetime
+) -> Emits[AlertResolved | DeadLetterResolved | CommandRejected]:
+    """And so are its dead letters. Money that is stuck does not come free by closing its alert."""
+    if alert.over:
+        yield _not_so(envelope, "alert", alert.state)
+    elif alert.kind in MONEY and not command.settled:
+        message = "it closes by itself when the money is settled: see what it says to do"
+        yield refusal(envelope, Reason(code="not_settled", message=message, subject="settled"))
+    else:
+        yield from _close(alert, letters, command.by, command.why, now)
+
+
+# --- dead letters, as people decide
+
+
+@reactions.on(RedriveDeadLetter, records=lambda letter, command: [command.letter_id])
+def redrive_dead_letter(
+    letter: DeadLetter, command: RedriveDeadLetter, envelope: Envelope, records: Mapping[str, DeadRecord], now: datetime
+) -> Emits[DeadLetterRedriven | Outgoing | CommandRejected]:
+    """Only the service that failed hears it. What it does with the message is its own affair: its inbox holds."""
+    if letter.state is None:
+        yield _not_so(envelope, "dead letter", None)
+    elif fault := letter.why_not_redriven(parked=command.parked):
+        yield refusal(envelope, fault)
+    else:
+        yield _redrive(letter, records[letter.letter_id], envelope)
+        yield letter.redrive(command.by, command.why, now)
+
+
+def _redrive(letter: DeadLetter, record: DeadRecord, envelope: Envelope) -> Outgoing:
+    headers = wrap(
+        unpack(record.headers),
+        letter_id=letter.letter_id,
+        command_id=envelope.id,
+        place=(letter.topic, letter.partition, letter.position),
+        traceparent=envelope.traceparent,
+    )
+    return Outgoing(letter.lane, redrive_topic(letter.service), record.key, record.value, headers)
+
+
+def _alert(letter: DeadLetter, *_: Any) -> Iterable[str]:
+    return [letter.alert_id] if letter.alert_id else []
+
+
+@reactions.on(ParkDeadLetter, alerts=_alert)
+def park_dead_letter(
+    letter: DeadLetter, command: ParkDeadLetter, envelope: Envelope, alerts: dict[str, Alert], now: datetime
+) -> Emits[DeadLetterParked | AlertAcknowledged | CommandRejected]:
+    """Its alert stays, but others see that somebody decided on it."""
+    if fault := _not_to_be_closed(letter, envelope):
+        yield fault
+    elif letter.state is LetterState.PARKED:
+        yield _not_so(envelope, "dead letter", letter.state)
+    else:
+        yield letter.park(command.by, command.why, now)
+        for alert in alerts.values():
+            if event := alert.acknowledge("parked", command.by, command.why, now):
+                yield event
+
+
+@reactions.on(ResolveDeadLetter, alerts=_alert)
+def resolve_dead_letter(
+    letter: DeadLetter, command: ResolveDeadLetter, envelope: Envelope, alerts: dict[str, Alert], now: datetime
+) -> Emits[DeadLetterResolved | AlertResolved | CommandRejected]:
+    """Nothing is to be done any more, so its alert is over."""
+    if fault := _not_to_be_closed(letter, envelope):
+        yield fault
+        return
+    for alert in alerts.values():
+        yield from _close(alert, {letter.letter_id: letter}, command.by, command.why, now)
+
+
+def _not_to_be_closed(letter: DeadLetter, envelope: Envelope) -> CommandRejected | None:
+    if letter.state in (None, LetterState.RESOLVED):
+        return _not_so(envelope, "dead letter", letter.state)
+    if letter.kind == "compensation":
+        message = f"it closes with its alert {letter.alert_id}, when the money is settled"
+        return refusal(envelope, Reason(code="not_settled", message=message))
+    return None
+
+
+def _not_so(envelope: Envelope, what: str, state: str | None) -> CommandRejected:
+    message = f"the {what} is {state} already" if state else f"there is no such {what}"
+    return refusal(envelope, Reason(code=state or "unknown", message=message))
+
+
+def _close(
+    alert: Alert, letters: Mapping[str, DeadLetter], by: str, why: str, now: datetime
+) -> Iterator[AlertResolved | DeadLetterResolved]:
+    for letter in letters.values():
+        if closed := letter.resolve(by, why, now):
+            yield closed
+    if resolved := alert.resolve(by, why, now):
+        yield resolved
+
+
+# --- money that is stuck, as payment tells
+#
+# The order of payment's own topic counts: a failure that is heard there is open, whatever was heard elsewhere before.
+
+
+def _of_checkout(event: Any, *_: Any) -> Iterable[str]:
+    return [money_alert(kind, event.checkout_id) for kind in ("void", "refund")]
+
+
+def _their_letters(event: Any, alerts: Mapping[str, Alert]) -> Iterable[str]:
+    return [letter_id for alert in alerts.values() for letter_id in alert.letters]
+
+
+@reactions.on(VoidFailed, alerts=_of_checkout, letters=_their_letters)
+def void_failed(
+    event: VoidFailed, envelope: Envelope, alerts: dict[str, Alert], letters: dict[str, DeadLetter], now: datetime
+) -> Emits[AlertOpened | AlertResolved | DeadLetterResolved]:
+    """The money is held, so it need not be given back."""
+    yield from _stuck(event, envelope, alerts, letters, now)
+
+
+@reactions.on(RefundFailed, alerts=_of_checkout, letters=_their_letters)
+def refund_failed(
+    event: RefundFailed, envelope: Envelope, alerts: dict[str, Alert], letters: dict[str, DeadLetter], now: datetime
+) -> Emits[AlertOpened | AlertResolved | DeadLetterResolved]:
+    """The money was captured, so it is not held."""
+    yield from _stuck(event, envelope, alerts, letters, now)
+
+
+def _stuck(
+    event: FailedCompensation,
+    envelope: Envelope,
+    alerts: Mapping[str, Alert],
+    letters: Mapping[str, DeadLetter],
+    now: datetime,
+) -> Iterator[AlertOpened | AlertResolved | DeadLetterResolved]:
+    failure = stuck_money(event, envelope.id)
+    for alert in alerts.values():
+        if alert.alert_id != failure.alert_id:
+            yield from _close(alert, _own(alert, letters), "payment", failure.title, now)
+        elif (alert.over or not alert.knows(failure)) and (opened := alert.report(failure, now)):
+            yield opened
+
+
+@reactions.on(PaymentVoided, alerts=_of_checkout, letters=_their_letters)
+def voided(
+    event: PaymentVoided, alerts: dict[str, Alert], letters: dict[str, DeadLetter], now: datetime
+) -> Emits[AlertResolved | DeadLetterResolved]:
+    """Nothing is held any more."""
+    yield from _settled(alerts, letters, event.marked_by or "payment", event.why or "the hold is released", now)
+
+
+@reactions.on(PaymentRefunded, alerts=_of_checkout, letters=_their_letters)
+def refunded(
+    event: PaymentRefunded, alerts: dict[str, Alert], letters: dict[str, DeadLetter], now: datetime
+) -> Emits[AlertResolved | DeadLetterResolved]:
+    """The money went back."""
+    yield from _settled(alerts, letters, event.marked_by or "payment", event.why or "the money went back", now)
+
+
+def _settled(
+    alerts: Mapping[str, Alert], letters: Mapping[str, DeadLetter], by: str, why: str, now: datetime
+) -> Iterator[AlertResolved | DeadLetterResolved]:
+    for alert in alerts.values():
+        yield from _close(alert, _own(alert, letters), by, why, now)
+
+
+def _own(alert: Alert, letters: Mapping[str, DeadLetter]) -> dict[str, DeadLetter]:
+    return {i: letters[i] for i in alert.letters}
+
+
+@reactions.on(VoidRetried, alerts=_of_checkout)
+def void_retried(event: VoidRetried, alerts: dict[str, Alert], now: datetime) -> Emits[AlertAcknowledged]:
+    """Somebody works on it."""
+    yield from _retried(alerts[money_alert("void", event.checkout_id)], event, now)
+
+
+@reactions.on(RefundRetried, alerts=_of_checkout)
+def refund_retried(event: RefundRetried, alerts: dict[str, Alert], now: datetime) -> Emits[AlertAcknowledged]:
+    """Somebody works on it."""
+    yield from _retried(alerts[money_alert("refund", event.checkout_id)], event, now)
+
+
+def _retried(alert: Alert, event: VoidRetried | RefundRetried, now: datetime) -> Iterator[AlertAcknowledged]:
+    if not alert.over and (acknowledged := alert.acknowledge("retried", event.by, event.why, now)):
+        yield acknowledged
