@@ -13,8 +13,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from cli import alerts, dlq, payments, system
 from cli import send as sending
-from cli import system
 from cli.audit import audit
 from cli.audit.show import show
 from cli.bench.run import bench
@@ -36,6 +36,9 @@ app = typer.Typer(
 topics = typer.Typer(no_args_is_help=True, help="The topics of the contract.")
 app.add_typer(topics, name="topics")
 app.add_typer(docs, name="docs")
+app.add_typer(dlq.app, name="dlq")
+app.add_typer(alerts.app, name="alerts")
+app.add_typer(payments.app, name="payments")
 
 
 @app.command(epilog="Example: quadrille up --state .quadrille")

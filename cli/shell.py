@@ -15,6 +15,7 @@ from cli import send as sending
 from cli import system
 from cli.bench.load import LoadError
 from cli.up import StartError
+from services.alerts.views import NotFoundError
 from shared.runtime.kafka import TopicsError
 from shared.runtime.migrations import MigrationsError
 from shared.settings import SettingsError
@@ -30,6 +31,10 @@ STATE = Path(".quadrille")
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
 
+class UsageError(Exception):
+    """What was asked for cannot be done so; the message says what to change."""
+
+
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run to the end; what stands in the way is one sentence on standard error and exit code 2."""
     try:
@@ -43,6 +48,8 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         TopicsError,
         MigrationsError,
         sending.LineError,
+        UsageError,
+        NotFoundError,
     ) as error:
         sys.stderr.write(f"{error}\n")
     except (KafkaError, SQLAlchemyError, OSError, TimeoutError) as error:

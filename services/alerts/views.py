@@ -25,7 +25,7 @@ _BY_STATE: Final = text(
 ).bindparams(_STATES)
 _MATCHING: Final = (
     " FROM dead_letters d WHERE state = ANY(:states) AND (CAST(:service AS text) IS NULL OR service = :service)"
-    " AND (CAST(:topic AS text) IS NULL OR topic = :topic)"
+    " AND (CAST(:topic AS text) IS NULL OR topic = :topic) AND (CAST(:kind AS text) IS NULL OR kind = :kind)"
     " AND (CAST(:since AS timestamptz) IS NULL OR last_failed_at >= :since)"
     " AND (CAST(:reason AS text) IS NULL OR position(lower(:reason) IN lower(error || ': ' || reason || ' ' || stage)) > 0)"
 )
@@ -61,6 +61,7 @@ class Filter:
     topic: str | None = None
     reason: str | None = None
     since: datetime | None = None
+    kind: str | None = None
 
 
 @dataclass(frozen=True)
@@ -133,5 +134,6 @@ def _values(chosen: Filter, limit: int) -> dict[str, Any]:
         "topic": chosen.topic,
         "reason": chosen.reason,
         "since": chosen.since,
+        "kind": chosen.kind,
         "limit": limit,
     }

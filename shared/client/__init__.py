@@ -1,11 +1,11 @@
-"""A client for storefronts: publish commands, and await what becomes of them."""
+"""A client for storefronts and staff: publish commands, and await what becomes of them."""
 
 import asyncio
 import contextlib
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
@@ -21,7 +21,7 @@ from shared.contract.cart import (
     ConfirmCheckout,
 )
 from shared.contract.envelope import Envelope, Record, RefusedError, UnreadableError, read, write
-from shared.contract.message import Message
+from shared.contract.message import Command, Message
 from shared.contract.rejection import CommandRejected
 from shared.contract.topics import DEAD_LETTERS, SERVICES, events_topic
 from shared.runtime import kafka
@@ -29,6 +29,7 @@ from shared.settings import Settings
 
 M = TypeVar("M", bound=Message)
 Outcome = CheckoutCompleted | CheckoutRejected | CartReopened | CheckoutAlreadyConfirmed | CommandRejected
+HEARD = (*(events_topic(service) for service in SERVICES), DEAD_LETTERS)
 OUTCOMES = (CheckoutCompleted, CheckoutRejected, CartReopened, CheckoutAlreadyConfirmed, CommandRejected)
 
 
@@ -53,12 +54,12 @@ class CheckoutClient:
             ...
             outcome = await client.confirm("c1", timeout=30)
 
-    It belongs to no consumer group, and many may run at once. Raises ``KafkaError``, ``OSError`` or ``TimeoutError``
-    where the broker is away, and :class:`shared.settings.SettingsError` where none is named.
+    It belongs to no consumer group, and many may run at once; it hears what comes on ``topics``. Raises ``KafkaError``,
+    ``OSError`` or ``TimeoutError`` where the broker is away, and :class:`shared.settings.SettingsError` where none is named.
     """
 
-    def __init__(self, settings: Settings, source: str = "/quadrille/client") -> None:
-        self._settings, self._source = settings, source
+    def __init__(self, settings: Settings, source: str = "/quadrille/client", topics: Sequence[str] = HEARD) -> None:
+        self._settings, self._source, self._topics = settings, source, topics
         self._seen: dict[str, list[Seen]] = defaultdict(list)
         self._dead: dict[str, bytes] = {}
         self._news = asyncio.Condition()
@@ -70,10 +71,9 @@ class CheckoutClient:
         self._producer = await kafka.producer(self._settings, "quadrille-client")
         self._consumer = kafka.consumer(self._settings, None, "quadrille-client")
         await kafka.start(self._consumer)
-        topics = [*(events_topic(service) for service in SERVICES), DEAD_LETTERS]
         partitions = [
             TopicPartition(self._settings.topic(topic), partition)
-            for topic in topics
+            for topic in self._topics
             for partition in range(self._settings.partitions)
         ]
         self._consumer.assign(partitions)
@@ -101,6 +101,21 @@ class CheckoutClient:
         ]
         await asyncio.gather(*futures)
         return ids
+
+    async def ask(self, command: Command, kinds: tuple[type[Message], ...], *, timeout: float = 30.0) -> Message:
+        """Publish a command and await its refusal, or the first event of these types that it leads to.
+
+        What follows is one trace. Raises :class:`OutcomeTimeoutError` after ``timeout`` seconds.
+        """
+        command_id = str(uuid.uuid4())
+        trace = f"00-{uuid.uuid4().hex}-{uuid.uuid4().hex[:16]}-01"
+        envelope = Envelope(command_id, self._source, command.type_name(), command.key, command_id, traceparent=trace)
+        await (await self._send(envelope, command))
+
+        def wanted(seen: Seen) -> bool:
+            return isinstance(seen.event, (*kinds, CommandRejected)) and seen.envelope.correlation_id == command_id
+
+        return (await self._wait(command.key, wanted, 0, timeout, _names(kinds))).event
 
     async def _send(self, envelope: Envelope, message: Message) -> Any:
         headers, value = write(envelope, message, datetime.now(UTC))

@@ -1,0 +1,103 @@
+"""Looks alerts up in their database; what is decided about them travels as commands, and is answered."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic_core import to_jsonable_python
+
+from cli.alerts.show import show, table
+from cli.shell import STATE, Json, State, console, run
+from cli.staff import PATIENCE, USER, By, Decided, Patience, Why, decide, desk, order, say
+from services.alerts import views
+from services.alerts.model import Alert, AlertState
+from shared.contract.alerts import AcknowledgeAlert, AlertAcknowledged, AlertCommand, AlertEvent, AlertResolved, ResolveAlert
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="What needs a person: each alert says what to do about it. The beginning of an id is enough.",
+    epilog="Exit codes: 0 done, 1 refused or not answered in time, 2 nothing could be done.",
+)
+Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="Alerts; the beginning of an id is enough.")]
+
+
+@app.command("list", epilog="Example: quadrille alerts list --is open")
+def list_alerts(
+    states: Annotated[list[AlertState] | None, typer.Option("--is", help="Only those in this state; may be repeated.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Show at most so many.")] = 100,
+    state: State = STATE,
+    as_json: Json = False,
+) -> None:
+    """The alerts that are not resolved, the one that waits longest first."""
+
+    async def work() -> list[Alert]:
+        async with desk(state) as engine:
+            return await views.alerts(engine, states or views.UNRESOLVED_ALERTS, limit)
+
+    found = run(work())
+    if as_json:
+        console.print_json(json.dumps(to_jsonable_python([asdict(alert) for alert in found])))
+    elif found:
+        console.print(table(found))
+    else:
+        console.print("No alert needs anybody")
+
+
+@app.command("show", epilog="Example: quadrille alerts show void:CART.1")
+def show_alert(
+    alert_id: Annotated[str, typer.Argument(metavar="ID", help="The alert; the beginning of its id is enough.")],
+    state: State = STATE,
+    as_json: Json = False,
+) -> None:
+    """What happened, what to do, and what was done about it."""
+
+    async def work() -> Alert:
+        async with desk(state) as engine:
+            return await views.alert(engine, alert_id)
+
+    found = run(work())
+    if as_json:
+        console.print_json(json.dumps(to_jsonable_python(asdict(found))))
+    else:
+        show(found, console)
+
+
+@app.command("ack", epilog='Example: quadrille alerts ack void:CART.1 --why "calling the bank"')
+def acknowledge(
+    ids: Ids, why: Why, by: By = USER, state: State = STATE, timeout: Patience = PATIENCE, as_json: Json = False
+) -> None:
+    """Say that somebody works on it."""
+    _decide(AcknowledgeAlert, AlertAcknowledged, ids, state, timeout, as_json, by=by, why=why)
+
+
+@app.command("resolve", epilog='Example: quadrille alerts resolve dead:0123 --why "the writer is mended"')
+def resolve(
+    ids: Ids,
+    why: Why,
+    settled: Annotated[bool, typer.Option("--settled", help="The money is settled, though payment never said so.")] = False,
+    by: By = USER,
+    state: State = STATE,
+    timeout: Patience = PATIENCE,
+    as_json: Json = False,
+) -> None:
+    """Say that it is dealt with. An alert of money closes by itself when the money is settled."""
+    _decide(ResolveAlert, AlertResolved, ids, state, timeout, as_json, by=by, why=why, settled=settled)
+
+
+def _decide(
+    kind: type[AlertCommand],
+    wanted: type[AlertEvent],
+    beginnings: list[str],
+    state: Path,
+    timeout: float,
+    as_json: bool,
+    **fields: Any,
+) -> None:
+    async def work() -> list[Decided]:
+        async with desk(state) as engine:
+            ids = [(await views.alert(engine, beginning)).alert_id for beginning in beginnings]
+        return await decide(state, [order(kind, alert_id=alert_id, **fields) for alert_id in ids], wanted, timeout)
+
+    say(run(work()), as_json)

@@ -1,0 +1,60 @@
+"""Alerts, for people."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from cli.staff import age
+from services.alerts.model import Action, Alert, AlertState
+
+COLOURS = {AlertState.OPEN: "red", AlertState.ACKNOWLEDGED: "yellow", AlertState.RESOLVED: "green"}
+
+
+def table(alerts: Sequence[Alert]) -> Table:
+    """One line for each."""
+    now = datetime.now(UTC)
+    made = Table("id", "state", "severity", "since", "seen", "what")
+    for alert in alerts:
+        assert alert.state is not None
+        state = Text(alert.state, COLOURS[alert.state])
+        cells = (alert.severity, age(alert.first_seen_at, now), str(alert.times_seen), escape(alert.title))
+        made.add_row(alert.alert_id, state, *cells)
+    return made
+
+
+def show(alert: Alert, console: Console) -> None:
+    """All that is known of one."""
+    console.print(f"[bold]{escape(alert.title)}[/]", soft_wrap=True)
+    console.print(escape(alert.text), soft_wrap=True)
+    facts = Table.grid(padding=(0, 2))
+    for name, value in (
+        ("id", alert.alert_id),
+        ("state", alert.state),
+        ("severity", alert.severity),
+        ("service", alert.service),
+        ("checkout", alert.checkout_id),
+        ("seen", f"{alert.times_seen} times, first {at(alert.first_seen_at)}, last {at(alert.last_seen_at)}"),
+        ("dead letters", ", ".join(alert.letters)),
+    ):
+        if value:
+            facts.add_row(name, escape(str(value)))
+    console.print(facts)
+    if alert.actions:
+        console.print(history(alert.actions))
+
+
+def history(actions: Sequence[Action]) -> Table:
+    """What was done, by whom and why."""
+    made = Table("when", "what", "by", "why")
+    for action in actions:
+        made.add_row(at(action.at), escape(action.what), escape(action.by), escape(action.why))
+    return made
+
+
+def at(moment: datetime | None) -> str:
+    """A moment, to the second."""
+    return f"{moment:%Y-%m-%d %H:%M:%S}" if moment else ""

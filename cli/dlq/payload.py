@@ -1,0 +1,46 @@
+"""Bytes nobody can vouch for, made fit to be looked at: text where it is text, else hexadecimal."""
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+WIDTH: Final = 16
+"""Bytes in a line of a dump."""
+
+
+def as_text(raw: bytes) -> str | None:
+    """The bytes as text, if they are nothing but printable characters and line ends."""
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        return None
+    return text if all(c.isprintable() or c in "\n\r\t" for c in text) else None
+
+
+def decoded(raw: bytes) -> str | None:
+    """JSON with indents where it is JSON, else text, else nothing."""
+    text = as_text(raw)
+    if text is None:
+        return None
+    try:
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=True)
+    except (ValueError, RecursionError):
+        return text
+
+
+def told(raw: bytes | None) -> dict[str, Any] | None:
+    """The bytes for programs: as ``text`` where they are text, else as ``hex``."""
+    if raw is None:
+        return None
+    text = as_text(raw)
+    return {"hex": raw.hex()} if text is None else {"text": text}
+
+
+def dump(raw: bytes, limit: int) -> Iterator[str]:
+    """Lines of offset, hexadecimal digits and printable ASCII, of the first ``limit`` bytes."""
+    for start in range(0, min(len(raw), limit), WIDTH):
+        some = raw[start : min(start + WIDTH, limit)]
+        seen = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in some)
+        yield f"{start:08x}  {some.hex(' '):<{3 * WIDTH - 1}}  {seen}"
+    if len(raw) > limit:
+        yield f"… and {len(raw) - limit} bytes more; --raw writes all of them"

@@ -1,0 +1,81 @@
+"""Sends dead letters once more, at a rate, and hears what becomes of each."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from cli.staff import order, refusal
+from services.alerts.model import DeadLetter
+from shared.client import CheckoutClient, OutcomeTimeoutError
+from shared.contract.alerts import DeadLetterRedriven, DeadLetterResolved, DeadLetterReturned, RedriveDeadLetter
+
+AT_ONCE: Final = 32
+"""Dead letters under way at the same time."""
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What became of one dead letter: ``handled``, ``came back``, ``parked``, ``refused`` or ``unanswered``; and why."""
+
+    letter_id: str
+    outcome: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Redriving:
+    """Who redrives and why; ``rate``: dead letters a second; ``timeout``: seconds to wait for what becomes of each."""
+
+    by: str
+    why: str
+    parked: bool
+    rate: float
+    timeout: float
+
+    def command(self, letter: DeadLetter) -> RedriveDeadLetter:
+        """The command for one dead letter. Raises ``UsageError`` where who or why cannot be so."""
+        return order(RedriveDeadLetter, letter_id=letter.letter_id, by=self.by, why=self.why, parked=self.parked)
+
+
+async def replay(
+    client: CheckoutClient, letters: Sequence[DeadLetter], how: Redriving, heard: Callable[[Replayed], None]
+) -> list[Replayed]:
+    """Redrive these, in their order; ``heard`` is called with what became of each as soon as that is known."""
+    commands = [how.command(letter) for letter in letters]
+    slots = asyncio.Semaphore(AT_ONCE)
+    started = time.monotonic()
+
+    async def one(command: RedriveDeadLetter) -> Replayed:
+        try:
+            replayed = await _one(client, command, how.timeout)
+        finally:
+            slots.release()
+        heard(replayed)
+        return replayed
+
+    async with asyncio.TaskGroup() as group:
+        tasks = []
+        for number, command in enumerate(commands):
+            await asyncio.sleep(max(0.0, started + number / how.rate - time.monotonic()))
+            await slots.acquire()
+            tasks.append(group.create_task(one(command)))
+    return [task.result() for task in tasks]
+
+
+async def _one(client: CheckoutClient, command: RedriveDeadLetter, timeout: float) -> Replayed:
+    letter_id = command.letter_id
+    before = len(client.seen(letter_id))
+    try:
+        answer = await client.ask(command, (DeadLetterRedriven,), timeout=timeout)
+        if why_not := refusal(answer):
+            return Replayed(letter_id, "refused", why_not)
+        assert isinstance(answer, DeadLetterRedriven)
+        end = await client.next_event(letter_id, before, (DeadLetterResolved, DeadLetterReturned), timeout=timeout)
+    except OutcomeTimeoutError:
+        return Replayed(letter_id, "unanswered", f"nothing was heard of it within {timeout:g} s; is the service running?")
+    if isinstance(end, DeadLetterReturned):
+        times = "once" if end.returned == 1 else f"{end.returned} times"
+        return Replayed(letter_id, "parked" if end.parked else "came back", f"came back {times}: {end.reason}")
+    return Replayed(letter_id, "handled", f"handled by {answer.service}")

@@ -1,0 +1,116 @@
+"""Each command publishes what was decided, with who and why, and waits for what payment says to it."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.markup import escape
+
+from cli.payments.lookup import checkout_of
+from cli.shell import STATE, WRONG, Json, State, console, run
+from cli.staff import PATIENCE, USER, By, Patience, Why, line_to, order, refusal
+from shared.client import OutcomeTimeoutError
+from shared.contract.message import Message
+from shared.contract.payment import (
+    FailedCompensation,
+    MarkPaid,
+    MarkRefunded,
+    MarkVoided,
+    PaymentCommand,
+    PaymentEvent,
+    PaymentMarkedPaid,
+    PaymentRefunded,
+    PaymentVoided,
+    RefundFailed,
+    RetryRefund,
+    RetryVoid,
+    VoidFailed,
+)
+from shared.money import display
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="What staff decide about a customer's money: by order number (Q-0001001) or checkout id (CART.1).",
+    epilog="Exit codes: 0 settled, 1 refused, failed again or not answered in time, 2 nothing could be done.",
+)
+ENDS: Final = (PaymentVoided, PaymentRefunded, PaymentMarkedPaid, VoidFailed, RefundFailed)
+SAID: Final = {
+    PaymentVoided: "nothing is held any more",
+    PaymentRefunded: "the money went back",
+    PaymentMarkedPaid: "the money is received",
+    VoidFailed: "the void failed again",
+    RefundFailed: "the refund failed again",
+}
+Checkout = Annotated[str, typer.Argument(metavar="ORDER|CHECKOUT", help="The order's number or the checkout's id.")]
+
+
+@app.command("retry-void", epilog='Example: quadrille payments retry-void Q-0001001 --why "the bank is back"')
+def retry_void(
+    checkout: Checkout, why: Why, by: By = USER, state: State = STATE, timeout: Patience = PATIENCE, as_json: Json = False
+) -> None:
+    """Try again to release a hold whose void failed. What was captured after all is given back."""
+    _decide(RetryVoid, checkout, by, why, state, timeout, as_json)
+
+
+@app.command("retry-refund", epilog='Example: quadrille payments retry-refund Q-0001001 --why "the gateway is back"')
+def retry_refund(
+    checkout: Checkout, why: Why, by: By = USER, state: State = STATE, timeout: Patience = PATIENCE, as_json: Json = False
+) -> None:
+    """Try again a refund that failed."""
+    _decide(RetryRefund, checkout, by, why, state, timeout, as_json)
+
+
+@app.command("mark-voided", epilog='Example: quadrille payments mark-voided Q-0001001 --why "released by the bank, call 4711"')
+def mark_voided(
+    checkout: Checkout, why: Why, by: By = USER, state: State = STATE, timeout: Patience = PATIENCE, as_json: Json = False
+) -> None:
+    """Say that the hold was released by hand."""
+    _decide(MarkVoided, checkout, by, why, state, timeout, as_json)
+
+
+@app.command("mark-refunded", epilog='Example: quadrille payments mark-refunded Q-0001001 --why "bank transfer 4711"')
+def mark_refunded(
+    checkout: Checkout, why: Why, by: By = USER, state: State = STATE, timeout: Patience = PATIENCE, as_json: Json = False
+) -> None:
+    """Say that the money was given back by hand."""
+    _decide(MarkRefunded, checkout, by, why, state, timeout, as_json)
+
+
+@app.command("mark-paid", epilog='Example: quadrille payments mark-paid Q-0001001 --why "cash, driver 12"')
+def mark_paid(
+    checkout: Checkout, why: Why, by: By = USER, state: State = STATE, timeout: Patience = PATIENCE, as_json: Json = False
+) -> None:
+    """Say that the money of a deferred payment was received."""
+    _decide(MarkPaid, checkout, by, why, state, timeout, as_json)
+
+
+def _decide(kind: type[PaymentCommand], named: str, by: str, why: str, state: Path, timeout: float, as_json: bool) -> None:
+    async def work() -> Message | None:
+        cart_id, checkout_id = await checkout_of(state, named)
+        command = order(kind, cart_id=cart_id, checkout_id=checkout_id, by=by, why=why)
+        async with line_to(state, "payment") as client:
+            try:
+                return await client.ask(command, ENDS, timeout=timeout)
+            except OutcomeTimeoutError:
+                return None
+
+    event = run(work())
+    settled = isinstance(event, PaymentEvent) and not isinstance(event, FailedCompensation)
+    if as_json:
+        told = {"event": type(event).__name__, **event.model_dump(mode="json")} if event else {"event": None}
+        console.print_json(json.dumps({"settled": settled, **told}))
+    else:
+        console.print(escape(_in_words(event, timeout)), soft_wrap=True)
+    if not settled:
+        raise typer.Exit(WRONG)
+
+
+def _in_words(event: Message | None, timeout: float) -> str:
+    if event is None:
+        return f"Payment did not say how it ended within {timeout:g} s; see `quadrille alerts list`"
+    if why_not := refusal(event):
+        return f"Refused: {why_not}"
+    assert isinstance(event, PaymentEvent)
+    words = f"{display(event.amount, event.currency)} of checkout {event.checkout_id}: {SAID[type(event)]}"
+    return f"{words}: {event.reason}" if isinstance(event, FailedCompensation) else words
