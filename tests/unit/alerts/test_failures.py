@@ -1,0 +1,113 @@
+"""What a dead letter tells, whoever wrote what into it before."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.alerts.failures import ERRORS, Arrival, failure_of, fault_of
+from shared.contract.payment import RefundFailed, VoidFailed
+from tests.unit.alerts.letters import GARBAGE, deadline, kept, stuck, unhandled, unreadable
+
+
+def test_a_record_says_where_it_stood_and_why_it_failed() -> None:
+    fault = fault_of(unreadable(), "shop.")
+    assert (fault.kind, fault.service, fault.stage) == ("record", "cart", "read")
+    assert (fault.topic, fault.partition, fault.position, fault.lane) == ("cart.commands", 3, 17, 3)
+    assert fault.cause == "UnreadableError: the value has … bytes and is …"
+
+
+@pytest.mark.parametrize("arrival", [unreadable(), unhandled(), stuck(), deadline()])
+def test_the_same_failure_is_known_again_wherever_it_lies_on_the_topic(arrival: Arrival) -> None:
+    again = Arrival(arrival.partition, 99, 5_000, arrival.key, arrival.value, arrival.headers)
+    assert fault_of(again).letter_id == fault_of(arrival).letter_id
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (unreadable(), unreadable(offset=18)),
+        (unreadable(), unreadable(b"other garbage")),
+        (unreadable(), unreadable(service="order")),
+        (unreadable(b""), unreadable(None)),
+        (unhandled("m1"), unhandled("m2")),
+        (stuck(event_id="e1"), stuck(event_id="e2")),
+        (deadline("c1"), deadline("c2")),
+        (Arrival(0, 1, 0, None, b"x", []), Arrival(0, 2, 0, None, b"x", [])),
+    ],
+)
+def test_another_failure_is_another_dead_letter(one: Arrival, other: Arrival) -> None:
+    assert fault_of(one).letter_id != fault_of(other).letter_id
+
+
+def test_a_message_published_twice_is_one_dead_letter() -> None:
+    assert fault_of(unhandled(offset=17)).letter_id == fault_of(unhandled(offset=18)).letter_id
+
+
+def test_ids_alone_do_not_make_two_records_one() -> None:
+    headers = [("ce_source", b"/shop"), ("ce_id", b"1")]
+    assert fault_of(unreadable(b"a", headers)).letter_id != fault_of(unreadable(b"b", headers)).letter_id
+
+
+def test_a_record_that_claims_to_be_a_failed_void_is_none() -> None:
+    headers = [("ce_type", VoidFailed.type_name().encode()), ("ce_subject", b"c1.1"), (f"{ERRORS}stage", b"compensation")]
+    fault = fault_of(unreadable(GARBAGE, headers))
+    assert fault.kind == "record"
+
+
+def test_what_no_service_of_ours_wrote_is_sent_nowhere() -> None:
+    letter, alert, _ = kept(Arrival(0, 1, 0, None, b"\xff", [("ce_id", b"\xff\xfe")]))
+    assert letter.kind == "foreign"
+    assert f"quadrille dlq resolve {letter.letter_id}" in alert.text
+    assert "redrive" not in alert.text
+
+
+def test_an_alert_says_which_command_to_run() -> None:
+    letter, alert, _ = kept(unhandled())
+    assert f'`quadrille dlq redrive {letter.letter_id} --why "..."`' in alert.text
+    assert alert.severity == "critical"
+    letter, alert, _ = kept(unreadable())
+    assert f'`quadrille dlq resolve {letter.letter_id} --why "..."`' in alert.text
+    assert alert.severity == "warning"
+    letter, alert, _ = kept(deadline())
+    assert "every 15 minutes" in alert.text
+    assert "redrive" not in alert.text
+
+
+@pytest.mark.parametrize(
+    ("arrival", "alert_id", "told", "untold"),
+    [
+        (stuck(VoidFailed), "void:c1.1", ["retry-void c1.1", "mark-voided c1.1", "hold_1"], "refund"),
+        (stuck(RefundFailed), "refund:c1.1", ["retry-refund c1.1", "mark-refunded c1.1", "hold_1"], "void"),
+        (stuck(RefundFailed, "paid_in_cash"), "refund:c1.1", ["mark-refunded c1.1"], "retry"),
+    ],
+)
+def test_money_that_is_stuck_says_what_frees_it(arrival: Arrival, alert_id: str, told: list[str], untold: str) -> None:
+    letter, alert, _ = kept(arrival)
+    assert (letter.kind, alert.alert_id, alert.checkout_id) == ("compensation", alert_id, "c1.1")
+    assert "14.90 EUR" in alert.title
+    for words in told:
+        assert words in alert.text
+    assert untold not in alert.text
+
+
+KNOWN = [f"{ERRORS}offset", f"{ERRORS}stage", f"{ERRORS}quadrille.service", "ce_id", "ce_source", "ce_type"]
+SAID = [b"payment", b"17", b"compensation", VoidFailed.type_name().encode()]
+header = st.tuples(st.text(max_size=20) | st.sampled_from(KNOWN), st.none() | st.binary(max_size=50) | st.sampled_from(SAID))
+
+
+@given(st.lists(header, max_size=10), st.none() | st.binary(max_size=50), st.none() | st.binary(max_size=50))
+def test_nothing_in_a_record_makes_it_fail(
+    headers: list[tuple[str, bytes | None]], key: bytes | None, value: bytes | None
+) -> None:
+    arrival = Arrival(0, 0, 0, key, value, headers)
+    letter, alert, _ = kept(arrival)
+    assert alert.text == failure_of(letter).text
+    for text in (alert.title, alert.text, letter.reason, letter.cause, letter.topic, letter.message_id or ""):
+        assert text.isprintable()
+
+
+def test_texts_have_limits() -> None:
+    why = [(f"{ERRORS}exception.message", b"\xff" * 100_000), ("ce_id", b"i" * 100_000)]
+    letter, alert, _ = kept(Arrival(0, 0, 0, None, b"", why))
+    assert len(alert.text) < 1_000
+    assert len(letter.message_id or "") == 300
