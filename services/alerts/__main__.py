@@ -51,17 +51,18 @@ def workers(service: Service) -> list[Worker]:
     service.on_commit = changed
     keeper = Keeper(service.engine, service.lane_of, news, settings.topic_prefix)
     service.troubles["dead letters"] = "not listening yet"
-    return [lambda: _listen(service, keeper), notifier.run, Reconciler(settings, service.engine, keeper).run]
+    return [lambda: _listen(service, keeper), notifier.run]
 
 
 async def _listen(service: Service, keeper: Keeper) -> None:
-    """Run the Faust worker until cancelled."""
+    """Run the Faust worker, and look for what it let slip, until cancelled."""
+    await service.ready()
     with tempfile.TemporaryDirectory(prefix="quadrille-alerts-") as folder:
         app = application(service.settings, keeper, folder)
         try:
             await app.start()
             del service.troubles["dead letters"]
-            await asyncio.Event().wait()
+            await Reconciler(service.settings, service.engine, keeper).run()
         finally:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(app.stop(), STOP_SECONDS)

@@ -135,7 +135,8 @@ class Service:
                 attempt += 1
 
     async def run(self) -> None:
-        """Work until stopped."""
+        """Work until stopped. Raises as :meth:`ready`."""
+        await self.ready()
         relay = asyncio.create_task(self.relay.run())
         try:
             await self._work_with_members()
@@ -280,7 +281,8 @@ def batched(items: Sequence[Input], size: int) -> Iterator[Sequence[Input]]:
 async def serve(service: Service, *workers: Callable[[], Any]) -> None:
     """Run a service and its workers until SIGTERM or SIGINT, with health and metrics over HTTP.
 
-    A worker works as long as the service: where one ends, the service stops, and what the worker raised is raised.
+    Workers begin at once; one that needs the topics waits for :meth:`Service.ready`. They work as long as the service:
+    where one ends, the service stops, and what the worker raised is raised.
     """
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGTERM, signal.SIGINT):
@@ -288,12 +290,10 @@ async def serve(service: Service, *workers: Callable[[], Any]) -> None:
     settings = service.settings
     runner, port = await health.serve(settings.health_host, settings.health_port, service.state)
     log.info("%s: health and metrics on http://%s:%d", service.name, settings.health_host, port)
-    tasks: list[asyncio.Task[Any]] = []
+    tasks = [asyncio.create_task(worker()) for worker in workers]
+    for task in tasks:
+        task.add_done_callback(lambda _: service.stop())
     try:
-        await service.ready()
-        for worker in workers:
-            tasks.append(asyncio.create_task(worker()))
-            tasks[-1].add_done_callback(lambda _: service.stop())
         await service.run()
     finally:
         for task in tasks:
