@@ -30,9 +30,10 @@ class AcknowledgeAlert(AlertCommand):
 
 
 class ResolveAlert(AlertCommand):
-    """It is dealt with. An alert of money closes by itself; ``settled``: the money is settled, though payment never said so."""
+    """It is dealt with. An alert of money closes by itself when the money is settled."""
 
     settled: bool = False
+    """Close an alert of money all the same: it is settled, though payment never said so."""
 
 
 class DeadLetterCommand(Command):
@@ -46,9 +47,10 @@ class DeadLetterCommand(Command):
 
 
 class RedriveDeadLetter(DeadLetterCommand):
-    """Send the record once more to the service that failed. ``parked``: even if it came back too often before."""
+    """Send the record once more to the service that failed."""
 
     parked: bool = False
+    """Even if it is parked."""
 
 
 class ParkDeadLetter(DeadLetterCommand):
@@ -69,13 +71,18 @@ class AlertEvent(Event):
 
 
 class AlertOpened(AlertEvent):
-    """Something failed that a person must know of, for the first time or anew. ``text`` says what to do."""
+    """Something failed that a person must know of, for the first time or anew."""
 
     kind: str
+    """What sort of failure it is, for programs."""
     severity: str
+    """``critical`` or ``warning``."""
     service: str
+    """The service that failed, or that what failed belongs to."""
     title: str
+    """What happened, in a line."""
     text: str
+    """What happened and what to do about it, with the commands to run."""
 
 
 class AlertAcknowledged(AlertEvent):
@@ -93,28 +100,33 @@ class AlertResolved(AlertEvent):
 
 
 class DeadLetterEvent(Event):
-    """A fact about one dead letter. ``service``: the one that failed."""
+    """A fact about one dead letter."""
 
     topic: ClassVar[str] = "alerts.events"
     key_field: ClassVar[str] = "letter_id"
     letter_id: LetterId
     service: str
+    """The service that failed."""
 
 
 class DeadLetterRedriven(DeadLetterEvent):
-    """The record is on its way to the service once more. ``replays``: how often that was done so far."""
+    """The record is on its way to the service once more."""
 
     replays: int
+    """How often that was done so far."""
     by: str
     why: str
 
 
 class DeadLetterReturned(DeadLetterEvent):
-    """The record failed again after a redrive. ``returned``: how often so far; ``parked``: that was once too often."""
+    """The record failed again after a redrive."""
 
     returned: int
+    """How often it came back so far."""
     reason: str
+    """The error, and what it says."""
     parked: bool
+    """Whether that was too often: it is parked now."""
 
 
 class DeadLetterParked(DeadLetterEvent):
