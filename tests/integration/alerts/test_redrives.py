@@ -1,0 +1,347 @@
+"""Dead letters handled to their end: on a real broker, with inventory as the service that fails and is mended."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest_asyncio
+from aiokafka import TopicPartition
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from cli.demo.shop import unique
+from services.alerts import views
+from services.alerts.model import Alert, DeadLetter
+from services.alerts.views import Filter
+from shared.contract.envelope import Envelope, write
+from shared.contract.inventory import ReceiveStock
+from shared.contract.message import Message
+from shared.contract.order import OrderRejected
+from shared.contract.redrive import PREFIX
+from shared.contract.topics import DEAD_LETTERS, redrive_topic
+from shared.runtime import kafka
+from shared.runtime.database import connect
+from shared.runtime.inputs import ERRORS
+from shared.runtime.records import unpack
+from shared.settings import Settings, load
+from tests.support import services, system
+from tests.support.cli import Ran, quadrille
+from tests.support.clock import NOW
+from tests.support.stacks import Stack
+from tests.support.topics import raw_producer, records
+
+COMMANDS, REDRIVES = "inventory.commands", redrive_topic("inventory")
+Header = tuple[str, bytes | None]
+
+
+@dataclass
+class Floor:
+    """Alerts and inventory at work, on topics and databases of their own."""
+
+    environment: dict[str, str]
+    settings: Settings
+    alerts: AsyncEngine
+    inventory: AsyncEngine
+
+    async def publish(
+        self, value: bytes | None, headers: Sequence[Header] = (), *, key: bytes = b"key", topic: str = COMMANDS
+    ) -> None:
+        """Publish anything at all."""
+        async with raw_producer(self.settings) as producer:
+            name = self.settings.topic(topic)
+            await producer.send_and_wait(name, value, key, headers=list(headers), partition=self.lane(key.decode()))
+
+    async def send(self, message: Message, message_id: str, *more: Header) -> None:
+        """Publish a message."""
+        envelope = Envelope(message_id, "/tests", message.type_name(), message.key, message_id, traceparent="stale")
+        headers, value = write(envelope, message, NOW)
+        await self.publish(value, [*headers, *more], key=message.key.encode(), topic=message.topic)
+
+    def lane(self, key: str) -> int:
+        """The partition of a key."""
+        return kafka.lane_of(key, self.settings.partitions)
+
+    async def letter(self, key: str, *, seen: int = 1, state: str | None = None) -> DeadLetter:
+        """The one dead letter with this key, once it failed so often and is in this state."""
+        async with asyncio.timeout(30):
+            while True:
+                found = await self._letters(key)
+                assert len(found) <= 1, "one record, one dead letter"
+                if found and found[0].seen >= seen and state in (None, found[0].state):
+                    return found[0]
+                await asyncio.sleep(0.05)
+
+    async def _letters(self, key: str) -> list[DeadLetter]:
+        query = text("SELECT letter_id FROM dead_records WHERE key = :key")
+        async with self.alerts.connect() as connection:
+            ids = (await connection.execute(query, {"key": key.encode()})).scalars().all()
+        return [await views.letter(self.alerts, i) for i in ids]
+
+    async def alert(self, letter: DeadLetter) -> Alert:
+        """Its alert."""
+        return await views.alert(self.alerts, letter.alert_id)
+
+    async def redriven(self, key: str) -> list[Any]:
+        """The records with this key on inventory's redrive topic."""
+        return [r for r in await records(self.settings, REDRIVES, 0) if r.key == key.encode()]
+
+    async def ends(self, *topics: str) -> dict[str, int]:
+        """How many records were ever written to these topics."""
+        consumer = kafka.consumer(self.settings, None, "tests")
+        await kafka.start(consumer)
+        try:
+            found = {}
+            for topic in topics:
+                places = [TopicPartition(self.settings.topic(topic), p) for p in range(self.settings.partitions)]
+                found[topic] = sum((await consumer.end_offsets(places)).values())
+            return found
+        finally:
+            await kafka.stop(consumer)
+
+    async def on_hand(self, sku: str) -> int:
+        """The units inventory has."""
+        async with self.inventory.connect() as connection:
+            found = await connection.execute(text("SELECT on_hand FROM stocks WHERE sku = :sku"), {"sku": sku})
+            return int(found.scalar() or 0)
+
+    async def until_on_hand(self, sku: str, wanted: int) -> None:
+        """Wait for it."""
+        async with asyncio.timeout(20):
+            while True:
+                if await self.on_hand(sku) == wanted:
+                    return
+                await asyncio.sleep(0.05)
+
+    async def run(self, *arguments: str) -> Ran:
+        """Run ``quadrille``."""
+        return await quadrille(self.environment, *arguments)
+
+    async def breaks(self, table: str, column: str, value: str) -> "Poison":
+        """From now on inventory cannot commit what has this value, until it is mended."""
+        poison = Poison(self.inventory, table, f"poison_{unique('p').replace('-', '_')}")
+        await poison.execute(f"ADD CONSTRAINT {poison.name} CHECK ({column} <> '{value}')")
+        return poison
+
+
+@dataclass
+class Poison:
+    """A fault of inventory that shows with some messages only."""
+
+    engine: AsyncEngine
+    table: str
+    name: str
+
+    async def execute(self, change: str) -> None:
+        """Change the table."""
+        async with self.engine.begin() as connection:
+            await connection.execute(text(f"ALTER TABLE {self.table} {change}"))
+
+    async def mend(self) -> None:
+        """The fault is gone."""
+        await self.execute(f"DROP CONSTRAINT {self.name}")
+
+
+@contextmanager
+def lasting(least: float) -> Iterator[None]:
+    """What is done within takes at least so many seconds."""
+    started = time.monotonic()
+    yield
+    assert time.monotonic() - started >= least
+
+
+@pytest_asyncio.fixture(scope="module")
+async def floor(stack: Stack, tmp_path_factory: Any) -> AsyncIterator[Floor]:
+    """Both services, running."""
+    environment = await asyncio.to_thread(lambda: system.prepare(stack))
+    settings = load(environment)
+    made = Floor(environment, settings, connect(settings.database_url("alerts")), connect(settings.database_url("inventory")))
+    with services.running(("alerts", "inventory"), environment, tmp_path_factory.mktemp("redrives")):
+        yield made
+    await made.alerts.dispose()
+    await made.inventory.dispose()
+
+
+async def test_an_unreadable_record_keeps_its_bytes_comes_back_and_is_parked_the_third_time(floor: Floor) -> None:
+    key = unique("garbage")
+    value = b"\xff\x00\xfe not a command"
+    headers: list[Header] = [("a", b"\x00\xff"), ("traceparent", b"stale"), ("b", None), ("a", b""), ("ü", "ü".encode())]
+    await floor.publish(value, headers, key=key.encode())
+    letter = await floor.letter(key)
+    kept = await views.record(floor.alerts, letter.letter_id)
+    assert (kept.value, unpack(kept.headers)) == (value, headers)
+
+    for times in (1, 2, 3):
+        ran = await floor.run("dlq", "redrive", letter.letter_id[:10], "--why", "try", "--by", "ada", "--json")
+        assert ran.code == 1, ran
+        assert ran.json["outcomes"] == {"parked" if times == 3 else "came back": 1}
+        letter = await floor.letter(key, seen=1 + times)
+        assert (letter.replays, letter.returned) == (times, times)
+    assert letter.state == "parked"
+    assert [action.what for action in letter.actions] == ["redriven", "came back"] * 3
+
+    redriven = await floor.redriven(key)
+    assert len(redriven) == 3
+    for record in redriven:
+        assert (record.value, record.partition) == (value, floor.lane(key))
+        original = [(name, told) for name, told in record.headers if name != "traceparent" and not name.startswith(PREFIX)]
+        assert original == [(name, told) for name, told in headers if name != "traceparent"]
+        (trace,) = [told for name, told in record.headers if name == "traceparent"]
+        assert trace != b"stale"
+    dead = [r for r in await records(floor.settings, DEAD_LETTERS, 4) if r.key == key.encode()]
+    assert len(dead) == 4
+    assert len({len(record.headers) for record in dead}) == 1, "headers do not grow"
+    places = {(dict(r.headers)[f"{ERRORS}topic"], dict(r.headers)[f"{ERRORS}offset"]) for r in dead}
+    assert len(places) == 1, "each says where the record first stood"
+
+    refused = await floor.run("dlq", "redrive", letter.letter_id, "--why", "again")
+    assert refused.code == 1
+    assert b"parked" in refused.out
+    alert = await floor.alert(letter)
+    assert (alert.times_seen, alert.letters, alert.state) == (4, [letter.letter_id], "open")
+
+
+async def test_a_redrive_reaches_the_service_that_failed_and_nobody_else_and_closes_when_it_is_handled(floor: Floor) -> None:
+    checkout_id = unique("checkout")
+    poison = await floor.breaks("reservations", "checkout_id", checkout_id)
+    event = OrderRejected(cart_id=unique("cart"), checkout_id=checkout_id, reasons=())
+    message_id = unique("event")
+    await floor.send(event, message_id)
+    letter = await floor.letter(event.cart_id)
+    assert (letter.stage, letter.topic, letter.message_id) == ("release_rejected", "order.events", message_id)
+    others = ("order.events", "cart.redrive", "payment.redrive", "order.redrive", "alerts.redrive")
+    before = await floor.ends(*others)
+
+    await poison.mend()
+    ran = await floor.run("dlq", "redrive", letter.letter_id, "--why", "mended", "--by", "ada", "--json")
+    assert ran.code == 0, ran
+    assert ran.json["outcomes"] == {"handled": 1}
+    assert await floor.ends(*others) == before
+    (record,) = await floor.redriven(event.cart_id)
+    assert [told for name, told in record.headers if name == "ce_id"] == [message_id.encode()]
+    letter = await floor.letter(event.cart_id, state="resolved")
+    assert [(action.what, action.by) for action in letter.actions] == [("redriven", "ada"), ("resolved", "inventory")]
+    assert (await floor.alert(letter)).state == "resolved"
+    async with floor.inventory.connect() as connection:
+        query = text("SELECT state FROM reservations WHERE checkout_id = :id")
+        assert (await connection.execute(query, {"id": checkout_id})).scalar() == "released"
+
+    again = await floor.run("dlq", "redrive", letter.letter_id, "--why", "again")
+    assert again.code == 1
+    assert b"resolved already" in again.out
+
+
+async def test_what_was_handled_meanwhile_is_not_handled_again(floor: Floor) -> None:
+    sku, message_id = unique("sku"), unique("command")
+    poison = await floor.breaks("stocks", "sku", sku)
+    command = ReceiveStock(sku=sku, quantity=5)
+    await floor.send(command, message_id)
+    letter = await floor.letter(sku)
+    await poison.mend()
+    await floor.send(command, message_id)
+    await floor.until_on_hand(sku, 5)
+    ran = await floor.run("dlq", "redrive", letter.letter_id, "--why", "mended")
+    assert ran.code == 0, ran
+    assert (await floor.letter(sku, state="resolved")).returned == 0
+    assert await floor.on_hand(sku) == 5
+
+
+async def test_filters_a_limit_and_a_rate_and_first_a_dry_run(floor: Floor) -> None:
+    words = unique("words").replace("-", "").upper()
+    keys = [unique("many") for _ in range(8)]
+    for key in keys:
+        await floor.publish(f'{{"type": "{words}", "id": "1", "source": "/tests"}}'.encode(), key=key.encode())
+    letters = [await floor.letter(key) for key in keys]
+    chosen = ("dlq", "redrive", "--reason", words.lower(), "--service", "inventory", "--since", "1h", "--topic", COMMANDS)
+    before = await floor.ends(REDRIVES, "alerts.commands")
+
+    dry = await floor.run(*chosen, "--dry-run", "--max", "5", "--why", "try", "--json")
+    assert dry.code == 0, dry
+    assert dry.json["outcomes"] == {"would be redriven": 5}
+    assert await floor.ends(REDRIVES, "alerts.commands") == before
+    with lasting(4 / 4):
+        ran = await floor.run(*chosen, "--max", "5", "--rate", "4", "--why", "try", "--json")
+    assert ran.json["outcomes"] == {"came back": 5}, ran
+    first = {one["letter_id"] for one in dry.json["letters"]}
+    assert {one["letter_id"] for one in ran.json["letters"]} == first
+    letters = [await floor.letter(key) for key in keys]
+    assert {letter.letter_id for letter in letters if letter.replays} == first
+
+    listed = await floor.run("dlq", "list", "--reason", words, "--json")
+    assert listed.json["total"] == 8
+    assert [reason["letters"] for reason in listed.json["reasons"]] == [8], "one cause, however the records differ"
+    for wrong in (("--all", letters[0].letter_id), (), ("--since", "yesterday")):
+        assert (await floor.run("dlq", "redrive", "--why", "try", *wrong)).code == 2
+
+
+async def test_people_park_and_resolve_and_all_of_it_is_recorded(floor: Floor) -> None:
+    keys = [unique("decided") for _ in range(2)]
+    for key in keys:
+        await floor.publish(b"garbage", key=key.encode())
+    ids = [(await floor.letter(key)).letter_id for key in keys]
+    parked = await floor.run("dlq", "park", *ids, "--why", "monday", "--by", "ada")
+    assert parked.code == 0, parked
+    assert (await floor.alert(await floor.letter(keys[0]))).state == "acknowledged"
+    assert (await floor.run("dlq", "park", ids[0], "--why", "monday")).code == 1
+    listed = await floor.run("dlq", "list", "--is", "parked", "--json")
+    assert set(ids) <= {letter["letter_id"] for letter in listed.json["letters"]}
+
+    assert (await floor.run("dlq", "resolve", ids[0], "--why", "of a test", "--by", "bob")).code == 0
+    assert (await floor.run("alerts", "resolve", f"dead:{ids[1]}", "--why", "of a test", "--by", "bob")).code == 0
+    for key in keys:
+        letter = await floor.letter(key, state="resolved")
+        assert (await floor.alert(letter)).state == "resolved"
+        assert [(action.what, action.by, action.why) for action in letter.actions] == [
+            ("parked", "ada", "monday"),
+            ("resolved", "bob", "of a test"),
+        ]
+    assert (await floor.run("dlq", "resolve", "zzz", "--why", "none")).code == 2
+    refused = await floor.run("dlq", "resolve", ids[0], "--why", "twice", "--by", "not a name")
+    assert refused.code == 2
+    assert b"--by" in refused.err
+
+
+async def test_five_megabytes_come_and_go_byte_for_byte(floor: Floor) -> None:
+    key = unique("huge")
+    value = b"\x00\xff" + b"x" * 5_000_000
+    await floor.publish(value, key=key.encode())
+    letter = await floor.letter(key)
+    ran = await floor.run("dlq", "redrive", letter.letter_id, "--why", "try", "--json")
+    assert ran.json["outcomes"] == {"came back": 1}, ran
+    (record,) = await floor.redriven(key)
+    assert record.value == value
+    raw = await floor.run("dlq", "show", letter.letter_id, "--raw")
+    assert raw.out == value
+    shown = await floor.run("dlq", "show", letter.letter_id)
+    assert b"bytes more" in shown.out
+
+
+async def test_what_alerts_did_not_write_on_the_redrive_topic_is_a_dead_letter_like_any_other(floor: Floor) -> None:
+    key = unique("forged")
+    await floor.publish(b"{}", [(f"{PREFIX}topic", b"inventory.commands")], key=key.encode(), topic=REDRIVES)
+    letter = await floor.letter(key)
+    assert (letter.topic, letter.stage) == (REDRIVES, "read")
+
+
+async def test_it_is_told_on_the_events_topic(floor: Floor) -> None:
+    key = unique("told")
+    await floor.publish(b"garbage", key=key.encode())
+    letter = await floor.letter(key)
+    await floor.run("dlq", "redrive", letter.letter_id, "--why", "try")
+    await floor.run("dlq", "resolve", letter.letter_id, "--why", "garbage")
+    of_letter = (letter.letter_id.encode(), letter.alert_id.encode())
+    told = [r for r in await records(floor.settings, "alerts.events", 5) if r.key in of_letter]
+    kinds = [dict(r.headers)["ce_type"].decode().split(".")[1] for r in sorted(told, key=lambda r: r.timestamp)]
+    assert sorted(kinds) == ["AlertOpened", "AlertResolved", "DeadLetterRedriven", "DeadLetterResolved", "DeadLetterReturned"]
+
+
+async def test_nothing_stays_in_the_outbox(floor: Floor) -> None:
+    async with asyncio.timeout(20):
+        while True:
+            async with floor.alerts.connect() as connection:
+                if not (await connection.execute(text("SELECT count(*) FROM outbox"))).scalar():
+                    break
+            await asyncio.sleep(0.1)
+    assert await views.letters(floor.alerts, Filter(service="alerts"), 10) == []
