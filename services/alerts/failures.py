@@ -49,6 +49,35 @@ class Arrival:
         return int(told) if re.fullmatch(r"\d{1,18}", told) else -1
 
 
+@dataclass(frozen=True)
+class Arrived:
+    """A record of the dead-letter topic, read. ``failed``: the compensation that failed, where it is about one."""
+
+    fault: Fault
+    failed: FailedCompensation | None
+
+    @property
+    def letter_id(self) -> str:
+        """The dead letter it is."""
+        return self.fault.letter_id
+
+    @property
+    def failure_id(self) -> str:
+        """Names this very report of a failed compensation, whichever way it comes."""
+        return self.fault.message_id or self.fault.letter_id
+
+    @property
+    def alert_id(self) -> str:
+        """The alert it is about."""
+        return stuck_money(self.failed, self.failure_id).alert_id if self.failed else dead_alert(self.letter_id)
+
+
+def read(arrival: Arrival, topic_prefix: str = "") -> Arrived:
+    """What a record of the dead-letter topic tells. ``topic_prefix``: what this shop puts before its topics' names."""
+    fault = fault_of(arrival, topic_prefix)
+    return Arrived(fault, _compensation(arrival) if fault.kind == "compensation" else None)
+
+
 def fault_of(arrival: Arrival, topic_prefix: str = "") -> Fault:
     """Why this record is a dead letter."""
     stage = arrival.text(f"{ERRORS}stage")
@@ -104,7 +133,7 @@ def failure_of(letter: DeadLetter) -> Failure:
     reading = letter.stage == "read"
     what = letter.message_type or "a record"
     return Failure(
-        alert_id=f"dead:{letter.letter_id}",
+        alert_id=dead_alert(letter.letter_id),
         kind="unreadable" if reading else "unhandled",
         severity="warning" if reading else "critical",
         title=f"{letter.service} could not {'read' if reading else 'handle'} {what} from {letter.place}",
@@ -131,12 +160,17 @@ def _advice(letter: DeadLetter) -> str:
     return f"{look}{again} Mend {letter.service}, then send it again: {redrive}."
 
 
-def compensation(arrival: Arrival) -> FailedCompensation | None:
+def _compensation(arrival: Arrival) -> FailedCompensation | None:
     """The failed compensation in a dead letter that holds one, if it can be read."""
     try:
         return _COMPENSATIONS[arrival.text("ce_type")].model_validate_json(arrival.value or b"")
     except (KeyError, ValidationError):
         return None
+
+
+def dead_alert(letter_id: str) -> str:
+    """The alert of a dead letter that is no failed compensation."""
+    return f"dead:{letter_id}"
 
 
 def money_alert(kind: str, checkout_id: str) -> str:

@@ -10,8 +10,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.alerts.failures import Arrival, compensation, failure_of, fault_of, stuck_money
-from services.alerts.model import Alert, DeadLetter, Failure, Fault
+from services.alerts.failures import Arrival, read
+from services.alerts.model import Alert, Failure
+from services.alerts.reactions import keep
 from services.alerts.tables import ALERTS, LETTERS
 from shared.contract.envelope import Envelope, message_id, write
 from shared.contract.message import Message
@@ -51,21 +52,20 @@ class Keeper:
 
     async def keep(self, arrival: Arrival) -> None:
         """Keep a dead letter and open its alert, or count it seen once more. Returns when that is committed."""
-        fault = fault_of(arrival, self._topic_prefix)
+        arrived = read(arrival, self._topic_prefix)
 
         async def write_down(connection: AsyncConnection) -> Sequence[Message]:
             place = {"partition": arrival.partition, "offset": arrival.offset, "timestamp": arrival.timestamp}
-            new = (await connection.execute(_ARRIVED, {**place, "letter_id": fault.letter_id})).first()
+            new = (await connection.execute(_ARRIVED, {**place, "letter_id": arrived.letter_id})).first()
             if not new:
                 return []
-            letter = await _load(LETTERS, connection, fault.letter_id)
-            failure, events = arrive(letter.aggregate, fault, arrival, new.at)
-            alert = await _load(ALERTS, connection, failure.alert_id)
-            events += concern(alert.aggregate, letter.aggregate, failure, new.at)
+            letter = await _load(LETTERS, connection, arrived.letter_id)
+            alert = await _load(ALERTS, connection, arrived.alert_id)
+            events = list(keep(letter.aggregate, arrived, {arrived.alert_id: alert.aggregate}, new.at))
             await LETTERS.save(connection, [letter], self._lane_of)
             await ALERTS.save(connection, [alert], self._lane_of)
             packed = pack(without_failure(arrival.headers))
-            values = {"letter_id": fault.letter_id, "key": arrival.key, "value": arrival.value, "headers": packed}
+            values = {"letter_id": arrived.letter_id, "key": arrival.key, "value": arrival.value, "headers": packed}
             await connection.execute(_RECORD, values)
             await self._say(connection, events, _cause(arrival), new.at)
             return events
@@ -141,24 +141,6 @@ class Keeper:
                 if said:
                     self._news()
                 return
-
-
-def arrive(letter: DeadLetter, fault: Fault, arrival: Arrival, now: datetime) -> tuple[Failure, list[Message]]:
-    """A dead letter came: what people are told of it, and the events that follow."""
-    events = _some(letter.fail(fault, now))
-    event = compensation(arrival) if fault.kind == "compensation" else None
-    failure = stuck_money(event, fault.message_id or fault.letter_id) if event else failure_of(letter)
-    letter.alert_id = failure.alert_id
-    return failure, events
-
-
-def concern(alert: Alert, letter: DeadLetter, failure: Failure, now: datetime) -> list[Message]:
-    """The alert a dead letter is about. What is known to be settled already opens nothing, late as it comes."""
-    if letter.letter_id not in alert.letters:
-        alert.letters.append(letter.letter_id)
-    if not alert.knows(failure):
-        return _some(alert.report(failure, now))
-    return _some(letter.resolve("payment", "settled already", now)) if alert.over else []
 
 
 def _some(*events: Message | None) -> list[Message]:

@@ -1,10 +1,10 @@
-"""What alerts does when somebody decided something about an alert or a dead letter, and when payment speaks of money."""
+"""What alerts does when a dead letter comes, when somebody decided about one, and when payment speaks of money."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from services.alerts.failures import money_alert, stuck_money
+from services.alerts.failures import Arrived, failure_of, money_alert, stuck_money
 from services.alerts.model import MONEY, Alert, DeadLetter, DeadRecord, LetterState
 from shared.contract.alerts import (
     AcknowledgeAlert,
@@ -14,6 +14,7 @@ from shared.contract.alerts import (
     DeadLetterParked,
     DeadLetterRedriven,
     DeadLetterResolved,
+    DeadLetterReturned,
     ParkDeadLetter,
     RedriveDeadLetter,
     ResolveAlert,
@@ -37,7 +38,28 @@ from shared.runtime.reactions import Emits, Reactions
 from shared.runtime.records import Outgoing, unpack
 
 reactions = Reactions("alerts")
-Events = Iterator[AlertOpened | AlertAcknowledged | AlertResolved | DeadLetterResolved]
+
+# --- dead letters, as they arrive
+
+
+@reactions.on(Arrived, alerts=lambda letter, arrived: [arrived.alert_id])
+def keep(
+    letter: DeadLetter, arrived: Arrived, alerts: dict[str, Alert], now: datetime
+) -> Emits[AlertOpened | DeadLetterReturned | DeadLetterResolved]:
+    """Somebody must know of it. Money that is known to be settled already opens nothing, late as its failure comes."""
+    if returned := letter.fail(arrived.fault, now):
+        yield returned
+    failure = stuck_money(arrived.failed, arrived.failure_id) if arrived.failed else failure_of(letter)
+    alert = alerts[failure.alert_id]
+    letter.alert_id = alert.alert_id
+    if letter.letter_id not in alert.letters:
+        alert.letters.append(letter.letter_id)
+    if not alert.knows(failure):
+        if opened := alert.report(failure, now):
+            yield opened
+    elif alert.over and (resolved := letter.resolve("payment", "settled already", now)):
+        yield resolved
+
 
 # --- alerts, as people decide
 

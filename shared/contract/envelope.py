@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -68,8 +68,8 @@ class Envelope:
     correlation_id: str
     causation_id: str | None = None
     traceparent: str | None = None
-    offset: int = -1
-    redriven: bool = False
+    offset: int = field(default=-1, compare=False)
+    redriven: bool = field(default=False, compare=False)
 
     def older_than(self, position: int) -> bool:
         """Whether this is a redrive of what stood before ``position``: what came since must not be overwritten by it."""

@@ -1,18 +1,19 @@
 """Dead letters as they arrive on the topic, for tests that need some."""
 
 from collections.abc import Iterable
+from typing import Any
 
-from services.alerts.failures import Arrival, fault_of
-from services.alerts.keeper import arrive, concern
+from services.alerts.failures import Arrival, read
 from services.alerts.model import Alert, DeadLetter, DeadRecord
-from shared.contract.alerts import RedriveDeadLetter
+from shared.contract.alerts import ParkDeadLetter, RedriveDeadLetter, ResolveDeadLetter
 from shared.contract.cart import OpenCart
 from shared.contract.envelope import Envelope, Headers, write
-from shared.contract.message import Command, Message
+from shared.contract.message import Message
 from shared.contract.payment import FailedCompensation, VoidFailed
 from shared.runtime.inputs import failure_headers, without_failure
 from shared.runtime.records import pack
 from tests.support.clock import NOW
+from tests.support.solo import Solo
 
 GARBAGE = b'\xff{"not": json\x00'
 
@@ -51,34 +52,59 @@ def deadline(aggregate_id: str = "c1") -> Arrival:
     return Arrival(3, 0, 1_000, aggregate_id.encode(), f"Due(aggregate_id={aggregate_id!r})".encode(), why)
 
 
-def kept(
-    arrival: Arrival, letter: DeadLetter | None = None, alert: Alert | None = None
-) -> tuple[DeadLetter, Alert, list[Message]]:
-    """What the keeper makes of an arrival, with the events that follow."""
-    fault = fault_of(arrival, "shop.")
-    letter = letter or DeadLetter(fault.letter_id)
-    assert fault.letter_id == letter.letter_id, "another dead letter"
-    failure, events = arrive(letter, fault, arrival, NOW)
-    alert = alert or Alert(failure.alert_id)
-    assert failure.alert_id == alert.alert_id, "another alert"
-    return letter, alert, events + concern(alert, letter, failure, NOW)
+class Desk(Solo):
+    """Alerts, which hears commands and payment's events, and to which dead letters come."""
+
+    def __init__(self) -> None:
+        super().__init__("alerts")
+
+    def arrives(self, arrival: Arrival) -> list[Message]:
+        """A dead letter comes; what follows."""
+        arrived = read(arrival, "shop.")
+        record = DeadRecord(arrived.letter_id, arrival.key, arrival.value, pack(without_failure(arrival.headers)))
+        self.aggregates[DeadRecord].setdefault(arrived.letter_id, record)
+        return self.hear(arrived)
+
+    @property
+    def letter(self) -> DeadLetter:
+        """The one dead letter there is."""
+        (letter,) = self.aggregates[DeadLetter].values()
+        assert isinstance(letter, DeadLetter)
+        return letter
+
+    @property
+    def alert(self) -> Alert:
+        """The one alert there is, or the one that is open."""
+        alerts = [alert for alert in self.aggregates[Alert].values() if alert.state]
+        (alert,) = [alert for alert in alerts if not alert.over] or alerts
+        assert isinstance(alert, Alert)
+        return alert
+
+    @property
+    def open(self) -> set[str]:
+        """The alerts that are."""
+        return {alert.alert_id for alert in self.aggregates[Alert].values() if not alert.over}
+
+    def redrive(self, *, parked: bool = False) -> list[Any]:
+        """What follows from the command to send it once more."""
+        return self.hear(RedriveDeadLetter(letter_id=self.letter.letter_id, by="ada", why="mended", parked=parked))
+
+    def park(self) -> list[Message]:
+        """What follows from the command to set it aside."""
+        return self.hear(ParkDeadLetter(letter_id=self.letter.letter_id, by="ada", why="monday"))
+
+    def resolve(self, by: str = "ada") -> list[Message]:
+        """What follows from the command to close it."""
+        return self.hear(ResolveDeadLetter(letter_id=self.letter.letter_id, by=by, why="garbage"))
+
+
+def with_(arrival: Arrival) -> Desk:
+    """A desk with this dead letter on it."""
+    desk = Desk()
+    desk.arrives(arrival)
+    return desk
 
 
 def names(events: Iterable[object]) -> list[str]:
     """What events are called."""
     return [type(event).__name__ for event in events]
-
-
-def record_of(arrival: Arrival, letter: DeadLetter) -> DeadRecord:
-    """The bytes of an arrival, as they are kept."""
-    return DeadRecord(letter.letter_id, arrival.key, arrival.value, pack(without_failure(arrival.headers)))
-
-
-def asked(command: Command, command_id: str = "command-1", traceparent: str | None = None) -> Envelope:
-    """The envelope of a command of staff."""
-    return Envelope(command_id, "/quadrille/staff", command.type_name(), command.key, command_id, traceparent=traceparent)
-
-
-def redrive(letter: DeadLetter, *, parked: bool = False) -> RedriveDeadLetter:
-    """The command to send it once more."""
-    return RedriveDeadLetter(letter_id=letter.letter_id, by="ada", why="cart is mended", parked=parked)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from services.alerts.failures import ERRORS, Arrival, failure_of, fault_of
 from shared.contract.payment import RefundFailed, VoidFailed
-from tests.unit.alerts.letters import GARBAGE, deadline, kept, stuck, unhandled, unreadable
+from tests.unit.alerts.letters import GARBAGE, deadline, stuck, unhandled, unreadable, with_
 
 
 def test_a_record_says_where_it_stood_and_why_it_failed() -> None:
@@ -55,20 +55,24 @@ def test_a_record_that_claims_to_be_a_failed_void_is_none() -> None:
 
 
 def test_what_no_service_of_ours_wrote_is_sent_nowhere() -> None:
-    letter, alert, _ = kept(Arrival(0, 1, 0, None, b"\xff", [("ce_id", b"\xff\xfe")]))
+    desk = with_(Arrival(0, 1, 0, None, b"\xff", [("ce_id", b"\xff\xfe")]))
+    letter, alert = desk.letter, desk.alert
     assert letter.kind == "foreign"
     assert f"quadrille dlq resolve {letter.letter_id}" in alert.text
     assert "redrive" not in alert.text
 
 
 def test_an_alert_says_which_command_to_run() -> None:
-    letter, alert, _ = kept(unhandled())
+    desk = with_(unhandled())
+    letter, alert = desk.letter, desk.alert
     assert f'`quadrille dlq redrive {letter.letter_id} --why "..."`' in alert.text
     assert alert.severity == "critical"
-    letter, alert, _ = kept(unreadable())
+    desk = with_(unreadable())
+    letter, alert = desk.letter, desk.alert
     assert f'`quadrille dlq resolve {letter.letter_id} --why "..."`' in alert.text
     assert alert.severity == "warning"
-    letter, alert, _ = kept(deadline())
+    desk = with_(deadline())
+    letter, alert = desk.letter, desk.alert
     assert "every 15 minutes" in alert.text
     assert "redrive" not in alert.text
 
@@ -82,7 +86,8 @@ def test_an_alert_says_which_command_to_run() -> None:
     ],
 )
 def test_money_that_is_stuck_says_what_frees_it(arrival: Arrival, alert_id: str, told: list[str], untold: str) -> None:
-    letter, alert, _ = kept(arrival)
+    desk = with_(arrival)
+    letter, alert = desk.letter, desk.alert
     assert (letter.kind, alert.alert_id, alert.checkout_id) == ("compensation", alert_id, "c1.1")
     assert "14.90 EUR" in alert.title
     for words in told:
@@ -100,7 +105,8 @@ def test_nothing_in_a_record_makes_it_fail(
     headers: list[tuple[str, bytes | None]], key: bytes | None, value: bytes | None
 ) -> None:
     arrival = Arrival(0, 0, 0, key, value, headers)
-    letter, alert, _ = kept(arrival)
+    desk = with_(arrival)
+    letter, alert = desk.letter, desk.alert
     assert alert.text == failure_of(letter).text
     for text in (alert.title, alert.text, letter.reason, letter.cause, letter.topic, letter.message_id or ""):
         assert text.isprintable()
@@ -108,6 +114,7 @@ def test_nothing_in_a_record_makes_it_fail(
 
 def test_texts_have_limits() -> None:
     why = [(f"{ERRORS}exception.message", b"\xff" * 100_000), ("ce_id", b"i" * 100_000)]
-    letter, alert, _ = kept(Arrival(0, 0, 0, None, b"", why))
+    desk = with_(Arrival(0, 0, 0, None, b"", why))
+    letter, alert = desk.letter, desk.alert
     assert len(alert.text) < 1_000
     assert len(letter.message_id or "") == 300

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.contract import cart, catalog, inventory, order, payment, rejection
+from shared.contract import alerts, cart, catalog, inventory, order, payment, rejection
 from shared.contract.catalogue import MESSAGES
 from shared.contract.envelope import Envelope, read
 from shared.contract.message import Command, Event, Message
@@ -35,7 +35,7 @@ def test_a_message_has_a_topic_and_a_key(kind: type[Message]) -> None:
 def test_the_catalogue_holds_every_message_there_is() -> None:
     defined = {
         kind
-        for module in (cart, catalog, inventory, order, payment, rejection)
+        for module in (alerts, cart, catalog, inventory, order, payment, rejection)
         for kind in vars(module).values()
         if isinstance(kind, type) and issubclass(kind, Message) and kind.__module__ == module.__name__
     }

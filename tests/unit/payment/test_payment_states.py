@@ -16,8 +16,10 @@ from shared.contract.payment import (
     PaymentRefunded,
     PaymentVoided,
     RefundFailed,
+    RefundRetried,
     RetryRefund,
     RetryVoid,
+    VoidRetried,
 )
 from shared.contract.rejection import CommandRejected
 from tests.support.facts import CARD, CASH, CHECKOUT, TOTALS, a
@@ -62,8 +64,8 @@ MOVES: Table = {
     "OrderCreated": {"authorized": ("capturing",)},
     "OrderRejected": BACK,
     "OrderCancelled": BACK,
-    "RetryVoid": or_refused(void_failed=("voiding",)),
-    "RetryRefund": or_refused(refund_failed=("refunding",)),
+    "RetryVoid": or_refused(void_failed=("voiding", VoidRetried)),
+    "RetryRefund": or_refused(refund_failed=("refunding", RefundRetried)),
     "MarkVoided": or_refused(void_failed=("voided", PaymentVoided)),
     "MarkRefunded": {
         **or_refused(refund_failed=("refunded", PaymentRefunded)),
