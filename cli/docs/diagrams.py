@@ -96,9 +96,9 @@ def _cause(kind: Kind, told: Sequence[Kind], choreography: Choreography) -> Reac
 
 
 def from_gateway(reaction: Reaction) -> bool:
-    """Whether an answer from outside sets the reaction off, and neither a message nor a deadline."""
+    """Whether an answer of the gateway sets the reaction off, and neither a message nor a deadline nor a dead letter."""
     trigger: type[Any] = reaction.trigger
-    return trigger is not Due and not issubclass(trigger, Message)
+    return trigger is not Due and not issubclass(trigger, Message) and reaction.service != _reader(DEAD_LETTERS)
 
 
 def _reader(topic: str) -> str:

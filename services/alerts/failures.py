@@ -50,7 +50,7 @@ class Arrival:
 
 
 @dataclass(frozen=True)
-class Arrived:
+class DeadLetterArrived:
     """A record of the dead-letter topic, read. ``failed``: the compensation that failed, where it is about one."""
 
     fault: Fault
@@ -72,10 +72,10 @@ class Arrived:
         return stuck_money(self.failed, self.failure_id).alert_id if self.failed else dead_alert(self.letter_id)
 
 
-def read(arrival: Arrival, topic_prefix: str = "") -> Arrived:
+def read(arrival: Arrival, topic_prefix: str = "") -> DeadLetterArrived:
     """What a record of the dead-letter topic tells. ``topic_prefix``: what this shop puts before its topics' names."""
     fault = fault_of(arrival, topic_prefix)
-    return Arrived(fault, _compensation(arrival) if fault.kind == "compensation" else None)
+    return DeadLetterArrived(fault, _compensation(arrival) if fault.kind == "compensation" else None)
 
 
 def fault_of(arrival: Arrival, topic_prefix: str = "") -> Fault:

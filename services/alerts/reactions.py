@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from services.alerts.failures import Arrived, failure_of, money_alert, stuck_money
+from services.alerts.failures import DeadLetterArrived, failure_of, money_alert, stuck_money
 from services.alerts.model import MONEY, Alert, DeadLetter, DeadRecord, LetterState
 from shared.contract.alerts import (
     AcknowledgeAlert,
@@ -42,9 +42,9 @@ reactions = Reactions("alerts")
 # --- dead letters, as they arrive
 
 
-@reactions.on(Arrived, alerts=lambda letter, arrived: [arrived.alert_id])
+@reactions.on(DeadLetterArrived, alerts=lambda letter, arrived: [arrived.alert_id])
 def keep(
-    letter: DeadLetter, arrived: Arrived, alerts: dict[str, Alert], now: datetime
+    letter: DeadLetter, arrived: DeadLetterArrived, alerts: dict[str, Alert], now: datetime
 ) -> Emits[AlertOpened | DeadLetterReturned | DeadLetterResolved]:
     """Somebody must know of it. Money that is known to be settled already opens nothing, late as its failure comes."""
     if returned := letter.fail(arrived.fault, now):
