@@ -3,7 +3,7 @@
 from collections import Counter
 
 from services.cart.model import Cart, CartState
-from services.inventory.model import Reservation, Stock
+from services.inventory.model import Reservation, ReservationState, Stock
 from services.order.coupon import Coupon
 from services.order.model import Checkout, CheckoutState
 from services.payment.model import Payment, PaymentState
@@ -39,6 +39,10 @@ def _stock(world: World) -> None:
     for reservation in world.dancers["inventory"].aggregates[Reservation].values():
         if reservation.live:
             reserved.update(reservation.units)
+        order = world.dancers["order"].aggregates[Checkout].get(reservation.checkout_id)
+        sold = order is not None and order.state is CheckoutState.CONFIRMED
+        assert reservation.state is not ReservationState.ALLOCATED, f"nothing will ever free this: {reservation}"
+        assert sold or reservation.state is not ReservationState.COMMITTED, f"nobody bought this: {reservation}"
     for stock in world.dancers["inventory"].aggregates[Stock].values():
         assert stock.received + stock.adjusted == stock.on_hand + stock.committed, stock
         assert 0 <= stock.reserved <= stock.on_hand, stock
