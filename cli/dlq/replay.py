@@ -78,4 +78,5 @@ async def _one(client: CheckoutClient, command: RedriveDeadLetter, timeout: floa
     if isinstance(end, DeadLetterReturned):
         times = "once" if end.returned == 1 else f"{end.returned} times"
         return Replayed(letter_id, "parked" if end.parked else "came back", f"came back {times}: {end.reason}")
-    return Replayed(letter_id, "handled", f"handled by {answer.service}")
+    assert isinstance(end, DeadLetterResolved)
+    return Replayed(letter_id, "handled", f"{end.why} by {end.by}")

@@ -32,7 +32,7 @@ class CartState(StrEnum):
 
 @dataclass(slots=True)
 class Product:
-    """What the catalogue last said of a SKU. ``prices``: minor units by currency."""
+    """What the catalogue last said of a SKU. ``prices``: minor units by currency. ``position``: where it said so."""
 
     sku: str
     name: str = ""
@@ -40,6 +40,7 @@ class Product:
     tax_category: str = ""
     weight_grams: int = 0
     listed: bool = False
+    position: int = -1
 
 
 @dataclass(slots=True)
@@ -76,7 +77,8 @@ class RuleError(Exception):
 class Cart:
     """A cart: lines with the prices the customer was shown. ``due_at``: when the session lapses.
 
-    ``failed``: whether the latest attempt was confirmed and came to nothing.
+    ``failed``: whether the latest attempt was confirmed and came to nothing. ``position``: the offset of the latest
+    command that was granted.
     """
 
     cart_id: str
@@ -89,6 +91,7 @@ class Cart:
     session: Session | None = None
     order_number: str | None = None
     failed: bool = False
+    position: int = -1
     due_at: datetime | None = None
 
     @property

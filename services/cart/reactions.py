@@ -48,14 +48,24 @@ EDITABLE = (CartState.ACTIVE, CartState.CHECKOUT)
 
 
 def refusing(function: Callable[..., Iterator[Message]]) -> Callable[..., Iterator[Message]]:
-    """A rule that is broken becomes the command's refusal."""
+    """A rule that is broken becomes the command's refusal.
+
+    A redrive is refused where the cart has gone on since: nobody is charged for what they wanted before they changed
+    their mind.
+    """
 
     @wraps(function)
     def guarded(cart: Cart, command: Any, envelope: Envelope, **more: Any) -> Iterator[Message]:
+        if envelope.older_than(cart.position):
+            yield refusal(envelope, Reason(code="superseded", message="a later command has changed this cart"))
+            return
         try:
             yield from function(cart, command, envelope, **more)
         except RuleError as error:
             yield refusal(envelope, *error.reasons)
+        else:
+            if not isinstance(command, PreviewCheckout):
+                cart.position = envelope.offset
 
     return guarded
 
@@ -64,24 +74,28 @@ def refusing(function: Callable[..., Iterator[Message]]) -> Callable[..., Iterat
 
 
 @reactions.on(ProductListed)
-def list_product(product: Product, event: ProductListed) -> Emits[Never]:
-    """Know what is sold, and for how much."""
+def list_product(product: Product, event: ProductListed, envelope: Envelope) -> Emits[Never]:
+    """Know what is sold, and for how much. A redrive does not bring back what the catalogue has changed since."""
+    yield from ()
+    if envelope.older_than(product.position):
+        return
+    product.position = envelope.offset
     product.name, product.prices, product.listed = event.name, dict(event.prices), True
     product.tax_category, product.weight_grams = event.tax_category, event.weight_grams
-    yield from ()
 
 
 @reactions.on(ProductPriceChanged)
-def change_price(product: Product, event: ProductPriceChanged) -> Emits[Never]:
+def change_price(product: Product, event: ProductPriceChanged, envelope: Envelope) -> Emits[Never]:
     """Each event carries the whole product, so the last one is enough."""
-    return list_product(product, event)
+    return list_product(product, event, envelope)
 
 
 @reactions.on(ProductDelisted)
-def delist_product(product: Product, event: ProductDelisted) -> Emits[Never]:
+def delist_product(product: Product, event: ProductDelisted, envelope: Envelope) -> Emits[Never]:
     """The name stays, for carts that still hold it."""
-    product.listed = False
     yield from ()
+    if not envelope.older_than(product.position):
+        product.listed, product.position = False, envelope.offset
 
 
 # --- filling the cart

@@ -23,6 +23,7 @@ carts = Table(
     Column("session", JSON),
     Column("order_number", Text),
     Column("failed", Boolean, nullable=False),
+    Column("position", BigInteger, nullable=False),
     *deadline_columns("carts"),
 )
 
@@ -36,6 +37,7 @@ products = Table(
     Column("tax_category", Text, nullable=False),
     Column("weight_grams", BigInteger, nullable=False),
     Column("listed", Boolean, nullable=False),
+    Column("position", BigInteger, nullable=False),
 )
 
 STORES = (Store(Cart, carts), Store(Product, products))

@@ -15,7 +15,7 @@ class Coupon:
 
     The terms are those of :class:`DefineCoupon`: ``percent_off`` in hundredths of a percent, amounts in minor units by
     currency, dates half-open. ``redemption_limit``: how often it may be redeemed by all customers together, ``None``
-    for any number. ``redeemed``: how often it is redeemed now.
+    for any number. ``redeemed``: how often it is redeemed now. ``position``: the offset of the command that defined it.
     """
 
     code: str
@@ -27,6 +27,7 @@ class Coupon:
     valid_until: datetime | None = None
     redemption_limit: int | None = None
     redeemed: int = 0
+    position: int = -1
 
     def define(self, command: DefineCoupon) -> None:
         """Take these terms, all of them, in place of any former ones. What was redeemed stays counted."""

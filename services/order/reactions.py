@@ -35,8 +35,12 @@ State = CheckoutState
 
 
 @reactions.on(DefineCoupon)
-def define_coupon(coupon: Coupon, command: DefineCoupon) -> Emits[CouponDefined]:
-    """New terms count from now on; what was redeemed stays counted."""
+def define_coupon(coupon: Coupon, command: DefineCoupon, envelope: Envelope) -> Emits[CouponDefined | CommandRejected]:
+    """New terms count from now on; what was redeemed stays counted. A redrive does not bring back older terms."""
+    if envelope.older_than(coupon.position):
+        yield refusal(envelope, Reason(code="superseded", message="a later command has defined this coupon"))
+        return
+    coupon.position = envelope.offset
     coupon.define(command)
     yield CouponDefined(code=command.code)
 

@@ -55,6 +55,7 @@ coupons = Table(
     Column("valid_until", DateTime(timezone=True)),
     Column("redemption_limit", BigInteger),
     Column("redeemed", BigInteger, nullable=False),
+    Column("position", BigInteger, nullable=False),
     CheckConstraint("redeemed >= 0", name="never_given_back_twice"),
 )
 

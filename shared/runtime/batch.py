@@ -121,8 +121,10 @@ class Processor:
             await work.preload(item for item in unseen if isinstance(item, Handle))
             for item in unseen:
                 await work.do(item)
-            for item in (*unseen, *known):
-                work.close_letter(item)
+            for item in unseen:
+                work.close_letter(item, "refused at last" if work.refused(item) else "handled at last")
+            for item in known:
+                work.close_letter(item, "handled before")
             changed = await work.save()
             rows = await outbox.insert(connection, work.outgoing) if work.outgoing else []
         return Committed(rows, changed, len(unseen))
@@ -155,6 +157,7 @@ class _Work:
         self.absent: dict[type[Any], set[str]] = defaultdict(set)
         self.locks: set[type[Any]] = set()
         self.outgoing: list[Outgoing] = []
+        self._refused: set[int] = set()
 
     async def preload(self, items: Iterable[Handle]) -> None:
         """Load all the aggregates the inputs name with one statement a type, then all those they need beside."""
@@ -237,6 +240,8 @@ class _Work:
                 self.outgoing.append(message)
             else:
                 self._emit(cause, index, message)
+        if any(isinstance(message, CommandRejected) for message in emitted):
+            self._refused.add(id(item))
 
     async def _related(self, item: Handle) -> dict[str, Mapping[str, Any]]:
         related: dict[str, Mapping[str, Any]] = {}
@@ -302,11 +307,15 @@ class _Work:
         )
         self._emit(error.envelope, 0, refusal)
 
-    def close_letter(self, item: Input) -> None:
-        """Tell alerts that a redrive was handled (or refused, or known already): its dead letter needs nothing more."""
+    def refused(self, item: Input) -> bool:
+        """Whether the command in an input was refused, by the contract or by a rule."""
+        return isinstance(item, Refuse) or (isinstance(item, Handle) and id(item) in self._refused)
+
+    def close_letter(self, item: Input, why: str) -> None:
+        """Tell alerts what became of a redrive: its dead letter needs nothing more."""
         if isinstance(item, Handle | Refuse) and item.record and (redriven := item.record.redriven):
             cause = Envelope(redriven.command_id, self.processor.source, "", redriven.letter_id, redriven.command_id)
-            closing = ResolveDeadLetter(letter_id=redriven.letter_id, by=self.processor.service, why="handled at last")
+            closing = ResolveDeadLetter(letter_id=redriven.letter_id, by=self.processor.service, why=why)
             self._emit(cause, 0, closing)
 
     def _dead_letter(self, item: Discard) -> None:

@@ -23,12 +23,13 @@ class Solo(Dancer):
         self.service = service
         self.now = NOW
 
-    def hear(self, trigger: Any, message_id: str = "m1") -> list[Message]:
-        """What it emits at a message, or at an answer from outside."""
+    def hear(self, trigger: Any, message_id: str = "m1", **more: Any) -> list[Message]:
+        """What it emits at a message, or at an answer from outside. ``more``: what else its envelope says."""
         reaction = self.reactions.by_trigger[type(trigger)]
         PLAYED.add((self.service, reaction.name))
         key = trigger.key if isinstance(trigger, Message) else "-"
-        return self.run(reaction, trigger, Envelope(message_id, "/tests", type(trigger).__name__, key, "-"), self.now)
+        envelope = Envelope(message_id, "/tests", type(trigger).__name__, key, "-", **more)
+        return self.run(reaction, trigger, envelope, self.now)
 
     def hear_all(self, *triggers: Any) -> list[Message]:
         """All it emits at these, one after the other."""

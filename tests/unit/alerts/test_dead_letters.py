@@ -13,7 +13,7 @@ from shared.contract.alerts import (
     RedriveDeadLetter,
     ResolveDeadLetter,
 )
-from shared.contract.envelope import Envelope, Record
+from shared.contract.envelope import Record
 from shared.contract.message import Message
 from shared.contract.redrive import unwrap
 from shared.contract.rejection import CommandRejected
@@ -42,8 +42,7 @@ def test_a_redrive_sends_the_record_as_it_came_to_the_service_that_failed() -> N
     arrival = unreadable(headers=[("a", b"\x00\xff"), ("traceparent", b"stale"), ("b", None), ("a", b"again")])
     desk = with_(arrival)
     command = RedriveDeadLetter(letter_id=desk.letter.letter_id, by="ada", why="mended")
-    envelope = Envelope("command-1", "/staff", "", command.key, "command-1", traceparent="fresh")
-    record, event = list[Any](desk.run(desk.reactions.by_trigger[RedriveDeadLetter], command, envelope, NOW))
+    record, event = list[Any](desk.hear(command, traceparent="fresh"))
     assert isinstance(event, DeadLetterRedriven)
     assert isinstance(record, Outgoing)
     assert (record.topic, record.lane, record.key, record.value) == ("cart.redrive", 3, arrival.key, arrival.value)

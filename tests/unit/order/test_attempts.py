@@ -220,3 +220,13 @@ def test_a_preview_names_every_reason_why_there_are_no_totals() -> None:
     assert previewed.totals is None
     assert sorted(codes(previewed)) == ["coupon_unknown", "shipping_address_missing"]
     assert previewed.subject == "cart1"
+
+
+def test_a_redriven_definition_does_not_bring_back_older_terms() -> None:
+    made = order("unknown")
+    older = DefineCoupon(code=COUPON, kind="percentage", percent_off=5000)
+    made.hear(DefineCoupon(code=COUPON, kind="percentage", percent_off=1000), "m2", offset=8)
+    assert codes(only(CommandRejected, made.hear(older, "m3", offset=7, redriven=True))) == ["superseded"]
+    assert coupon(made).percent_off == 1000
+    only(CouponDefined, made.hear(older, "m4", offset=9, redriven=True))
+    assert coupon(made).percent_off == 5000
