@@ -4,15 +4,14 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from cli.staff import order, refusal
 from services.alerts.model import DeadLetter
 from shared.client import CheckoutClient, OutcomeTimeoutError
 from shared.contract.alerts import DeadLetterRedriven, DeadLetterResolved, DeadLetterReturned, RedriveDeadLetter
 
-AT_ONCE: Final = 32
-"""Dead letters under way at the same time."""
+AT_ONCE, BYTES_AT_ONCE = 256, 64_000_000
+"""Dead letters, and bytes of them, under way at the same time."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,8 @@ async def replay(
 ) -> list[Replayed]:
     """Redrive these, in their order; ``heard`` is called with what became of each as soon as that is known."""
     commands = [how.command(letter) for letter in letters]
-    slots = asyncio.Semaphore(AT_ONCE)
+    largest = max((letter.size for letter in letters), default=0)
+    slots = asyncio.Semaphore(max(1, min(AT_ONCE, BYTES_AT_ONCE // max(largest, 1))))
     started = time.monotonic()
 
     async def one(command: RedriveDeadLetter) -> Replayed:

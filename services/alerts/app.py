@@ -6,15 +6,17 @@ import faust
 from faust.types.auth import CredentialsT
 
 from services.alerts.failures import Arrival
-from services.alerts.keeper import Keeper
+from services.alerts.keeper import PORTION, Keeper
 from shared.contract.topics import DEAD_LETTERS
 from shared.settings import Settings
 
 GROUP = "quadrille.alerts.dead-letters"
+WITHIN_SECONDS = 0.1
+"""How long a dead letter waits for others to be kept with."""
 
 
 def application(settings: Settings, keeper: Keeper, data_folder: str) -> Any:
-    """A worker that makes no topics, keeps no tables and serves no web; each event's commit is awaited."""
+    """A worker that makes no topics, keeps no tables and serves no web; the commit of what was taken is awaited."""
     client = settings.kafka_client()
     app = faust.App(
         settings.topic(GROUP),
@@ -39,8 +41,8 @@ def application(settings: Settings, keeper: Keeper, data_folder: str) -> Any:
     )
 
     async def keep(stream: Any) -> None:
-        async for event in stream.events():
-            await keeper.keep(_arrival(event.message))
+        async for events in stream.take_events(PORTION, within=WITHIN_SECONDS):
+            await keeper.keep([_arrival(event.message) for event in events])
 
     app.agent(letters)(keep)
     return app

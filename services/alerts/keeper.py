@@ -1,16 +1,18 @@
-"""Keeps what failed: one commit for each dead letter, whichever way and however often it comes."""
+"""Keeps what failed: dead letters in batches, each once, whichever way and however often it comes."""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Final, TypeVar
 
-from sqlalchemy import text
+from sqlalchemy import BigInteger, Integer, LargeBinary, Text, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.alerts.failures import Arrival, read
+from services.alerts.failures import Arrival, DeadLetterArrived, read
 from services.alerts.model import Alert, Failure
 from services.alerts.reactions import keep
 from services.alerts.tables import ALERTS, LETTERS
@@ -26,15 +28,29 @@ from shared.runtime.store import ConflictError, Loaded, Store
 log = logging.getLogger(__name__)
 BACKOFF_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 SOURCE: Final = "/quadrille/alerts"
+PORTION, PORTION_BYTES = 200, 16_000_000
+"""Dead letters, and bytes of them, of one commit."""
 A = TypeVar("A")
 
 _ARRIVED: Final = text(
-    'INSERT INTO arrivals (partition, "offset", timestamp, letter_id) VALUES (:partition, :offset, :timestamp, :letter_id)'
-    " ON CONFLICT DO NOTHING RETURNING at"
+    'INSERT INTO arrivals (partition, "offset", timestamp, letter_id)'
+    " SELECT * FROM unnest(:partitions, :offsets, :timestamps, :letters)"
+    ' ON CONFLICT DO NOTHING RETURNING partition, "offset" AS place, at'
+).bindparams(
+    bindparam("partitions", type_=ARRAY(Integer)),
+    bindparam("offsets", type_=ARRAY(BigInteger)),
+    bindparam("timestamps", type_=ARRAY(BigInteger)),
+    bindparam("letters", type_=ARRAY(Text)),
 )
-_RECORD: Final = text(
-    "INSERT INTO dead_records (letter_id, version, key, value, headers) VALUES (:letter_id, 1, :key, :value, :headers)"
-    " ON CONFLICT DO NOTHING"
+_RECORDS: Final = text(
+    "INSERT INTO dead_records (letter_id, version, key, value, headers)"
+    " SELECT letter_id, 1, key, value, headers FROM unnest(:letters, :keys, :values, :headers)"
+    " AS came (letter_id, key, value, headers) ON CONFLICT DO NOTHING"
+).bindparams(
+    bindparam("letters", type_=ARRAY(Text)),
+    bindparam("keys", type_=ARRAY(LargeBinary)),
+    bindparam("values", type_=ARRAY(LargeBinary)),
+    bindparam("headers", type_=ARRAY(LargeBinary)),
 )
 _NOW: Final = text("SELECT now()")
 
@@ -50,78 +66,94 @@ class Keeper:
     ) -> None:
         self._engine, self._lane_of, self._news, self._topic_prefix = engine, lane_of, news, topic_prefix
 
-    async def keep(self, arrival: Arrival) -> None:
-        """Keep a dead letter and open its alert, or count it seen once more. Returns when that is committed."""
-        arrived = read(arrival, self._topic_prefix)
+    async def keep(self, arrivals: Sequence[Arrival]) -> None:
+        """Keep dead letters and open their alerts, or count them seen once more. Returns when all that is committed."""
+        for portion in portions(arrivals):
+            try:
+                await self._commit(partial(self._keep, portion))
+            except SQLAlchemyError:
+                if len(portion) == 1:
+                    raise
+                await self._keep_singly(portion)
 
-        async def write_down(connection: AsyncConnection) -> Sequence[Message]:
-            place = {"partition": arrival.partition, "offset": arrival.offset, "timestamp": arrival.timestamp}
-            new = (await connection.execute(_ARRIVED, {**place, "letter_id": arrived.letter_id})).first()
-            if not new:
-                return []
-            letter = await _load(LETTERS, connection, arrived.letter_id)
-            alert = await _load(ALERTS, connection, arrived.alert_id)
-            events = list(keep(letter.aggregate, arrived, {arrived.alert_id: alert.aggregate}, new.at))
-            await LETTERS.save(connection, [letter], self._lane_of)
-            await ALERTS.save(connection, [alert], self._lane_of)
-            packed = pack(without_failure(arrival.headers))
-            values = {"letter_id": arrived.letter_id, "key": arrival.key, "value": arrival.value, "headers": packed}
-            await connection.execute(_RECORD, values)
-            await self._say(connection, events, _cause(arrival), new.at)
-            return events
+    async def _keep_singly(self, arrivals: Sequence[Arrival]) -> None:
+        """The others need not wait for one that cannot be kept. Raises why the last of those cannot."""
+        failed: SQLAlchemyError | None = None
+        for arrival in arrivals:
+            try:
+                await self.keep([arrival])
+            except SQLAlchemyError as error:
+                failed = error
+        if failed:
+            raise failed
 
-        await self._commit(write_down)
+    async def _keep(self, arrivals: Sequence[Arrival], connection: AsyncConnection) -> bool:
+        arrived = [(arrival, read(arrival, self._topic_prefix)) for arrival in arrivals]
+        new = await _new(connection, arrived)
+        news = [(arrival, what) for arrival, what in arrived if (arrival.partition, arrival.offset) in new]
+        if not news:
+            return False
+        now = next(iter(new.values()))
+        letters = await _load(LETTERS, connection, {what.letter_id for _, what in news})
+        alerts = await _load(ALERTS, connection, {what.alert_id for _, what in news})
+        said: list[tuple[Envelope, Sequence[Message]]] = []
+        for arrival, what in news:
+            concerned = {what.alert_id: alerts[what.alert_id].aggregate}
+            said.append((_cause(arrival), list(keep(letters[what.letter_id].aggregate, what, concerned, now))))
+        await LETTERS.save(connection, letters.values(), self._lane_of)
+        await ALERTS.save(connection, alerts.values(), self._lane_of)
+        values = {
+            "letters": [what.letter_id for _, what in news],
+            "keys": [arrival.key for arrival, _ in news],
+            "values": [arrival.value for arrival, _ in news],
+            "headers": [pack(without_failure(arrival.headers)) for arrival, _ in news],
+        }
+        await connection.execute(_RECORDS, values)
+        return await self._say(connection, said, now)
 
     async def report(self, failure: Failure) -> None:
         """Open an alert, or count it seen once more. Returns when that is committed."""
-
-        async def write_down(connection: AsyncConnection) -> Sequence[Message]:
-            now = (await connection.execute(_NOW)).scalar_one()
-            alert = await _load(ALERTS, connection, failure.alert_id)
-            if alert.aggregate.knows(failure):
-                return []
-            events = _some(alert.aggregate.report(failure, now))
-            return await self._save(connection, alert, events, now)
-
-        await self._commit(write_down)
+        await self._change(failure.alert_id, lambda alert, now: None if alert.knows(failure) else alert.report(failure, now))
 
     async def settle(self, alert_id: str, by: str, why: str) -> None:
         """What an alert is about is over: it closes. One that is not open stays as it is."""
+        await self._change(alert_id, lambda alert, now: alert.resolve(by, why, now))
 
-        async def write_down(connection: AsyncConnection) -> Sequence[Message]:
+    async def _change(self, alert_id: str, decide: Callable[[Alert, datetime], Message | None]) -> None:
+        async def write_down(connection: AsyncConnection) -> bool:
             now = (await connection.execute(_NOW)).scalar_one()
-            alert = await _load(ALERTS, connection, alert_id)
-            return await self._save(connection, alert, _some(alert.aggregate.resolve(by, why, now)), now)
+            (alert,) = (await _load(ALERTS, connection, {alert_id})).values()
+            event = decide(alert.aggregate, now)
+            await ALERTS.save(connection, [alert], self._lane_of)
+            name = f"{alert_id}/{now.isoformat()}"
+            return await self._say(connection, [(Envelope(name, SOURCE, "", alert_id, name), [event] if event else [])], now)
 
         await self._commit(write_down)
 
-    async def _save(
-        self, connection: AsyncConnection, alert: Loaded[Alert], events: Sequence[Message], now: datetime
-    ) -> Sequence[Message]:
-        await ALERTS.save(connection, [alert], self._lane_of)
-        name = f"{alert.aggregate.alert_id}/{now.isoformat()}"
-        await self._say(connection, events, Envelope(name, SOURCE, "", alert.aggregate.alert_id, name), now)
-        return events
-
-    async def _say(self, connection: AsyncConnection, events: Sequence[Message], cause: Envelope, now: datetime) -> None:
-        """Put events into the outbox, in this very commit."""
-        records = []
-        for index, event in enumerate(events):
-            envelope = Envelope(
-                id=message_id("alerts", f"{cause.source}\n{cause.id}", index),
-                source=SOURCE,
-                type=event.type_name(),
-                key=event.key,
-                correlation_id=cause.correlation_id,
-                causation_id=cause.causation_id,
-            )
-            headers, value = write(envelope, event, now)
-            lane, topic = self._lane_of(event.key), event.topic or events_topic("alerts")
-            records.append(Outgoing(lane, topic, event.key.encode(), value, headers))
+    async def _say(
+        self, connection: AsyncConnection, said: Sequence[tuple[Envelope, Sequence[Message]]], now: datetime
+    ) -> bool:
+        """Put events into the outbox, in this very commit, each with what caused it; returns whether there are any."""
+        records = [self._record(cause, index, event, now) for cause, events in said for index, event in enumerate(events)]
         if records:
             await outbox.insert(connection, records)
+        return bool(records)
 
-    async def _commit(self, write_down: Callable[[AsyncConnection], Awaitable[Sequence[Message]]]) -> None:
+    def _record(self, cause: Envelope, index: int, event: Message, now: datetime) -> Outgoing:
+        envelope = Envelope(
+            id=message_id("alerts", f"{cause.source}\n{cause.id}", index),
+            source=SOURCE,
+            type=event.type_name(),
+            key=event.key,
+            correlation_id=cause.correlation_id,
+            causation_id=cause.causation_id,
+        )
+        headers, value = write(envelope, event, now)
+        topic = event.topic or events_topic("alerts")
+        return Outgoing(self._lane_of(event.key), topic, event.key.encode(), value, headers)
+
+    async def _commit(self, write_down: Callable[[AsyncConnection], Awaitable[bool]]) -> None:
+        """One commit, as often as it takes; ``write_down`` returns whether there is news."""
         attempt = 0
         while True:
             try:
@@ -143,8 +175,31 @@ class Keeper:
                 return
 
 
-def _some(*events: Message | None) -> list[Message]:
-    return [event for event in events if event is not None]
+def portions(arrivals: Sequence[Arrival]) -> Iterator[Sequence[Arrival]]:
+    """The arrivals in their order, so many at a time as a commit should hold of records and of bytes."""
+    portion: list[Arrival] = []
+    size = 0
+    for arrival in arrivals:
+        size += len(arrival.value or b"")
+        if portion and (size > PORTION_BYTES or len(portion) == PORTION):
+            yield portion
+            portion, size = [], len(arrival.value or b"")
+        portion.append(arrival)
+    if portion:
+        yield portion
+
+
+async def _new(
+    connection: AsyncConnection, arrived: Sequence[tuple[Arrival, DeadLetterArrived]]
+) -> dict[tuple[int, int], datetime]:
+    """Those of these that were not kept before, by partition and offset, and the moment of this commit."""
+    values = {
+        "partitions": [arrival.partition for arrival, _ in arrived],
+        "offsets": [arrival.offset for arrival, _ in arrived],
+        "timestamps": [arrival.timestamp for arrival, _ in arrived],
+        "letters": [what.letter_id for _, what in arrived],
+    }
+    return {(row.partition, row.place): row.at for row in await connection.execute(_ARRIVED, values)}
 
 
 def _cause(arrival: Arrival) -> Envelope:
@@ -155,6 +210,7 @@ def _cause(arrival: Arrival) -> Envelope:
     return Envelope(place, SOURCE, "", "", correlation, causation_id=named or None)
 
 
-async def _load(store: Store[A], connection: AsyncConnection, aggregate_id: str) -> Loaded[A]:
-    found = await store.load(connection, [aggregate_id], lock=True)
-    return found.get(aggregate_id) or store.blank(aggregate_id)
+async def _load(store: Store[A], connection: AsyncConnection, ids: Iterable[str]) -> dict[str, Loaded[A]]:
+    wanted = sorted(ids)
+    found = await store.load(connection, wanted, lock=True)
+    return {i: found.get(i) or store.blank(i) for i in wanted}

@@ -81,11 +81,10 @@ class Reconciler:
             consumer.seek(tp, min(missing))
             while missing and await consumer.position(tp) < end:
                 batch = await asyncio.wait_for(consumer.getmany(tp, timeout_ms=1_000), READ_SECONDS)
-                for record in batch.get(tp, []):
-                    if record.offset in missing:
-                        missing.discard(record.offset)
-                        await self._keeper.keep(_arrival(record))
-                        found += 1
+                passed_over = [record for record in batch.get(tp, []) if record.offset in missing]
+                await self._keeper.keep([_arrival(record) for record in passed_over])
+                missing.difference_update(record.offset for record in passed_over)
+                found += len(passed_over)
         return found
 
 

@@ -151,10 +151,10 @@ class Service:
     async def _work_with_members(self) -> None:
         attempt = 0
         while not self._stopping.is_set():
+            started = time.monotonic()
             try:
                 async with Member(self.name, self.settings, self.definition.topics, self._busy) as member:
                     self._member = member
-                    started = time.monotonic()
                     await self._work(member)
             except (KafkaError, OSError, TimeoutError, StalledError, ownership.FencedError) as error:
                 attempt = 0 if time.monotonic() - started > 60 else attempt + 1
