@@ -182,7 +182,7 @@ def _read_structured(record: Record, plain: Mapping[str, str]) -> tuple[Envelope
     if not isinstance(event, dict) or not isinstance(event.get("type"), str):
         raise UnreadableError("neither the headers nor the value name a CloudEvents type")
     attributes = {name: value for name, value in event.items() if name != "data" and isinstance(value, str)}
-    if "traceparent" in plain:  # of this hop, where the one in the value is of the first
+    if "traceparent" in plain and (record.redriven or "traceparent" not in attributes):  # a redrive is a trace of its own
         attributes["traceparent"] = plain["traceparent"]
     envelope, kind = _envelope(record, attributes)
     try:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from cli.docs import choreography, pages
-from cli.docs.asyncapi import ATTRIBUTES, build
-from shared.contract.topics import TOPICS
+from cli.docs.asyncapi import ATTRIBUTES, DEAD_LETTER, build
+from shared.contract.topics import DEAD_LETTERS, TOPICS
 from tests.support import node
 
 HERE, ROOT = Path(__file__).parent, pages.source()
@@ -33,6 +33,7 @@ def test_the_asyncapi_document_is_valid_and_one_with_a_fault_is_not(tmp_path: Pa
     for topic in TOPICS:
         for service in known.services:
             read = [kind.type_name() for kind in known.read(service, topic)]
+            read += [DEAD_LETTER] if read and topic == DEAD_LETTERS else []
             if read:
                 assert told[f"{service}.receives.{topic}"] == {
                     "id": f"{service}.receives.{topic}",

@@ -42,7 +42,7 @@ def test_the_headers_are_those_of_cloudevents() -> None:
         "content-type": b"application/json",
         "traceparent": b"00-1-2-01",
     }
-    assert value == b'{"cart_id":"cart1","checkout_id":"cart1.1","amount":2990,"currency":"EUR","marked_by":null}'
+    assert value == b'{"cart_id":"cart1","checkout_id":"cart1.1","amount":2990,"currency":"EUR","marked_by":null,"why":null}'
 
 
 def test_what_is_not_known_has_no_header() -> None:
