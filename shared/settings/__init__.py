@@ -58,6 +58,8 @@ class Settings(BaseSettings):
     extension_seconds: int = Field(1800, ge=1, le=604_800, description="how long it is held once confirmed")
     retry_hold_seconds: int = Field(300, ge=1, le=604_800, description="how long it is held after a declined payment")
 
+    step_seconds: float = Field(30.0, gt=0, le=86_400, description="longer than this, a step of a checkout counts as stuck")
+
     alert_targets: str = Field("", description="Apprise addresses, comma separated; the log in any case")
     health_host: str = "127.0.0.1"
     health_port: int = Field(0, ge=0, le=65_535, description="0: any free port")

@@ -1,0 +1,83 @@
+"""Where a checkout stands: what it came to, and what it still waits for, since when."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from shared.progress.steps import STEPS, Kinds, Step
+
+
+class Outcome(StrEnum):
+    """What a checkout came to."""
+
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    REJECTED = "rejected"
+    DECLINED = "declined"
+    OUT_OF_STOCK = "out_of_stock"
+    ABANDONED = "abandoned"
+
+
+_OUTCOMES: Final = {
+    "OrderCancelled": Outcome.CANCELLED,
+    "CheckoutCompleted": Outcome.COMPLETED,
+    "OrderRejected": Outcome.REJECTED,
+    "PaymentDeclined": Outcome.DECLINED,
+    "ReservationFailed": Outcome.OUT_OF_STOCK,
+    "CheckoutAbandoned": Outcome.ABANDONED,
+}
+"""By the event that decides it; the first that was seen counts."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A step that is on, ``since`` the event that opened it."""
+
+    step: Step
+    since: datetime
+
+
+@dataclass(frozen=True)
+class Standing:
+    """``outcome`` may be known while something still waits, such as a cancelled order whose hold is not released."""
+
+    outcome: Outcome | None
+    waits: tuple[Waiting, ...]
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is to come any more."""
+        return not self.waits
+
+
+def standing(seen: Mapping[str, datetime]) -> Standing:
+    """Where a checkout stands. ``seen``: when each of its events happened, by name; of several, the latest."""
+    seen = _without_undone(seen)
+    waits = (Waiting(step, since) for step in STEPS if (since := _on_since(step, seen)) is not None)
+    outcome = next((outcome for kind, outcome in _OUTCOMES.items() if kind in seen), None)
+    return Standing(outcome, tuple(sorted(waits, key=lambda waiting: waiting.since)))
+
+
+def _on_since(step: Step, seen: Mapping[str, datetime]) -> datetime | None:
+    """Since when the step is waited in, or nothing where it is not."""
+    if _times(frozenset(step.answers) | step.moot, seen):
+        return None
+    opened = [_times(group, seen) for group in step.after]
+    return max(min(times) for times in opened) if all(opened) else None
+
+
+def _times(kinds: Kinds, seen: Mapping[str, datetime]) -> list[datetime]:
+    return [seen[kind.__name__] for kind in kinds if kind.__name__ in seen]
+
+
+def _without_undone(seen: Mapping[str, datetime]) -> Mapping[str, datetime]:
+    """An expired reservation counts no more once its units were taken anew; both times are inventory's own."""
+    expired = seen.get("ReservationExpired")
+    if expired is None:
+        return seen
+    anew = [seen[kind] for kind in ("StockReserved", "ReservationExtended") if kind in seen]
+    if "OrderCreated" in seen or any(at >= expired for at in anew):
+        return {kind: at for kind, at in seen.items() if kind != "ReservationExpired"}
+    return seen
