@@ -1,0 +1,176 @@
+"""Writes the journal: a batch of records is one commit of a few statements, and writing it again changes nothing.
+
+Entries are told apart by the indices of their table. What a batch tells of a checkout is merged into its row, whichever
+comes first, and where the checkout stands is worked out from the merged row while it is still locked.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from datetime import datetime, timedelta
+from typing import Final
+
+import orjson
+from sqlalchemy import BigInteger, Integer, Text, TextClause, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from services.journal import bulk, tables
+from services.journal.model import ORIGINALS, Checkout, Entry, Form, checkouts, milliseconds, moment
+from shared.progress import KINDS, standing
+from shared.runtime.database import is_away, is_conflict
+
+log = logging.getLogger(__name__)
+
+_ENTRY: Final = [field.name for field in fields(Entry)]
+_CHECKOUT: Final = [field.name for field in fields(Checkout)]
+_ENTRY_SQL: Final = ", ".join(f'"{name}"' for name in _ENTRY)
+_FORMS: Final = ", ".join(f"'{form}'" for form in ORIGINALS)
+_ANEW: Final = "DO UPDATE SET " + ", ".join(f'"{name}" = excluded."{name}"' for name in _ENTRY)
+_KNOWN_BY_ID: Final = f"(message_id, source) WHERE form IN ({_FORMS})"
+_KNOWN_BY_PLACE: Final = f'(topic, partition, "offset") WHERE form NOT IN ({_FORMS})'
+
+_INSERT: Final = bulk.insert(tables.entries, _ENTRY, "ON CONFLICT DO NOTHING")
+_REWRITE_ORIGINALS: Final = bulk.insert(tables.entries, _ENTRY, f"ON CONFLICT {_KNOWN_BY_ID} {_ANEW}")
+_REWRITE_OTHERS: Final = bulk.insert(tables.entries, _ENTRY, f"ON CONFLICT {_KNOWN_BY_PLACE} {_ANEW}")
+
+_RETURNING: Final = "RETURNING checkout_id, CAST(steps AS text) AS steps"
+_MERGE: Final = bulk.insert(
+    tables.checkouts,
+    _CHECKOUT,
+    "ON CONFLICT (checkout_id) DO UPDATE SET steps = checkouts.steps || excluded.steps,"
+    " started_at = least(checkouts.started_at, excluded.started_at),"
+    " moved_at = greatest(checkouts.moved_at, excluded.moved_at),"
+    " order_number = coalesce(excluded.order_number, checkouts.order_number), hold = coalesce(excluded.hold, checkouts.hold),"
+    f" amount = coalesce(excluded.amount, checkouts.amount), currency = coalesce(excluded.currency, checkouts.currency)"
+    f" {_RETURNING}",
+)
+_REPLACE: Final = bulk.insert(
+    tables.checkouts,
+    _CHECKOUT,
+    f"ON CONFLICT (checkout_id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _CHECKOUT)} {_RETURNING}",
+)
+_STAND: Final = text(
+    "UPDATE checkouts c SET outcome = s.outcome, waits = CAST(s.waits AS jsonb)"
+    " FROM unnest(:ids, :outcomes, :waits) AS s (checkout_id, outcome, waits) WHERE c.checkout_id = s.checkout_id"
+).bindparams(*(bindparam(name, type_=ARRAY(Text)) for name in ("ids", "outcomes", "waits")))
+
+_LOCK: Final = text(
+    "SELECT checkout_id, cart_id FROM checkouts WHERE checkout_id > :after ORDER BY checkout_id LIMIT :limit FOR UPDATE"
+)
+_MOVES: Final = text(
+    f"SELECT {_ENTRY_SQL} FROM entries"
+    " WHERE story = ANY(:carts) AND checkout_id = ANY(:ids) AND kind = ANY(:kinds) AND form = 'message'"
+).bindparams(*(bindparam(name, type_=ARRAY(Text)) for name in ("carts", "ids", "kinds")))
+
+_PRUNE_ENTRIES: Final = text(
+    "DELETE FROM entries WHERE ctid = ANY(ARRAY(SELECT e.ctid FROM entries e WHERE e.recorded_at < :before AND NOT EXISTS"
+    " (SELECT 1 FROM checkouts c WHERE c.cart_id = e.story AND (c.waits IS NOT NULL OR c.moved_at >= :before))"
+    " ORDER BY e.recorded_at LIMIT :limit))"
+)
+_PRUNE_CHECKOUTS: Final = text(
+    "DELETE FROM checkouts WHERE checkout_id = ANY(ARRAY(SELECT checkout_id FROM checkouts"
+    " WHERE moved_at < :before AND waits IS NULL ORDER BY moved_at LIMIT :limit))"
+)
+_READING: Final = text(
+    "INSERT INTO reading (lane, behind, at)"
+    " SELECT lane, behind, now() FROM unnest(:lanes, :behind) AS r (lane, behind) ORDER BY lane"
+    " ON CONFLICT (lane) DO UPDATE SET behind = excluded.behind, at = excluded.at"
+).bindparams(bindparam("lanes", type_=ARRAY(Integer)), bindparam("behind", type_=ARRAY(BigInteger)))
+
+
+class Keeper:
+    """Keeps entries in the journal's database. Raises what the database raises; a batch is kept whole or not at all."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def keep(self, entries: Sequence[Entry], *, anew: bool = False) -> None:
+        """Keep these entries. ``anew``: what is kept of them already is written again, as a rebuild wants it.
+
+        An entry the database cannot take is kept without its content; the others as they are.
+        """
+        try:
+            async with self._engine.begin() as connection:
+                await _insert(connection, entries, anew=anew)
+                await _move(connection, checkouts(entries).values(), _MERGE)
+        except DBAPIError as error:
+            if is_away(error) or is_conflict(error):
+                raise
+            await self._keep_apart(entries, error, anew=anew)
+
+    async def _keep_apart(self, entries: Sequence[Entry], error: DBAPIError, *, anew: bool) -> None:
+        """Split a batch that cannot be kept until the culprit is alone."""
+        if len(entries) > 1:
+            half = len(entries) // 2
+            await self.keep(entries[:half], anew=anew)
+            await self.keep(entries[half:], anew=anew)
+            return
+        (culprit,) = entries
+        if culprit.form is Form.UNREADABLE:
+            raise error
+        log.error("%s/%d/%d is kept without its content: %s", *culprit.place, error.orig)
+        failure = {"failure": {"error": "the journal cannot keep its content"}}
+        bare = Entry(*culprit.place, culprit.recorded_at, culprit.recorded_at, Form.UNREADABLE, "", facts=failure)
+        await self.keep([bare], anew=anew)
+
+    async def work_out(self, after: str, limit: int = 500) -> str | None:
+        """Work out anew how far the checkouts with the next ids are, from the entries; returns the last of those ids."""
+        async with self._engine.begin() as connection:
+            locked = (await connection.execute(_LOCK, {"after": after, "limit": limit})).all()
+            if not locked:
+                return None
+            wanted = {"carts": [r.cart_id for r in locked], "ids": [r.checkout_id for r in locked], "kinds": sorted(KINDS)}
+            rows = (row._asdict() for row in await connection.execute(_MOVES, wanted))
+            moves = [Entry(**{**row, "form": Form(row["form"]), "facts": orjson.loads(row["facts"])}) for row in rows]
+            await _move(connection, checkouts(moves).values(), _REPLACE)
+            last: str = locked[-1].checkout_id
+        return last
+
+    async def note_reading(self, behind: Mapping[int, int]) -> None:
+        """Note how many records of each of these lanes wait in Kafka."""
+        async with self._engine.begin() as connection:
+            await connection.execute(_READING, {"lanes": list(behind), "behind": list(behind.values())})
+
+    async def prune(self, before: datetime, limit: int = 5_000) -> int:
+        """Forget at most so many records of stories that ended before a moment; returns how many there were.
+
+        A story goes as a whole: while a checkout of the cart is open, or moved since, all of it stays.
+        """
+        async with self._engine.begin() as connection:
+            pruned = (await connection.execute(_PRUNE_ENTRIES, {"before": before, "limit": limit})).rowcount
+            if pruned < limit:
+                await connection.execute(_PRUNE_CHECKOUTS, {"before": before, "limit": limit})
+        return pruned
+
+
+async def _insert(connection: AsyncConnection, entries: Sequence[Entry], *, anew: bool) -> None:
+    if not anew:
+        await connection.execute(_INSERT, bulk.rows(_ENTRY, entries))
+        return
+    originals = {(e.message_id, e.source): e for e in reversed(entries) if e.form in ORIGINALS}
+    others = {e.place: e for e in entries if e.form not in ORIGINALS}
+    for statement, some in ((_REWRITE_ORIGINALS, originals), (_REWRITE_OTHERS, others)):
+        if some:
+            await connection.execute(statement, bulk.rows(_ENTRY, some.values()))
+
+
+async def _move(connection: AsyncConnection, moved: Iterable[Checkout], statement: TextClause) -> None:
+    """Write what is known of these checkouts, and where each stands by what is known of it in all."""
+    ordered = sorted(moved, key=lambda checkout: checkout.checkout_id)
+    if not ordered:
+        return
+    ids, outcomes, waits = [], [], []
+    for row in await connection.execute(statement, bulk.rows(_CHECKOUT, ordered)):
+        stands = standing({kind: moment(ms) for kind, ms in orjson.loads(row.steps).items()})
+        ids.append(row.checkout_id)
+        outcomes.append(stands.outcome)
+        since = {waiting.step.name: milliseconds(waiting.since) for waiting in stands.waits}
+        waits.append(orjson.dumps(since).decode() if since else None)
+    await connection.execute(_STAND, {"ids": ids, "outcomes": outcomes, "waits": waits})
+
+
+def cutoff(now: datetime, days: int) -> datetime:
+    """The moment before which stories are forgotten."""
+    return now - timedelta(days=days)
