@@ -57,8 +57,13 @@ async def one(db: Any, name: str) -> Match:
 
 
 def _which(name: str, found: Sequence[Match]) -> str:
-    shown = [f"  {_KINDS[match.kind]:<12} {match.name}" for match in found[:MATCHES]]
-    more = ["  and more"] if len(found) > MATCHES else []
+    """What there is to choose from: each cart or SKU once."""
+    choices: dict[str, Match] = {}
+    for match in found:
+        if match.kind == "key" or match.story not in choices:
+            choices[match.story] = match
+    shown = [f"  {_KINDS[match.kind]:<12} {match.name}" for match in list(choices.values())[:MATCHES]]
+    more = ["  and more"] if len(choices) > MATCHES else []
     return "\n".join([f"{name!r} may be:", *shown, *more])
 
 

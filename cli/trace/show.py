@@ -123,16 +123,15 @@ def standing_lines(trace: Trace) -> list[str]:
 
 
 def _of_checkout(one: Stands, *, several: bool) -> Iterator[str]:
-    name = f"{escape(one.checkout_id)}: " if several else ""
-    end = f"{one.came_to[0].upper()}{one.came_to[1:]}" if one.came_to else ""
+    name = f"{escape(one.checkout_id)} " if several else ""
+    finished, waits = ("finished", "waits") if several else ("Finished", "Waits")
     if one.finished:
-        yield f"[bold green]Finished[/] {name}{escape(end)}" if end else f"{name}Nothing is waited for"
+        yield f"{name}[bold green]{finished}[/]" + (f": {escape(one.came_to)}" if one.came_to else "")
         return
-    if end:
-        yield f"{name}{escape(end)}"
+    if one.came_to:
+        yield f"{name}{escape(one.came_to)}"
     for awaited in one.waits:
-        colour = "bold red" if awaited.late else "bold yellow"
-        yield f"[{colour}]Waits[/]{' ' if name else ''}{name.rstrip(': ')} for {escape(waiting(awaited))}"
+        yield f"{name}[{'bold red' if awaited.late else 'bold yellow'}]{waits}[/] for {escape(waiting(awaited))}"
         if awaited.trouble:
             yield f"  [red]{escape(awaited.trouble)}[/]"
 

@@ -17,6 +17,8 @@ EARLY: Final = timedelta(minutes=5)
 LATE: Final = timedelta(days=30)
 """So long an event may have waited in an outbox."""
 MAX_TEXT: Final = 300
+_TOLD: Final = {"service": "quadrille.service", "stage": "stage", "error": "exception.message"}
+"""What a dead letter's headers tell of its failure."""
 _HOMES: Final = {kind.topic for kind in MESSAGES.values()} | {events_topic(service) for service in SERVICES}
 """The topics that are some message's own. What lies on others are dead letters and copies."""
 
@@ -24,64 +26,68 @@ _HOMES: Final = {kind.topic for kind in MESSAGES.values()} | {events_topic(servi
 def entry(record: Record, now: datetime) -> Entry:
     """The entry of a record. ``now`` bounds the times it claims."""
     recorded_at = _recorded_at(record.timestamp, now)
-    form = Form.DEAD_LETTER if record.topic == DEAD_LETTERS else Form.MESSAGE if record.topic in _HOMES else Form.COPY
-    bare = Entry(*_place(record), recorded_at, recorded_at, form, story=_text(record.key))
-    headers = _headers(record)
-    at_home = form is Form.MESSAGE
+    at = _happened_at(record, recorded_at) if record.topic in _HOMES else recorded_at
+    place = (record.topic, record.partition, record.offset)
+    bare = Entry(*place, recorded_at, at, Form.UNREADABLE, story=_text(record.key))
+    if record.topic in _HOMES:
+        return _message(bare, record)
+    return _dead_letter(bare, record) if record.topic == DEAD_LETTERS else _elsewhere(bare, record, Form.COPY)
+
+
+def _message(bare: Entry, record: Record) -> Entry:
     try:
-        envelope, message = read(record if at_home else replace(record, topic=""))
+        envelope, message = read(record)
     except RefusedError as refused:
-        found = _known(bare, refused.envelope, refused.command)
-        found = replace(found, form=Form.REFUSED, facts=_failure(str(refused))) if at_home else found
+        return _known(bare, Form.REFUSED, refused.envelope, refused.command, _failure(str(refused)))
     except UnreadableError as unreadable:
-        found = replace(bare, form=Form.UNREADABLE, facts=_failure(str(unreadable))) if at_home else bare
-    else:
-        known = _known(bare, envelope, type(message))
-        found = replace(known, story=message.key, checkout_id=getattr(message, "checkout_id", None), facts=essence(message))
-    if form is Form.DEAD_LETTER:
-        return _dead_letter(found, headers)
-    return replace(found, at=_happened_at(headers.get("ce_time"), recorded_at))
+        return replace(bare, facts=_failure(str(unreadable)))
+    return _known(bare, Form.MESSAGE, envelope, type(message), essence(message), message)
 
 
-def _place(record: Record) -> tuple[str, int, int]:
-    return record.topic, record.partition, record.offset
+def _elsewhere(bare: Entry, record: Record, form: Form) -> Entry:
+    """A message on a topic that is not its own, as far as it can be told what it is."""
+    try:
+        envelope, message = read(replace(record, topic=""))
+    except RefusedError as refused:
+        return _known(bare, form, refused.envelope, refused.command, {})
+    except UnreadableError:
+        return replace(bare, form=form)
+    return _known(bare, form, envelope, type(message), essence(message), message)
 
 
-def _known(bare: Entry, envelope: Envelope, kind: type[Message]) -> Entry:
+def _dead_letter(bare: Entry, record: Record) -> Entry:
+    """Who could not handle what, and why. Its content is in the topic, byte for byte, and not here."""
+    found = _elsewhere(bare, record, Form.DEAD_LETTER)
+    headers = {name: value for name, value in reversed(record.headers) if isinstance(value, bytes)}
+    told = {name: _text(headers.get(ERRORS + header)) for name, header in _TOLD.items()}
+    origin = "/".join(_text(headers.get(ERRORS + part)) or "?" for part in ("topic", "partition", "offset"))
+    failure = {"error": "no reason is given", **{name: text for name, text in told.items() if text}, "origin": origin}
     return replace(
-        bare,
-        story=envelope.key or bare.story,
-        source=envelope.source,
-        kind=kind.__name__,
-        message_id=envelope.id,
-        cause=envelope.causation_id,
+        found,
+        source=f"/quadrille/{told['service']}" if told["service"] else "",
+        message_id=found.message_id or _text(headers.get("ce_id")) or None,
+        facts={**found.facts, "failure": failure},
     )
 
 
-def _dead_letter(found: Entry, headers: dict[str, bytes]) -> Entry:
-    """Who could not handle what, and why. Its content is in the topic, byte for byte, and not here."""
-    told = {name: _text(headers.get(ERRORS + header)) for name, header in _TOLD.items()}
-    origin = "/".join(_text(headers.get(ERRORS + part)) or "?" for part in ("topic", "partition", "offset"))
-    failure = {**{name: text for name, text in told.items() if text}, "origin": origin}
-    message_id = found.message_id or _text(headers.get("ce_id")) or None
-    facts = {
-        **found.facts,
-        **_failure(told["error"] or "no reason is given"),
-    }
-    facts["failure"] |= failure
-    return replace(found, message_id=message_id, facts=facts)
-
-
-_TOLD: Final = {"service": "quadrille.service", "stage": "stage", "error": "exception.message"}
+def _known(
+    bare: Entry, form: Form, envelope: Envelope, kind: type[Message], facts: dict[str, Any], message: Message | None = None
+) -> Entry:
+    return replace(
+        bare,
+        form=form,
+        story=message.key if message else envelope.key or bare.story,
+        source=envelope.source,
+        kind=kind.__name__,
+        message_id=envelope.id,
+        checkout_id=getattr(message, "checkout_id", None),
+        cause=envelope.causation_id,
+        facts=facts,
+    )
 
 
 def _failure(error: str) -> dict[str, Any]:
     return {"failure": {"error": _plain(error)}}
-
-
-def _headers(record: Record) -> dict[str, bytes]:
-    """The headers by name; the first of equals counts."""
-    return {name: value for name, value in reversed(list(record.headers)) if isinstance(value, bytes)}
 
 
 def _text(value: bytes | None) -> str:
@@ -90,7 +96,7 @@ def _text(value: bytes | None) -> str:
 
 
 def _plain(text: str) -> str:
-    return "".join(c if c.isprintable() else "�" for c in text[:MAX_TEXT])
+    return text[:MAX_TEXT] if text.isprintable() else "".join(c if c.isprintable() else "�" for c in text[:MAX_TEXT])
 
 
 def _recorded_at(timestamp: int, now: datetime) -> datetime:
@@ -101,11 +107,11 @@ def _recorded_at(timestamp: int, now: datetime) -> datetime:
         return now
 
 
-def _happened_at(claimed: bytes | None, recorded_at: datetime) -> datetime:
+def _happened_at(record: Record, recorded_at: datetime) -> datetime:
     """When the writer says it happened, if that fits to when it was published; else the latter."""
+    claimed = next((value for name, value in record.headers if name == "ce_time"), b"")
     try:
-        at = datetime.fromisoformat((claimed or b"").decode("ascii", "replace"))
-        believable = recorded_at - LATE <= at <= recorded_at + EARLY
-    except (ValueError, TypeError, OverflowError):
+        at = datetime.fromisoformat(claimed.decode("ascii"))
+        return at if recorded_at - LATE <= at <= recorded_at + EARLY else recorded_at
+    except (ValueError, TypeError, OverflowError, AttributeError):
         return recorded_at
-    return at if believable else recorded_at

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 _ENTRY: Final = [field.name for field in fields(Entry)]
 _CHECKOUT: Final = [field.name for field in fields(Checkout)]
-_ENTRY_SQL: Final = ", ".join(f'"{name}"' for name in _ENTRY)
+_ENTRY_SQL: Final = ", ".join("CAST(facts AS text) AS facts" if name == "facts" else f'"{name}"' for name in _ENTRY)
 _FORMS: Final = ", ".join(f"'{form}'" for form in ORIGINALS)
 _ANEW: Final = "DO UPDATE SET " + ", ".join(f'"{name}" = excluded."{name}"' for name in _ENTRY)
 _KNOWN_BY_ID: Final = f"(message_id, source) WHERE form IN ({_FORMS})"

@@ -55,8 +55,8 @@ class Entry:
 
     @property
     def service(self) -> str:
-        """Who wrote it: the service's name, or what a client calls itself."""
-        return self.source.removeprefix("/quadrille/") or "unknown"
+        """Who wrote it: the service's name, or what a client calls itself; ``?`` where nobody can tell."""
+        return self.source.removeprefix("/quadrille/") or "?"
 
     @property
     def place(self) -> tuple[str, int, int]:

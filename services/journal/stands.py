@@ -9,6 +9,9 @@ from services.journal import words
 from services.journal.model import Checkout, Entry, Form, checkouts, moment
 from shared.progress import Limits, Outcome, Waiting, standing
 
+Events = dict[str, Entry]
+"""The events of one checkout by their types; of several, the first."""
+
 
 @dataclass(frozen=True)
 class Awaited:
@@ -59,7 +62,10 @@ def stands(entries: Sequence[Entry], limits: Limits, now: datetime) -> list[Stan
 def _stands(checkout: Checkout, entries: Sequence[Entry], limits: Limits, now: datetime) -> Stands:
     seen = {kind: moment(ms) for kind, ms in checkout.steps.items()}
     found = standing(seen)
-    own = {e.kind: e for e in entries if e.checkout_id == checkout.checkout_id and e.form is Form.MESSAGE and e.kind}
+    own: Events = {}
+    for entry in entries:
+        if entry.checkout_id == checkout.checkout_id and entry.form is Form.MESSAGE and entry.kind:
+            own.setdefault(entry.kind, entry)
     return Stands(
         checkout_id=checkout.checkout_id,
         cart_id=checkout.cart_id,
@@ -91,9 +97,6 @@ def _trouble(who: str, since: datetime, entries: Sequence[Entry]) -> str | None:
     dead = (e for e in entries if e.form is Form.DEAD_LETTER and e.recorded_at >= since)
     told = [words.words(e) for e in dead if e.facts.get("failure", {}).get("service") == who]
     return told[-1] if told else None
-
-
-Events = dict[str, Entry]
 
 
 def _completed(own: Events) -> str:

@@ -50,7 +50,12 @@ def title(entry: Entry) -> str:
 
 
 def words(entry: Entry) -> str:
-    """What an entry says, in one line."""
+    """What an entry says, in one line that a terminal survives."""
+    told = _told(entry)
+    return told if told.isprintable() else "".join(c if c.isprintable() else "�" for c in told)
+
+
+def _told(entry: Entry) -> str:
     if failure := entry.facts.get("failure"):
         return _failure(entry, failure)
     if entry.form is Form.COPY:
