@@ -39,7 +39,9 @@ _RETURNING: Final = "RETURNING checkout_id, CAST(steps AS text) AS steps"
 _MERGE: Final = bulk.insert(
     tables.checkouts,
     _CHECKOUT,
-    "ON CONFLICT (checkout_id) DO UPDATE SET steps = checkouts.steps || excluded.steps,"
+    "ON CONFLICT (checkout_id) DO UPDATE SET steps = (SELECT jsonb_object_agg(kind, latest) FROM"
+    " (SELECT kind, max(CAST(at AS bigint)) AS latest FROM (SELECT * FROM jsonb_each_text(checkouts.steps)"
+    " UNION ALL SELECT * FROM jsonb_each_text(excluded.steps)) AS both_of (kind, at) GROUP BY kind) AS merged),"
     " started_at = least(checkouts.started_at, excluded.started_at),"
     " moved_at = greatest(checkouts.moved_at, excluded.moved_at),"
     " order_number = coalesce(excluded.order_number, checkouts.order_number), hold = coalesce(excluded.hold, checkouts.hold),"
@@ -70,8 +72,8 @@ _PRUNE_ENTRIES: Final = text(
     " ORDER BY e.recorded_at LIMIT :limit))"
 )
 _PRUNE_CHECKOUTS: Final = text(
-    "DELETE FROM checkouts WHERE checkout_id = ANY(ARRAY(SELECT checkout_id FROM checkouts"
-    " WHERE moved_at < :before AND waits IS NULL ORDER BY moved_at LIMIT :limit))"
+    "DELETE FROM checkouts WHERE checkout_id = ANY(ARRAY(SELECT checkout_id FROM checkouts c WHERE moved_at < :before"
+    " AND NOT EXISTS (SELECT 1 FROM entries e WHERE e.story = c.cart_id) ORDER BY moved_at LIMIT :limit))"
 )
 _READING: Final = text(
     "INSERT INTO reading (lane, behind, at)"
