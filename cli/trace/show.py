@@ -124,12 +124,12 @@ def standing_lines(trace: Trace) -> list[str]:
 
 def _of_checkout(one: Stands, *, several: bool) -> Iterator[str]:
     name = f"{escape(one.checkout_id)} " if several else ""
-    finished, waits = ("finished", "waits") if several else ("Finished", "Waits")
+    finished, so_far, waits = ("finished", "so far", "waits") if several else ("Finished", "So far", "Waits")
     if one.finished:
         yield f"{name}[bold green]{finished}[/]" + (f": {escape(one.came_to)}" if one.came_to else "")
         return
     if one.came_to:
-        yield f"{name}{escape(one.came_to)}"
+        yield f"{name}{so_far}: {escape(one.came_to)}"
     for awaited in one.waits:
         yield f"{name}[{'bold red' if awaited.late else 'bold yellow'}]{waits}[/] for {escape(waiting(awaited))}"
         if awaited.trouble:

@@ -76,7 +76,7 @@ async def test_a_failed_capture_whose_void_fails_waits_for_a_person_and_is_stuck
     )
     assert not well
     assert lines[-1].startswith("Waits for PaymentVoided or PaymentRefunded from staff, since")
-    assert lines[-2].startswith("Order Q-")
+    assert lines[-2].startswith("So far: order Q-")
     marks = {line[24]: line for line in lines[1:-2] if line[24] != " "}
     assert {"✗", "↩"} <= marks.keys()
     assert "for a person to settle" in next(line for line in lines if "dead letter" in line)
