@@ -109,9 +109,9 @@ def _recorded_at(timestamp: int, now: datetime) -> datetime:
 
 def _happened_at(record: Record, recorded_at: datetime) -> datetime:
     """When the writer says it happened, if that fits to when it was published; else the latter."""
-    claimed = next((value for name, value in record.headers if name == "ce_time"), b"")
+    claimed = next((value for name, value in record.headers if name == "ce_time"), None) or b""
     try:
         at = datetime.fromisoformat(claimed.decode("ascii"))
         return at if recorded_at - LATE <= at <= recorded_at + EARLY else recorded_at
-    except (ValueError, TypeError, OverflowError, AttributeError):
+    except (ValueError, TypeError, OverflowError):
         return recorded_at

@@ -4,13 +4,14 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from cli.docs import reactions
+from cli.docs import choreography
 from shared.progress import KINDS, STEPS, Limits, Outcome, Pace, Step, limits, standing
 from shared.settings import load
 from tests.support.clock import NOW
 
-EMITTED = {(reaction.service, message) for reaction in reactions() for message in reaction.emits}
-HEARD = {(reaction.service, reaction.trigger) for reaction in reactions()}
+REACTIONS = choreography.load().reactions
+EMITTED = {(reaction.service, message) for reaction in REACTIONS for message in reaction.emits}
+HEARD = {(reaction.service, reaction.trigger) for reaction in REACTIONS}
 BY_NAME = {step.name: step for step in STEPS}
 
 
