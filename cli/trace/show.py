@@ -16,6 +16,8 @@ from services.journal.story import Node
 from services.journal.words import Mark, clock, mark, title, words
 
 SIGNS: Final = {Mark.FAILED: ("✗", "red"), Mark.UNDONE: ("↩", "yellow"), Mark.DONE: ("✓", "green")}
+MAX_SERVICE: Final = 20
+"""Characters told of who wrote an entry: a client may call itself anything."""
 SKEW: Final = timedelta(milliseconds=-50)
 """An effect so long before its cause: the two services' clocks differ."""
 LATE_RECORD: Final = timedelta(seconds=1)
@@ -48,7 +50,7 @@ class Printer:
         self._console, self._asked = console, trace.message_id
         nodes = rows(trace)
         self._title = max((2 * depth + len(title(node.entry)) for depth, node in nodes), default=0)
-        self._service = max((len(node.entry.service) for _, node in nodes), default=0)
+        self._service = min(MAX_SERVICE, max((len(node.entry.service) for _, node in nodes), default=0))
 
     def heading(self, trace: Trace) -> None:
         """What the story is of."""
@@ -65,7 +67,7 @@ class Printer:
         branch = f"{'  ' * (depth - 1)}└ " if depth else ""
         name = escape(f"{branch}{title(entry)}".ljust(self._title))
         asked = "[bold]▶[/]" if entry.message_id == self._asked and self._asked else " "
-        service = escape(entry.service.ljust(self._service))
+        service = escape(entry.service[:MAX_SERVICE].ljust(self._service))
         told = escape("; ".join(part for part in (words(entry), *_remarks(node)) if part))
         when = f"{asked}[dim]{clock(entry.at)}[/] {_gap(node):>9}"
         return f"{when} [{colour}]{sign} {name}[/]  [dim]{service}[/]  {told}".rstrip()

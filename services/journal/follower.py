@@ -124,10 +124,15 @@ class Follower:
         metrics.batch_size.labels(NAME).observe(len(records))
 
     async def _note(self, member: Member) -> None:
-        if self._is_time("reading", READING_SECONDS):
+        """Say how far it has read, unless a rebalance is under way."""
+        if not self._is_time("reading", READING_SECONDS):
+            return
+        try:
             behind = await asyncio.wait_for(member.behind(), READING_SECONDS)
-            self._behind = sum(behind.values())
-            await self._keeper.note_reading(behind)
+        except (KafkaError, TimeoutError):
+            return
+        self._behind = sum(behind.values())
+        await self._keeper.note_reading(behind)
 
     async def prune(self) -> None:
         """Forget what is older than the settings say, a little at a time, until cancelled."""

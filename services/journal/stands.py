@@ -71,7 +71,7 @@ def _stands(checkout: Checkout, entries: Sequence[Entry], limits: Limits, now: d
         cart_id=checkout.cart_id,
         order_number=checkout.order_number,
         outcome=found.outcome,
-        came_to=_CAME_TO[found.outcome](own) if found.outcome else None,
+        came_to=_came_to(found.outcome, own) if found.outcome else None,
         waits=tuple(_awaited(waiting, entries, limits, now) for waiting in found.waits),
     )
 
@@ -97,6 +97,13 @@ def _trouble(who: str, since: datetime, entries: Sequence[Entry]) -> str | None:
     dead = (e for e in entries if e.form is Form.DEAD_LETTER and e.recorded_at >= since)
     told = [words.words(e) for e in dead if e.facts.get("failure", {}).get("service") == who]
     return told[-1] if told else None
+
+
+def _came_to(outcome: Outcome, own: Events) -> str:
+    try:
+        return _CAME_TO[outcome](own)
+    except (KeyError, TypeError):  # facts of another version than these words
+        return outcome.replace("_", " ")
 
 
 def _completed(own: Events) -> str:

@@ -213,7 +213,7 @@ STEPS: Final = (
         moot=_any(CheckoutConfirmed, CheckoutAbandoned),
     ),
 )
-"""In the order a checkout meets them."""
+"""In the order a checkout meets them. The journal keeps their names: where one changes, it is to be rebuilt."""
 
 KINDS: Final[dict[str, type[Event]]] = {
     kind.__name__: kind for step in STEPS for kind in step.moot.union(step.answers, *step.after)
