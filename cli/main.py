@@ -17,7 +17,6 @@ from rich.console import Console
 
 from cli.shell import STATE, WRONG, Commands, Json, State, console, later, run
 
-
 app = Commands(
     no_args_is_help=True,
     pretty_exceptions_enable=False,

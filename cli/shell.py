@@ -64,9 +64,7 @@ def later(module: str, about: str) -> typer.Typer:
 
     class Later(TyperGroup):
         def _group(self) -> TyperGroup:
-            group = typer.main.get_command(import_module(module).app)
-            assert isinstance(group, TyperGroup)
-            return group
+            return typer.main.get_group(import_module(module).app)
 
         def list_commands(self, ctx: Any) -> list[str]:
             return self._group().list_commands(ctx)
