@@ -1,37 +1,35 @@
 """Statements that take many rows at once: each column is one array, whatever the number of rows."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from operator import attrgetter
+from typing import Any, Final
 
 import orjson
-from sqlalchemy import JSON, Column, Table, Text, TextClause, bindparam, text
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy import JSON, BigInteger, Column, DateTime, Integer, Table, TextClause, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+_ARRAYS: Final = {BigInteger: "bigint[]", DateTime: "timestamptz[]", Integer: "integer[]", JSON: "text[]", JSONB: "text[]"}
+"""The arrays that columns travel as, unless as text. Named in the statement, so that no value is looked at on its way."""
 
 
 def insert(table: Table, names: Sequence[str], then: str) -> TextClause:
     """An insert of these columns in the order of the rows; ``then`` is what follows, such as ``ON CONFLICT …``."""
     columns = [table.c[name] for name in names]
     quoted = ", ".join(f'"{name}"' for name in names)
-    values = ", ".join(_sql(column) for column in columns)
-    arrays = ", ".join(f":{name}" for name in names)
-    statement = f"INSERT INTO {table.name} ({quoted}) SELECT {values} FROM unnest({arrays}) AS r ({quoted}) {then}"
-    return text(statement).bindparams(*(bindparam(c.name, type_=ARRAY(Text() if _is_json(c) else c.type)) for c in columns))
+    values = ", ".join(_value(column) for column in columns)
+    arrays = ", ".join(f"CAST(:{c.name} AS {_ARRAYS.get(type(c.type), 'text[]')})" for c in columns)
+    return text(f"INSERT INTO {table.name} ({quoted}) SELECT {values} FROM unnest({arrays}) AS r ({quoted}) {then}")
 
 
-def rows(names: Sequence[str], items: Iterable[Any]) -> dict[str, list[Any]]:
-    """The parameters of :func:`insert`: the attributes of these items; a mapping travels as JSON."""
-    values = list(items)
-    return {name: [_parameter(getattr(item, name)) for item in values] for name in names}
+def rows(table: Table, names: Sequence[str], items: Iterable[Any]) -> dict[str, list[Any]]:
+    """The parameters of :func:`insert`: the attributes of one item at least; what is JSON travels as its text."""
+    columns = dict(zip(names, map(list, zip(*map(attrgetter(*names), items), strict=True)), strict=True))
+    for name in names:
+        if isinstance(table.c[name].type, JSON):
+            columns[name] = [orjson.dumps(value).decode() for value in columns[name]]
+    return columns
 
 
-def _is_json(column: Column[Any]) -> bool:
-    return isinstance(column.type, JSON)
-
-
-def _sql(column: Column[Any]) -> str:
+def _value(column: Column[Any]) -> str:
     kind = "jsonb" if isinstance(column.type, JSONB) else "json"
-    return f'CAST("{column.name}" AS {kind})' if _is_json(column) else f'"{column.name}"'
-
-
-def _parameter(value: Any) -> Any:
-    return orjson.dumps(value).decode() if isinstance(value, dict) else value
+    return f'CAST("{column.name}" AS {kind})' if isinstance(column.type, JSON) else f'"{column.name}"'

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from services.journal.essence import essence
 from services.journal.model import Entry, Form
@@ -23,41 +23,50 @@ _HOMES: Final = {kind.topic for kind in MESSAGES.values()} | {events_topic(servi
 """The topics that are some message's own. What lies on others are dead letters and copies."""
 
 
+class _Place(NamedTuple):
+    """The first fields of an entry: where a record stands, and when."""
+
+    topic: str
+    partition: int
+    offset: int
+    recorded_at: datetime
+    at: datetime
+
+
 def entry(record: Record, now: datetime) -> Entry:
     """The entry of a record. ``now`` bounds the times it claims."""
     recorded_at = _recorded_at(record.timestamp, now)
-    at = _happened_at(record, recorded_at) if record.topic in _HOMES else recorded_at
-    place = (record.topic, record.partition, record.offset)
-    bare = Entry(*place, recorded_at, at, Form.UNREADABLE, story=_text(record.key))
     if record.topic in _HOMES:
-        return _message(bare, record)
-    return _dead_letter(bare, record) if record.topic == DEAD_LETTERS else _elsewhere(bare, record, Form.COPY)
+        at = _happened_at(record, recorded_at)
+        return _message(_Place(record.topic, record.partition, record.offset, recorded_at, at), record)
+    place = _Place(record.topic, record.partition, record.offset, recorded_at, recorded_at)
+    return _dead_letter(place, record) if record.topic == DEAD_LETTERS else _elsewhere(place, record, Form.COPY)
 
 
-def _message(bare: Entry, record: Record) -> Entry:
+def _message(place: _Place, record: Record) -> Entry:
     try:
         envelope, message = read(record)
     except RefusedError as refused:
-        return _known(bare, Form.REFUSED, refused.envelope, refused.command, _failure(str(refused)))
+        return _refused(place, Form.REFUSED, record, refused, _failure(str(refused)))
     except UnreadableError as unreadable:
-        return replace(bare, facts=_failure(str(unreadable)))
-    return _known(bare, Form.MESSAGE, envelope, type(message), essence(message), message)
+        return Entry(*place, Form.UNREADABLE, _text(record.key), facts=_failure(str(unreadable)))
+    return _read(place, Form.MESSAGE, envelope, message)
 
 
-def _elsewhere(bare: Entry, record: Record, form: Form) -> Entry:
+def _elsewhere(place: _Place, record: Record, form: Form) -> Entry:
     """A message on a topic that is not its own, as far as it can be told what it is."""
     try:
         envelope, message = read(replace(record, topic=""))
     except RefusedError as refused:
-        return _known(bare, form, refused.envelope, refused.command, {})
+        return _refused(place, form, record, refused, {})
     except UnreadableError:
-        return replace(bare, form=form)
-    return _known(bare, form, envelope, type(message), essence(message), message)
+        return Entry(*place, form, _text(record.key))
+    return _read(place, form, envelope, message)
 
 
-def _dead_letter(bare: Entry, record: Record) -> Entry:
+def _dead_letter(place: _Place, record: Record) -> Entry:
     """Who could not handle what, and why. Its content is in the topic, byte for byte, and not here."""
-    found = _elsewhere(bare, record, Form.DEAD_LETTER)
+    found = _elsewhere(place, record, Form.DEAD_LETTER)
     headers = {name: value for name, value in reversed(record.headers) if isinstance(value, bytes)}
     told = {name: _text(headers.get(ERRORS + header)) for name, header in _TOLD.items()}
     origin = "/".join(_text(headers.get(ERRORS + part)) or "?" for part in ("topic", "partition", "offset"))
@@ -70,20 +79,16 @@ def _dead_letter(bare: Entry, record: Record) -> Entry:
     )
 
 
-def _known(
-    bare: Entry, form: Form, envelope: Envelope, kind: type[Message], facts: dict[str, Any], message: Message | None = None
-) -> Entry:
-    return replace(
-        bare,
-        form=form,
-        story=message.key if message else envelope.key or bare.story,
-        source=envelope.source,
-        kind=kind.__name__,
-        message_id=envelope.id,
-        checkout_id=getattr(message, "checkout_id", None),
-        cause=envelope.causation_id,
-        facts=facts,
-    )
+def _read(place: _Place, form: Form, envelope: Envelope, message: Message) -> Entry:
+    kind, checkout_id = type(message), getattr(message, "checkout_id", None)
+    known = (envelope.source, kind.__name__, envelope.id, checkout_id, envelope.causation_id)
+    return Entry(*place, form, message.key, *known, facts=essence(message))
+
+
+def _refused(place: _Place, form: Form, record: Record, refused: RefusedError, facts: dict[str, Any]) -> Entry:
+    envelope, kind = refused.envelope, refused.command
+    known = (envelope.source, kind.__name__, envelope.id, None, envelope.causation_id)
+    return Entry(*place, form, envelope.key or _text(record.key), *known, facts=facts)
 
 
 def _failure(error: str) -> dict[str, Any]:

@@ -11,8 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import orjson
-from sqlalchemy import BigInteger, Integer, Text, TextClause, bindparam, text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import TextClause, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -55,16 +54,18 @@ _REPLACE: Final = bulk.insert(
 )
 _STAND: Final = text(
     "UPDATE checkouts c SET outcome = s.outcome, waits = CAST(s.waits AS jsonb)"
-    " FROM unnest(:ids, :outcomes, :waits) AS s (checkout_id, outcome, waits) WHERE c.checkout_id = s.checkout_id"
-).bindparams(*(bindparam(name, type_=ARRAY(Text)) for name in ("ids", "outcomes", "waits")))
+    " FROM unnest(CAST(:ids AS text[]), CAST(:outcomes AS text[]), CAST(:waits AS text[])) AS s (checkout_id, outcome, waits)"
+    " WHERE c.checkout_id = s.checkout_id"
+)
 
 _LOCK: Final = text(
     "SELECT checkout_id, cart_id FROM checkouts WHERE checkout_id > :after ORDER BY checkout_id LIMIT :limit FOR UPDATE"
 )
 _MOVES: Final = text(
     f"SELECT {_ENTRY_SQL} FROM entries"
-    " WHERE story = ANY(:carts) AND checkout_id = ANY(:ids) AND kind = ANY(:kinds) AND form = 'message'"
-).bindparams(*(bindparam(name, type_=ARRAY(Text)) for name in ("carts", "ids", "kinds")))
+    " WHERE story = ANY(CAST(:carts AS text[])) AND checkout_id = ANY(CAST(:ids AS text[]))"
+    " AND kind = ANY(CAST(:kinds AS text[])) AND form = 'message'"
+)
 
 _PRUNE_ENTRIES: Final = text(
     "DELETE FROM entries WHERE ctid = ANY(ARRAY(SELECT e.ctid FROM entries e WHERE e.recorded_at < :before AND NOT EXISTS"
@@ -77,9 +78,9 @@ _PRUNE_CHECKOUTS: Final = text(
 )
 _READING: Final = text(
     "INSERT INTO reading (lane, behind, at)"
-    " SELECT lane, behind, now() FROM unnest(:lanes, :behind) AS r (lane, behind) ORDER BY lane"
-    " ON CONFLICT (lane) DO UPDATE SET behind = excluded.behind, at = excluded.at"
-).bindparams(bindparam("lanes", type_=ARRAY(Integer)), bindparam("behind", type_=ARRAY(BigInteger)))
+    " SELECT lane, behind, now() FROM unnest(CAST(:lanes AS integer[]), CAST(:behind AS bigint[])) AS r (lane, behind)"
+    " ORDER BY lane ON CONFLICT (lane) DO UPDATE SET behind = excluded.behind, at = excluded.at"
+)
 
 
 class Keeper:
@@ -149,13 +150,13 @@ class Keeper:
 
 async def _insert(connection: AsyncConnection, entries: Sequence[Entry], *, anew: bool) -> None:
     if not anew:
-        await connection.execute(_INSERT, bulk.rows(_ENTRY, entries))
+        await connection.execute(_INSERT, bulk.rows(tables.entries, _ENTRY, entries))
         return
     originals = {(e.message_id, e.source): e for e in reversed(entries) if e.form in ORIGINALS}
     others = {e.place: e for e in entries if e.form not in ORIGINALS}
     for statement, some in ((_REWRITE_ORIGINALS, originals), (_REWRITE_OTHERS, others)):
         if some:
-            await connection.execute(statement, bulk.rows(_ENTRY, some.values()))
+            await connection.execute(statement, bulk.rows(tables.entries, _ENTRY, some.values()))
 
 
 async def _move(connection: AsyncConnection, moved: Iterable[Checkout], statement: TextClause) -> None:
@@ -164,7 +165,7 @@ async def _move(connection: AsyncConnection, moved: Iterable[Checkout], statemen
     if not ordered:
         return
     ids, outcomes, waits = [], [], []
-    for row in await connection.execute(statement, bulk.rows(_CHECKOUT, ordered)):
+    for row in await connection.execute(statement, bulk.rows(tables.checkouts, _CHECKOUT, ordered)):
         stands = standing({kind: moment(ms) for kind, ms in orjson.loads(row.steps).items()})
         ids.append(row.checkout_id)
         outcomes.append(stands.outcome)

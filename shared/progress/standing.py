@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
-from shared.progress.steps import STEPS, Kinds, Step
+from shared.progress.steps import STEPS, Step
 
 
 class Outcome(StrEnum):
@@ -55,21 +56,16 @@ class Standing:
 def standing(seen: Mapping[str, datetime]) -> Standing:
     """Where a checkout stands. ``seen``: when each of its events happened, by name; of several, the latest."""
     seen = _without_undone(seen)
-    waits = (Waiting(step, since) for step in STEPS if (since := _on_since(step, seen)) is not None)
-    outcome = next((outcome for kind, outcome in _OUTCOMES.items() if kind in seen), None)
+    outcome, steps = _by_kinds(frozenset(seen))
+    waits = (Waiting(step, max(min(seen[kind] for kind in group & seen.keys()) for group in step.opened_by)) for step in steps)
     return Standing(outcome, tuple(sorted(waits, key=lambda waiting: waiting.since)))
 
 
-def _on_since(step: Step, seen: Mapping[str, datetime]) -> datetime | None:
-    """Since when the step is waited in, or nothing where it is not."""
-    if _times(frozenset(step.answers) | step.moot, seen):
-        return None
-    opened = [_times(group, seen) for group in step.after]
-    return max(min(times) for times in opened) if all(opened) else None
-
-
-def _times(kinds: Kinds, seen: Mapping[str, datetime]) -> list[datetime]:
-    return [seen[kind.__name__] for kind in kinds if kind.__name__ in seen]
+@lru_cache(maxsize=10_000)
+def _by_kinds(seen: frozenset[str]) -> tuple[Outcome | None, tuple[Step, ...]]:
+    """What these events came to, and the steps that are on after them: of few sets of events do checkouts consist."""
+    outcome = next((outcome for kind, outcome in _OUTCOMES.items() if kind in seen), None)
+    return outcome, tuple(step for step in STEPS if not step.ended_by & seen and all(group & seen for group in step.opened_by))
 
 
 def _without_undone(seen: Mapping[str, datetime]) -> Mapping[str, datetime]:

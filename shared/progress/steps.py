@@ -7,6 +7,7 @@ give which answer) and against simulated stories (what comes next is always amon
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Final
 
 from shared.contract.cart import CartReopened, CheckoutAbandoned, CheckoutCompleted, CheckoutConfirmed, CheckoutStarted
@@ -61,6 +62,16 @@ class Step:
     moot: Kinds = frozenset()
     pace: Pace = Pace.PROMPT
     number: int | None = None
+
+    @cached_property
+    def opened_by(self) -> tuple[frozenset[str], ...]:
+        """The names of the events of each group of ``after``."""
+        return tuple(frozenset(kind.__name__ for kind in group) for group in self.after)
+
+    @cached_property
+    def ended_by(self) -> frozenset[str]:
+        """The names of the events that end the wait."""
+        return frozenset(kind.__name__ for kind in (*self.answers, *self.moot))
 
     @property
     def who(self) -> str:
