@@ -37,7 +37,7 @@ SHARES: Final = {"completed": 0.94, "failed": 0.0595, "open": 0.0005}
 
 _TEMPLATES: Final = text(
     "SELECT cart_id, min(order_number) AS order_number, min(started_at) AS started_at,"
-    " CASE WHEN bool_or(waits IS NOT NULL) THEN 'open' WHEN bool_and(outcome = 'completed') THEN 'completed' ELSE 'failed' END"
+    " CASE WHEN bool_or(open) THEN 'open' WHEN bool_and(outcome = 'completed') THEN 'completed' ELSE 'failed' END"
     " AS share FROM checkouts GROUP BY cart_id HAVING count(order_number) <= 1 ORDER BY cart_id"
 )
 _COPIES: Final = """

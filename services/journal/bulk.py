@@ -26,7 +26,7 @@ def rows(table: Table, names: Sequence[str], items: Iterable[Any]) -> dict[str, 
     columns = dict(zip(names, map(list, zip(*map(attrgetter(*names), items), strict=True)), strict=True))
     for name in names:
         if isinstance(table.c[name].type, JSON):
-            columns[name] = [orjson.dumps(value).decode() for value in columns[name]]
+            columns[name] = [None if value is None else orjson.dumps(value).decode() for value in columns[name]]
     return columns
 
 

@@ -9,6 +9,7 @@ from services.journal.model import Entry, Form
 from shared.contract.catalogue import MESSAGES
 from shared.contract.envelope import MAX_ATTRIBUTE, Envelope, Record, RefusedError, UnreadableError, read
 from shared.contract.message import Message
+from shared.contract.redrive import unwrap
 from shared.contract.topics import DEAD_LETTERS, SERVICES, events_topic
 
 ERRORS: Final = "__connect.errors."
@@ -40,7 +41,7 @@ def entry(record: Record, now: datetime) -> Entry:
         at = _happened_at(record, recorded_at)
         return _message(_Place(record.topic, record.partition, record.offset, recorded_at, at), record)
     place = _Place(record.topic, record.partition, record.offset, recorded_at, recorded_at)
-    return _dead_letter(place, record) if record.topic == DEAD_LETTERS else _elsewhere(place, record, Form.COPY)
+    return _dead_letter(place, record) if record.topic == DEAD_LETTERS else _redrive(place, record)
 
 
 def _message(place: _Place, record: Record) -> Entry:
@@ -77,6 +78,13 @@ def _dead_letter(place: _Place, record: Record) -> Entry:
         message_id=found.message_id or _text(headers.get("ce_id")) or None,
         facts={**found.facts, "failure": failure},
     )
+
+
+def _redrive(place: _Place, record: Record) -> Entry:
+    """A record sent once more to the service that failed; beside it stands where it first stood."""
+    found = _elsewhere(place, record, Form.COPY)
+    first = unwrap(record)
+    return replace(found, facts={**found.facts, "origin": _text(f"{first.topic}/{first.partition}/{first.offset}".encode())})
 
 
 def _read(place: _Place, form: Form, envelope: Envelope, message: Message) -> Entry:

@@ -1,23 +1,24 @@
 """Writes the journal: a batch of records is one commit of a few statements, and writing it again changes nothing.
 
-Entries are told apart by the indices of their table. What a batch tells of a checkout is merged into its row, whichever
-comes first, and where the checkout stands is worked out from the merged row while it is still locked.
+Entries are told apart by the indices of their table. What a batch tells of a checkout is added to what was known of it,
+whichever comes first. That is read, worked out and written under a lock of the batch's lanes, so that nothing of it is lost
+to a former reader of a lane who does not know yet that it is one.
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Final
 
 import orjson
-from sqlalchemy import TextClause, text
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.journal import bulk, tables
-from services.journal.model import ORIGINALS, Checkout, Entry, Form, checkouts, milliseconds, moment
-from shared.progress import KINDS, standing
+from services.journal.model import ORIGINALS, Checkout, Entry, Form, checkouts, moves
+from shared.progress import KINDS
 from shared.runtime.database import is_away, is_conflict
 
 log = logging.getLogger(__name__)
@@ -34,28 +35,15 @@ _INSERT: Final = bulk.insert(tables.entries, _ENTRY, "ON CONFLICT DO NOTHING")
 _REWRITE_ORIGINALS: Final = bulk.insert(tables.entries, _ENTRY, f"ON CONFLICT {_KNOWN_BY_ID} {_ANEW}")
 _REWRITE_OTHERS: Final = bulk.insert(tables.entries, _ENTRY, f"ON CONFLICT {_KNOWN_BY_PLACE} {_ANEW}")
 
-_RETURNING: Final = "RETURNING checkout_id, CAST(steps AS text) AS steps"
-_MERGE: Final = bulk.insert(
+_LOCK_LANES: Final = text(
+    "SELECT pg_advisory_xact_lock(hashtext('quadrille.journal'), lane) FROM unnest(CAST(:lanes AS integer[])) AS lane"
+)
+_CHECKOUT_SQL: Final = ", ".join(f"CAST({n} AS text) AS {n}" if n in ("steps", "waits") else n for n in _CHECKOUT)
+_KNOWN: Final = text(f"SELECT {_CHECKOUT_SQL} FROM checkouts WHERE checkout_id = ANY(CAST(:ids AS text[])) FOR UPDATE")
+_WRITE: Final = bulk.insert(
     tables.checkouts,
     _CHECKOUT,
-    "ON CONFLICT (checkout_id) DO UPDATE SET steps = (SELECT jsonb_object_agg(kind, latest) FROM"
-    " (SELECT kind, max(CAST(at AS bigint)) AS latest FROM (SELECT * FROM jsonb_each_text(checkouts.steps)"
-    " UNION ALL SELECT * FROM jsonb_each_text(excluded.steps)) AS both_of (kind, at) GROUP BY kind) AS merged),"
-    " started_at = least(checkouts.started_at, excluded.started_at),"
-    " moved_at = greatest(checkouts.moved_at, excluded.moved_at),"
-    " order_number = coalesce(excluded.order_number, checkouts.order_number), hold = coalesce(excluded.hold, checkouts.hold),"
-    f" amount = coalesce(excluded.amount, checkouts.amount), currency = coalesce(excluded.currency, checkouts.currency)"
-    f" {_RETURNING}",
-)
-_REPLACE: Final = bulk.insert(
-    tables.checkouts,
-    _CHECKOUT,
-    f"ON CONFLICT (checkout_id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _CHECKOUT)} {_RETURNING}",
-)
-_STAND: Final = text(
-    "UPDATE checkouts c SET outcome = s.outcome, waits = CAST(s.waits AS jsonb)"
-    " FROM unnest(CAST(:ids AS text[]), CAST(:outcomes AS text[]), CAST(:waits AS text[])) AS s (checkout_id, outcome, waits)"
-    " WHERE c.checkout_id = s.checkout_id"
+    f"ON CONFLICT (checkout_id) DO UPDATE SET {', '.join(f'{n} = excluded.{n}' for n in _CHECKOUT if n != 'checkout_id')}",
 )
 
 _LOCK: Final = text(
@@ -69,12 +57,13 @@ _MOVES: Final = text(
 
 _PRUNE_ENTRIES: Final = text(
     "DELETE FROM entries WHERE ctid = ANY(ARRAY(SELECT e.ctid FROM entries e WHERE e.recorded_at < :before AND NOT EXISTS"
-    " (SELECT 1 FROM checkouts c WHERE c.cart_id = e.story AND (c.waits IS NOT NULL OR c.moved_at >= :before))"
+    " (SELECT 1 FROM checkouts c WHERE c.cart_id = e.story AND (c.open OR c.moved_at >= :before))"
     " ORDER BY e.recorded_at LIMIT :limit))"
 )
 _PRUNE_CHECKOUTS: Final = text(
-    "DELETE FROM checkouts WHERE checkout_id = ANY(ARRAY(SELECT checkout_id FROM checkouts c WHERE moved_at < :before"
-    " AND NOT EXISTS (SELECT 1 FROM entries e WHERE e.story = c.cart_id) ORDER BY moved_at LIMIT :limit))"
+    "DELETE FROM checkouts WHERE checkout_id = ANY(ARRAY(SELECT checkout_id FROM checkouts c"
+    " WHERE started_at < :before AND moved_at < :before AND NOT EXISTS (SELECT 1 FROM entries e WHERE e.story = c.cart_id)"
+    " ORDER BY started_at LIMIT :limit))"
 )
 _READING: Final = text(
     "INSERT INTO reading (lane, behind, at)"
@@ -96,8 +85,10 @@ class Keeper:
         """
         try:
             async with self._engine.begin() as connection:
+                await connection.execute(_LOCK_LANES, {"lanes": sorted({entry.partition for entry in entries})})
                 await _insert(connection, entries, anew=anew)
-                await _move(connection, checkouts(entries).values(), _MERGE)
+                if ids := sorted({entry.checkout_id for entry in entries if moves(entry) and entry.checkout_id}):
+                    await _write(connection, checkouts(entries, await _known(connection, ids)))
         except DBAPIError as error:
             if is_away(error) or is_conflict(error):
                 raise
@@ -126,8 +117,9 @@ class Keeper:
                 return None
             wanted = {"carts": [r.cart_id for r in locked], "ids": [r.checkout_id for r in locked], "kinds": sorted(KINDS)}
             rows = (row._asdict() for row in await connection.execute(_MOVES, wanted))
-            moves = [Entry(**{**row, "form": Form(row["form"]), "facts": orjson.loads(row["facts"])}) for row in rows]
-            await _move(connection, checkouts(moves).values(), _REPLACE)
+            found = [Entry(**{**row, "form": Form(row["form"]), "facts": orjson.loads(row["facts"])}) for row in rows]
+            if worked_out := checkouts(found):
+                await _write(connection, worked_out)
             last: str = locked[-1].checkout_id
         return last
 
@@ -159,19 +151,14 @@ async def _insert(connection: AsyncConnection, entries: Sequence[Entry], *, anew
             await connection.execute(statement, bulk.rows(tables.entries, _ENTRY, some.values()))
 
 
-async def _move(connection: AsyncConnection, moved: Iterable[Checkout], statement: TextClause) -> None:
-    """Write what is known of these checkouts, and where each stands by what is known of it in all."""
-    ordered = sorted(moved, key=lambda checkout: checkout.checkout_id)
-    if not ordered:
-        return
-    ids, outcomes, waits = [], [], []
-    for row in await connection.execute(statement, bulk.rows(tables.checkouts, _CHECKOUT, ordered)):
-        stands = standing({kind: moment(ms) for kind, ms in orjson.loads(row.steps).items()})
-        ids.append(row.checkout_id)
-        outcomes.append(stands.outcome)
-        since = {waiting.step.name: milliseconds(waiting.since) for waiting in stands.waits}
-        waits.append(orjson.dumps(since).decode() if since else None)
-    await connection.execute(_STAND, {"ids": ids, "outcomes": outcomes, "waits": waits})
+async def _known(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, Checkout]:
+    """What is known of these checkouts, locked until the commit."""
+    rows = (row._asdict() for row in await connection.execute(_KNOWN, {"ids": ids}))
+    return {row["checkout_id"]: Checkout(**{**row, "steps": orjson.loads(row["steps"]), "waits": None}) for row in rows}
+
+
+async def _write(connection: AsyncConnection, found: Sequence[Checkout]) -> None:
+    await connection.execute(_WRITE, bulk.rows(tables.checkouts, _CHECKOUT, found))
 
 
 def cutoff(now: datetime, days: int) -> datetime:

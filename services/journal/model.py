@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from shared.progress import KINDS
+from shared.progress import KINDS, Standing, standing
 
 
 class Form(StrEnum):
@@ -68,8 +68,8 @@ class Entry:
 class Checkout:
     """One attempt to check a cart out, as far as the journal has heard of it.
 
-    ``steps``: when each event that moves a checkout happened, by its name, in milliseconds since 1970, UTC. ``amount``:
-    minor units.
+    ``steps``: when each event that moves a checkout happened, by its name. ``waits``: the steps it waits in, each with
+    since when; nothing where its story is finished. Both in milliseconds since 1970, UTC. ``amount``: minor units.
     """
 
     checkout_id: str
@@ -81,9 +81,11 @@ class Checkout:
     hold: str | None = None
     amount: int | None = None
     currency: str | None = None
+    outcome: str | None = None
+    waits: dict[str, int] | None = None
 
     def add(self, entry: Entry) -> None:
-        """Take an event of this checkout into account."""
+        """Take an event of this checkout into account; :meth:`stand` is to follow."""
         assert entry.kind is not None
         self.steps[entry.kind] = max(milliseconds(entry.at), self.steps.get(entry.kind, 0))
         self.started_at, self.moved_at = min(self.started_at, entry.at), max(self.moved_at, entry.at)
@@ -96,15 +98,34 @@ class Checkout:
             self.amount = amount
             self.currency = _word(billed.get("currency", facts.get("currency"))) or self.currency
 
+    @property
+    def standing(self) -> Standing:
+        """Where it stands by what is known of it."""
+        return standing({kind: moment(ms) for kind, ms in self.steps.items()})
 
-def checkouts(entries: Iterable[Entry]) -> dict[str, Checkout]:
-    """What entries tell of the checkouts they move, by checkout id."""
+    def stand(self) -> None:
+        """Work out where it stands now."""
+        found = self.standing
+        self.outcome = found.outcome
+        self.waits = {waiting.step.name: milliseconds(waiting.since) for waiting in found.waits} or None
+
+
+def moves(entry: Entry) -> bool:
+    """Whether an entry is an event that moves a checkout."""
+    return entry.form is Form.MESSAGE and entry.kind in KINDS and entry.checkout_id is not None
+
+
+def checkouts(entries: Iterable[Entry], known: Mapping[str, Checkout] | None = None) -> list[Checkout]:
+    """The checkouts that entries move, and where each stands after them. ``known``: what was known of them before."""
     found: dict[str, Checkout] = {}
-    for entry in entries:
-        if entry.form is Form.MESSAGE and entry.kind in KINDS and entry.checkout_id:
-            made = Checkout(entry.checkout_id, entry.story, entry.at, entry.at)
-            found.setdefault(entry.checkout_id, made).add(entry)
-    return found
+    for entry in filter(moves, entries):
+        assert entry.checkout_id is not None
+        checkout = found.get(entry.checkout_id) or (known or {}).get(entry.checkout_id)
+        found[entry.checkout_id] = checkout or Checkout(entry.checkout_id, entry.story, entry.at, entry.at)
+        found[entry.checkout_id].add(entry)
+    for checkout in found.values():
+        checkout.stand()
+    return sorted(found.values(), key=lambda checkout: checkout.checkout_id)
 
 
 def milliseconds(moment: datetime) -> int:

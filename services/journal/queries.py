@@ -55,14 +55,16 @@ UNION ALL
 (SELECT 'message', message_id, story, checkout_id
    FROM entries WHERE message_id >= $1 AND message_id < $2 AND form IN ({_FORMS}) ORDER BY message_id LIMIT $3)
 """
-_STORY: Final = f"SELECT {_ENTRY_SQL} FROM entries WHERE story = $1 ORDER BY recorded_at DESC LIMIT $2"
+_STORY: Final = f"SELECT {_ENTRY_SQL} FROM entries WHERE story = ANY($1) ORDER BY recorded_at DESC LIMIT $2"
+_ALERTS: Final = {"VoidFailed": "void", "RefundFailed": "refund"}
+"""The failures that open an alert of their checkout, and what its name begins with (contract, ``AlertId``)."""
 _READING: Final = "SELECT sum(behind) AS behind, min(at) AS at, now() AS now FROM reading"
 _STUCK: Final = """
 SELECT w.step, count(*) AS count, min(w.since::bigint) AS since,
        (array_agg(c.checkout_id ORDER BY w.since::bigint))[1:$3] AS examples
   FROM checkouts c CROSS JOIN jsonb_each_text(c.waits) AS w (step, since)
   JOIN unnest($1::text[], $2::float8[]) AS l (step, seconds) ON l.step = w.step
- WHERE c.waits IS NOT NULL AND to_timestamp(w.since::float8 / 1000) < now() - make_interval(secs => l.seconds)
+ WHERE c.open AND to_timestamp(w.since::float8 / 1000) < now() - make_interval(secs => l.seconds)
  GROUP BY w.step
 """
 
@@ -124,9 +126,15 @@ def _other_names(name: str) -> list[str]:
 
 
 async def story(db: Any, key: str) -> list[Entry]:
-    """The records of a cart, SKU or coupon as they were published; of a very long story the latest."""
-    rows = await db.fetch(_STORY, key, STORY_LIMIT)
-    return [_entry(row) for row in reversed(rows)]
+    """The records of a cart, SKU or coupon as they were published, with the alerts of its money.
+
+    Of a very long story the latest.
+    """
+    entries = [_entry(row) for row in await db.fetch(_STORY, [key], STORY_LIMIT)]
+    alerts = {f"{_ALERTS[e.kind]}:{e.checkout_id}" for e in entries if e.kind in _ALERTS and e.checkout_id}
+    if alerts:
+        entries += [_entry(row) for row in await db.fetch(_STORY, sorted(alerts), STORY_LIMIT)]
+    return sorted(entries, key=lambda entry: entry.recorded_at)
 
 
 async def reading(db: Any) -> Reading:

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Final
 
 from services.journal import words
-from services.journal.model import Checkout, Entry, Form, checkouts, moment
-from shared.progress import Limits, Outcome, Waiting, standing
+from services.journal.model import Checkout, Entry, Form, checkouts
+from shared.progress import Limits, Outcome, Waiting
 
 Events = dict[str, Entry]
 """The events of one checkout by their types; of several, the first."""
@@ -55,13 +55,12 @@ class Stands:
 
 def stands(entries: Sequence[Entry], limits: Limits, now: datetime) -> list[Stands]:
     """Where each checkout of a story stands, in the order they were started."""
-    found = sorted(checkouts(entries).values(), key=lambda checkout: checkout.started_at)
+    found = sorted(checkouts(entries), key=lambda checkout: checkout.started_at)
     return [_stands(checkout, entries, limits, now) for checkout in found]
 
 
 def _stands(checkout: Checkout, entries: Sequence[Entry], limits: Limits, now: datetime) -> Stands:
-    seen = {kind: moment(ms) for kind, ms in checkout.steps.items()}
-    found = standing(seen)
+    found = checkout.standing
     own: Events = {}
     for entry in entries:
         if entry.checkout_id == checkout.checkout_id and entry.form is Form.MESSAGE and entry.kind:

@@ -117,8 +117,8 @@ class _Causes:
         return parent
 
     def _origin(self, entry: Entry) -> Node | None:
-        """The unreadable record a dead letter is of. Its place is told with the prefix of the shop's topics."""
-        told = str(entry.facts.get("failure", {}).get("origin", ""))
+        """The unreadable record a dead letter or a redrive is of. Its place may have the prefix of the shop's topics."""
+        told = str(entry.facts.get("origin") or entry.facts.get("failure", {}).get("origin", ""))
         return next((node for place, node in self._by_place.items() if told.endswith(place)), None)
 
     def _asked(self, node: Node) -> Node | None:

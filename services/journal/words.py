@@ -22,7 +22,7 @@ class Mark(StrEnum):
 _MARKS: Final = {
     Mark.FAILED: (
         "CheckoutRejected", "CommandRejected", "ReservationFailed", "ReservationLost", "ReservationExpired", "OrderRejected",
-        "PaymentDeclined", "CaptureFailed", "VoidFailed", "RefundFailed",
+        "PaymentDeclined", "CaptureFailed", "VoidFailed", "RefundFailed", "AlertOpened", "DeadLetterReturned",
     ),
     Mark.UNDONE: (
         "CheckoutAbandoned", "OrderCancelled", "PaymentVoided", "PaymentRefunded", "ReservationReleased", "StockReturned",
@@ -46,7 +46,7 @@ def title(entry: Entry) -> str:
         return "unreadable record"
     if entry.form is Form.DEAD_LETTER:
         return "dead letter"
-    return f"{entry.kind} again" if entry.form is Form.COPY else entry.kind or "a record"
+    return f"{entry.kind or 'unreadable record'} again" if entry.form is Form.COPY else entry.kind or "a record"
 
 
 def words(entry: Entry) -> str:
@@ -227,6 +227,20 @@ _WORDS: Final[dict[str, Callable[[Facts], str]]] = {
     "MarkVoided": _staff,
     "MarkRefunded": _staff,
     "MarkPaid": _staff,
+    "VoidRetried": _staff,
+    "RefundRetried": _staff,
+    "AcknowledgeAlert": _staff,
+    "ResolveAlert": _staff,
+    "RedriveDeadLetter": _staff,
+    "ParkDeadLetter": _staff,
+    "ResolveDeadLetter": _staff,
+    "AlertOpened": lambda f: str(f["title"]),
+    "AlertAcknowledged": _staff,
+    "AlertResolved": _staff,
+    "DeadLetterRedriven": lambda f: f"to {f['service']}, {_staff(f)}",
+    "DeadLetterReturned": lambda f: f"to {f['service']} in vain: {f['reason']}",
+    "DeadLetterParked": _staff,
+    "DeadLetterResolved": _staff,
     "ProductListed": _prices,
     "ProductPriceChanged": _prices,
 }
@@ -238,4 +252,5 @@ def _number(facts: Facts) -> str:
 
 
 def _by_hand(facts: Facts) -> str:
-    return f", by hand of {facts['marked_by']}" if facts.get("marked_by") else ""
+    why = f": {facts['why']}" if facts.get("why") else ""
+    return f", by hand of {facts['marked_by']}{why}" if facts.get("marked_by") else ""

@@ -68,12 +68,16 @@ def _by_kinds(seen: frozenset[str]) -> tuple[Outcome | None, tuple[Step, ...]]:
     return outcome, tuple(step for step in STEPS if not step.ended_by & seen and all(group & seen for group in step.opened_by))
 
 
+_UNDONE: Final = {
+    "ReservationExpired": ("StockReserved", "ReservationExtended"),
+    "VoidFailed": ("VoidRetried",),
+    "RefundFailed": ("RefundRetried",),
+}
+"""What counts no more once one of these came after it; both are events of one service, and so of one clock."""
+
+
 def _without_undone(seen: Mapping[str, datetime]) -> Mapping[str, datetime]:
-    """An expired reservation counts no more once its units were taken anew; both times are inventory's own."""
-    expired = seen.get("ReservationExpired")
-    if expired is None:
-        return seen
-    anew = [seen[kind] for kind in ("StockReserved", "ReservationExtended") if kind in seen]
-    if "OrderCreated" in seen or any(at >= expired for at in anew):
-        return {kind: at for kind, at in seen.items() if kind != "ReservationExpired"}
-    return seen
+    undone = {kind for kind, anew in _UNDONE.items() if kind in seen and any(seen[kind] <= seen[a] for a in anew if a in seen)}
+    if "OrderCreated" in seen:  # inventory takes the units anew, or says that they are lost
+        undone.add("ReservationExpired")
+    return {kind: at for kind, at in seen.items() if kind not in undone} if undone else seen

@@ -32,7 +32,9 @@ from shared.contract.payment import (
     PaymentRefunded,
     PaymentVoided,
     RefundFailed,
+    RefundRetried,
     VoidFailed,
+    VoidRetried,
 )
 
 Kinds = frozenset[type[Event]]
@@ -181,6 +183,15 @@ STEPS: Final = (
         "give_back",
         "the money to be given back",
         after=(_any(OrderRejected, OrderCancelled), _any(PaymentAuthorized, PaymentDeferred)),
+        answers=(PaymentVoided, PaymentRefunded, VoidFailed, RefundFailed),
+        moot=_any(VoidRetried, RefundRetried),
+        pace=Pace.GATEWAY,
+        number=8,
+    ),
+    Step(
+        "retry",
+        "the money to be given back after all",
+        after=(_any(VoidRetried, RefundRetried),),
         answers=(PaymentVoided, PaymentRefunded, VoidFailed, RefundFailed),
         pace=Pace.GATEWAY,
         number=8,

@@ -72,13 +72,18 @@ async def test_a_failed_capture_whose_void_fails_waits_for_a_person_and_is_stuck
     failed = await shop.client.wait_for(cart_id, VoidFailed, timeout=SECONDS)
     await shop.client.wait_for(cart_id, ReservationReleased)
     well, lines = await until_kept(
-        quadrille, failed.checkout_id, lambda lines: "from staff" in lines[-1] and any("dead letter" in line for line in lines)
+        quadrille,
+        failed.checkout_id,
+        lambda lines: (
+            "from staff" in lines[-1] and all(any(w in line for line in lines) for w in ("dead letter", "AlertOpened"))
+        ),
     )
     assert not well
     assert lines[-1].startswith("Waits for PaymentVoided or PaymentRefunded from staff, since")
     assert lines[-2].startswith("So far: order Q-")
     marks = {line[24]: line for line in lines[1:-2] if line[24] != " "}
     assert {"✗", "↩"} <= marks.keys()
+    assert "14.90 EUR of a customer is still held" in next(line for line in lines if "AlertOpened" in line)
     assert "for a person to settle" in next(line for line in lines if "dead letter" in line)
     file = io.StringIO()
     assert not await run_stuck(quadrille.settings, Console(file=file, width=200), as_json=True)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from services.journal.entries import entry
 from services.journal.model import Form
+from services.journal.story import forest
 from services.journal.words import title, words
 from shared.contract.cart import AddItem, CheckoutConfirmed, OpenCart, PreviewRequested, SetPaymentMethod, SetShippingAddress
 from shared.contract.catalogue import MESSAGES
@@ -18,6 +19,7 @@ from shared.contract.envelope import Envelope, Record, write
 from shared.contract.message import Message
 from shared.contract.order import OrderCreated, TotalsCalculated
 from shared.contract.payment import PaymentDeclined, VoidFailed
+from shared.contract.redrive import wrap
 from shared.contract.rejection import CommandRejected
 from shared.contract.topics import DEAD_LETTERS, TOPICS
 from shared.contract.values import Address, Item, PaymentMethod, Quote, QuoteLine, Reason, Totals, TotalsLine
@@ -164,6 +166,15 @@ def test_a_message_on_a_topic_that_is_no_message_s_own_is_a_copy_of_it() -> None
     found = entry(record(TELLING[4], topic="order.redrive"), NOW)
     assert (found.form, found.message_id, title(found)) == (Form.COPY, "m1", "CheckoutConfirmed again")
     assert words(found) == "published again on order.redrive"
+
+
+def test_a_redrive_stands_beneath_the_record_it_is_of() -> None:
+    first = entry(Record("cart.commands", 2, 7, b"c1", b"\xff", [], 1000), NOW)
+    headers = wrap([], letter_id="0123456789abcdef", command_id="m9", place=first.place)
+    again = entry(Record("cart.redrive", 2, 1, b"c1", b"\xff", headers, 2000), NOW)
+    assert (again.form, title(again), again.story) == (Form.COPY, "unreadable record again", "c1")
+    (root,) = forest([again, first])
+    assert (root.entry, [child.entry for child in root.children]) == (first, [again])
 
 
 def test_a_message_on_another_s_topic_is_unreadable_there() -> None:

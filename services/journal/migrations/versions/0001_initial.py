@@ -54,13 +54,15 @@ def upgrade() -> None:
         sa.Column("steps", postgresql.JSONB(), nullable=False),
         sa.Column("outcome", sa.Text(), nullable=True),
         sa.Column("waits", postgresql.JSONB(), nullable=True),
+        sa.Column("open", sa.Boolean(), sa.Computed("waits IS NOT NULL", persisted=True), nullable=True),
         sa.PrimaryKeyConstraint("checkout_id"),
+        postgresql_with={"fillfactor": 70},
     )
     op.create_index("checkouts_cart", "checkouts", ["cart_id"], unique=False)
     op.create_index("checkouts_order", "checkouts", ["order_number"], unique=False)
     op.create_index("checkouts_hold", "checkouts", ["hold"], unique=False, postgresql_where=sa.text("hold IS NOT NULL"))
-    op.create_index("checkouts_moved_at", "checkouts", ["moved_at"], unique=False)
-    op.create_index("checkouts_open", "checkouts", ["moved_at"], unique=False, postgresql_where=sa.text("waits IS NOT NULL"))
+    op.create_index("checkouts_started_at", "checkouts", ["started_at"], unique=False)
+    op.create_index("checkouts_open", "checkouts", ["started_at"], unique=False, postgresql_where=sa.text("open"))
     op.create_table(
         "reading",
         sa.Column("lane", sa.Integer(), autoincrement=False, nullable=False),
