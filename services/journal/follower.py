@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from typing import Final
 
 from aiokafka.errors import KafkaError
-from sqlalchemy.exc import SQLAlchemyError
 
 from services.journal.entries import entry
 from services.journal.keeper import Keeper, cutoff
@@ -90,8 +89,8 @@ class Follower:
                 await self._keep(member, pending)
                 pending, attempt = [], 0
                 await self._note(member)
-            except (SQLAlchemyError, OSError, TimeoutError) as error:
-                if isinstance(error, SQLAlchemyError) and not (is_away(error) or is_conflict(error)):
+            except Exception as error:
+                if not (is_away(error) or is_conflict(error)):
                     raise
                 await self._back_off(attempt, f"the database is away: {error!r}")
                 attempt += 1
@@ -140,7 +139,7 @@ class Follower:
             pruned = 0
             try:
                 pruned = await self._keeper.prune(cutoff(datetime.now(UTC), self._settings.journal_days))
-            except (SQLAlchemyError, OSError, TimeoutError) as error:
+            except Exception as error:
                 log.warning("the journal cannot be pruned now: %r", error)
             await asyncio.sleep(PRUNE_PAUSE_SECONDS if pruned else PRUNE_SECONDS)
 

@@ -149,6 +149,9 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
                     await self._watch()
         except asyncio.CancelledError:
             raise
+        except (OSError, TimeoutError) as error:  # not to be taken for a database that is away: that would be waited for
+            self._failure = StalledError(f"the consumer does not answer: {error!r}")
+            self.ready.set()
         except Exception as error:
             self._failure = error
             self.ready.set()

@@ -27,7 +27,7 @@ from stack import databases
 from tests.support.stacks import Stack
 from tests.support.topics import raw_producer
 
-SECONDS = 30.0
+SECONDS = 60.0
 AT = datetime.now(UTC)
 """When what tests publish happened: shortly before it is published."""
 
