@@ -1,4 +1,7 @@
-"""The command ``quadrille``."""
+"""The command ``quadrille``.
+
+What a command needs is imported when it runs: ``quadrille trace`` answers within a second, and half of that is imports.
+"""
 
 import asyncio
 import contextlib
@@ -11,23 +14,10 @@ from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
-from cli import alerts, dlq, payments, system
-from cli import send as sending
-from cli.audit import audit
-from cli.audit.show import show
-from cli.bench.run import bench
-from cli.bench.run import show as show_bench
-from cli.demo.run import demo
-from cli.docs.command import app as docs
-from cli.output import Lines
-from cli.shell import STATE, WRONG, Json, State, console, run
-from cli.up import Running, health, stop_signals
-from shared.client import CheckoutClient
-from shared.runtime import kafka
+from cli.shell import STATE, WRONG, Commands, Json, State, console, later, run
 
-app = typer.Typer(
+app = Commands(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="An e-commerce checkout danced by four services over Kafka, with nobody conducting.",
@@ -35,10 +25,12 @@ app = typer.Typer(
 )
 topics = typer.Typer(no_args_is_help=True, help="The topics of the contract.")
 app.add_typer(topics, name="topics")
-app.add_typer(docs, name="docs")
-app.add_typer(dlq.app, name="dlq")
-app.add_typer(alerts.app, name="alerts")
-app.add_typer(payments.app, name="payments")
+app.add_typer(later("cli.docs.command", "The documents that are generated from the contract and the reactions."), name="docs")
+app.add_typer(later("cli.dlq.commands", "Messages that could not be read or handled, and what becomes of them."), name="dlq")
+app.add_typer(later("cli.alerts.commands", "What needs a person: each alert says what to do about it."), name="alerts")
+app.add_typer(later("cli.payments.commands", "What staff decide about a customer's money."), name="payments")
+journal = typer.Typer(no_args_is_help=True, help="The journal that trace and stuck read.")
+app.add_typer(journal, name="journal")
 
 
 @app.command(epilog="Example: quadrille up --state .quadrille")
@@ -47,6 +39,8 @@ def up(state: State = STATE) -> None:
 
     Where QUADRILLE_KAFKA_BOOTSTRAP_SERVERS is set, that broker and the databases of the settings are used instead.
     """
+    from cli.output import Lines
+    from cli.up import Running, stop_signals
 
     async def work() -> None:
         lines = Lines(console)
@@ -66,6 +60,8 @@ def up(state: State = STATE) -> None:
 @app.command(epilog="Example: quadrille down")
 def down(state: State = STATE) -> None:
     """Stop what `up` started in this folder, wherever it runs."""
+    from cli import system
+
     found = system.find(state)
     if found is None:
         console.print("Nothing runs here")
@@ -84,6 +80,11 @@ def down(state: State = STATE) -> None:
 @app.command(epilog="Example: quadrille status --json")
 def status(state: State = STATE, as_json: Json = False) -> None:
     """How every process of this folder is. Exit code 1 where one is not healthy."""
+    from rich.table import Table
+
+    from cli import system
+    from cli.up import health
+
     found = system.find(state)
     if found is None:
         sys.stderr.write(f"nothing runs in {state}\n")
@@ -110,6 +111,9 @@ def send(
     as_json: Json = False,
 ) -> None:
     """Publish commands. Each line is checked before any is sent; prints the id of each."""
+    from cli import send as sending
+    from cli import system
+    from shared.client import CheckoutClient
 
     async def work() -> None:
         messages = sending.parse(file)
@@ -126,6 +130,9 @@ def send(
 @topics.command("create", epilog="Example: quadrille topics create")
 def create_topics(state: State = STATE) -> None:
     """Create the topics that are missing."""
+    from cli import system
+    from shared.runtime import kafka
+
     made = run(kafka.create_topics(system.settings(state)))
     console.print(f"Created {', '.join(made)}" if made else "All topics are there")
 
@@ -133,6 +140,9 @@ def create_topics(state: State = STATE) -> None:
 @topics.command("check", epilog="Example: quadrille topics check")
 def check_topics(state: State = STATE) -> None:
     """Say whether every topic is there, with the number of partitions the settings want. Exit code 2 if not."""
+    from cli import system
+    from shared.runtime import kafka
+
     run(kafka.check_topics(system.settings(state)))
     console.print("All topics are there")
 
@@ -140,6 +150,8 @@ def check_topics(state: State = STATE) -> None:
 @app.command(epilog="Example: quadrille migrate")
 def migrate(state: State = STATE) -> None:
     """Bring the database of every service to its newest version."""
+    from cli import system
+
     names = run(system.migrate(system.settings(state)))
     console.print(f"Migrated {', '.join(names)}")
 
@@ -150,6 +162,9 @@ def demonstrate(state: State = STATE) -> None:
 
     Exit code 0 only if every scenario and the audit were right.
     """
+    from cli.demo.run import demo
+    from cli.output import Lines
+
     if not run(demo(state, console, Lines(console).progress)):
         raise typer.Exit(WRONG)
 
@@ -165,12 +180,15 @@ def measure(
 
     Exit code 1 where the audit finds anything wrong.
     """
+    from cli.bench.run import bench, show
+    from cli.output import Lines
+
     lines = Lines(Console(stderr=True, highlight=False))
     result = run(bench(state, checkouts, gateway, lines.progress))
     if as_json:
         console.print_json(json.dumps(asdict(result)))
     else:
-        show_bench(result, console)
+        show(result, console)
     if result.violations:
         raise typer.Exit(WRONG)
 
@@ -185,6 +203,10 @@ def check_invariants(
 
     Exit code 1 where one is broken; each violation is named.
     """
+    from cli import system
+    from cli.audit import audit
+    from cli.audit.show import show
+
     report = run(audit(system.settings(state), patience=patience))
     if as_json:
         console.print_json(json.dumps(asdict(report)))
@@ -192,6 +214,54 @@ def check_invariants(
         show(report, console)
     if report.violations:
         raise typer.Exit(WRONG)
+
+
+@app.command(
+    "trace",
+    epilog="Examples: quadrille trace 1001; quadrille trace cart-7f3a --follow; quadrille trace Q-0001001 --json",
+)
+def tell(
+    name: Annotated[str, typer.Argument(help="An order, checkout, cart, payment or message; its beginning is enough.")],
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Tell what is new until the story is finished.")] = False,
+    state: State = STATE,
+    as_json: Json = False,
+) -> None:
+    """Tell the story of anything, what caused what, and where it stands: what it waits for, from whom, since when.
+
+    An order may be named by its digits alone. SKUs and coupons have stories too. Exit code 1 where something of it takes
+    longer than it should or needs a person, 2 where nothing or more than one thing is called so.
+    """
+    from cli import system
+    from cli.trace.run import run_trace
+
+    with contextlib.suppress(KeyboardInterrupt):
+        if not run(run_trace(system.settings(state), name, console, follow=follow, as_json=as_json)):
+            raise typer.Exit(WRONG)
+
+
+@app.command("stuck", epilog="Example: quadrille stuck --json")
+def list_stuck(state: State = STATE, as_json: Json = False) -> None:
+    """Show every checkout that did not move for longer than its step should take, by what it waits for.
+
+    Exit code 1 where there is any.
+    """
+    from cli import system
+    from cli.stuck.run import run_stuck
+
+    if not run(run_stuck(system.settings(state), console, as_json=as_json)):
+        raise typer.Exit(WRONG)
+
+
+@journal.command("rebuild", epilog="Example: quadrille journal rebuild")
+def rebuild_journal(state: State = STATE, as_json: Json = False) -> None:
+    """Read every topic again from its beginning and write the journal anew, while its service runs or not.
+
+    What the topics hold no more stays as it is kept. Exit code 2 where another rebuild is under way.
+    """
+    from cli import system
+    from cli.journal.rebuild import run_rebuild
+
+    run(run_rebuild(system.settings(state), console, as_json=as_json))
 
 
 if __name__ == "__main__":

@@ -1,25 +1,19 @@
-"""What the commands share: where they look, how they write, and how they end."""
+"""What the commands share: where they look, how they write, and how they end.
+
+Every command starts with this module, so it imports nothing that only some of them need.
+"""
 
 import asyncio
+import contextlib
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
-from aiokafka.errors import KafkaError
 from rich.console import Console
-from sqlalchemy.exc import SQLAlchemyError
-
-from cli import send as sending
-from cli import system
-from cli.bench.load import LoadError
-from cli.up import StartError
-from services.alerts.views import NotFoundError
-from shared.runtime.kafka import TopicsError
-from shared.runtime.migrations import MigrationsError
-from shared.settings import SettingsError
-from stack import StackError
+from typer.core import TyperGroup
 
 T = TypeVar("T")
 WRONG, REFUSED = 1, 2
@@ -35,23 +29,50 @@ class UsageError(Exception):
     """What was asked for cannot be done so; the message says what to change."""
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run to the end; what stands in the way is one sentence on standard error and exit code 2."""
+@contextlib.contextmanager
+def refusals() -> Iterator[None]:
+    """What stands in the way is one sentence on standard error and exit code 2."""
     try:
+        yield
+    except Exception as error:
+        from cli.trouble import sentence
+
+        said = sentence(error)
+        if said is None:
+            raise
+        sys.stderr.write(f"{said}\n")
+        sys.exit(REFUSED)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run to the end, with :func:`refusals`."""
+    with refusals():
         return asyncio.run(work)
-    except (
-        SettingsError,
-        system.NotRunningError,
-        StackError,
-        StartError,
-        LoadError,
-        TopicsError,
-        MigrationsError,
-        sending.LineError,
-        UsageError,
-        NotFoundError,
-    ) as error:
-        sys.stderr.write(f"{error}\n")
-    except (KafkaError, SQLAlchemyError, OSError, TimeoutError) as error:
-        sys.stderr.write(f"the broker or a database cannot be reached: {error!r}\n")
-    raise typer.Exit(REFUSED)
+
+
+class Commands(typer.Typer):
+    """The commands; none ends in a traceback because of how things are set up."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Do what the command line says."""
+        with refusals():
+            return super().__call__(*args, **kwargs)
+
+
+def later(module: str, about: str) -> typer.Typer:
+    """The group of commands that is ``app`` of a module, which is imported when one of them is called or asked about."""
+
+    class Later(TyperGroup):
+        def _group(self) -> TyperGroup:
+            return typer.main.get_group(import_module(module).app)
+
+        def list_commands(self, ctx: Any) -> list[str]:
+            return self._group().list_commands(ctx)
+
+        def get_command(self, ctx: Any, cmd_name: str) -> Any:
+            return self._group().get_command(ctx, cmd_name)
+
+        def format_help(self, ctx: Any, formatter: Any) -> None:
+            self._group().format_help(ctx, formatter)
+
+    return typer.Typer(cls=Later, no_args_is_help=True, help=about)

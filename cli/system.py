@@ -1,13 +1,15 @@
-"""The running system of a state folder: where its parts are, noted by ``up`` for the other commands."""
+"""The running system of a state folder: where its parts are, noted by ``up`` for the other commands.
 
+Every command starts here, so the libraries of the broker and the databases are imported only where they are used.
+"""
+
+import importlib
 import json
 import os
 from dataclasses import asdict, dataclass
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-from shared.runtime import kafka, migrations
 from shared.settings import DATABASES, PREFIX, Settings, SettingsError, load
 from stack.processes import Child
 
@@ -67,14 +69,18 @@ def services() -> list[str]:
 
 async def migrate(chosen: Settings) -> list[str]:
     """Bring the database of every service to its newest version; returns their names."""
+    from shared.runtime import migrations
+
     names = services()
     for name in names:
-        await migrations.upgrade(chosen.database_url(name), import_module(f"services.{name}.migrations"))
+        await migrations.upgrade(chosen.database_url(name), importlib.import_module(f"services.{name}.migrations"))
     return names
 
 
 async def set_up(chosen: Settings) -> None:
     """Topics and databases, as the services want them."""
+    from shared.runtime import kafka
+
     await kafka.create_topics(chosen)
     await migrate(chosen)
 

@@ -46,7 +46,7 @@ async def demo(state: Path, console: Console, progress: Callable[[str], None]) -
     """Run the demonstration; returns whether every scenario and the audit were right."""
     started = time.monotonic()
     if system.find(state) is None and f"{PREFIX}KAFKA_BOOTSTRAP_SERVERS" not in os.environ:
-        progress("Nothing runs yet: starting a broker, a database, a payment gateway and five services")
+        progress("Nothing runs yet: starting a broker, a database, a payment gateway and the services")
         log = state / "logs" / "demo.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("w") as lines:

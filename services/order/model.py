@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from services.order.coupon import Coupon
+from shared.contract.order import order_number
 from shared.contract.values import Quote, Reason, Totals
 
 
@@ -63,7 +64,7 @@ class Checkout:
     def order_number(self) -> str:
         """The order's number, for people."""
         assert self.number is not None, f"{self.checkout_id} was never stored"
-        return f"Q-{self.number:07d}"
+        return order_number(self.number)
 
     def bill(self, totals: Totals, coupons: Mapping[str, Coupon]) -> None:
         """The totals are final: ask for the money. The coupons are used up by it."""

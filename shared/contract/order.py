@@ -134,6 +134,11 @@ class OrderCancelled(OrderEvent):
     reasons: Annotated[tuple[Reason, ...], Field(strict=False)]
 
 
+def order_number(number: int) -> str:
+    """An order's number as people see it: ``order_number(1001) == "Q-0001001"``."""
+    return f"Q-{number:07d}"
+
+
 def in_force(valid_from: datetime | None, valid_until: datetime | None, now: datetime) -> bool:
     """Whether ``now`` lies in the half-open interval of a coupon's dates; a missing end is open."""
     return (valid_from is None or valid_from <= now) and (valid_until is None or now < valid_until)

@@ -27,20 +27,31 @@ class StalledError(Exception):
 
 
 class Member(ConsumerRebalanceListener):  # type: ignore[misc]
-    """A consumer with its assignment. ``busy`` is held by whoever commits a batch; a rebalance waits for it."""
+    """A consumer with its assignment. ``busy`` is held by whoever commits a batch; a rebalance waits for it.
 
-    def __init__(self, service: str, settings: Settings, topics: Sequence[str], busy: asyncio.Lock) -> None:
+    ``records`` is the most that :meth:`take` returns; ``consumer``: settings of aiokafka's consumer in place of ours.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        settings: Settings,
+        topics: Sequence[str],
+        busy: asyncio.Lock,
+        records: int = POLL_RECORDS,
+        **consumer: Any,
+    ) -> None:
         self._settings, self._busy = settings, busy
         self._topics = [settings.topic(topic) for topic in topics]
-        self._consumer = kafka.consumer(
-            settings,
-            f"quadrille.{service}",
-            service,
-            session_timeout_ms=10_000,
-            heartbeat_interval_ms=2_000,
-            max_poll_interval_ms=300_000,
-            max_partition_fetch_bytes=kafka.MAX_REQUEST_BYTES,
-        )
+        self._records = records
+        chosen: dict[str, Any] = {
+            "session_timeout_ms": 10_000,
+            "heartbeat_interval_ms": 2_000,
+            "max_poll_interval_ms": 300_000,
+            "max_partition_fetch_bytes": kafka.MAX_REQUEST_BYTES,
+            **consumer,
+        }
+        self._consumer = kafka.consumer(settings, f"quadrille.{service}", service, **chosen)
         self._arrived: list[Record] = []
         self._taken = asyncio.Event()
         self._settled = asyncio.Event()
@@ -105,6 +116,15 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
         for record in records:
             self._positions[TopicPartition(self._settings.topic(record.topic), record.partition)] = record.offset + 1
 
+    async def behind(self) -> dict[int, int]:
+        """By lane, how many records wait in Kafka, as far as the broker's last answers tell."""
+        waiting: dict[int, int] = {}
+        for tp in self._consumer.assignment():
+            end = self._consumer.highwater(tp)
+            behind = max(0, end - await self._consumer.position(tp)) if end is not None else 0
+            waiting[tp.partition] = waiting.get(tp.partition, 0) + behind
+        return waiting
+
     async def commit_offsets(self) -> None:
         """Tell Kafka how far we got. A failure costs a re-read, which the inbox drops."""
         positions, self._positions = self._positions, {}
@@ -122,13 +142,16 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _fetch(self) -> None:
         try:
             while True:
-                batch = await self._consumer.getmany(timeout_ms=1_000, max_records=POLL_RECORDS - len(self._arrived))
+                batch = await self._consumer.getmany(timeout_ms=1_000, max_records=self._records - len(self._arrived))
                 if batch:
                     await self._deliver([self._record(r) for records in batch.values() for r in records])
                 elif time.monotonic() - self._last_arrival > WATCH_SECONDS:
                     await self._watch()
         except asyncio.CancelledError:
             raise
+        except (OSError, TimeoutError) as error:  # not to be taken for a database that is away: that would be waited for
+            self._failure = StalledError(f"the consumer does not answer: {error!r}")
+            self.ready.set()
         except Exception as error:
             self._failure = error
             self.ready.set()
@@ -138,7 +161,7 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
         self._last_arrival = time.monotonic()
         self._arrived += records
         self.ready.set()
-        if len(self._arrived) >= POLL_RECORDS:
+        if len(self._arrived) >= self._records:
             self._taken.clear()
             await self._taken.wait()
         else:
@@ -159,7 +182,7 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
                 raise StalledError(f"{tp.topic}/{tp.partition} has {end - position} records that do not arrive")
 
     async def _moves(self, tp: Any, position: int) -> bool:
-        batch = await self._consumer.getmany(timeout_ms=int(WATCH_SECONDS * 1000), max_records=POLL_RECORDS)
+        batch = await self._consumer.getmany(timeout_ms=int(WATCH_SECONDS * 1000), max_records=self._records)
         if batch:
             await self._deliver([self._record(r) for records in batch.values() for r in records])
         return bool(batch) or bool(await self._consumer.position(tp) > position)

@@ -14,7 +14,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "QUADRILLE_"
-DATABASES = ("cart", "inventory", "order", "payment", "alerts")
+DATABASES = ("cart", "inventory", "order", "payment", "alerts", "journal")
 """The services that own a database."""
 
 
@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     order_database_url: SecretStr | None = None
     payment_database_url: SecretStr | None = None
     alerts_database_url: SecretStr | None = None
+    journal_database_url: SecretStr | None = None
 
     gateway: Literal["http", "instant"] = Field("http", description="instant: approves all in-process, for the bench")
     gateway_url: str | None = Field(None, description="base address of the payment gateway")
@@ -57,6 +58,9 @@ class Settings(BaseSettings):
     reservation_seconds: int = Field(900, ge=1, le=604_800, description="how long stock is held for a checkout")
     extension_seconds: int = Field(1800, ge=1, le=604_800, description="how long it is held once confirmed")
     retry_hold_seconds: int = Field(300, ge=1, le=604_800, description="how long it is held after a declined payment")
+
+    step_seconds: float = Field(30.0, gt=0, le=86_400, description="longer than this, a step of a checkout counts as stuck")
+    journal_days: int = Field(90, ge=28, le=36_500, description="how long the journal keeps a story")
 
     alert_targets: str = Field("", description="Apprise addresses, comma separated; the log in any case")
     health_host: str = "127.0.0.1"

@@ -1,0 +1,1 @@
+"""``quadrille journal``: what concerns the journal as a whole."""

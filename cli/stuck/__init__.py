@@ -1,0 +1,1 @@
+"""``quadrille stuck``: what does not move, grouped by what it waits for."""

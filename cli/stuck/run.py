@@ -1,0 +1,73 @@
+"""Asks the journal for what is stuck, and shows it."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from cli.trace.run import journal
+from cli.trace.show import behind, span
+from services.journal import queries
+from services.journal.queries import Reading, Stuck
+from services.journal.words import clock
+from shared.progress import limits
+from shared.settings import Settings
+
+
+@dataclass(frozen=True)
+class Report:
+    """What is stuck, and how far the journal has read."""
+
+    stuck: list[Stuck]
+    reading: Reading
+
+
+async def run_stuck(settings: Settings, console: Console, *, as_json: bool) -> bool:
+    """Show everything that waits longer than it should; returns whether there is nothing such."""
+    async with journal(settings) as db:
+        report = Report(await queries.stuck(db, limits(settings)), await queries.reading(db))
+    if as_json:
+        console.print_json(json.dumps(_json(report)))
+    else:
+        _show(report, console)
+    return not report.stuck
+
+
+def _show(report: Report, console: Console) -> None:
+    if report.stuck:
+        table = Table("waits for", "from", "checkouts", "oldest since", "should take", "such as")
+        for stuck in report.stuck:
+            events = " or ".join(kind.__name__ for kind in stuck.step.answers)
+            waited = span((report.reading.now - stuck.since).total_seconds())
+            since = f"{stuck.since:%Y-%m-%d} {clock(stuck.since)[:8]} UTC ({waited})"
+            limit = f"at most {span(stuck.should_take)}" if stuck.should_take else "a person"
+            examples = escape("\n".join(stuck.examples))
+            table.add_row(f"{stuck.step.what}:\n{events}", stuck.step.who, str(stuck.count), since, limit, examples)
+        console.print(table)
+        console.print("See one with `quadrille trace`")
+    else:
+        console.print("Nothing is stuck")
+    if said := behind(report.reading):
+        console.print(f"[yellow]{said}[/]")
+
+
+def _json(report: Report) -> dict[str, Any]:
+    return {
+        "stuck": [
+            {
+                "step": stuck.step.name,
+                "what": stuck.step.what,
+                "events": [kind.__name__ for kind in stuck.step.answers],
+                "who": stuck.step.who,
+                "checkouts": stuck.count,
+                "since": stuck.since.isoformat(),
+                "should_take": stuck.should_take,
+                "examples": stuck.examples,
+            }
+            for stuck in report.stuck
+        ],
+        "journal": {"behind": report.reading.behind, "at": report.reading.at.isoformat() if report.reading.at else None},
+    }

@@ -1,0 +1,1 @@
+"""``quadrille trace``: the story of anything, and where it stands."""

@@ -1,0 +1,63 @@
+"""``python -m services.journal``"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from typing import Final
+
+import uvloop
+
+from services.journal import migrations
+from services.journal.follower import NAME, Follower
+from services.journal.keeper import Keeper
+from shared.runtime.database import connect
+from shared.runtime.kafka import TopicsError
+from shared.runtime.main import USAGE_ERROR, check_database
+from shared.runtime.migrations import MigrationsError
+from shared.settings import Settings, SettingsError, load
+from shared.telemetry import health, logs
+
+log = logging.getLogger(__name__)
+NICE: Final = 10
+"""The others go first where the processor is short."""
+
+
+def main() -> None:
+    """Run as a process. Exits with 2 and one sentence where it cannot start as things are set up."""
+    try:
+        settings = load()
+        logs.configure(NAME, settings.log_level)
+        os.nice(NICE)
+        uvloop.run(run(settings))
+    except (SettingsError, TopicsError, MigrationsError) as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(USAGE_ERROR)
+
+
+async def run(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT."""
+    settings.kafka_client()
+    url = settings.database_url(NAME)
+    await check_database(url, NAME, migrations)
+    engine = connect(url, pool=2)
+    follower = Follower(settings, Keeper(engine))
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(sign, follower.stop)
+    runner, port = await health.serve(settings.health_host, settings.health_port, follower.state)
+    log.info("journal: health and metrics on http://%s:%d", settings.health_host, port)
+    pruning = asyncio.create_task(follower.prune())
+    try:
+        await follower.run()
+    finally:
+        pruning.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await pruning
+        await runner.cleanup()
+        await engine.dispose()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""A record of any topic as an entry. Nothing in a record can make this fail."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from services.journal.essence import essence
+from services.journal.model import Entry, Form
+from shared.contract.catalogue import MESSAGES
+from shared.contract.envelope import MAX_ATTRIBUTE, Envelope, Record, RefusedError, UnreadableError, read
+from shared.contract.message import Message
+from shared.contract.redrive import unwrap
+from shared.contract.topics import DEAD_LETTERS, SERVICES, events_topic
+
+ERRORS: Final = "__connect.errors."
+EARLY: Final = timedelta(minutes=5)
+"""So far the writer's clock may be ahead of the broker's record."""
+LATE: Final = timedelta(days=30)
+"""So long an event may have waited in an outbox."""
+MAX_TEXT: Final = 300
+_TOLD: Final = {"service": "quadrille.service", "stage": "stage", "error": "exception.message"}
+"""What a dead letter's headers tell of its failure."""
+_HOMES: Final = {kind.topic for kind in MESSAGES.values()} | {events_topic(service) for service in SERVICES}
+"""The topics that are some message's own. What lies on others are dead letters and copies."""
+
+
+class _Place(NamedTuple):
+    """The first fields of an entry: where a record stands, and when."""
+
+    topic: str
+    partition: int
+    offset: int
+    recorded_at: datetime
+    at: datetime
+
+
+def entry(record: Record, now: datetime) -> Entry:
+    """The entry of a record. ``now`` bounds the times it claims."""
+    recorded_at = _recorded_at(record.timestamp, now)
+    if record.topic in _HOMES:
+        at = _happened_at(record, recorded_at)
+        return _message(_Place(record.topic, record.partition, record.offset, recorded_at, at), record)
+    place = _Place(record.topic, record.partition, record.offset, recorded_at, recorded_at)
+    return _dead_letter(place, record) if record.topic == DEAD_LETTERS else _redrive(place, record)
+
+
+def _message(place: _Place, record: Record) -> Entry:
+    try:
+        envelope, message = read(record)
+    except RefusedError as refused:
+        return _refused(place, Form.REFUSED, record, refused, _failure(str(refused)))
+    except UnreadableError as unreadable:
+        return Entry(*place, Form.UNREADABLE, _text(record.key), facts=_failure(str(unreadable)))
+    return _read(place, Form.MESSAGE, envelope, message)
+
+
+def _elsewhere(place: _Place, record: Record, form: Form) -> Entry:
+    """A message on a topic that is not its own, as far as it can be told what it is."""
+    try:
+        envelope, message = read(replace(record, topic=""))
+    except RefusedError as refused:
+        return _refused(place, form, record, refused, {})
+    except UnreadableError:
+        return Entry(*place, form, _text(record.key))
+    return _read(place, form, envelope, message)
+
+
+def _dead_letter(place: _Place, record: Record) -> Entry:
+    """Who could not handle what, and why. Its content is in the topic, byte for byte, and not here."""
+    found = _elsewhere(place, record, Form.DEAD_LETTER)
+    headers = {name: value for name, value in reversed(record.headers) if isinstance(value, bytes)}
+    told = {name: _text(headers.get(ERRORS + header)) for name, header in _TOLD.items()}
+    origin = "/".join(_text(headers.get(ERRORS + part)) or "?" for part in ("topic", "partition", "offset"))
+    failure = {"error": "no reason is given", **{name: text for name, text in told.items() if text}, "origin": origin}
+    return replace(
+        found,
+        source=f"/quadrille/{told['service']}" if told["service"] else "",
+        message_id=found.message_id or _text(headers.get("ce_id")) or None,
+        facts={**found.facts, "failure": failure},
+    )
+
+
+def _redrive(place: _Place, record: Record) -> Entry:
+    """A record sent once more to the service that failed; beside it stands where it first stood."""
+    found = _elsewhere(place, record, Form.COPY)
+    first = unwrap(record)
+    return replace(found, facts={**found.facts, "origin": _text(f"{first.topic}/{first.partition}/{first.offset}".encode())})
+
+
+def _read(place: _Place, form: Form, envelope: Envelope, message: Message) -> Entry:
+    kind, checkout_id = type(message), getattr(message, "checkout_id", None)
+    known = (envelope.source, kind.__name__, envelope.id, checkout_id, envelope.causation_id)
+    return Entry(*place, form, message.key, *known, facts=essence(message))
+
+
+def _refused(place: _Place, form: Form, record: Record, refused: RefusedError, facts: dict[str, Any]) -> Entry:
+    envelope, kind = refused.envelope, refused.command
+    known = (envelope.source, kind.__name__, envelope.id, None, envelope.causation_id)
+    return Entry(*place, form, envelope.key or _text(record.key), *known, facts=facts)
+
+
+def _failure(error: str) -> dict[str, Any]:
+    return {"failure": {"error": _plain(error)}}
+
+
+def _text(value: bytes | None) -> str:
+    """Bytes from anywhere as text that a database takes and a terminal survives."""
+    return _plain((value or b"")[: 4 * MAX_TEXT].decode("utf-8", "replace"))[:MAX_ATTRIBUTE]
+
+
+def _plain(text: str) -> str:
+    return text[:MAX_TEXT] if text.isprintable() else "".join(c if c.isprintable() else "�" for c in text[:MAX_TEXT])
+
+
+def _recorded_at(timestamp: int, now: datetime) -> datetime:
+    """When Kafka says the record came: its writer may have set that, but not into the future."""
+    try:
+        return min(now, datetime.fromtimestamp(timestamp / 1000, UTC))
+    except (ValueError, OverflowError, OSError):
+        return now
+
+
+def _happened_at(record: Record, recorded_at: datetime) -> datetime:
+    """When the writer says it happened, if that fits to when it was published; else the latter."""
+    claimed = next((value for name, value in record.headers if name == "ce_time"), None) or b""
+    try:
+        at = datetime.fromisoformat(claimed.decode("ascii"))
+        return at if recorded_at - LATE <= at <= recorded_at + EARLY else recorded_at
+    except (ValueError, TypeError, OverflowError):
+        return recorded_at

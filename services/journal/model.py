@@ -1,0 +1,142 @@
+"""What the journal keeps: an entry for every record, and how far each checkout is."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from shared.progress import KINDS, Standing, standing
+
+
+class Form(StrEnum):
+    """What a record is to the journal.
+
+    ``message``: a command or an event. ``refused``: a command whose content breaks the contract. ``unreadable``: nobody
+    can tell what it says. ``dead_letter``: what a service could not handle. ``copy``: a message published again, for one
+    service, on a topic that is not its own.
+    """
+
+    MESSAGE = "message"
+    REFUSED = "refused"
+    UNREADABLE = "unreadable"
+    DEAD_LETTER = "dead_letter"
+    COPY = "copy"
+
+
+ORIGINALS: Final = (Form.MESSAGE, Form.REFUSED)
+"""Known by source and id, so that a record published twice is one entry. The others are known by their place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One record.
+
+    ``at``: when it happened, by its writer's clock (CloudEvents ``time``), where that can be believed; ``recorded_at``:
+    when it was published, by Kafka's record. ``story``: the cart it belongs to (for the catalogue and the stock the SKU,
+    for coupons their code); empty where nobody can tell. ``cause``: the id of the message that caused it, or a name of a
+    deadline (``due/…``) or of an answer of the gateway (``gateway/…``). ``facts``: the essence of its content, and under
+    ``failure`` why it could not be read, was refused or is a dead letter.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    recorded_at: datetime
+    at: datetime
+    form: Form
+    story: str
+    source: str = ""
+    kind: str | None = None
+    message_id: str | None = None
+    checkout_id: str | None = None
+    cause: str | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def service(self) -> str:
+        """Who wrote it: the service's name, or what a client calls itself; ``?`` where nobody can tell."""
+        return self.source.removeprefix("/quadrille/") or "?"
+
+    @property
+    def place(self) -> tuple[str, int, int]:
+        """Where it stands in Kafka."""
+        return self.topic, self.partition, self.offset
+
+
+@dataclass(slots=True)
+class Checkout:
+    """One attempt to check a cart out, as far as the journal has heard of it.
+
+    ``steps``: when each event that moves a checkout happened, by its name. ``waits``: the steps it waits in, each with
+    since when; nothing where its story is finished. Both in milliseconds since 1970, UTC. ``amount``: minor units.
+    """
+
+    checkout_id: str
+    cart_id: str
+    started_at: datetime
+    moved_at: datetime
+    steps: dict[str, int] = field(default_factory=dict)
+    order_number: str | None = None
+    hold: str | None = None
+    amount: int | None = None
+    currency: str | None = None
+    outcome: str | None = None
+    waits: dict[str, int] | None = None
+
+    def add(self, entry: Entry) -> None:
+        """Take an event of this checkout into account; :meth:`stand` is to follow."""
+        assert entry.kind is not None
+        self.steps[entry.kind] = max(milliseconds(entry.at), self.steps.get(entry.kind, 0))
+        self.started_at, self.moved_at = min(self.started_at, entry.at), max(self.moved_at, entry.at)
+        facts = entry.facts
+        self.order_number = _word(facts.get("order_number")) or self.order_number
+        self.hold = _word(facts.get("hold")) or self.hold
+        billed = facts.get("totals") or {}
+        amount = billed.get("total", facts.get("amount"))
+        if isinstance(amount, int) and abs(amount) < 2**63:
+            self.amount = amount
+            self.currency = _word(billed.get("currency", facts.get("currency"))) or self.currency
+
+    @property
+    def standing(self) -> Standing:
+        """Where it stands by what is known of it."""
+        return standing({kind: moment(ms) for kind, ms in self.steps.items()})
+
+    def stand(self) -> None:
+        """Work out where it stands now."""
+        found = self.standing
+        self.outcome = found.outcome
+        self.waits = {waiting.step.name: milliseconds(waiting.since) for waiting in found.waits} or None
+
+
+def moves(entry: Entry) -> bool:
+    """Whether an entry is an event that moves a checkout."""
+    return entry.form is Form.MESSAGE and entry.kind in KINDS and entry.checkout_id is not None
+
+
+def checkouts(entries: Iterable[Entry], known: Mapping[str, Checkout] | None = None) -> list[Checkout]:
+    """The checkouts that entries move, and where each stands after them. ``known``: what was known of them before."""
+    found: dict[str, Checkout] = {}
+    for entry in filter(moves, entries):
+        assert entry.checkout_id is not None
+        checkout = found.get(entry.checkout_id) or (known or {}).get(entry.checkout_id)
+        found[entry.checkout_id] = checkout or Checkout(entry.checkout_id, entry.story, entry.at, entry.at)
+        found[entry.checkout_id].add(entry)
+    for checkout in found.values():
+        checkout.stand()
+    return sorted(found.values(), key=lambda checkout: checkout.checkout_id)
+
+
+def milliseconds(moment: datetime) -> int:
+    """A moment as the journal writes it within JSON."""
+    return round(moment.timestamp() * 1000)
+
+
+def moment(ms: int) -> datetime:
+    """The moment again."""
+    return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def _word(value: object) -> str | None:
+    return value if isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable() else None

@@ -1,0 +1,114 @@
+"""Rebuilds the journal from the topics, while the service runs or not.
+
+Everything the topics still hold is read and written again; what they hold no more stays as it is kept. Then where each
+checkout stands is worked out anew from the entries. Readers see no gap, and what arrives meanwhile is kept as ever.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from aiokafka import TopicPartition
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.journal import migrations
+from services.journal.entries import entry
+from services.journal.keeper import Keeper
+from shared.contract.envelope import Record
+from shared.contract.topics import TOPICS
+from shared.runtime import kafka
+from shared.runtime.database import connect
+from shared.runtime.migrations import check
+from shared.settings import Settings
+
+BATCH: Final = 2_000
+READ_SECONDS: Final = 20.0
+_LOCK: Final = text("SELECT pg_try_advisory_lock(hashtext('quadrille.journal.rebuild'))")
+
+
+class RebuildError(Exception):
+    """The journal cannot be rebuilt now; the message says why."""
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """What a rebuild did."""
+
+    records: int
+    checkouts: int
+
+
+async def rebuild(settings: Settings, progress: Callable[[int, int], None] = lambda done, of: None) -> Rebuilt:
+    """Rebuild. ``progress`` is told how many records are written, of how many.
+
+    Raises :class:`RebuildError` where another rebuild is under way, ``MigrationsError`` where the database is at another
+    version, ``TopicsError`` where a topic is missing, and what the broker or the database raise.
+    """
+    url = settings.database_url("journal")
+    await check(url, "journal", migrations)
+    await kafka.check_topics(settings)
+    engine = connect(url, pool=2)
+    try:
+        async with engine.connect() as alone:
+            await alone.execution_options(isolation_level="AUTOCOMMIT")
+            if not (await alone.execute(_LOCK)).scalar():
+                raise RebuildError("another rebuild of this journal is under way; wait for its end")
+            keeper = Keeper(engine)
+            records = await _write_again(settings, keeper, progress)
+            await _work_out(keeper)
+            return Rebuilt(records, await _count(engine))
+    finally:
+        await engine.dispose()
+
+
+async def _write_again(settings: Settings, keeper: Keeper, progress: Callable[[int, int], None]) -> int:
+    consumer = kafka.consumer(settings, None, "journal-rebuild", max_partition_fetch_bytes=1_048_576)
+    await kafka.start(consumer)
+    try:
+        partitions = [TopicPartition(settings.topic(name), lane) for name in TOPICS for lane in range(settings.partitions)]
+        consumer.assign(partitions)
+        starts = await asyncio.wait_for(consumer.beginning_offsets(partitions), READ_SECONDS)
+        ends = await asyncio.wait_for(consumer.end_offsets(partitions), READ_SECONDS)
+        for tp, start in starts.items():
+            consumer.seek(tp, start)
+        expected, done = sum(ends[tp] - starts[tp] for tp in partitions), 0
+        while await _unread(consumer, ends):
+            batch = await consumer.getmany(timeout_ms=int(READ_SECONDS * 1000), max_records=BATCH)
+            records = [_record(settings, r) for some in batch.values() for r in some]
+            if not records and await _unread(consumer, ends):
+                raise TimeoutError(f"records wait in {', '.join(sorted(await _unread(consumer, ends)))} and do not arrive")
+            now = datetime.now(UTC)
+            if records:
+                await keeper.keep([entry(record, now) for record in records], anew=True)
+            done += len(records)
+            progress(done, max(expected, done))
+        return done
+    finally:
+        await kafka.stop(consumer)
+
+
+async def _unread(consumer: Any, ends: dict[TopicPartition, int]) -> set[str]:
+    """The topics that are not read to these ends; those that are read are paused."""
+    left = {tp for tp, end in ends.items() if tp not in consumer.paused() and await consumer.position(tp) < end}
+    if finished := ends.keys() - left - consumer.paused():
+        consumer.pause(*finished)
+    return {tp.topic for tp in left}
+
+
+async def _work_out(keeper: Keeper) -> None:
+    last: str | None = ""
+    while last is not None:
+        last = await keeper.work_out(last)
+
+
+async def _count(engine: AsyncEngine) -> int:
+    async with engine.connect() as connection:
+        return int((await connection.execute(text("SELECT count(*) FROM checkouts"))).scalar_one())
+
+
+def _record(settings: Settings, r: Any) -> Record:
+    topic = r.topic.removeprefix(settings.topic_prefix)
+    return Record(topic, r.partition, r.offset, r.key, r.value, r.headers, r.timestamp)

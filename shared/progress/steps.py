@@ -1,0 +1,243 @@
+"""The steps a checkout can wait in: what opens each, which answers end it, from whom, and at what pace.
+
+One table, from the choreography's steps, its compensations and its races. It speaks of what was seen and never of the
+order in which it was seen, as between topics there is none. Tests hold it against the registry of reactions (who can
+give which answer) and against simulated stories (what comes next is always among what is waited for).
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import Final
+
+from shared.contract.cart import CartReopened, CheckoutAbandoned, CheckoutCompleted, CheckoutConfirmed, CheckoutStarted
+from shared.contract.inventory import (
+    ReservationExpired,
+    ReservationExtended,
+    ReservationFailed,
+    ReservationLost,
+    ReservationReleased,
+    StockCommitted,
+    StockReserved,
+    StockReturned,
+)
+from shared.contract.message import Event
+from shared.contract.order import OrderCancelled, OrderConfirmed, OrderCreated, OrderRejected, TotalsCalculated
+from shared.contract.payment import (
+    CaptureFailed,
+    PaymentAuthorized,
+    PaymentCaptured,
+    PaymentDeclined,
+    PaymentDeferred,
+    PaymentRefunded,
+    PaymentVoided,
+    RefundFailed,
+    RefundRetried,
+    VoidFailed,
+    VoidRetried,
+)
+
+Kinds = frozenset[type[Event]]
+
+
+class Pace(StrEnum):
+    """What an answer has to wait for: a service alone, the payment gateway too, the customer, or a person of the shop."""
+
+    PROMPT = "prompt"
+    GATEWAY = "gateway"
+    CUSTOMER = "customer"
+    PERSON = "person"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A wait: it is on once an event of each group of ``after`` was seen, and over with any of ``answers`` or ``moot``.
+
+    ``what`` completes the sentence "waits for …"; ``number`` is the step's in the choreography. ``moot``: what makes
+    the answer needless, or comes in its place.
+    """
+
+    name: str
+    what: str
+    after: tuple[Kinds, ...]
+    answers: tuple[type[Event], ...]
+    moot: Kinds = frozenset()
+    pace: Pace = Pace.PROMPT
+    number: int | None = None
+
+    @cached_property
+    def opened_by(self) -> tuple[frozenset[str], ...]:
+        """The names of the events of each group of ``after``."""
+        return tuple(frozenset(kind.__name__ for kind in group) for group in self.after)
+
+    @cached_property
+    def ended_by(self) -> frozenset[str]:
+        """The names of the events that end the wait."""
+        return frozenset(kind.__name__ for kind in (*self.answers, *self.moot))
+
+    @property
+    def who(self) -> str:
+        """From whom: the service that emits the answers, ``customer`` or ``staff``."""
+        if self.pace is Pace.CUSTOMER:
+            return "customer"
+        return "staff" if self.pace is Pace.PERSON else self.answers[0].topic.removesuffix(".events")
+
+
+def _any(*kinds: type[Event]) -> Kinds:
+    return frozenset(kinds)
+
+
+STEPS: Final = (
+    Step(
+        "reserve",
+        "the units to be reserved",
+        after=(_any(CheckoutStarted),),
+        answers=(StockReserved, ReservationFailed),
+        moot=_any(OrderRejected, ReservationExtended),
+    ),
+    Step(
+        "choose",
+        "the customer to confirm",
+        after=(_any(CheckoutStarted),),
+        answers=(CheckoutConfirmed, CheckoutAbandoned),
+        moot=_any(CartReopened, ReservationFailed, OrderRejected),
+        pace=Pace.CUSTOMER,
+        number=1,
+    ),
+    Step(
+        "extend",
+        "the reservation to be extended",
+        after=(_any(CheckoutConfirmed),),
+        answers=(ReservationExtended, ReservationFailed),
+        moot=_any(OrderRejected),
+        number=3,
+    ),
+    Step(
+        "total",
+        "the final totals",
+        after=(_any(CheckoutConfirmed), _any(ReservationExtended)),
+        answers=(TotalsCalculated, OrderRejected),
+        number=4,
+    ),
+    Step(
+        "authorize",
+        "the payment to be authorized",
+        after=(_any(TotalsCalculated),),
+        answers=(PaymentAuthorized, PaymentDeclined, PaymentDeferred),
+        pace=Pace.GATEWAY,
+        number=5,
+    ),
+    Step(
+        "create",
+        "the order to be made",
+        after=(_any(PaymentAuthorized, PaymentDeferred),),
+        answers=(OrderCreated, OrderRejected),
+        number=6,
+    ),
+    Step(
+        "capture",
+        "the payment to be captured",
+        after=(_any(PaymentAuthorized), _any(OrderCreated)),
+        answers=(PaymentCaptured, CaptureFailed),
+        pace=Pace.GATEWAY,
+        number=7,
+    ),
+    Step(
+        "confirm",
+        "the order to be confirmed",
+        after=(_any(OrderCreated), _any(PaymentCaptured, PaymentDeferred)),
+        answers=(OrderConfirmed,),
+        moot=_any(OrderCancelled),
+        number=7,
+    ),
+    Step(
+        "commit",
+        "the units to leave the stock",
+        after=(_any(OrderConfirmed),),
+        answers=(StockCommitted, ReservationLost),
+        number=7,
+    ),
+    Step(
+        "clean_up",
+        "the cart to be closed",
+        after=(_any(OrderConfirmed),),
+        answers=(CheckoutCompleted,),
+        number=9,
+    ),
+    Step(
+        "cancel",
+        "the order to be cancelled",
+        after=(_any(CaptureFailed, ReservationLost),),
+        answers=(OrderCancelled,),
+        number=8,
+    ),
+    Step(
+        "give_up",
+        "order's verdict on the checkout that was given up",
+        after=(_any(CheckoutAbandoned), _any(CheckoutConfirmed)),
+        answers=(OrderRejected, OrderCancelled),
+        moot=_any(OrderConfirmed, ReservationFailed, PaymentDeclined),
+        number=8,
+    ),
+    Step(
+        "give_back",
+        "the money to be given back",
+        after=(_any(OrderRejected, OrderCancelled), _any(PaymentAuthorized, PaymentDeferred)),
+        answers=(PaymentVoided, PaymentRefunded, VoidFailed, RefundFailed),
+        moot=_any(VoidRetried, RefundRetried),
+        pace=Pace.GATEWAY,
+        number=8,
+    ),
+    Step(
+        "retry",
+        "the money to be given back after all",
+        after=(_any(VoidRetried, RefundRetried),),
+        answers=(PaymentVoided, PaymentRefunded, VoidFailed, RefundFailed),
+        pace=Pace.GATEWAY,
+        number=8,
+    ),
+    Step(
+        "settle",
+        "somebody to settle the money (RetryVoid, MarkVoided, RetryRefund or MarkRefunded)",
+        after=(_any(VoidFailed, RefundFailed),),
+        answers=(PaymentVoided, PaymentRefunded),
+        pace=Pace.PERSON,
+        number=8,
+    ),
+    Step(
+        "release",
+        "the units to be given back",
+        after=(_any(OrderRejected, OrderCancelled), _any(StockReserved, ReservationExtended)),
+        answers=(ReservationReleased, StockReturned),
+        moot=_any(ReservationFailed, ReservationLost, ReservationExpired),
+        number=8,
+    ),
+    Step(
+        "release_abandoned",
+        "the units to be given back",
+        after=(_any(CheckoutAbandoned), _any(StockReserved)),
+        answers=(ReservationReleased,),
+        moot=_any(CheckoutConfirmed, ReservationFailed, ReservationExpired),
+    ),
+    Step(
+        "reopen",
+        "the cart to be reopened",
+        after=(_any(CheckoutConfirmed), _any(ReservationFailed, OrderRejected, PaymentDeclined, OrderCancelled)),
+        answers=(CartReopened,),
+        moot=_any(CheckoutCompleted),
+        number=8,
+    ),
+    Step(
+        "reopen_unconfirmed",
+        "the cart to be reopened",
+        after=(_any(CheckoutStarted), _any(ReservationFailed, OrderRejected)),
+        answers=(CartReopened,),
+        moot=_any(CheckoutConfirmed, CheckoutAbandoned),
+    ),
+)
+"""In the order a checkout meets them. The journal keeps their names: where one changes, it is to be rebuilt."""
+
+KINDS: Final[dict[str, type[Event]]] = {
+    kind.__name__: kind for step in STEPS for kind in step.moot.union(step.answers, *step.after)
+}
+"""The events that move a checkout, by name: all that need be remembered of it."""

@@ -1,0 +1,168 @@
+"""Topics and a journal of its own for every test, followed by nobody unless the test starts it."""
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+import pytest_asyncio
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.journal import migrations, queries
+from services.journal.follower import Follower
+from services.journal.keeper import Keeper
+from services.journal.model import Entry
+from shared.contract.envelope import Envelope, write
+from shared.contract.message import Message
+from shared.contract.topics import events_topic
+from shared.runtime import kafka
+from shared.runtime.database import connect
+from shared.runtime.migrations import upgrade
+from shared.settings import Settings, load
+from stack import databases
+from tests.support.stacks import Stack
+from tests.support.topics import raw_producer
+
+SECONDS = 60.0
+AT = datetime.now(UTC)
+"""When what tests publish happened: shortly before it is published."""
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]], what: str) -> None:
+    """Wait for a condition to hold; fails after :data:`SECONDS`."""
+    deadline = asyncio.get_running_loop().time() + SECONDS
+    while not await condition():
+        assert asyncio.get_running_loop().time() < deadline, f"{what} did not happen within {SECONDS:g} s"
+        await asyncio.sleep(0.02)
+
+
+@dataclass
+class Journal:
+    """The journal's topics and database."""
+
+    environment: Mapping[str, str]
+    settings: Settings
+    engine: AsyncEngine
+    db: asyncpg.Connection
+
+    @property
+    def keeper(self) -> Keeper:
+        """Writes to it."""
+        return Keeper(self.engine)
+
+    @contextlib.asynccontextmanager
+    async def followed(self) -> AsyncIterator[Follower]:
+        """A member of the journal's group at work."""
+        follower = Follower(self.settings, self.keeper)
+        running = asyncio.create_task(follower.run())
+        try:
+            yield follower
+        finally:
+            follower.stop()
+            await asyncio.wait_for(running, SECONDS)
+
+    async def publish(self, *messages: Message, service: str = "cart", ids: Sequence[str] = ()) -> list[str]:
+        """Publish messages that happened at :data:`AT`, as a service's relay would; returns their ids."""
+        given = list(ids) or [uuid.uuid4().hex for _ in messages]
+        async with raw_producer(self.settings) as producer:
+            for message_id, message in zip(given, messages, strict=True):
+                envelope = Envelope(message_id, f"/quadrille/{service}", message.type_name(), message.key, "c")
+                headers, value = write(envelope, message, AT)
+                topic = self.settings.topic(message.topic or events_topic(service))
+                partition = kafka.lane_of(message.key, self.settings.partitions)
+                await producer.send(topic, value, message.key.encode(), headers=headers, partition=partition)
+            await producer.flush()
+        return given
+
+    async def publish_bytes(self, topic: str, key: str, value: bytes | None) -> None:
+        """Publish what is no message."""
+        async with raw_producer(self.settings) as producer:
+            partition = kafka.lane_of(key, self.settings.partitions)
+            await producer.send_and_wait(self.settings.topic(topic), value, key.encode(), partition=partition)
+
+    async def story(self, key: str) -> list[Entry]:
+        """What is kept of a cart or SKU."""
+        return await queries.story(self.db, key)
+
+    async def until_kept(self, key: str, count: int) -> list[Entry]:
+        """Wait until so many entries of a cart or SKU are kept; fails where there are more, or not enough in time."""
+        found: list[Entry] = []
+
+        async def kept() -> bool:
+            found[:] = await self.story(key)
+            assert len(found) <= count, f"{len(found)} entries of {key} and not {count}"
+            return len(found) == count
+
+        await eventually(kept, f"{count} entries of {key}")
+        return found
+
+    async def checkout(self, checkout_id: str) -> dict[str, Any]:
+        """What is known of a checkout."""
+        return dict(await self.db.fetchrow("SELECT * FROM checkouts WHERE checkout_id = $1", checkout_id))
+
+    async def reconnect(self) -> None:
+        """Connect anew, once somebody has cut all connections."""
+        self.db = await queries.connect(self.settings.database_url("journal"))
+
+    async def has(self, table: str, count: int) -> bool:
+        """Whether a table has so many rows at least."""
+        return await self.count(table) >= count
+
+    async def count(self, table: str) -> int:
+        """The rows of a table."""
+        return int(await self.db.fetchval(f"SELECT count(*) FROM {table}"))
+
+    async def all(self, table: str) -> list[dict[str, Any]]:
+        """The rows of a table, in an order of their own."""
+        return sorted((dict(row) for row in await self.db.fetch(f"SELECT * FROM {table}")), key=repr)
+
+
+def prepare(stack: Stack) -> dict[str, str]:
+    """Topics and the journal's database, under a name of their own; returns the settings."""
+    name = f"j{uuid.uuid4().hex[:8]}"
+    environment = {
+        **stack.environment,
+        **databases.create(stack.admin_url, name, {"journal": "tests"}, ["journal"]),
+        "QUADRILLE_TOPIC_PREFIX": f"{name}.",
+    }
+    settings = load(environment)
+    asyncio.run(upgrade(settings.database_url("journal"), migrations))
+    asyncio.run(kafka.create_topics(settings))
+    return environment
+
+
+@contextlib.asynccontextmanager
+async def opened(stack: Stack) -> AsyncIterator[Journal]:
+    """A new journal."""
+    environment = await asyncio.to_thread(prepare, stack)
+    settings = load(environment)
+    url = settings.database_url("journal")
+    made = Journal(environment, settings, connect(url), await queries.connect(url))
+    yield made
+    await made.db.close()
+    await made.engine.dispose()
+
+
+@pytest_asyncio.fixture
+async def journal(stack: Stack) -> AsyncIterator[Journal]:
+    """Topics and a database nobody else uses."""
+    async with opened(stack) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(scope="session")
+async def unfollowed(stack: Stack) -> AsyncIterator[Journal]:
+    """One journal for all tests that need no topics."""
+    async with opened(stack) as made:
+        yield made
+
+
+@pytest_asyncio.fixture
+async def shelf(unfollowed: Journal) -> Journal:
+    """An empty journal that nobody follows."""
+    await unfollowed.db.execute("TRUNCATE entries, checkouts, reading")
+    return unfollowed

@@ -1,0 +1,123 @@
+"""The journal on a real broker and database: every record once, whatever happens to whoever reads it."""
+
+import asyncio
+import signal
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import text
+
+from services.journal.follower import Follower
+from services.journal.model import Form
+from shared.contract.cart import CartOpened, CheckoutStarted
+from shared.contract.inventory import StockReceived
+from shared.contract.order import OrderRejected
+from shared.contract.topics import DEAD_LETTERS, TOPICS
+from shared.contract.values import Item
+from tests.integration.journal.conftest import AT, Journal, eventually
+from tests.support import services
+
+ITEMS = (Item(sku="tea", quantity=2),)
+CUT_OTHERS = text(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
+
+
+def opened(cart_id: str) -> CartOpened:
+    """A cart was opened."""
+    return CartOpened(cart_id=cart_id, currency="EUR", customer_id="k")
+
+
+def started(cart_id: str) -> CheckoutStarted:
+    """A checkout of it was started."""
+    return CheckoutStarted(cart_id=cart_id, checkout_id=f"{cart_id}.1", previous_checkout_id=None, items=ITEMS, expires_at=AT)
+
+
+async def healthy(follower: Follower) -> bool:
+    """Whether it says so of itself."""
+    return follower.state()["healthy"] is True
+
+
+async def test_records_of_every_topic_are_kept_once_however_often_they_are_published(journal: Journal) -> None:
+    (first,) = await journal.publish(opened("c1"))
+    await journal.publish(started("c1"), ids=["twice"])
+    await journal.publish(started("c1"), ids=["twice"])
+    await journal.publish(StockReceived(sku="tea", on_hand=5, reserved=0, quantity=5), service="inventory")
+    async with journal.followed():
+        kept = await journal.until_kept("c1", 2)
+        (stock,) = await journal.until_kept("tea", 1)
+    assert {e.message_id for e in kept} == {first, "twice"}
+    assert all((e.at, e.form, e.service) == (AT, Form.MESSAGE, "cart") for e in kept)
+    assert stock.facts == {"on_hand": 5, "reserved": 0, "quantity": 5}
+    assert await journal.count("checkouts") == 1
+
+
+async def test_every_topic_of_the_contract_is_followed_also_what_nobody_can_read_there(journal: Journal) -> None:
+    for topic in TOPICS:
+        await journal.publish_bytes(topic, f"key-of-{topic}", b"\x00\xff nonsense")
+    await journal.publish_bytes("cart.events", "null", None)
+    await journal.publish(opened("after"))
+    async with journal.followed():
+        for topic in TOPICS:
+            (kept,) = await journal.until_kept(f"key-of-{topic}", 1)
+            assert kept.topic == topic
+            of_others = Form.DEAD_LETTER if topic == DEAD_LETTERS else Form.COPY
+            assert kept.form is (of_others if topic == DEAD_LETTERS or topic.endswith(".redrive") else Form.UNREADABLE)
+        await journal.until_kept("null", 1)
+        await journal.until_kept("after", 1)
+
+
+async def test_a_killed_reader_s_records_are_kept_once_by_its_successor(journal: Journal, tmp_path: Path) -> None:
+    environment = journal.environment
+    first = services.start("journal", "services.journal", environment, tmp_path)
+    await asyncio.to_thread(first.wait_until_healthy)
+    ids = [f"id-{n:05d}" for n in range(6000)]
+    messages = [opened(f"cart-{n % 12}") for n in range(6000)]
+    sending = asyncio.create_task(journal.publish(*messages, ids=ids))
+    await eventually(lambda: journal.has("entries", 500), "the first 500 entries")
+    first.process.send_signal(signal.SIGKILL)
+    await sending
+    second = services.start("journal", "services.journal", environment, tmp_path)
+    for n in range(12):
+        await journal.until_kept(f"cart-{n}", 500)
+    assert await journal.count("entries") == 6000
+    await asyncio.to_thread(second.wait_until_healthy)
+    assert await asyncio.to_thread(second.stop) < 5
+    assert second.process.returncode == 0
+    await asyncio.to_thread(first.process.wait)
+
+
+async def test_a_database_that_goes_away_loses_nothing(journal: Journal) -> None:
+    async with journal.followed() as follower:
+        for n in range(4):
+            await journal.publish(*(opened(f"c{n}") for _ in range(50)))
+            async with journal.engine.connect() as connection:
+                await connection.execution_options(isolation_level="AUTOCOMMIT")
+                await connection.execute(CUT_OTHERS)
+            await journal.reconnect()
+        for n in range(4):
+            await journal.until_kept(f"c{n}", 50)
+        await eventually(lambda: healthy(follower), "health")
+
+
+async def test_it_says_how_far_it_has_read(journal: Journal) -> None:
+    await journal.publish(opened("c1"))
+    async with journal.followed() as follower:
+        await journal.until_kept("c1", 1)
+        await eventually(lambda: journal.has("reading", journal.settings.partitions), "a word on every lane")
+        assert follower.state() == {
+            "service": "journal", "healthy": True, "trouble": None, "lanes": [0, 1, 2, 3, 4, 5], "behind": 0,
+        }  # fmt: skip
+    rows = await journal.all("reading")
+    assert {row["behind"] for row in rows} == {0}
+    assert all((datetime.now(UTC) - row["at"]).total_seconds() < 60 for row in rows)
+
+
+async def test_an_effect_that_is_read_before_its_cause_stands_beneath_it_later(journal: Journal) -> None:
+    await journal.publish(OrderRejected(cart_id="c1", checkout_id="c1.1", reasons=()), service="order", ids=["effect"])
+    async with journal.followed():
+        await journal.until_kept("c1", 1)
+        assert (await journal.checkout("c1.1"))["waits"] is None
+        await journal.publish(started("c1"))
+        await journal.until_kept("c1", 2)
+        assert "reopen_unconfirmed" in (await journal.checkout("c1.1"))["waits"]

@@ -1,0 +1,123 @@
+"""What the database makes of entries: merged in any order, forgotten by whole stories, and no entry that stops others."""
+
+import random
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from services.journal.model import Entry, Form
+from shared.telemetry import metrics
+from tests.integration.journal.conftest import AT, Journal
+from tests.support import stories
+
+
+async def test_whatever_the_order_and_size_of_batches_the_journal_is_the_same(shelf: Journal) -> None:
+    entries = [entry for name in stories.names() for entry in stories.load(name).entries]
+    await shelf.keeper.keep(entries)
+    whole = await tables(shelf)
+    for seed in range(3):
+        await shelf.db.execute("TRUNCATE entries, checkouts")
+        chance = random.Random(seed)
+        arriving = chance.sample(entries, len(entries))
+        while arriving:
+            size = chance.randrange(1, 60)
+            await shelf.keeper.keep(arriving[:size])
+            if chance.random() < 0.3:
+                await shelf.keeper.keep(arriving[:size])
+            arriving = arriving[size:]
+        assert await tables(shelf) == whole
+
+
+async def tables(shelf: Journal) -> list[list[dict[str, Any]]]:
+    """All that is kept."""
+    return [await shelf.all("entries"), await shelf.all("checkouts")]
+
+
+async def test_where_each_checkout_stands_is_kept_with_it(shelf: Journal) -> None:
+    for name in ("paid", "void_failed", "out_of_stock"):
+        await shelf.keeper.keep(stories.load(name).entries)
+    rows = {row["outcome"]: row for row in await shelf.all("checkouts")}
+    paid, stuck = rows["completed"], rows["cancelled"]
+    assert (paid["order_number"], paid["amount"], paid["currency"], paid["waits"]) == ("Q-0001005", 1490, "EUR", None)
+    assert stuck["waits"].startswith('{"settle": ')
+    assert stuck["hold"].startswith("pi_")
+    assert rows["out_of_stock"]["waits"] is None
+
+
+async def test_an_entry_the_database_cannot_take_stops_no_other(shelf: Journal) -> None:
+    entries = stories.load("paid").entries
+    poison = replace(entries[3], message_id="poison", kind="nul\x00", topic="cart.events", partition=9, offset=9)
+    await shelf.keeper.keep([*entries[:8], poison, *entries[8:]])
+    assert len(await shelf.story(entries[0].story)) == len(entries)
+    (kept,) = await shelf.story("")
+    assert (kept.place, kept.form) == (("cart.events", 9, 9), Form.UNREADABLE)
+
+
+async def test_a_story_is_forgotten_as_a_whole_once_it_is_over(shelf: Journal) -> None:
+    old = {name: [aged(e, 100) for e in stories.load(name).entries] for name in ("paid", "void_failed")}
+    young = stories.load("voided").entries
+    stock = aged(replace(young[0], story="tea", kind="ReceiveStock", message_id="r", checkout_id=None), 100)
+    returned = [aged(e, 100) for e in stories.load("another_card").entries]
+    returned[-1] = aged(returned[-1], -100)  # the cart moved again since
+    for entries in (*old.values(), young, [stock], returned):
+        await shelf.keeper.keep(entries)
+    pruned = await forget(shelf, days=90)
+    assert pruned == len(old["paid"]) + 1
+    assert await shelf.story(old["paid"][0].story) == []
+    assert await shelf.story("tea") == []
+    for kept in (old["void_failed"], young, returned):
+        assert len(await shelf.story(kept[0].story)) == len(kept)
+    assert {row["outcome"] for row in await shelf.all("checkouts")} >= {"cancelled", "declined"}
+    assert await shelf.db.fetchval("SELECT count(*) FROM checkouts WHERE order_number = 'Q-0001005'") == 0
+
+
+def aged(entry: Entry, days: int) -> Entry:
+    """An entry of so many days before."""
+    age = timedelta(days=days)
+    return replace(entry, at=entry.at - age, recorded_at=entry.recorded_at - age)
+
+
+async def forget(shelf: Journal, days: int) -> int:
+    """Prune until nothing is left to prune, a few entries at a time."""
+    before = max(e.recorded_at for e in stories.load("voided").entries) - timedelta(days=days)
+    pruned, last = 0, 1
+    while last:
+        last = await shelf.keeper.prune(before, limit=7)
+        assert last <= 7
+        pruned += last
+    return pruned
+
+
+async def test_the_records_of_one_batch_take_a_few_statements(shelf: Journal) -> None:
+    entries = [entry for name in stories.names() for entry in stories.load(name).entries]
+    before = metrics.statements._value.get()
+    await shelf.keeper.keep(entries)
+    assert metrics.statements._value.get() - before == 4
+
+
+@pytest.mark.parametrize("anew", [False, True])
+async def test_a_record_published_twice_is_one_entry_and_dead_letters_are_as_many_as_there_are(
+    shelf: Journal, anew: bool
+) -> None:
+    (first, *_) = stories.load("paid").entries
+    dead = replace(first, topic="checkout.dlq", form=Form.DEAD_LETTER, offset=1, facts={"failure": {"error": "no"}})
+    again = replace(first, offset=first.offset + 5)
+    other = replace(first, source="/another/shop")
+    await shelf.keeper.keep([first, again, dead, replace(dead, offset=2), other], anew=anew)
+    await shelf.keeper.keep([again, dead], anew=anew)
+    kept = await shelf.story(first.story)
+    assert sorted((e.form, e.source) for e in kept) == [
+        (Form.DEAD_LETTER, first.source),
+        (Form.DEAD_LETTER, first.source),
+        (Form.MESSAGE, "/another/shop"),
+        (Form.MESSAGE, first.source),
+    ]
+
+
+async def test_what_it_says_of_its_reading_is_the_latest(shelf: Journal) -> None:
+    await shelf.keeper.note_reading({0: 5, 1: 7})
+    await shelf.keeper.note_reading({1: 0, 2: 1})
+    assert {row["lane"]: row["behind"] for row in await shelf.all("reading")} == {0: 5, 1: 0, 2: 1}
+    assert all(row["at"] >= AT for row in await shelf.all("reading"))

@@ -1,0 +1,196 @@
+"""Finding a story by any of its names, and what is stuck."""
+
+import io
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from rich.console import Console
+
+from cli.stuck.run import run_stuck
+from cli.trace.find import NotOneError, one
+from cli.trace.run import run_trace
+from services.journal import queries
+from services.journal.model import Entry
+from shared.progress import Limits
+from tests.integration.journal.conftest import Journal
+from tests.support import stories
+
+
+async def kept(shelf: Journal, *names: str) -> dict[str, list[Entry]]:
+    """These recorded stories, in the journal."""
+    told = {name: stories.load(name).entries for name in names}
+    for entries in told.values():
+        await shelf.keeper.keep(entries)
+    return told
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "of_checkout"),
+    [
+        ("1005", "order", ".1"),
+        ("Q-0001005", "order", ".1"),
+        ("Q-0001005"[:8], "order", None),
+        ("cart-2d846b2233", "key", ""),
+        ("cart-2d84", "key", ""),
+        ("cart-2d846b2233.1", "checkout", ".1"),
+        ("cart-2d846b2233.", "checkout", ".1"),
+        ("cart-2d846b2233.1:capture:2", "checkout", ".1"),
+    ],
+)
+async def test_a_story_is_found_by_any_name_and_its_beginning(
+    shelf: Journal, name: str, kind: str, of_checkout: str | None
+) -> None:
+    await kept(shelf, "paid", "voided")
+    if of_checkout is None:
+        with pytest.raises(NotOneError, match="may be"):
+            await one(shelf.db, name[:6])
+        return
+    found = await one(shelf.db, name)
+    assert (found.kind, found.story) == (kind, "cart-2d846b2233")
+    assert found.checkout_id == (f"cart-2d846b2233{of_checkout}" if of_checkout else None)
+
+
+async def test_a_message_is_found_by_its_id_and_its_beginning(shelf: Journal) -> None:
+    told = await kept(shelf, "paid", "voided")
+    for entry in told["paid"]:
+        assert entry.message_id
+        for name in (entry.message_id, entry.message_id[:12]):
+            found = await one(shelf.db, name)
+            assert (found.kind, found.name, found.story) == ("message", entry.message_id, entry.story)
+
+
+async def test_a_payment_is_found_by_the_hold_that_is_stuck(shelf: Journal) -> None:
+    told = await kept(shelf, "void_failed", "paid")
+    hold = next(e.facts["hold"] for e in told["void_failed"] if e.kind == "VoidFailed")
+    found = await one(shelf.db, hold)
+    assert (found.kind, found.checkout_id) == ("payment", f"{told['void_failed'][0].story}.1")
+
+
+async def test_a_checkout_s_exact_name_is_not_that_of_longer_ones(shelf: Journal) -> None:
+    (first, *_) = stories.load("paid").entries
+    for number in (1, 10):
+        started = replace(first, kind="CheckoutStarted", message_id=f"m{number}", checkout_id=f"{first.story}.{number}")
+        await shelf.keeper.keep([started])
+    assert (await one(shelf.db, f"{first.story}.1")).checkout_id == f"{first.story}.1"
+    with_both = await one(shelf.db, f"{first.story}.1"[:-1])
+    assert (with_both.kind, with_both.story, with_both.checkout_id) == ("key", first.story, None)
+
+
+async def test_several_matches_are_named_and_none_is_told(shelf: Journal) -> None:
+    await kept(shelf, *stories.names())
+    with pytest.raises(NotOneError) as several:
+        await one(shelf.db, "cart-")
+    lines = str(several.value).splitlines()
+    assert lines[0] == "'cart-' may be:"
+    assert lines[-1] == "  and more"
+    assert len(lines) == 12
+    assert len(set(lines)) == 12
+    with pytest.raises(NotOneError, match="knows no order, checkout, cart, payment or message 'nobody'"):
+        await one(shelf.db, "nobody")
+
+
+async def test_strange_names_find_nothing_and_break_nothing(shelf: Journal) -> None:
+    await kept(shelf, "paid")
+    for name in ("%", "_", "'; DROP TABLE entries; --", "9" * 40, "\\", "☃", "::", "a:capture:1"):
+        with pytest.raises(NotOneError):
+            await one(shelf.db, name)
+
+
+LIMITS = Limits(prompt=30, gateway=120, customer=1800)
+
+
+async def test_what_is_stuck_is_grouped_by_what_it_waits_for(shelf: Journal) -> None:
+    now = datetime.now(UTC)
+    for number in range(8):
+        await shelf.keeper.keep(copies(stories.load("paid").until("TotalsCalculated"), f"a{number}", now, 150 + number))
+    await shelf.keeper.keep(copies(stories.load("paid").until("TotalsCalculated"), "moving", now, 60))
+    await shelf.keeper.keep(copies(stories.load("paid").until("CheckoutConfirmed"), "b", now, 45))
+    await shelf.keeper.keep(copies(stories.load("void_failed").entries, "c", now, 1))
+    await shelf.keeper.keep(copies(stories.load("paid").entries, "done", now, 1000))
+    extend, authorize, settle = await queries.stuck(shelf.db, LIMITS)
+    assert (extend.step.name, extend.step.who, extend.count, extend.examples) == ("extend", "inventory", 1, ("b.1",))
+    assert (authorize.step.name, authorize.step.who, authorize.count) == ("authorize", "payment", 8)
+    assert authorize.examples == ("a7.1", "a6.1", "a5.1", "a4.1", "a3.1")
+    assert (now - authorize.since).total_seconds() == pytest.approx(157, abs=0.1)
+    assert (settle.step.name, settle.step.who, settle.count) == ("settle", "staff", 1)
+    assert await queries.stuck(shelf.db, Limits(prompt=600, gateway=600, customer=600, person=600)) == []
+
+
+def copies(entries: list[Entry], cart_id: str, now: datetime, seconds: float) -> list[Entry]:
+    """A story of another cart, that ended so many seconds ago."""
+    later = now - timedelta(seconds=seconds) - max(entry.at for entry in entries)
+    original = entries[0].story
+    return [
+        replace(
+            entry,
+            story=cart_id,
+            checkout_id=entry.checkout_id and entry.checkout_id.replace(original, cart_id),
+            message_id=f"{cart_id}-{entry.message_id}",
+            cause=entry.cause and f"{cart_id}-{entry.cause}",
+            offset=hash((cart_id, entry.place)) % 2**40,
+            at=entry.at + later,
+            recorded_at=entry.recorded_at + later,
+        )
+        for entry in entries
+    ]
+
+
+async def test_stuck_is_wrong_when_anything_is_and_says_when_the_journal_is_behind(shelf: Journal) -> None:
+    screen = Screen()
+    assert await run_stuck(shelf.settings, screen.console, as_json=False)
+    assert "Nothing is stuck" in screen.text
+    assert "The journal has never run" in screen.text
+    await kept(shelf, "void_failed")
+    await shelf.keeper.note_reading({0: 12})
+    screen = Screen()
+    assert not await run_stuck(shelf.settings, screen.console, as_json=False)
+    assert "cart-6ddff56bf5.1" in screen.text
+    assert "behind by 12 records" in screen.text
+    screen = Screen()
+    assert not await run_stuck(shelf.settings, screen.console, as_json=True)
+    (group,) = json.loads(screen.text)["stuck"]
+    assert (group["step"], group["who"], group["checkouts"]) == ("settle", "staff", 1)
+
+
+class Screen:
+    """A terminal's lines."""
+
+    def __init__(self) -> None:
+        self._file = io.StringIO()
+        self.console = Console(file=self._file, width=160)
+
+    @property
+    def text(self) -> str:
+        """What was printed."""
+        return self._file.getvalue()
+
+
+async def test_a_trace_says_where_it_stands_in_its_last_line(shelf: Journal) -> None:
+    await kept(shelf, "paid", "void_failed", "another_card")
+    await shelf.keeper.note_reading({0: 0})
+    screen = Screen()
+    assert await run_trace(shelf.settings, "1005", screen.console, follow=False, as_json=False)
+    lines = screen.text.splitlines()
+    assert lines[0].startswith("cart-2d846b2233, checkout cart-2d846b2233.1, order Q-0001005")
+    assert lines[-1] == "Finished: order Q-0001005 is confirmed, 14.90 EUR captured"
+    screen = Screen()
+    assert not await run_trace(shelf.settings, "1002", screen.console, follow=False, as_json=False)
+    assert screen.text.splitlines()[-1].startswith("Waits for PaymentVoided or PaymentRefunded from staff, since 22:51:26 UTC")
+    screen = Screen()
+    assert await run_trace(shelf.settings, "cart-efb7ffc194", screen.console, follow=False, as_json=False)
+    assert screen.text.splitlines()[-2:] == [
+        "cart-efb7ffc194.1 finished: the payment was declined: The card has insufficient funds.",
+        "cart-efb7ffc194.2 finished: order Q-0001026 is confirmed, 14.90 EUR captured",
+    ]
+
+
+async def test_a_trace_as_json_holds_every_entry_and_where_it_stands(shelf: Journal) -> None:
+    told = await kept(shelf, "paid")
+    screen = Screen()
+    assert await run_trace(shelf.settings, "cart-2d846b2233", screen.console, follow=False, as_json=True)
+    whole = json.loads(screen.text)
+    assert {entry["message_id"] for entry in whole["entries"]} == {entry.message_id for entry in told["paid"]}
+    (standing,) = whole["standing"]
+    assert (standing["outcome"], standing["finished"], standing["waits"]) == ("completed", True, [])

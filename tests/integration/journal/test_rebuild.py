@@ -1,0 +1,67 @@
+"""The journal from the topics again: the same as before, whatever was lost, and while it is followed."""
+
+import asyncio
+
+import pytest
+
+from services.journal.rebuild import RebuildError, rebuild
+from shared.contract.cart import CheckoutAbandoned, CheckoutStarted
+from shared.contract.inventory import StockReserved
+from shared.contract.values import Item
+from tests.integration.journal.conftest import AT, Journal, eventually
+from tests.support import stories
+
+ITEMS = (Item(sku="tea", quantity=2),)
+CARTS = 40
+
+
+async def fill(journal: Journal) -> None:
+    """Records of many carts, some nobody can read, and the journal kept of them."""
+    for n in range(CARTS):
+        at = {"cart_id": f"c{n}", "checkout_id": f"c{n}.1"}
+        await journal.publish(CheckoutStarted(**at, previous_checkout_id=None, items=ITEMS, expires_at=AT))
+        if n % 2:
+            await journal.publish(StockReserved(**at, revision=0, items=ITEMS, expires_at=AT), service="inventory")
+    await journal.publish_bytes("cart.commands", "bad", b"\xff")
+    await journal.publish_bytes("checkout.dlq", "dead", b"\xff")
+    async with journal.followed():
+        await eventually(lambda: journal.has("entries", CARTS + CARTS // 2 + 2), "every entry")
+
+
+async def test_whatever_was_lost_or_spoilt_is_as_it_was(journal: Journal) -> None:
+    await fill(journal)
+    entries, checkouts = await journal.all("entries"), await journal.all("checkouts")
+    await journal.db.execute("DELETE FROM entries WHERE partition = 0; DELETE FROM checkouts WHERE checkout_id < 'c2'")
+    await journal.db.execute("""UPDATE entries SET facts = '{"spoilt": 1}', at = now() WHERE partition = 1""")
+    await journal.db.execute("""UPDATE checkouts SET steps = '{"OrderCreated": 1}', waits = '{"capture": 1}'""")
+    told: list[tuple[int, int]] = []
+    done = await rebuild(journal.settings, lambda read, of: told.append((read, of)))
+    assert await journal.all("entries") == entries
+    assert await journal.all("checkouts") == checkouts
+    assert (done.records, done.checkouts) == (CARTS + CARTS // 2 + 2, CARTS)
+    assert told[-1] == (done.records, done.records)
+
+
+async def test_what_the_topics_hold_no_more_stays(journal: Journal) -> None:
+    older = stories.load("paid").entries
+    await journal.keeper.keep(older)
+    await fill(journal)
+    before = await journal.all("checkouts")
+    await rebuild(journal.settings)
+    assert len(await journal.story(older[0].story)) == len(older)
+    assert await journal.all("checkouts") == before
+
+
+async def test_it_may_run_while_the_journal_is_followed_and_twice_it_may_not(journal: Journal) -> None:
+    await fill(journal)
+    async with journal.followed():
+        rebuilding = [asyncio.create_task(rebuild(journal.settings)) for _ in range(2)]
+        for n in range(CARTS):
+            gone = CheckoutAbandoned(cart_id=f"c{n}", checkout_id=f"c{n}.1", by="customer")
+            await journal.publish(gone)
+        outcomes = await asyncio.gather(*rebuilding, return_exceptions=True)
+        await eventually(lambda: journal.has("entries", 2 * CARTS + CARTS // 2 + 2), "every entry")
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["RebuildError", "Rebuilt"]
+    assert {row["outcome"] for row in await journal.all("checkouts")} == {"abandoned"}
+    with pytest.raises(RebuildError, match="under way"):
+        raise next(outcome for outcome in outcomes if isinstance(outcome, RebuildError))

@@ -1,0 +1,17 @@
+"""The command starts fast: what only some commands need is not imported for all."""
+
+import subprocess
+import sys
+
+HEAVY = {"sqlalchemy", "alembic", "aiokafka", "aiohttp", "apprise", "faust", "psycopg"}
+
+
+def imported(modules: str) -> set[str]:
+    """The libraries that are there once these modules are imported."""
+    code = f"import sys, {modules}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_help_and_trace_import_no_heavy_library() -> None:
+    assert not imported("cli.main") & (HEAVY | {"pydantic", "asyncpg"})
+    assert not imported("cli.main, cli.system, cli.trace.run, cli.stuck.run") & HEAVY

@@ -1,0 +1,139 @@
+"""Where a story stands, at every point of recorded stories: what it waits for, from whom, since when, and how it ended."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from services.journal.model import Entry, Form
+from services.journal.stands import Stands, stands
+from shared.progress import Limits, Outcome
+from tests.support import stories
+
+CUSTOMER = "customer: CheckoutConfirmed CheckoutAbandoned"
+LIMITS = Limits(prompt=30, gateway=120, customer=1800)
+
+
+def after(name: str, kind: str, seconds: float = 1.0) -> Stands:
+    """Where the last checkout of a story stood so long after its first event of a type."""
+    entries = stories.load(name).until(kind)
+    return stands(entries, LIMITS, entries_end(entries) + timedelta(seconds=seconds))[-1]
+
+
+def entries_end(entries: list[Entry]) -> datetime:
+    """When the last of these happened."""
+    return max(entry.at for entry in entries)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "waits"),
+    [
+        (
+            "paid",
+            "CheckoutStarted",
+            ["customer: CheckoutConfirmed CheckoutAbandoned", "inventory: StockReserved ReservationFailed"],
+        ),
+        ("paid", "StockReserved", ["customer: CheckoutConfirmed CheckoutAbandoned"]),
+        ("paid", "CheckoutConfirmed", ["inventory: ReservationExtended ReservationFailed"]),
+        ("paid", "ReservationExtended", ["order: TotalsCalculated OrderRejected"]),
+        ("paid", "TotalsCalculated", ["payment: PaymentAuthorized PaymentDeclined PaymentDeferred"]),
+        ("paid", "PaymentAuthorized", ["order: OrderCreated OrderRejected"]),
+        ("paid", "OrderCreated", ["payment: PaymentCaptured CaptureFailed"]),
+        ("paid", "PaymentCaptured", ["order: OrderConfirmed"]),
+        ("paid", "OrderConfirmed", ["cart: CheckoutCompleted", "inventory: StockCommitted ReservationLost"]),
+        ("paid", "StockCommitted", ["cart: CheckoutCompleted"]),
+        ("paid", "CheckoutCompleted", []),
+        ("cash", "PaymentDeferred", ["order: OrderCreated OrderRejected"]),
+        ("cash", "OrderConfirmed", ["cart: CheckoutCompleted", "inventory: StockCommitted ReservationLost"]),
+        ("another_card", "PaymentDeclined", ["cart: CartReopened"]),
+        ("another_card", "CartReopened", []),
+        ("out_of_stock", "ReservationFailed", ["cart: CartReopened"]),
+        ("out_of_stock", "CartReopened", []),
+        ("expired", "ReservationFailed", ["cart: CartReopened"]),
+        ("other_total", "OrderRejected", ["cart: CartReopened", "inventory: ReservationReleased StockReturned"]),
+        ("abandoned", "CheckoutAbandoned", ["inventory: ReservationReleased"]),
+        ("abandoned", "ReservationReleased", []),
+        ("voided", "CaptureFailed", ["order: OrderCancelled"]),
+        ("voided", "CartReopened", ["payment: PaymentVoided PaymentRefunded VoidFailed RefundFailed"]),
+        ("void_failed", "VoidFailed", ["staff: PaymentVoided PaymentRefunded"]),
+        ("cancelled_before", "CartReopened", ["payment: PaymentAuthorized PaymentDeclined PaymentDeferred"]),
+        (
+            "cancelled_before",
+            "PaymentAuthorized",
+            ["payment: PaymentVoided PaymentRefunded VoidFailed RefundFailed"],
+        ),
+        (
+            "cancelled_during",
+            "ReservationReleased",
+            [
+                "payment: PaymentCaptured CaptureFailed",
+                "payment: PaymentVoided PaymentRefunded VoidFailed RefundFailed",
+            ],
+        ),
+        ("cancelled_after", "PaymentRefunded", ["inventory: ReservationReleased StockReturned"]),
+        ("cancelled_after", "StockReturned", []),
+    ],
+)
+def test_what_a_story_waits_for_and_from_whom(name: str, kind: str, waits: list[str]) -> None:
+    found = after(name, kind)
+    assert sorted(f"{w.who}: {' '.join(w.events)}" for w in found.waits) == waits
+    assert found.finished == (not waits)
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome", "came_to"),
+    [
+        ("paid", Outcome.COMPLETED, "order Q-0001005 is confirmed, 14.90 EUR captured"),
+        ("cash", Outcome.COMPLETED, "order Q-0001008 is confirmed, 14.90 EUR due on delivery"),
+        ("another_card", Outcome.COMPLETED, "order Q-0001026 is confirmed, 14.90 EUR captured"),
+        ("out_of_stock", Outcome.OUT_OF_STOCK, "the stock was short: 1 of 3 sku-"),
+        ("expired", Outcome.OUT_OF_STOCK, "the stock was short: 0 of 1 sku-"),
+        ("other_total", Outcome.REJECTED, "there is no order: the total is 14.90 EUR and not as expected"),
+        ("abandoned", Outcome.ABANDONED, "the checkout was given up by customer"),
+        ("voided", Outcome.CANCELLED, "order Q-0001036 is cancelled, nothing held any more: The card was declined."),
+        ("void_failed", Outcome.CANCELLED, "order Q-0001002 is cancelled: The card was declined."),
+        ("cancelled_before", Outcome.REJECTED, "there is no order: cancelled by customer: changed my mind"),
+        ("cancelled_during", Outcome.CANCELLED, "order Q-0001053 is cancelled, the money given back: cancelled by customer"),
+        ("cancelled_after", Outcome.CANCELLED, "order Q-0001059 is cancelled, the money given back: cancelled by customer"),
+        ("poison", Outcome.COMPLETED, "order Q-0001062 is confirmed, 14.90 EUR captured"),
+    ],
+)
+def test_what_a_story_came_to(name: str, outcome: Outcome, came_to: str) -> None:
+    entries = stories.load(name).entries
+    found = stands(entries, LIMITS, entries_end(entries))[-1]
+    assert found.outcome == outcome
+    assert (found.came_to or "").startswith(came_to)
+    assert found.finished == (name != "void_failed")
+
+
+def test_each_attempt_of_a_cart_stands_for_itself() -> None:
+    entries = stories.load("another_card").entries
+    found = stands(entries, LIMITS, entries_end(entries))
+    assert [one.outcome for one in found] == [Outcome.DECLINED, Outcome.COMPLETED]
+    assert [one.order_number for one in found] == [None, "Q-0001026"]
+
+
+def test_a_wait_is_late_when_it_takes_longer_than_its_step_should() -> None:
+    for seconds, late in ((119, False), (121, True)):
+        found = after("paid", "TotalsCalculated", seconds)
+        assert (found.late, found.waits[0].late) == (late, late)
+        assert found.waits[0].waited == pytest.approx(seconds, abs=0.001)
+    assert after("void_failed", "VoidFailed", 0.001).late, "a person is needed at once"
+
+
+def test_a_dead_letter_of_who_is_waited_for_says_why() -> None:
+    entries = stories.load("paid").until("PaymentAuthorized")
+    authorized = entries[-1]
+    failure = {"service": "order", "stage": "create_order", "error": "KeyError: 'totals'", "origin": "payment.events/2/7"}
+    later = authorized.at + timedelta(seconds=1)
+    dead = replace(
+        authorized, topic="checkout.dlq", form=Form.DEAD_LETTER, at=later, recorded_at=later, facts={"failure": failure}
+    )
+    (awaited,) = stands([*entries, dead], LIMITS, later)[0].waits
+    assert awaited.trouble == "order could not handle it (create_order): KeyError: 'totals' [payment.events/2/7]"
+    (awaited,) = stands([*entries, replace(dead, facts={"failure": {**failure, "service": "cart"}})], LIMITS, later)[0].waits
+    assert awaited.trouble is None
+
+
+def test_a_story_without_a_checkout_waits_for_nothing() -> None:
+    assert stands(stories.load("paid").until("CartChanged"), LIMITS, stories.load("paid").entries[0].at) == []

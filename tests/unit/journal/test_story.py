@@ -1,0 +1,129 @@
+"""The tree of a story: recorded stories, whatever the order of arrival, and records that claim what cannot be."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from cli.trace.show import entry_json
+from services.journal.model import Entry, Form
+from services.journal.story import Node, checkouts_around, forest, of_checkout
+from tests.support import stories
+from tests.support.clock import NOW
+
+
+def told(roots: Sequence[Node]) -> list[str]:
+    """The types of a forest, indented."""
+    return ["  " * depth + (node.entry.kind or node.entry.form) for root in roots for depth, node in root.walk()]
+
+
+def message(message_id: str, cause: str | None = None, *, at: float = 0, checkout_id: str | None = "c1.1") -> Entry:
+    """A message of cart c1, so many seconds after now."""
+    moment = NOW + timedelta(seconds=at)
+    blank = Entry("cart.events", 0, 0, moment, moment, Form.MESSAGE, "c1", "/quadrille/cart", "CartChanged")
+    return replace(blank, message_id=message_id, checkout_id=checkout_id, cause=cause)
+
+
+@pytest.mark.parametrize("name", stories.names())
+def test_a_story_is_told_the_same_in_whatever_order_its_records_came(name: str) -> None:
+    story = stories.load(name)
+    for seed in range(3):
+        arrived = random.Random(seed).sample(story.entries, len(story.entries))
+        rows = [entry_json(depth, node) for root in forest(arrived) for depth, node in root.walk()]
+        assert rows == story.told
+
+
+def test_what_was_caused_stands_beneath_its_cause_and_an_answer_of_the_gateway_beneath_what_asked_for_it() -> None:
+    cart = stories.load("voided")
+    roots = of_checkout(forest(cart.entries), f"{cart.key}.1")
+    *chain, last, before, first = told(roots)[-11:]
+    assert [line.strip() for line in chain] == [
+        "ConfirmCheckout",
+        "CheckoutConfirmed",
+        "ReservationExtended",
+        "TotalsCalculated",
+        "PaymentAuthorized",
+        "OrderCreated",
+        "CaptureFailed",
+        "OrderCancelled",
+    ]
+    assert [len(line) - len(line.lstrip()) for line in chain] == [2 * depth for depth in range(8)]
+    assert {last, before, first} == {f"{' ' * 16}{kind}" for kind in ("CartReopened", "PaymentVoided", "ReservationReleased")}
+
+
+def test_a_deadline_stands_beneath_what_set_it() -> None:
+    (expired,) = [
+        (node, child)
+        for root in forest(stories.load("expired").entries)
+        for _, node in root.walk()
+        for child in node.children
+        if child.entry.kind == "ReservationExpired"
+    ]
+    assert expired[0].entry.kind == "StockReserved"
+    assert expired[1].via == "its time was up"
+
+
+def test_a_dead_letter_stands_beneath_the_record_it_is_of() -> None:
+    unreadable = [r for r in forest(stories.load("poison").entries) if r.entry.form is Form.UNREADABLE]
+    assert [[child.entry.form for child in root.children] for root in unreadable] == [[Form.DEAD_LETTER]]
+
+
+def test_of_several_attempts_only_one_is_told() -> None:
+    cart = stories.load("another_card")
+    second = told(of_checkout(forest(cart.entries), f"{cart.key}.2"))
+    assert "OpenCart" not in second
+    assert second.count("StartCheckout") == second.count("ConfirmCheckout") == 1
+    assert not any("PaymentDeclined" in line for line in second)
+    both = [line.strip() for line in told(of_checkout(forest(cart.entries), f"{cart.key}.1"))]
+    assert "PaymentDeclined" in both
+    assert "ReservationReleased" in both, "the next attempt gave its units back"
+    assert "CheckoutCompleted" not in both
+
+
+def test_what_answers_a_message_of_a_checkout_belongs_to_it() -> None:
+    refused = message("b", "a", at=1, checkout_id=None)
+    assert [e.message_id for e in entries(of_checkout(forest([message("a"), refused]), "c1.1"))] == ["a", "b"]
+
+
+def test_a_message_leads_to_the_checkouts_of_its_tree() -> None:
+    cart = stories.load("paid")
+    confirm = next(e for e in cart.entries if e.kind == "ConfirmCheckout")
+    assert confirm.checkout_id is None
+    assert checkouts_around(forest(cart.entries), confirm.message_id or "") == {f"{cart.key}.1"}
+    assert checkouts_around(forest(cart.entries), "nobody") == set()
+
+
+def entries(roots: Sequence[Node]) -> list[Entry]:
+    """The entries of a forest."""
+    return [node.entry for root in roots for _, node in root.walk()]
+
+
+def test_a_cause_that_is_not_there_leaves_its_effect_at_the_top_until_it_comes() -> None:
+    effect, cause = message("b", "a", at=1), message("a")
+    (root,) = forest([effect])
+    assert root.orphan
+    (root,) = forest([effect, cause])
+    assert (root.entry, root.children[0].orphan) == (cause, False)
+
+
+def test_an_effect_before_its_cause_stays_beneath_it_and_shows_that_the_clocks_differ() -> None:
+    (root,) = forest([message("a", at=2), message("b", "a", at=1)])
+    assert root.children[0].gap == timedelta(seconds=-1)
+
+
+@pytest.mark.parametrize("causes", [{"a": "a"}, {"a": "b", "b": "a"}, {"a": "c", "b": "a", "c": "b"}])
+def test_causes_in_a_circle_lose_nobody(causes: dict[str, str]) -> None:
+    claimed = [message(i, cause, at=n) for n, (i, cause) in enumerate(causes.items())]
+    assert len(entries(forest(claimed))) == len(causes)
+
+
+def test_a_chain_of_thousands_is_told() -> None:
+    chain = [message(f"m{n}", f"m{n - 1}", at=n) for n in range(3000)]
+    assert len(entries(of_checkout(forest(chain), "c1.1"))) == 3000
+
+
+def test_two_commands_with_one_id_are_both_there() -> None:
+    twins = [message("a"), replace(message("a", at=1), source="/another")]
+    assert len(forest(twins)) == 2
