@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.runtime.kafka import lane_of
-from shared.runtime.outbox import pack, unpack
+from shared.runtime.records import pack, unpack
 
 
 @given(st.lists(st.tuples(st.text(st.characters(exclude_categories=["Cs"])), st.one_of(st.none(), st.binary()))))
