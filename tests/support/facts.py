@@ -43,6 +43,7 @@ QUOTE: Final = Quote(
 
 USUAL: Final[dict[str, Any]] = {
     "address": ADDRESS,
+    "allowed": 8,
     "amount": 2990,
     "attempts": 3,
     "because": "cash_on_delivery",
@@ -60,6 +61,7 @@ USUAL: Final[dict[str, Any]] = {
     "expected_total": None,
     "expires_at": NOW + timedelta(minutes=30),
     "gateway_reference": CHECKOUT,
+    "held_since": NOW,
     "hold": "h1",
     "items": ITEMS,
     "kind": "free_shipping",
@@ -67,7 +69,9 @@ USUAL: Final[dict[str, Any]] = {
     "method": "standard",
     "missing": (),
     "name": "Tea",
+    "next_attempt_at": NOW,
     "on_hand": 5,
+    "operation": "capture",
     "order_number": "Q-0000001",
     "payment": "authorized",
     "payment_method": CARD,

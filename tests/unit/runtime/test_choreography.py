@@ -19,9 +19,9 @@ DANCED = [kind for kind in MESSAGES.values() if kind.topic.split(".")[0] in (*SE
 
 FOR_THE_WORLD = {
     "CartChanged", "CartOpened", "CartReopened", "CheckoutAlreadyConfirmed", "CheckoutCompleted", "CheckoutDetailsSet",
-    "CheckoutPreviewed", "CheckoutRejected", "CouponDefined", "PaymentMarkedPaid", "PaymentRefunded", "PaymentVoided",
-    "RefundFailed", "ReservationExpired", "ReservationReleased", "StockAdjusted", "StockCommitted", "StockReceived",
-    "StockReserved", "StockReturned", "VoidFailed",
+    "CheckoutPreviewed", "CheckoutRejected", "CouponDefined", "HoldNearlyLapsed", "OperationNearlyGivenUp",
+    "PaymentMarkedPaid", "PaymentRefunded", "PaymentVoided", "RefundFailed", "ReservationExpired", "ReservationReleased",
+    "StockAdjusted", "StockCommitted", "StockReceived", "StockReserved", "StockReturned", "VoidFailed",
 }  # fmt: skip
 """Facts for storefronts, staff and alerts, to which none of the four has anything to add."""
 
