@@ -12,8 +12,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.alerts.keeper import Keeper
+from services.alerts.tables import WATCHED
 from services.alerts.watchdog import metrics, words
-from services.alerts.watchdog.tables import WATCHED
 from services.alerts.watchdog.watched import Watched, durations
 from shared.contract.envelope import Record, moment
 from shared.contract.payment import HoldNearlyLapsed, OperationNearlyGivenUp
