@@ -15,7 +15,6 @@ from rich.live import Live
 
 from cli.lag import limits, report, show
 from cli.shell import UsageError
-from cli.up import stop_signals
 from shared.lag.model import Snapshot
 from shared.lag.reader import LagReader
 from shared.settings import Settings
@@ -91,6 +90,8 @@ async def _snapshots(settings: Settings, asked: Asked) -> AsyncGenerator[Snapsho
 
 async def watch_lag(settings: Settings, console: Console, asked: Asked) -> None:
     """Show how it goes until SIGINT or SIGTERM: a live table, or where there is no terminal one after the other."""
+    from cli.up import stop_signals
+
     history: deque[Snapshot] = deque(maxlen=KEPT)
     stopped = asyncio.Event()
     with stop_signals(stopped.set), contextlib.ExitStack() as screen:

@@ -22,7 +22,9 @@ READ_SECONDS: Final = 10.0
 AGE_SECONDS: Final = 3.0
 """The longest that is waited for the records whose age is asked for."""
 FETCH_BYTES: Final = 1_048_576
-"""Bytes of an answer that brings records: one record of each partition is enough."""
+PARTITION_BYTES: Final = 65_536
+"""Bytes of an answer that brings records, and those of one partition in it: one record is enough. A broker sends a larger
+one all the same, where it is the first in its answer."""
 GROUPS_AT_ONCE: Final = 16
 INTERNAL: Final = "__"
 """How the names of Kafka's own topics begin."""
@@ -36,7 +38,8 @@ class LagReader:
 
     def __init__(self, settings: Settings) -> None:
         self._admin = AIOKafkaAdminClient(**settings.kafka_client(), client_id="quadrille-lag")
-        self._consumer = kafka.consumer(settings, None, "quadrille-lag", fetch_max_bytes=FETCH_BYTES)
+        sizes = {"fetch_max_bytes": FETCH_BYTES, "max_partition_fetch_bytes": PARTITION_BYTES}
+        self._consumer = kafka.consumer(settings, None, "quadrille-lag", **sizes)
         self._slots = asyncio.Semaphore(GROUPS_AT_ONCE)
         self._written: dict[Waiting, float] = {}
 
@@ -60,6 +63,7 @@ class LagReader:
         places = await self._places(topics)
         found, unread = await self._groups(groups)
         tps = [TopicPartition(*place) for place in sorted(places)]
+        self._assign(tps)
         oldest = await asyncio.wait_for(self._consumer.beginning_offsets(tps), READ_SECONDS)
         ends = await asyncio.wait_for(self._consumer.end_offsets(tps), READ_SECONDS)
         looked_at = [self._group(*one, ends, oldest) for one in found]
@@ -84,6 +88,12 @@ class LagReader:
             for partition in topic["partitions"]
             if partition["leader"] >= 0
         }
+
+    def _assign(self, tps: list[Any]) -> None:
+        """Have all partitions, at rest: so the client asks for all their leaders at once and not topic by topic."""
+        if self._consumer.assignment() != set(tps):
+            self._consumer.assign(tps)
+            self._consumer.pause(*tps)
 
     async def _groups(self, pattern: str) -> tuple[list[tuple[str, Any, dict[Any, Any]]], dict[str, str]]:
         listed = await asyncio.wait_for(self._admin.list_consumer_groups(), READ_SECONDS)
@@ -145,17 +155,17 @@ class LagReader:
 
     async def _read_round(self, offsets: dict[Place, int], deadline: float) -> None:
         missing = {TopicPartition(*place): offset for place, offset in offsets.items()}
-        self._consumer.assign(list(missing))
         for tp, offset in missing.items():
             self._consumer.seek(tp, offset)
+        self._consumer.resume(*missing)
         while missing and (seconds := deadline - time.monotonic()) > 0:
-            batch = await self._consumer.getmany(*missing, timeout_ms=max(1, int(seconds * 1000)))
+            batch = await self._consumer.getmany(*missing, timeout_ms=max(1, int(seconds * 1000)), max_records=1)
             for tp, records in batch.items():
                 offset = missing.pop(tp)
                 if records[0].timestamp >= 0:
                     self._written[(tp.topic, tp.partition), offset] = records[0].timestamp / 1000
                 self._consumer.pause(tp)
-        self._consumer.unsubscribe()
+        self._consumer.pause(*missing)
 
 
 def _waiting(groups: Iterable[Group]) -> set[Waiting]:

@@ -15,7 +15,7 @@ from services.alerts.keeper import Keeper
 from services.alerts.tables import WATCHED
 from services.alerts.watchdog import metrics, words
 from services.alerts.watchdog.watched import Watched, durations
-from shared.contract.envelope import Record, moment
+from shared.contract.envelope import Record, moment, type_of
 from shared.contract.payment import HoldNearlyLapsed, OperationNearlyGivenUp
 from shared.progress import KINDS, Limits
 from shared.runtime.store import Loaded
@@ -32,6 +32,7 @@ _NOTICES: Final = {
     OperationNearlyGivenUp.type_name().encode(): words.OPERATION,
     HoldNearlyLapsed.type_name().encode(): words.HOLD,
 }
+_WANTED: Final = _KINDS.keys() | _NOTICES.keys()
 _PAYMENT_ENDS: Final = frozenset(("PaymentCaptured", "PaymentVoided", "VoidFailed", "PaymentRefunded", "RefundFailed"))
 _ENDED_BY: Final = {
     words.HOLD: _PAYMENT_ENDS,
@@ -71,8 +72,11 @@ def read(records: Iterable[Record]) -> dict[str, News]:
     """What records tell, by checkout. Nothing but headers is read of nearly all of them."""
     news: dict[str, News] = defaultdict(News)
     for record in records:
+        kind = type_of(record) or b""
+        if kind not in _WANTED:
+            continue
         headers = dict(reversed(record.headers))  # the first of equals counts
-        kind, checkout_id = headers.get("ce_type") or b"", _text(headers, "ce_subject")
+        checkout_id = _text(headers, "ce_subject")
         if not _ID.fullmatch(checkout_id):
             continue
         if kind in _KINDS:
@@ -80,7 +84,7 @@ def read(records: Iterable[Record]) -> dict[str, News]:
             at = moment(_text(headers, "ce_time")) or datetime.fromtimestamp(record.timestamp / 1000, UTC)
             of.facts[name] = max(at, of.facts.get(name, at))
             of.told.append(name)
-        elif kind in _NOTICES:
+        else:
             notice = Notice(_NOTICES[kind], _text(headers, "ce_id"), record.value or b"")
             news[checkout_id].told.append(notice)
     return news

@@ -63,6 +63,8 @@ _TIMED: Final = [
 
 def durations(seen: Mapping[str, datetime]) -> dict[str, float]:
     """Seconds each step took that has an answer, by its name."""
+    if not seen:
+        return {}
     return {
         name: max(0.0, (min(answered) - max(opened)).total_seconds())
         for name, after, answers in _TIMED

@@ -31,7 +31,7 @@ from shared.settings import Settings
 log = logging.getLogger(__name__)
 FOLLOWER: Final = "alerts.watchdog"
 FETCH: Final = {"max_partition_fetch_bytes": 262_144, "fetch_min_bytes": 65_536, "fetch_max_wait_ms": 500}
-GATHER_SECONDS: Final = 1.0
+GATHER_SECONDS: Final = 2.0
 """How long events are gathered for one commit: the watchdog need not be quick, it must cost little."""
 GATHER_RECORDS: Final = 10_000
 AGAIN_SECONDS: Final = 2.0
