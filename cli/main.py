@@ -252,6 +252,44 @@ def list_stuck(state: State = STATE, as_json: Json = False) -> None:
         raise typer.Exit(WRONG)
 
 
+@app.command(
+    "lag",
+    epilog="Examples: quadrille lag --group 'quadrille.*'; quadrille lag --watch; quadrille lag --fail-above 30s",
+)
+def show_lag(
+    group: Annotated[str, typer.Option(help="Only groups with this name; * and ? stand for any characters.")] = "*",
+    topic: Annotated[str, typer.Option(help="Only topics with this name, likewise.")] = "*",
+    partitions: Annotated[bool, typer.Option("--partitions", help="Every partition, not only those that are behind.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Stay, and show how it goes; Ctrl-C ends it.")] = False,
+    fail_above: Annotated[
+        str | None,
+        typer.Option(metavar="N|SECONDS", help="Exit code 1 where a group is behind by more: 1000 (records), or 30s, 5m, 1h."),
+    ] = None,
+    window: Annotated[
+        float | None, typer.Option(min=0, help="Seconds to look before judging: 6, or 0 with --fail-above, unless said.")
+    ] = None,
+    state: State = STATE,
+    as_json: Json = False,
+) -> None:
+    """Show how far the consumer groups of the broker are behind: ours, and any other's.
+
+    For each group, topic and partition: the offset committed, the end, the lag, how long the oldest waiting record has
+    waited, records a second in and out, the time to catch up, and the status: OK, WARN (the lag never fell), REWIND (the
+    offset went back), STALL (records wait and the offset does not move), STOP (and nobody reads them). Rates and status
+    take a look of some seconds.
+    """
+    from cli import system
+    from cli.lag.run import Asked, run_lag, watch_lag
+
+    if watch and fail_above:
+        raise typer.BadParameter("a check ends at once: it does not go with --watch", param_hint="--fail-above")
+    asked = Asked(group, topic, partitions, as_json)
+    if watch:
+        run(watch_lag(system.settings(state), console, asked))
+    elif not run(run_lag(system.settings(state), console, asked, fail_above, window)):
+        raise typer.Exit(WRONG)
+
+
 @journal.command("rebuild", epilog="Example: quadrille journal rebuild")
 def rebuild_journal(state: State = STATE, as_json: Json = False) -> None:
     """Read every topic again from its beginning and write the journal anew, while its service runs or not.

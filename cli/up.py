@@ -69,6 +69,8 @@ class Running:
         self._progress("Starting the services")
         names = system.services()
         self.health_ports = {"gateway": gateway_port, **{name: free_port() for name in names}}
+        watched = [f"{name}=http://127.0.0.1:{self.health_ports[name]}" for name in names]
+        self.environment = {f"{PREFIX}WATCHED_SERVICES": ",".join(watched), **self.environment}
         self._supervisor = Supervisor([self._gateway(gateway_port, api_key), *map(self._service, names)], self._say)
         self._task = asyncio.create_task(self._supervisor.run())
         await self._wait_until_healthy()

@@ -131,6 +131,7 @@ INSTEAD: Final[dict[str, dict[str, Any]]] = {
         "limit": 500,
     },
     "MarkPaid": {"why": "the carrier handed over the cash"},
+    "OperationNearlyGivenUp": {**_NO_ANSWER, "operation": "capture", "attempts": 6, "allowed": 8},
     "OrderCancelled": {
         "reasons": [{"code": "cancelled", "message": "cancelled by customer: changed my mind", "subject": None}]
     },

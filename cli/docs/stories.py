@@ -8,6 +8,7 @@ from shared.contract.inventory import ReservationExtended, ReservationReleased, 
 from shared.contract.order import OrderCancelled, OrderConfirmed, OrderCreated, TotalsCalculated
 from shared.contract.payment import (
     CaptureFailed,
+    OperationNearlyGivenUp,
     PaymentAuthorized,
     PaymentCaptured,
     PaymentDeclined,
@@ -36,7 +37,8 @@ COMPENSATED: Final = Story(
 )
 STUCK: Final = Story(
     "A compensation that fails",
-    "The hold stays on the customer's card: the event and its dead letter are one commit, and a person hears of it.",
-    (*_ORDERED, *_UNDONE, VoidFailed),
+    "The hold stays on the customer's card: people hear of it while there are attempts left, and when there are none; the"
+    " last event and its dead letter are one commit.",
+    (*_ORDERED, *_UNDONE, OperationNearlyGivenUp, VoidFailed),
 )
 STORIES: Final = (HAPPY, DECLINED, COMPENSATED, STUCK)

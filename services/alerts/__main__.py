@@ -14,6 +14,7 @@ from services.alerts.notifier import Notifier
 from services.alerts.reactions import reactions
 from services.alerts.reconcile import Reconciler
 from services.alerts.tables import STORES
+from services.alerts.watchdog.workers import watchdog
 from shared.runtime.main import Worker, main
 from shared.runtime.service import Definition, Service
 from shared.settings import Settings, SettingsError
@@ -29,9 +30,9 @@ def define(settings: Settings) -> Definition:
 
 
 def workers(service: Service) -> list[Worker]:
-    """The listener to dead letters, what it may have let slip, and the notifications.
+    """The listener to dead letters, what it may have let slip, the notifications, and the watchdog.
 
-    Raises :class:`SettingsError` where a target of notifications is of no known kind.
+    Raises :class:`SettingsError` where a target of notifications is of no known kind, or no address of a service is one.
     """
     settings = service.settings
     targets = [target.strip() for target in settings.alert_targets.split(",") if target.strip()]
@@ -51,7 +52,7 @@ def workers(service: Service) -> list[Worker]:
     service.on_commit = changed
     keeper = Keeper(service.engine, service.lane_of, news, settings.topic_prefix)
     service.troubles["dead letters"] = "not listening yet"
-    return [lambda: _listen(service, keeper), notifier.run]
+    return [lambda: _listen(service, keeper), notifier.run, watchdog(service, keeper)]
 
 
 async def _listen(service: Service, keeper: Keeper) -> None:

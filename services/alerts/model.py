@@ -39,6 +39,7 @@ class Failure:
     """What failed, for people. ``alert_id``: the same for the same failure, however often it is seen.
 
     ``occurrence``: the same for the same report of it, whichever way it came; none where it comes one way only.
+    ``quiet``: nobody is notified, as they were of so many like it.
     """
 
     alert_id: str
@@ -49,6 +50,7 @@ class Failure:
     service: str
     checkout_id: str | None = None
     occurrence: str | None = None
+    quiet: bool = False
 
 
 class AlertState(StrEnum):
@@ -108,7 +110,8 @@ class Alert:
             self.occurrences = [*self.occurrences, failure.occurrence][-REMEMBERED:]
         if not news:
             return None
-        self.state, self.resolved_at, self.notify_at, self.notify_attempts = AlertState.OPEN, None, now, 0
+        self.state, self.resolved_at, self.notify_attempts = AlertState.OPEN, None, 0
+        self.notify_at = None if failure.quiet else now
         return AlertOpened(
             alert_id=self.alert_id,
             checkout_id=self.checkout_id,

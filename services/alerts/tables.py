@@ -17,6 +17,7 @@ from sqlalchemy import (
 )
 
 from services.alerts.model import Alert, DeadLetter, DeadRecord
+from services.alerts.watchdog.watched import Watched
 from shared.runtime.store import Store, version_column
 from shared.runtime.tables import runtime_tables
 
@@ -102,7 +103,25 @@ arrivals = Table(
 """The records of the dead-letter topic that were kept, as long as the topic has them. ``timestamp``: Kafka's own, so that
 a topic made anew is not taken for the one before."""
 
+watched = Table(
+    "watched",
+    metadata,
+    Column("checkout_id", Text, primary_key=True),
+    version_column(),
+    Column("seen", JSON, nullable=False),
+    Column("step", Text),
+    Column("overdue_at", DateTime(timezone=True)),
+    Column("outcome", Text),
+    Column("alerts", JSON, nullable=False),
+    Column("touched_at", DateTime(timezone=True), nullable=False),
+    Index("watched_overdue", "overdue_at", postgresql_where=text("overdue_at IS NOT NULL")),
+    Index("watched_touched", "touched_at", postgresql_where=text("overdue_at IS NULL")),
+)
+"""The checkouts the watchdog follows. One that waits for nothing is kept for a while, so that what comes late does not
+begin it anew."""
+
 ALERTS = Store(Alert, alerts)
 LETTERS = Store(DeadLetter, letters)
+WATCHED = Store(Watched, watched)
 STORES = (LETTERS, ALERTS, Store(DeadRecord, records))
 """In the order of locking."""

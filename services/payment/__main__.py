@@ -1,5 +1,7 @@
 """``python -m services.payment``"""
 
+from datetime import timedelta
+
 from services.payment import migrations
 from services.payment.gateways import Gateway, HttpGateway, InstantGateway
 from services.payment.model import Policy
@@ -15,7 +17,9 @@ def define(settings: Settings) -> Definition:
     """Payment, as the settings want it. Raises :class:`SettingsError` where the gateway or its key is not named."""
     if settings.gateway == "http" and not (settings.gateway_url and settings.gateway_api_key):
         raise SettingsError(f"the payment gateway needs {PREFIX}GATEWAY_URL and {PREFIX}GATEWAY_API_KEY")
-    return Definition(reactions, STORES, {Policy: Policy(settings.payment_attempts, settings.payment_backoff_seconds)})
+    hold_warning = timedelta(seconds=settings.hold_warning_seconds)
+    policy = Policy(settings.payment_attempts, settings.payment_backoff_seconds, hold_warning)
+    return Definition(reactions, STORES, {Policy: policy})
 
 
 def gateway(settings: Settings) -> Gateway:

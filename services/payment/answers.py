@@ -21,6 +21,7 @@ from services.payment.model import NOT_FOUND_ENOUGH, Kind, Payment, PaymentState
 from shared.contract.payment import (
     CaptureFailed,
     FailedCompensation,
+    OperationNearlyGivenUp,
     PaymentAuthorized,
     PaymentCaptured,
     PaymentDeclined,
@@ -40,6 +41,7 @@ Outcome = (
     | VoidFailed
     | PaymentRefunded
     | RefundFailed
+    | OperationNearlyGivenUp
 )
 
 
@@ -57,6 +59,18 @@ class GatewayAnswered:
         return f"gateway/{self.checkout_id}/{self.serial}"
 
 
+@dataclass(frozen=True)
+class HoldAged:
+    """The money of a payment is held for long, and nothing is under way."""
+
+    checkout_id: str
+
+    @property
+    def id(self) -> str:
+        """Names it as the cause of what follows from it."""
+        return f"hold/{self.checkout_id}"
+
+
 def settle(payment: Payment, answer: Answer | LookUp, policy: Policy, now: datetime) -> Iterator[Outcome]:
     """Go on from an answer: done, to be asked again, or given up."""
     operation = payment.operation
@@ -64,7 +78,7 @@ def settle(payment: Payment, answer: Answer | LookUp, policy: Policy, now: datet
     match answer:
         case Succeeded(hold=hold):
             payment.hold = hold
-            yield from _succeed(payment, now)
+            yield from _succeed(payment, policy, now)
         case Found():
             yield from _found(payment, answer, policy, now)
         case NotFound():
@@ -73,19 +87,37 @@ def settle(payment: Payment, answer: Answer | LookUp, policy: Policy, now: datet
             yield from _declined(payment, code, message, policy, now)
         case Unavailable(code=code, reason=reason, retry_after=wait):
             look_up = operation.step == "look_up"
-            if not payment.retry(policy, now, code, reason, look_up=look_up, wait=wait):
-                yield from _give_up(payment, now)
+            yield from _again(payment, policy, now, code, reason, look_up=look_up, wait=wait)
         case Unknown(code=code, reason=reason):
             operation.uncertain, operation.key_spent = True, operation.key_spent or answer.key_spent
-            if not payment.retry(policy, now, code, reason, look_up=True):
-                yield from _give_up(payment, now)
+            yield from _again(payment, policy, now, code, reason)
         case Refused(code=code, message=message):
             operation.attempts += 1
             operation.code, operation.reason = code, message
             yield from _give_up(payment, now)
 
 
-def _succeed(payment: Payment, now: datetime) -> Iterator[Outcome]:
+def _again(
+    payment: Payment, policy: Policy, now: datetime, code: str, reason: str, *, look_up: bool = True, wait: float | None = None
+) -> Iterator[Outcome]:
+    """Ask again later; tell where that may soon have been in vain, and give up where it was."""
+    operation = payment.operation
+    assert operation is not None
+    if not payment.retry(policy, now, code, reason, look_up=look_up, wait=wait):
+        yield from _give_up(payment, now)
+    elif operation.attempts == policy.warned_at:
+        yield OperationNearlyGivenUp(
+            **facts(payment),
+            operation=operation.kind,
+            attempts=operation.attempts,
+            allowed=policy.attempts,
+            next_attempt_at=payment.due_at or now,
+            code=code,
+            reason=reason,
+        )
+
+
+def _succeed(payment: Payment, policy: Policy, now: datetime) -> Iterator[Outcome]:
     assert payment.operation is not None
     match payment.operation.kind:
         case "authorize":
@@ -93,6 +125,8 @@ def _succeed(payment: Payment, now: datetime) -> Iterator[Outcome]:
             yield PaymentAuthorized(**facts(payment))
             if payment.unwanted:
                 payment.begin("void", State.VOIDING, now)
+            else:
+                payment.hold_on(now, policy)
         case "capture":
             payment.finish(State.CAPTURED)
             yield PaymentCaptured(**facts(payment))
@@ -120,7 +154,7 @@ def _found(payment: Payment, found: Found, policy: Policy, now: datetime) -> Ite
     kind = payment.operation.kind
     payment.hold = found.hold
     if found.status in _DONE[kind]:
-        yield from _succeed(payment, now)
+        yield from _succeed(payment, policy, now)
     elif kind == "void" and found.status == "captured":  # the capture had taken effect after all
         payment.begin("refund", State.REFUNDING, now)
     elif kind == "refund" and found.status == "authorized":
@@ -140,9 +174,9 @@ def _not_found(payment: Payment, policy: Policy, now: datetime) -> Iterator[Outc
         return
     operation.not_found += 1
     if operation.kind == "void" and operation.not_found >= NOT_FOUND_ENOUGH:
-        yield from _succeed(payment, now)
-    elif not payment.retry(policy, now, "not_found", "the gateway does not know this payment", look_up=True):
-        yield from _give_up(payment, now)
+        yield from _succeed(payment, policy, now)
+    else:
+        yield from _again(payment, policy, now, "not_found", "the gateway does not know this payment")
 
 
 def _declined(payment: Payment, code: str, message: str, policy: Policy, now: datetime) -> Iterator[Outcome]:
@@ -156,8 +190,7 @@ def _declined(payment: Payment, code: str, message: str, policy: Policy, now: da
         yield from _capture_failed(payment, code, message, now, uncertain=operation.uncertain)
     else:
         operation.key_spent = True
-        if not payment.retry(policy, now, code, message, look_up=True):
-            yield from _give_up(payment, now)
+        yield from _again(payment, policy, now, code, message)
 
 
 def _capture_failed(payment: Payment, code: str, reason: str, now: datetime, *, uncertain: bool) -> Iterator[Outcome]:

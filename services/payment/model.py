@@ -16,10 +16,20 @@ NOT_FOUND_ENOUGH: Final = 3
 
 @dataclass(frozen=True)
 class Policy:
-    """``attempts``: calls before an operation is given up. ``backoff_seconds``: wait before the second, then doubled."""
+    """``attempts``: calls before an operation is given up. ``backoff_seconds``: wait before the second, then doubled.
+
+    ``hold_warning``: the age at which a hold that is neither captured nor released is told of; banks let one lapse after
+    about seven days.
+    """
 
     attempts: int
     backoff_seconds: float
+    hold_warning: timedelta = timedelta(days=6)
+
+    @property
+    def warned_at(self) -> int:
+        """The failed attempt after which an operation is told of: two before the last, where there are as many."""
+        return max(1, self.attempts - 2)
 
 
 class PaymentState(StrEnum):
@@ -65,7 +75,9 @@ class PaymentOperation:
 
 @dataclass(slots=True)
 class Payment:
-    """The money of one checkout. ``amount``: minor units. ``due_at``: when the next request to the gateway is due.
+    """The money of one checkout. ``amount``: minor units.
+
+    ``due_at``: when the next request to the gateway is due; where there is none, when an old hold is to be told of.
 
     ``unwanted``: the order is off while a request is under way; what it brings about is undone. ``keys`` counts the
     idempotency keys used so far.
@@ -94,6 +106,10 @@ class Payment:
     def finish(self, state: PaymentState) -> None:
         """The operation has come to its end."""
         self.state, self.operation, self.due_at = state, None, None
+
+    def hold_on(self, now: datetime, policy: Policy) -> None:
+        """The money is held and nothing is asked for: see that this does not last for ever."""
+        self.due_at = now + policy.hold_warning
 
     def call(self, now: datetime) -> None:
         """The look-up found nothing done: ask now, with a new key where the old one cannot serve."""

@@ -16,7 +16,7 @@ from sqlalchemy import Integer, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.payment.answers import GatewayAnswered
+from services.payment.answers import GatewayAnswered, HoldAged
 from services.payment.gateways.port import Answer, Authorization, Gateway, LookUp
 from services.payment.model import Payment
 from shared.runtime.service import Service
@@ -66,7 +66,7 @@ class Operations:
                 await asyncio.sleep(CLAIM_SECONDS)
                 try:
                     for payment in await self._claim():
-                        self._spawn(payment)
+                        self._begin(payment)
                 except (SQLAlchemyError, OSError, TimeoutError) as error:
                     log.warning("payment operations wait for the database: %r", error)
         finally:
@@ -85,6 +85,12 @@ class Operations:
             limit = max(0, 4 * AT_ONCE - len(self._running))
             claimed = await connection.execute(_CLAIM, {"lanes": sorted(lanes), "lease": self._lease, "limit": limit})
             return [self._payments.validate_json(row.body) for row in claimed]
+
+    def _begin(self, payment: Payment) -> None:
+        if payment.operation is None:
+            self._service.submit(HoldAged(payment.checkout_id), payment.cart_id)
+        else:
+            self._spawn(payment)
 
     def _spawn(self, payment: Payment) -> None:
         operation = payment.operation

@@ -4,15 +4,17 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Never
 
-from services.payment.answers import GatewayAnswered, facts, failure, settle
+from services.payment.answers import GatewayAnswered, HoldAged, facts, failure, settle
 from services.payment.model import Payment, PaymentState, Policy
 from shared.contract.envelope import Envelope, refusal
 from shared.contract.order import OrderCancelled, OrderCreated, OrderRejected, TotalsCalculated
 from shared.contract.payment import (
     CaptureFailed,
+    HoldNearlyLapsed,
     MarkPaid,
     MarkRefunded,
     MarkVoided,
+    OperationNearlyGivenUp,
     PaymentAuthorized,
     PaymentCaptured,
     PaymentDeclined,
@@ -104,10 +106,19 @@ def go_on(
     | VoidFailed
     | PaymentRefunded
     | RefundFailed
+    | OperationNearlyGivenUp
 ]:
     """An answer of the gateway; one to an older request changes nothing."""
     if payment.operation is not None and payment.operation.serial == answered.serial:
         yield from settle(payment, answered.answer, policy, now)
+
+
+@reactions.on(HoldAged)
+def tell_of_hold(payment: Payment, aged: HoldAged, policy: Policy, now: datetime) -> Emits[HoldNearlyLapsed]:
+    """Nobody captured or released the money for days: a person should know before the bank lets go of it."""
+    if payment.state is State.AUTHORIZED and payment.due_at is not None and payment.due_at <= now:
+        held_since, payment.due_at = payment.due_at - policy.hold_warning, None
+        yield HoldNearlyLapsed(**facts(payment), held_since=held_since)
 
 
 # --- what staff decide

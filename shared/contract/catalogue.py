@@ -71,6 +71,8 @@ MESSAGES: Final[dict[str, type[Message]]] = {
         payment.PaymentVoided,
         payment.PaymentRefunded,
         payment.PaymentMarkedPaid,
+        payment.OperationNearlyGivenUp,
+        payment.HoldNearlyLapsed,
         payment.VoidRetried,
         payment.RefundRetried,
         payment.VoidFailed,

@@ -57,8 +57,9 @@ class Record:
 class Envelope:
     """What is known of a message beside its body.
 
-    ``key``: the one in the body, where that can be read, else the record's. ``offset``: where it stood in its topic, so
-    that one that comes ``redriven`` can be told to be older than another.
+    ``key``: the one in the body, where that can be read, else the record's. ``time``: when it happened, where its writer
+    says so. ``offset``: where it stood in its topic, so that one that comes ``redriven`` can be told to be older than
+    another.
     """
 
     id: str
@@ -68,6 +69,7 @@ class Envelope:
     correlation_id: str
     causation_id: str | None = None
     traceparent: str | None = None
+    time: datetime | None = None
     offset: int = field(default=-1, compare=False)
     redriven: bool = field(default=False, compare=False)
 
@@ -217,6 +219,7 @@ def _envelope(record: Record, attributes: Mapping[str, str]) -> tuple[Envelope, 
         correlation_id=correlation,
         causation_id=_sane(attributes.get("causationid")),
         traceparent=_sane(attributes.get("traceparent")),
+        time=moment(attributes.get("time", "")),
         offset=record.offset,
         redriven=record.redriven is not None,
     )
@@ -236,6 +239,15 @@ def _key(record: Record, attributes: Mapping[str, str]) -> str:
 def _sane(text: str | None) -> str | None:
     """An optional attribute, or nothing where it is not fit to be passed on."""
     return text if text and len(text) <= MAX_ATTRIBUTE and text.isprintable() else None
+
+
+def moment(text: str) -> datetime | None:
+    """A CloudEvents time, or nothing where it is none: whoever wrote it, it fails nothing."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return at if at.tzinfo else None
 
 
 def _validate(envelope: Envelope, kind: type[Message], body: bytes) -> Message:

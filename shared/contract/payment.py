@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from shared.contract.message import Command, Currency, Event, Id, Text
+from shared.contract.message import Command, Currency, Event, Id, Moment, Text
 
 
 class PaymentCommand(Command):
@@ -123,6 +123,34 @@ class RefundRetried(PaymentEvent):
     """Who decided it."""
     why: str
     """What they said of it."""
+
+
+class OperationNearlyGivenUp(PaymentEvent):
+    """A request to the gateway failed so often that few attempts are left.
+
+    Told once for an operation, while a person can still do something about the gateway; what the operation comes to is
+    told by its outcome, as ever.
+    """
+
+    operation: Literal["authorize", "capture", "void", "refund"]
+    """What is asked of the gateway."""
+    attempts: int
+    """Calls made so far."""
+    allowed: int
+    """Calls after which it is given up."""
+    next_attempt_at: Moment
+    """When it is tried again."""
+    code: str
+    """The last failure, for programs."""
+    reason: str
+    """The last failure, for people."""
+
+
+class HoldNearlyLapsed(PaymentEvent):
+    """Money is held for long and was neither captured nor released; soon the bank lets the hold lapse. Told once."""
+
+    held_since: Moment
+    """When the money was held."""
 
 
 class FailedCompensation(PaymentEvent):

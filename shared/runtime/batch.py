@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections import defaultdict
+import time
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ from shared.contract.topics import DEAD_LETTERS, events_topic
 from shared.runtime import inbox, outbox, ownership
 from shared.runtime.database import is_away, is_conflict
 from shared.runtime.inputs import Discard, Handle, Input, Postpone, Refuse, failure_headers, identity, without_failure
+from shared.runtime.meter import Meter
 from shared.runtime.outbox import OutboxRow
 from shared.runtime.reactions import Due, Related, arguments
 from shared.runtime.records import Outgoing
@@ -75,6 +77,7 @@ class Processor:
         self.stores = {store.kind: store for store in stores}
         self.topic_name = topic_name
         self.source = f"/quadrille/{service}"
+        self.meter = Meter(service)
 
     async def process(self, items: Sequence[Input], epochs: Mapping[int, int]) -> Committed:
         """Commit these inputs, in order. ``epochs``: by lane, as given when the lane was taken.
@@ -116,6 +119,7 @@ class Processor:
     async def _commit(self, items: Sequence[Input], epochs: Mapping[int, int]) -> Committed:
         async with self.engine.begin() as connection:
             now = await ownership.check(connection, {item.lane: epochs[item.lane] for item in items})
+            began = time.perf_counter()
             unseen, known = await _sifted(connection, items)
             work = _Work(self, connection, now)
             await work.preload(item for item in unseen if isinstance(item, Handle))
@@ -127,6 +131,8 @@ class Processor:
                 work.close_letter(item, "handled before")
             changed = await work.save()
             rows = await outbox.insert(connection, work.outgoing) if work.outgoing else []
+        at = now + timedelta(seconds=time.perf_counter() - began)
+        self.meter.committed(unseen, work.emitted, work.dead, at)
         return Committed(rows, changed, len(unseen))
 
 
@@ -158,6 +164,8 @@ class _Work:
         self.locks: set[type[Any]] = set()
         self.outgoing: list[Outgoing] = []
         self._refused: set[int] = set()
+        self.emitted: Counter[type[Message]] = Counter()
+        self.dead: Counter[str] = Counter()
 
     async def preload(self, items: Iterable[Handle]) -> None:
         """Load all the aggregates the inputs name with one statement a type, then all those they need beside."""
@@ -284,7 +292,9 @@ class _Work:
         topic = message.topic or events_topic(service)
         key = message.key.encode()
         self.outgoing.append(Outgoing(lane, topic, key, value, headers))
+        self.emitted[type(message)] += 1
         if message.alarm:
+            self.dead["compensation"] += 1
             why = failure_headers(
                 service,
                 "compensation",
@@ -331,12 +341,14 @@ class _Work:
             self.now,
         )
         headers = [*without_failure(record.headers), *why]
+        self.dead[item.stage] += 1
         self.outgoing.append(Outgoing(item.lane, DEAD_LETTERS, record.key, record.value, headers))
 
     async def _postpone(self, item: Postpone) -> None:
         name, error = item.reaction.name, item.error
         body = repr(item.trigger).encode()
         why = failure_headers(self.processor.service, name, "", item.lane, -1, type(error).__name__, str(error), self.now)
+        self.dead[name] += 1
         self.outgoing.append(Outgoing(item.lane, DEAD_LETTERS, item.reaction.id_of(item.trigger).encode(), body, why))
         if isinstance(item.trigger, Due) and item.reaction.aggregate:
             store = self.processor.stores[item.reaction.aggregate]

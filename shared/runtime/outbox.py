@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Integer, LargeBinary, Text, bindparam, text
@@ -9,6 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import BigInteger
 
+from shared.contract.envelope import moment
 from shared.runtime.records import Outgoing, pack, unpack
 
 
@@ -18,6 +20,15 @@ class OutboxRow:
 
     id: int
     record: Outgoing
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits to be published: how many records, since when the oldest, and how many were set aside."""
+
+    depth: int
+    oldest: datetime | None
+    set_aside: int
 
 
 _INSERT: Final = text(
@@ -36,6 +47,11 @@ _SWEEP: Final = text(
 ).bindparams(bindparam("lanes", type_=ARRAY(Integer)), bindparam("known", type_=ARRAY(BigInteger)))
 _DELETE: Final = text("DELETE FROM outbox WHERE id = ANY(:ids)").bindparams(bindparam("ids", type_=ARRAY(BigInteger)))
 _SET_ASIDE: Final = text("UPDATE outbox SET set_aside = :why WHERE id = :id")
+_BACKLOG: Final = text(
+    "SELECT depth, set_aside, (SELECT headers FROM outbox WHERE id = first) AS headers FROM ("
+    " SELECT count(*) FILTER (WHERE set_aside IS NULL) AS depth, count(set_aside) AS set_aside,"
+    " min(id) FILTER (WHERE set_aside IS NULL) AS first FROM outbox) AS waiting"
+)
 
 
 async def insert(connection: AsyncConnection, records: Sequence[Outgoing]) -> list[OutboxRow]:
@@ -68,3 +84,10 @@ async def delete(connection: AsyncConnection, ids: Sequence[int]) -> None:
 async def set_aside(connection: AsyncConnection, row_id: int, why: str) -> None:
     """Keep a row that cannot be sent, out of the way of the others."""
     await connection.execute(_SET_ASIDE, {"id": row_id, "why": why})
+
+
+async def backlog(connection: AsyncConnection) -> Backlog:
+    """What waits now, of all lanes."""
+    row = (await connection.execute(_BACKLOG)).one()
+    told = dict(unpack(row.headers)).get("ce_time") if row.headers else None
+    return Backlog(row.depth, moment(told.decode()) if told else None, row.set_aside)

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from shared.contract.envelope import Record
 from shared.contract.topics import TOPICS, redrive_topic
-from shared.runtime import inbox, kafka, ownership
+from shared.runtime import backlog, inbox, kafka, ownership
 from shared.runtime.batch import Committed, DatabaseAwayError, Processor
 from shared.runtime.database import connect, is_away
 from shared.runtime.inputs import Handle, Input, Reader
@@ -87,6 +87,8 @@ class Service:
         self._member: Member | None = None
         self._next: dict[str, float] = {}
         self._trouble: str | None = "starting"
+        self._batch_seconds = metrics.batch_seconds.labels(self.name)
+        self._batch_size = metrics.batch_size.labels(self.name)
 
     @property
     def lanes(self) -> set[int]:
@@ -226,8 +228,8 @@ class Service:
                     raise
                 took = time.perf_counter() - started
                 member.pace = min(PACE_SECONDS, 2 * took) if len(mine) >= FEW else 0.0
-                metrics.batch_seconds.labels(self.name).observe(took)
-                metrics.batch_size.labels(self.name).observe(len(mine))
+                self._batch_seconds.observe(took)
+                self._batch_size.observe(len(mine))
             self.relay.publish(committed.rows)
             member.done([record for record in records if record.partition in member.epochs])
             if self._is_time("sweep", SWEEP_SECONDS):
@@ -290,6 +292,7 @@ async def serve(service: Service, *workers: Callable[[], Any]) -> None:
     settings = service.settings
     runner, port = await health.serve(settings.health_host, settings.health_port, service.state)
     log.info("%s: health and metrics on http://%s:%d", service.name, settings.health_host, port)
+    workers = (*workers, lambda: backlog.watch(service.name, service.engine))
     tasks = [asyncio.create_task(worker()) for worker in workers]
     for task in tasks:
         task.add_done_callback(lambda _: service.stop())

@@ -59,6 +59,11 @@ class Settings(BaseSettings):
     extension_seconds: int = Field(1800, ge=1, le=604_800, description="how long it is held once confirmed")
     retry_hold_seconds: int = Field(300, ge=1, le=604_800, description="how long it is held after a declined payment")
 
+    hold_warning_seconds: int = Field(518_400, ge=1, le=2_592_000, description="age of a hold on money that is warned of")
+    outbox_seconds: float = Field(30.0, gt=0, le=86_400, description="age of an outbox's oldest record that is warned of")
+    watch_seconds: float = Field(5.0, ge=0.1, le=300, description="how often alerts looks at groups and services")
+    watched_services: str = Field("", description="cart=http://host:port,order=...: whose metrics alerts looks at")
+
     step_seconds: float = Field(30.0, gt=0, le=86_400, description="longer than this, a step of a checkout counts as stuck")
     journal_days: int = Field(90, ge=28, le=36_500, description="how long the journal keeps a story")
 

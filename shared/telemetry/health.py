@@ -5,6 +5,8 @@ from collections.abc import Callable
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from shared.telemetry.metrics import healthy
+
 Health = Callable[[], dict[str, object]]
 """What a service says of itself; ``healthy`` decides between 200 and 503."""
 
@@ -19,6 +21,7 @@ async def serve(host: str, port: int, health: Health) -> tuple[web.AppRunner, in
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
+    healthy.labels(str(health().get("service"))).set_function(lambda: float(bool(health().get("healthy"))))
     application = web.Application()
     application.router.add_get("/health", answer)
     application.router.add_get("/metrics", metrics)

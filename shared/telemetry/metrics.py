@@ -1,12 +1,30 @@
-"""The metrics of every service. Labels never carry ids."""
+"""The metrics of every service. Labels never carry ids, so their number is bound by the code."""
 
+from collections.abc import Callable
+from typing import Final, Generic, TypeVar
+
+import prometheus_client
 from prometheus_client import Counter, Gauge, Histogram
+
+without_created: Callable[[], None] = prometheus_client.disable_created_metrics
+without_created()
+
+SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
 handled = Counter("quadrille_messages_handled_total", "Messages handled, by type", ["service", "type"])
 emitted = Counter("quadrille_messages_emitted_total", "Messages committed to the outbox, by type", ["service", "type"])
 dead_letters = Counter("quadrille_dead_letters_total", "Dead letters committed", ["service", "stage"])
+reaction_seconds = Histogram(
+    "quadrille_reaction_seconds",
+    "Seconds from an event to the commit of the reaction to it",
+    ["service", "reaction"],
+    buckets=SECONDS,
+)
 published = Counter("quadrille_records_published_total", "Records the broker acknowledged", ["service"])
 relay_failures = Counter("quadrille_relay_failures_total", "Failed attempts to publish", ["service"])
+outbox_depth = Gauge("quadrille_outbox_depth", "Records committed and not yet published, of the whole service", ["service"])
+outbox_age = Gauge("quadrille_outbox_age_seconds", "Seconds the oldest of them has waited", ["service"])
+outbox_set_aside = Gauge("quadrille_outbox_set_aside", "Records that cannot be sent and were set aside", ["service"])
 batch_size = Histogram(
     "quadrille_batch_size", "Inputs of one commit", ["service"], buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 )
@@ -19,5 +37,21 @@ batch_seconds = Histogram(
 statements = Counter("quadrille_statements_total", "Statements sent to the database")
 kafka_requests = Counter("quadrille_kafka_requests_total", "Requests sent to the broker, by kind", ["request"])
 lanes = Gauge("quadrille_lanes_owned", "Partitions this member owns", ["service"])
+healthy = Gauge("quadrille_healthy", "Whether the service says it is healthy", ["service"])
 gateway_calls = Counter("quadrille_gateway_calls_total", "Calls to the payment gateway", ["operation", "outcome"])
 gateway_seconds = Histogram("quadrille_gateway_seconds", "Seconds of a call to the payment gateway", ["operation"])
+
+M = TypeVar("M", Counter, Histogram)
+
+
+class Children(dict[str, M], Generic[M]):
+    """The children of a metric by the value of its last label; each is looked up once, as that costs more than to count."""
+
+    def __init__(self, metric: M, *labels: str) -> None:
+        super().__init__()
+        self._metric: M = metric
+        self._labels = labels
+
+    def __missing__(self, name: str) -> M:
+        child = self[name] = self._metric.labels(*self._labels, name)
+        return child

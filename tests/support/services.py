@@ -88,8 +88,11 @@ def start(name: str, module: str, environment: Mapping[str, str], logs: Path, *a
 
 @contextlib.contextmanager
 def running(names: tuple[str, ...], environment: Mapping[str, str], logs: Path) -> Iterator[dict[str, Running]]:
-    """These services, healthy; stopped at the end."""
-    started = {name: start(name, f"services.{name}", environment, logs) for name in names}
+    """These services, healthy and watched by alerts; stopped at the end."""
+    ports = {name: free_port() for name in names}
+    watched = ",".join(f"{name}=http://127.0.0.1:{port}" for name, port in ports.items())
+    environment = {"QUADRILLE_WATCHED_SERVICES": watched, **environment}
+    started = {name: start(name, f"services.{name}", environment, logs, port=port) for name, port in ports.items()}
     try:
         for service in started.values():
             service.wait_until_healthy()

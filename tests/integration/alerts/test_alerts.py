@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest_asyncio
-from aiohttp import web
 from aiokafka import TopicPartition
 from sqlalchemy import text
 
@@ -24,30 +23,11 @@ from shared.runtime.database import connect
 from shared.runtime.inputs import failure_headers
 from shared.settings import load
 from tests.support import services, system
+from tests.support.pager import Pager, listening
 from tests.support.stacks import Stack
 from tests.support.topics import raw_producer
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-class Pager:
-    """A target of notifications: a web server that counts what it is told, and may refuse."""
-
-    def __init__(self) -> None:
-        self.told: list[tuple[float, str]] = []
-        self.refusals = 0
-
-    async def hear(self, request: web.Request) -> web.Response:
-        """A notification arrives."""
-        if self.refusals:
-            self.refusals -= 1
-            return web.Response(status=503)
-        self.told.append((time.monotonic(), (await request.json())["title"]))
-        return web.Response()
-
-    def about(self, words: str) -> list[float]:
-        """When it was told of something."""
-        return [at for at, title in self.told if words in title]
 
 
 class Alerting:
@@ -102,21 +82,13 @@ async def until(condition: Callable[[], Any], what: str, seconds: float = 20) ->
 @pytest_asyncio.fixture(scope="module")
 async def alerting(stack: Stack, tmp_path_factory: Any) -> AsyncIterator[Alerting]:
     """The service, running."""
-    pager = Pager()
-    application = web.Application()
-    application.router.add_post("/", pager.hear)
-    runner = web.AppRunner(application)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", services.free_port())
-    await site.start()
-    port = runner.addresses[0][1]
     logs = tmp_path_factory.mktemp("alerts")
-    environment = await asyncio.to_thread(lambda: system.prepare(stack, QUADRILLE_ALERT_TARGETS=f"json://127.0.0.1:{port}/"))
-    with services.running(("alerts",), environment, logs):
-        made = Alerting(environment, logs, pager)
-        yield made
-        await made.engine.dispose()
-    await runner.cleanup()
+    async with listening() as pager:
+        environment = await asyncio.to_thread(lambda: system.prepare(stack, QUADRILLE_ALERT_TARGETS=pager.target))
+        with services.running(("alerts",), environment, logs):
+            made = Alerting(environment, logs, pager)
+            yield made
+            await made.engine.dispose()
 
 
 async def test_a_failed_void_is_an_alert_and_a_person_hears_of_it_within_two_seconds(alerting: Alerting) -> None:

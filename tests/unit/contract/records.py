@@ -14,7 +14,7 @@ Header = tuple[str, bytes | None]
 
 def envelope(message: Message, **changes: Any) -> Envelope:
     """An envelope with every attribute."""
-    known = {"correlation_id": "story", "causation_id": "cause", "traceparent": "00-1-2-01", **changes}
+    known = {"correlation_id": "story", "causation_id": "cause", "traceparent": "00-1-2-01", "time": NOW, **changes}
     return Envelope(id="m1", source="/tests", type=message.type_name(), key=message.key, **known)
 
 
@@ -40,6 +40,7 @@ def structured(message: Message, **changes: Any) -> Record:
         "correlationid": "story",
         "causationid": "cause",
         "traceparent": "00-1-2-01",
+        "time": NOW.isoformat(),
         **changes,
     }
     value = json.dumps({name: part for name, part in whole.items() if part is not None}).encode()

@@ -8,7 +8,7 @@ from services.payment.gateways.port import PaymentState as Found
 from services.payment.model import Payment, PaymentOperation
 from shared.contract.message import Message
 from shared.contract.order import OrderCancelled, OrderCreated, OrderRejected, TotalsCalculated
-from shared.contract.payment import MarkPaid
+from shared.contract.payment import MarkPaid, OperationNearlyGivenUp
 from tests.support.facts import CASH, CHECKOUT, a
 from tests.support.solo import Solo
 
@@ -73,6 +73,11 @@ def operation(made: Solo) -> PaymentOperation:
 def answer(made: Solo, *answers: Answer | LookUp) -> list[Message]:
     """What is emitted when the gateway answers the request under way, and then each that follows."""
     return [message for each in answers for message in made.hear(GatewayAnswered(CHECKOUT, operation(made).serial, each))]
+
+
+def outcome(made: Solo, *answers: Answer | LookUp) -> list[Message]:
+    """As :func:`answer`, without the warnings on the way: those have tests of their own."""
+    return [message for message in answer(made, *answers) if not isinstance(message, OperationNearlyGivenUp)]
 
 
 def found(status: PaymentStatus) -> Found:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from services.payment.gateways.port import Answer, Declined, LookUp, NotFound, Refused, Unavailable, Unknown
-from services.payment.model import MAX_BACKOFF, NOT_FOUND_ENOUGH, PaymentOperation, backoff
+from services.payment.model import MAX_BACKOFF, NOT_FOUND_ENOUGH, PaymentOperation, Policy, backoff
 from shared.contract.message import Message
 from shared.contract.order import OrderCancelled
 from shared.contract.payment import (
@@ -23,13 +23,14 @@ from shared.contract.payment import (
 from tests.support.dancer import CONTEXT
 from tests.support.facts import CHECKOUT, a
 from tests.support.solo import Solo, only
-from tests.unit.payment.payments import BUG, DONE, LOST, NO, answer, found, operation, payment, payment_in
+from tests.unit.payment.payments import BUG, DONE, LOST, NO, found, operation, outcome, payment, payment_in
 
 STATE = {"authorize": "authorizing", "capture": "capturing", "void": "voiding", "refund": "refunding"}
 BUSY = Unavailable("busy")
 SPENT = Unknown("HTTP 500", "internal_error", key_spent=True)
 MISSING = NotFound(CHECKOUT)
-ATTEMPTS = next(policy.attempts for policy in CONTEXT.values() if hasattr(policy, "attempts"))
+POLICY: Policy = CONTEXT[Policy]
+ATTEMPTS = POLICY.attempts
 OK, FAILED = "success", "failure"
 ENDS: dict[str, dict[str, tuple[str, type[Message]]]] = {
     "authorize": {OK: ("authorized", PaymentAuthorized), FAILED: ("declined", PaymentDeclined)},
@@ -80,12 +81,13 @@ def names(value: Any) -> str | None:
 def test_answers_lead_to_one_end(kind: str, answers: list[Answer | LookUp], end: str) -> None:
     made = payment_in(STATE[kind])
     *before, last = answers
-    assert answer(made, *before) == []
-    event = only(ENDS[kind][end][1], answer(made, last))
+    assert outcome(made, *before) == []
+    event = only(ENDS[kind][end][1], outcome(made, last))
     assert (event.key, event.subject) == ("cart1", CHECKOUT)
     if not (kind == "authorize" and LOST in answers and end == FAILED):
         assert payment(made).state == ENDS[kind][end][0]
-        assert (payment(made).operation, payment(made).due_at) == (None, None)
+        waits = made.now + POLICY.hold_warning if event.__class__ is PaymentAuthorized else None
+        assert (payment(made).operation, payment(made).due_at) == (None, waits)
 
 
 # --- asked again
@@ -96,7 +98,7 @@ def asked_again(given: Answer | LookUp, kind: str = "authorize") -> tuple[Paymen
     made = payment_in(STATE[kind])
     before = operation(made)
     first = PaymentOperation(before.kind, before.key, before.serial, before.step, before.began_at)
-    assert answer(made, given) == []
+    assert outcome(made, given) == []
     due_at = payment(made).due_at
     assert due_at is not None
     return first, operation(made), (due_at - made.now).total_seconds()
@@ -120,9 +122,9 @@ def test_unknown_means_a_look_before_anything_else(kind: str) -> None:
 def test_a_refused_compensation_is_looked_at_and_tried_with_a_new_key(kind: str) -> None:
     made = payment_in(STATE[kind])
     key = operation(made).key
-    answer(made, NO)
+    outcome(made, NO)
     assert operation(made).step == "look_up"
-    answer(made, found("authorized" if kind == "void" else "captured"))
+    outcome(made, found("authorized" if kind == "void" else "captured"))
     assert operation(made).step == "call"
     assert operation(made).key != key
 
@@ -132,7 +134,7 @@ def test_what_was_not_done_is_asked_for_again_at_once(given: Answer, same: bool)
     """With the same key, as the first request may still arrive; with a new one where the key has a stored answer."""
     made = payment_in("authorizing")
     key = operation(made).key
-    answer(made, given, MISSING)
+    outcome(made, given, MISSING)
     assert (operation(made).step, operation(made).key == key) == ("call", same)
     assert payment(made).due_at == made.now
 
@@ -155,22 +157,22 @@ def test_an_old_key_proves_nothing_so_the_gateway_is_looked_at_first(kind: str) 
     made = payment_in(STATE[kind])
     key = operation(made).key
     made.now += timedelta(hours=23, minutes=1)
-    answer(made, BUSY)
+    outcome(made, BUSY)
     assert operation(made).step == "look_up"
     if kind in ("authorize", "void"):
-        answer(made, found("authorized") if kind == "void" else MISSING)
+        outcome(made, found("authorized") if kind == "void" else MISSING)
         assert operation(made).key != key
 
 
 def test_keys_are_never_used_for_something_else() -> None:
     made = payment_in("authorizing")
     keys = {operation(made).key}
-    answer(made, DONE)
+    outcome(made, DONE)
     made.hear(a(OrderCancelled))
     for _ in range(3):
         keys.add(operation(made).key)
-        answer(made, NO, found("authorized"))
-    answer(made, BUG)
+        outcome(made, NO, found("authorized"))
+    outcome(made, BUG)
     made.hear(a(RetryVoid))
     keys.add(operation(made).key)
     assert len(keys) == 5
@@ -182,22 +184,22 @@ def test_keys_are_never_used_for_something_else() -> None:
 
 def test_an_authorization_that_ends_unknown_is_declined_and_voided_in_case_it_holds() -> None:
     made = payment_in("authorizing")
-    declined = only(PaymentDeclined, answer(made, *[LOST] * ATTEMPTS))
+    declined = only(PaymentDeclined, outcome(made, *[LOST] * ATTEMPTS))
     assert declined.reason == "the payment could not be made; try again or choose another way to pay"
     assert (payment(made).state, operation(made).kind, operation(made).step) == ("voiding", "void", "look_up")
-    only(PaymentVoided, answer(made, *[MISSING] * NOT_FOUND_ENOUGH))
+    only(PaymentVoided, outcome(made, *[MISSING] * NOT_FOUND_ENOUGH))
 
 
 def test_an_authorization_known_to_have_failed_holds_nothing_to_void() -> None:
     made = payment_in("authorizing")
-    only(PaymentDeclined, answer(made, *[BUSY] * ATTEMPTS))
+    only(PaymentDeclined, outcome(made, *[BUSY] * ATTEMPTS))
     assert payment(made).operation is None
 
 
 @pytest.mark.parametrize("kind", ["void", "refund"])
 def test_a_compensation_that_is_given_up_says_all_a_person_needs(kind: str) -> None:
     made = payment_in(STATE[kind])
-    (failed,) = answer(made, *[Unavailable("the bank is closed", code="closed")] * ATTEMPTS)
+    (failed,) = outcome(made, *[Unavailable("the bank is closed", code="closed")] * ATTEMPTS)
     assert isinstance(failed, VoidFailed | RefundFailed)
     assert failed.alarm
     assert (failed.gateway_reference, failed.hold, failed.amount, failed.currency) == (CHECKOUT, "h1", 2990, "EUR")
@@ -205,7 +207,7 @@ def test_a_compensation_that_is_given_up_says_all_a_person_needs(kind: str) -> N
 
 
 def test_a_mistake_of_ours_is_not_repeated() -> None:
-    (failed,) = answer(payment_in("voiding"), BUG)
+    (failed,) = outcome(payment_in("voiding"), BUG)
     assert isinstance(failed, VoidFailed)
     assert (failed.attempts, failed.code) == (1, "api_key_invalid")
 
@@ -227,29 +229,29 @@ def test_what_comes_of_an_unwanted_request_is_undone(
     state: str, given: Answer, event: type[Message], then: str | None, step: str | None
 ) -> None:
     made = payment_in(state)
-    only(event, answer(made, given))
+    only(event, outcome(made, given))
     undoes = payment(made).operation
     assert (undoes.kind if undoes else None, undoes.step if undoes else None) == (then, step)
 
 
 def test_a_capture_that_may_have_landed_is_looked_at_before_the_void() -> None:
     made = payment_in("capturing, unwanted")
-    only(CaptureFailed, answer(made, LOST, Declined("wrong_state", "it is captured")))
+    only(CaptureFailed, outcome(made, LOST, Declined("wrong_state", "it is captured")))
     assert (operation(made).kind, operation(made).step) == ("void", "look_up")
-    answer(made, found("captured"))
+    outcome(made, found("captured"))
     assert (payment(made).state, operation(made).kind) == ("refunding", "refund")
-    only(PaymentRefunded, answer(made, DONE))
+    only(PaymentRefunded, outcome(made, DONE))
 
 
 def test_a_refund_of_what_was_only_held_becomes_a_void() -> None:
     made = payment_in("refunding")
-    assert answer(made, LOST, found("authorized")) == []
+    assert outcome(made, LOST, found("authorized")) == []
     assert (payment(made).state, operation(made).kind) == ("voiding", "void")
-    only(PaymentVoided, answer(made, DONE))
+    only(PaymentVoided, outcome(made, DONE))
 
 
 def test_a_capture_that_failed_uncertainly_is_looked_at_when_the_order_is_cancelled() -> None:
     made: Solo = payment_in("capturing")
-    only(CaptureFailed, answer(made, Refused("bug", "ours")))
+    only(CaptureFailed, outcome(made, Refused("bug", "ours")))
     made.hear(a(OrderCancelled))
     assert (operation(made).kind, operation(made).step) == ("void", "look_up")

@@ -21,6 +21,7 @@ FOR_THE_WORLD = {
     "AlertAcknowledged", "AlertOpened", "AlertResolved", "CartChanged", "CartOpened", "CartReopened",
     "CheckoutAlreadyConfirmed", "CheckoutCompleted", "CheckoutDetailsSet", "CheckoutPreviewed", "CheckoutRejected",
     "CouponDefined", "DeadLetterParked", "DeadLetterRedriven", "DeadLetterResolved", "DeadLetterReturned",
+    "HoldNearlyLapsed", "OperationNearlyGivenUp",
     "PaymentMarkedPaid", "ReservationExpired", "ReservationReleased", "StockAdjusted", "StockCommitted", "StockReceived",
     "StockReserved", "StockReturned",
 }  # fmt: skip

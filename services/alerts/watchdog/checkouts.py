@@ -1,0 +1,195 @@
+"""Follows every checkout by the events of the four dancers, and tells of those that do not move."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import pydantic_core
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.alerts.keeper import Keeper
+from services.alerts.tables import WATCHED
+from services.alerts.watchdog import metrics, words
+from services.alerts.watchdog.watched import Watched, durations
+from shared.contract.envelope import Record, moment, type_of
+from shared.contract.payment import HoldNearlyLapsed, OperationNearlyGivenUp
+from shared.progress import KINDS, Limits
+from shared.runtime.store import Loaded
+
+TOLD_ONE_BY_ONE: Final = 20
+"""Checkouts that do not move at the same time of which each is notified; the others have their alert in silence."""
+AT_ONCE: Final = 200
+KEPT: Final = timedelta(hours=1)
+"""How long a checkout that waits for nothing is remembered: longer than one topic is read behind another."""
+
+_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\-]{0,79}")
+_KINDS: Final = {kind.type_name().encode(): name for name, kind in KINDS.items()}
+_NOTICES: Final = {
+    OperationNearlyGivenUp.type_name().encode(): words.OPERATION,
+    HoldNearlyLapsed.type_name().encode(): words.HOLD,
+}
+_WANTED: Final = _KINDS.keys() | _NOTICES.keys()
+_PAYMENT_ENDS: Final = frozenset(("PaymentCaptured", "PaymentVoided", "VoidFailed", "PaymentRefunded", "RefundFailed"))
+_ENDED_BY: Final = {
+    words.HOLD: _PAYMENT_ENDS,
+    words.OPERATION: _PAYMENT_ENDS | {"PaymentAuthorized", "PaymentDeclined", "CaptureFailed"},
+}
+"""The events after which the notice of a kind is over."""
+
+_OVERDUE: Final = text(
+    "SELECT checkout_id FROM watched WHERE overdue_at <= :now AND NOT alerts::jsonb ? :kind ORDER BY overdue_at LIMIT :limit"
+)
+_STUCK: Final = text("SELECT count(*) FROM watched WHERE overdue_at IS NOT NULL AND alerts::jsonb ? :kind")
+_WAITING: Final = text("SELECT step, count(*) AS checkouts FROM watched WHERE overdue_at IS NOT NULL GROUP BY step")
+_PRUNE: Final = text(
+    "DELETE FROM watched WHERE checkout_id IN (SELECT checkout_id FROM watched"
+    " WHERE overdue_at IS NULL AND alerts::text = '[]' AND touched_at < :before LIMIT 10000)"
+)
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A fact of payment's that a person should hear of."""
+
+    kind: str
+    event_id: str
+    value: bytes
+
+
+@dataclass
+class News:
+    """What a batch of records tells of one checkout: facts by name, and in their order notices and what ends them."""
+
+    facts: dict[str, datetime] = field(default_factory=dict)
+    told: list[Notice | str] = field(default_factory=list)
+
+
+def read(records: Iterable[Record]) -> dict[str, News]:
+    """What records tell, by checkout. Nothing but headers is read of nearly all of them."""
+    news: dict[str, News] = defaultdict(News)
+    for record in records:
+        kind = type_of(record) or b""
+        if kind not in _WANTED:
+            continue
+        headers = dict(reversed(record.headers))  # the first of equals counts
+        checkout_id = _text(headers, "ce_subject")
+        if not _ID.fullmatch(checkout_id):
+            continue
+        if kind in _KINDS:
+            name, of = _KINDS[kind], news[checkout_id]
+            at = moment(_text(headers, "ce_time")) or datetime.fromtimestamp(record.timestamp / 1000, UTC)
+            of.facts[name] = max(at, of.facts.get(name, at))
+            of.told.append(name)
+        else:
+            notice = Notice(_NOTICES[kind], _text(headers, "ce_id"), record.value or b"")
+            news[checkout_id].told.append(notice)
+    return news
+
+
+def _text(headers: Mapping[str, bytes | None], name: str) -> str:
+    return (headers.get(name) or b"").decode("utf-8", "replace")
+
+
+class Checkouts:
+    """The checkouts that are followed. A row is written after the alerts it speaks of, so that a crash loses none."""
+
+    def __init__(self, engine: AsyncEngine, keeper: Keeper, limits: Limits) -> None:
+        self._engine, self._keeper, self._limits = engine, keeper, limits
+        self._many_since: datetime | None = None
+
+    async def follow(self, records: Iterable[Record], now: datetime) -> None:
+        """Take in what happened. Raises ``SQLAlchemyError`` and ``ConflictError``: hand the same records in again."""
+        news = read(records)
+        if not news:
+            return
+        rows = await self._load(news)
+        took: list[tuple[str, float]] = []
+        outcomes: Counter[str] = Counter()
+        for checkout_id, of in news.items():
+            watched = rows[checkout_id].aggregate
+            before = durations(watched.seen)
+            stands = watched.take_in(of.facts, self._limits, now)
+            took += [(step, seconds) for step, seconds in durations(watched.seen).items() if step not in before]
+            if stands.outcome and not watched.outcome:
+                watched.outcome = stands.outcome
+                outcomes[stands.outcome] += 1
+            await self._tell(watched, of)
+            if words.STUCK in watched.alerts and not watched.overdue(self._limits, now):
+                await self._settle(watched, words.STUCK, "it moves again")
+        await self._save(rows)
+        for step, seconds in took:
+            metrics.step_seconds[step].observe(seconds)
+        for outcome, count in outcomes.items():
+            metrics.checkouts[outcome].inc(count)
+
+    async def _tell(self, watched: Watched, news: News) -> None:
+        """Payment's notices, and the end of those there are, in the order in which they happened."""
+        for one in news.told:
+            if isinstance(one, Notice):
+                say = words.operation_nearly_given_up if one.kind == words.OPERATION else words.hold_nearly_lapsed
+                await self._keeper.report(say(watched.checkout_id, one.event_id, _facts(one.value)))
+                watched.alerts = sorted({*watched.alerts, one.kind})
+            else:
+                for kind in [kind for kind in watched.alerts if one in _ENDED_BY.get(kind, ())]:
+                    await self._settle(watched, kind, one)
+
+    async def _settle(self, watched: Watched, kind: str, why: str) -> None:
+        await self._keeper.settle(words.identity(kind, watched.checkout_id), words.BY, why)
+        watched.alerts = [open_one for open_one in watched.alerts if open_one != kind]
+
+    async def judge(self, now: datetime) -> None:
+        """Open an alert for each checkout that is overdue. To be called only when all that happened was taken in."""
+        async with self._engine.connect() as connection:
+            told_of = int((await connection.execute(_STUCK, {"kind": words.STUCK})).scalar() or 0)
+            asked = {"now": now, "kind": words.STUCK, "limit": AT_ONCE}
+            late = [row.checkout_id for row in await connection.execute(_OVERDUE, asked)]
+        rows = await self._load(late)
+        for row in rows.values():
+            if waiting := row.aggregate.overdue(self._limits, now):
+                told_of += 1
+                quiet = told_of > TOLD_ONE_BY_ONE
+                await self._keeper.report(words.stuck(row.aggregate.checkout_id, waiting, now, quiet=quiet))
+                row.aggregate.alerts = sorted({*row.aggregate.alerts, words.STUCK})
+        await self._save(rows)
+        await self._tell_of_many(told_of, now)
+
+    async def _tell_of_many(self, count: int, now: datetime) -> None:
+        if count > TOLD_ONE_BY_ONE:
+            self._many_since = self._many_since or now
+            await self._keeper.report(words.many_stuck(count, TOLD_ONE_BY_ONE, self._many_since))
+        else:
+            self._many_since = None
+            await self._keeper.settle(words.identity(words.MANY_STUCK, "all"), words.BY, "few are left")
+
+    async def _load(self, ids: Iterable[str]) -> dict[str, Loaded[Watched]]:
+        wanted = list(ids)
+        async with self._engine.connect() as connection:
+            found = await WATCHED.load(connection, wanted, lock=False)
+        return {i: found.get(i) or WATCHED.blank(i) for i in wanted}
+
+    async def _save(self, rows: Mapping[str, Loaded[Watched]]) -> None:
+        async with self._engine.begin() as connection:
+            await WATCHED.save(connection, rows.values(), lambda _: 0)
+
+    async def measure(self) -> None:
+        """Set the gauge of checkouts by the step they wait in."""
+        async with self._engine.connect() as connection:
+            waiting = {row.step: row.checkouts for row in await connection.execute(_WAITING)}
+        metrics.show_waiting(waiting)
+
+    async def prune(self, now: datetime) -> None:
+        """Forget what waits for nothing and was not heard of for long."""
+        async with self._engine.begin() as connection:
+            await connection.execute(_PRUNE, {"before": now - KEPT})
+
+
+def _facts(value: bytes) -> Mapping[str, object]:
+    try:
+        facts = pydantic_core.from_json(value)
+    except ValueError:
+        return {}
+    return facts if isinstance(facts, dict) else {}

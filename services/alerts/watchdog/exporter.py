@@ -1,0 +1,92 @@
+"""The lag of the whole cluster for Prometheus, under the names kafka_exporter and kafka-lag-exporter gave it."""
+
+import time
+from collections.abc import Iterator
+from typing import Final
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from shared.lag.model import NEVER, Group
+from shared.lag.window import Window
+
+STALE_SECONDS: Final = 60.0
+"""A snapshot older than this is not shown: a lag nobody measured is no lag."""
+GROUP: Final = ("consumergroup",)
+GROUP_TOPIC: Final = (*GROUP, "topic")
+GROUP_PARTITION: Final = (*GROUP_TOPIC, "partition")
+PARTITION: Final = ("topic", "partition")
+
+
+class LagExporter(Collector):
+    """Shows the newest snapshot of a window, whatever groups and topics there are in it."""
+
+    def __init__(self, window: Window) -> None:
+        self._window = window
+
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        """Names only: nothing is known at the registration."""
+        yield from (*_group_families(), *_topic_families())
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """What is known now."""
+        last = self._window.last
+        if last is None or time.time() - last.at > STALE_SECONDS:
+            return
+        families = _group_families()
+        statuses = self._window.statuses()
+        for group in last.groups.values():
+            _add_group(group, *families[:5])
+            if status := statuses[group.name]:
+                families[5].add_metric((group.name, status), 1)
+        ends, oldest = _topic_families()
+        for (topic, partition), offset in last.ends.items():
+            ends.add_metric((topic, str(partition)), offset)
+            oldest.add_metric((topic, str(partition)), last.oldest[topic, partition])
+        yield from (*families, ends, oldest)
+
+
+def _group_families() -> tuple[GaugeMetricFamily, ...]:
+    return (
+        _family("kafka_consumergroup_members", "Members of the group", GROUP),
+        _family("kafka_consumergroup_current_offset", "Offset the group committed", GROUP_PARTITION),
+        _family("kafka_consumergroup_lag", "Records not processed; -1 where the group never committed", GROUP_PARTITION),
+        _family("kafka_consumergroup_lag_sum", "Records not processed, of all partitions together", GROUP_TOPIC),
+        _family("kafka_consumergroup_group_lag_seconds", "Age of the oldest record not processed", GROUP_PARTITION),
+        _family("quadrille_consumergroup_status", "How the group is doing, as Burrow judges", (*GROUP, "status")),
+    )
+
+
+def _topic_families() -> tuple[GaugeMetricFamily, GaugeMetricFamily]:
+    return (
+        _family("kafka_topic_partition_current_offset", "Offset the next record will get", PARTITION),
+        _family("kafka_topic_partition_oldest_offset", "First offset that is kept", PARTITION),
+    )
+
+
+def _family(name: str, what: str, labels: tuple[str, ...]) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, what, labels=labels)
+
+
+def _add_group(
+    group: Group,
+    members: GaugeMetricFamily,
+    current: GaugeMetricFamily,
+    lag: GaugeMetricFamily,
+    sums: GaugeMetricFamily,
+    seconds: GaugeMetricFamily,
+) -> None:
+    if group.members is not None:
+        members.add_metric((group.name,), group.members)
+    by_topic: dict[str, int] = {}
+    for (topic, partition), position in group.positions.items():
+        labels = (group.name, topic, str(partition))
+        lag.add_metric(labels, position.lag)
+        if position.current is not None:
+            current.add_metric(labels, position.current)
+        if position.lag != NEVER:
+            by_topic[topic] = by_topic.get(topic, 0) + position.lag
+            if position.age is not None:
+                seconds.add_metric(labels, position.age)
+    for topic, total in by_topic.items():
+        sums.add_metric((group.name, topic), total)

@@ -1,0 +1,71 @@
+"""Looks at the consumer groups of the cluster: shows their lag, and tells of ours that do not get on."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable
+from typing import Final
+
+from aiokafka.errors import KafkaError
+
+from services.alerts.keeper import Keeper
+from services.alerts.watchdog import words
+from services.alerts.watchdog.damper import Damper
+from shared.lag.judgement import Status
+from shared.lag.reader import LagReader
+from shared.lag.window import Window
+from shared.settings import Settings
+
+log = logging.getLogger(__name__)
+WINDOW: Final = 10
+"""Looks a group is judged by."""
+FRESH_SECONDS: Final = 10.0
+BAD: Final = (Status.STALL, Status.STOP)
+
+
+class Groups:
+    """Looks every ``watch_seconds``."""
+
+    def __init__(self, settings: Settings, keeper: Keeper) -> None:
+        self._settings, self._keeper = settings, keeper
+        self._ours = settings.topic("quadrille.")
+        self.window = Window(WINDOW)
+        self._damper = Damper(settings.watch_seconds, 2 * settings.watch_seconds)
+
+    def recall(self, raised: Iterable[str]) -> None:
+        """These groups have an open alert."""
+        self._damper.raised.update(raised)
+
+    async def run(self) -> None:
+        """Look until cancelled; a broker that is away is waited for."""
+        while True:
+            try:
+                async with LagReader(self._settings) as reader:
+                    while True:
+                        self.window.add(await reader.snapshot())
+                        await self._judge()
+                        await asyncio.sleep(self._settings.watch_seconds)
+            except (KafkaError, OSError, TimeoutError) as error:
+                log.warning("the lag of the groups cannot be seen now: %r", error)
+                await asyncio.sleep(self._settings.watch_seconds)
+
+    async def _judge(self) -> None:
+        last, statuses = self.window.last, self.window.statuses()
+        assert last is not None
+        bad = {n: None if status is None else status in BAD for n, status in statuses.items() if n.startswith(self._ours)}
+        changes = self._damper.see(bad, time.monotonic())
+        for name in changes.raised:
+            status = statuses[name]
+            assert status is not None
+            await self._keeper.report(words.group_behind(last.groups[name], status, last.at))
+        for name in changes.cleared:
+            await self._keeper.settle(words.identity(words.GROUP, name), words.BY, "it gets on again")
+
+    def has_caught_up(self, group: str) -> bool:
+        """Whether a group was seen lately to have processed nearly all there is."""
+        last = self.window.last
+        found = last.groups.get(self._settings.topic(group)) if last else None
+        if last is None or found is None or time.time() - last.at > FRESH_SECONDS + 2 * self._settings.watch_seconds:
+            return False
+        unknown = any(found.positions[place].end > found.positions[place].oldest for place in found.never_committed)
+        return not unknown and found.age < FRESH_SECONDS

@@ -1,0 +1,73 @@
+"""A checkout as the watchdog knows it: rules only, from what was seen of it, in whatever order and however often."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from shared.progress import STEPS, Limits, Pace, Standing, Waiting, standing
+
+
+@dataclass(slots=True)
+class Watched:
+    """One checkout. ``seen``: when each of its events happened, by name.
+
+    ``step``: what it waits for and is overdue first, ``overdue_at``: when it will be; both from ``seen``. ``outcome``:
+    what it came to, once that was counted. ``alerts``: the kinds of alert that are open for it. ``touched_at``: when the
+    last news of it came in.
+    """
+
+    checkout_id: str
+    seen: dict[str, datetime] = field(default_factory=dict)
+    step: str | None = None
+    overdue_at: datetime | None = None
+    outcome: str | None = None
+    alerts: list[str] = field(default_factory=list)
+    touched_at: datetime | None = None
+
+    def take_in(self, facts: Mapping[str, datetime], limits: Limits, now: datetime) -> Standing:
+        """Note what happened; returns where it stands by that."""
+        for kind, at in facts.items():
+            self.seen[kind] = max(at, self.seen.get(kind, at))
+        self.touched_at = now
+        stands = standing(self.seen)
+        first = min(_deadlines(stands, limits), default=None, key=lambda due: due[0])
+        self.overdue_at, self.step = (first[0], first[1].step.name) if first else (None, None)
+        return stands
+
+    def overdue(self, limits: Limits, now: datetime) -> Waiting | None:
+        """What it has waited for too long, longest if several."""
+        due = [(at, waiting) for at, waiting in _deadlines(standing(self.seen), limits) if at <= now]
+        return min(due, key=lambda one: one[0])[1] if due else None
+
+
+def _deadlines(stands: Standing, limits: Limits) -> list[tuple[datetime, Waiting]]:
+    """When each wait has taken too long. What waits for a person has an alert already."""
+    return [
+        (waiting.since + timedelta(seconds=limits.seconds(waiting.step)), waiting)
+        for waiting in stands.waits
+        if waiting.step.pace is not Pace.PERSON
+    ]
+
+
+_TIMED: Final = [
+    (
+        step.name,
+        [[kind.__name__ for kind in group] for group in step.after],
+        [answer.__name__ for answer in step.answers],
+    )
+    for step in STEPS
+    if step.pace is not Pace.PERSON
+]
+
+
+def durations(seen: Mapping[str, datetime]) -> dict[str, float]:
+    """Seconds each step took that has an answer, by its name."""
+    if not seen:
+        return {}
+    return {
+        name: max(0.0, (min(answered) - max(opened)).total_seconds())
+        for name, after, answers in _TIMED
+        if (answered := [seen[kind] for kind in answers if kind in seen])
+        if len(opened := [min(times) for group in after if (times := [seen[k] for k in group if k in seen])]) == len(after)
+    }

@@ -1,0 +1,177 @@
+"""What the watchdog says: each condition as an alert, with what to do about it."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Final
+
+from services.alerts.model import Failure
+from shared.lag.judgement import MEANING, Status
+from shared.lag.model import Group
+from shared.money import EXPONENTS, display
+from shared.progress import Waiting
+
+BY: Final = "watchdog"
+"""Who closes what is over."""
+STUCK: Final = "stuck"
+MANY_STUCK: Final = "many_stuck"
+OPERATION: Final = "operation_nearly_given_up"
+HOLD: Final = "hold_nearly_lapsed"
+GROUP: Final = "group"
+OUTBOX: Final = "outbox"
+SERVICE: Final = "service"
+
+
+def identity(kind: str, subject: str) -> str:
+    """What an alert of the watchdog is known by: one for each kind and subject."""
+    return f"watchdog:{kind}:{subject}"
+
+
+def subjects(kind: str, identities: Iterable[str]) -> list[str]:
+    """The subjects of those alerts that are of this kind."""
+    start = identity(kind, "")
+    return [known.removeprefix(start) for known in identities if known.startswith(start)]
+
+
+def stuck(checkout_id: str, waiting: Waiting, now: datetime, *, quiet: bool = False) -> Failure:
+    """A checkout that does not move; one whose order stands (step 9) keeps no customer waiting."""
+    step = waiting.step
+    seconds = (now - waiting.since).total_seconds()
+    cleanup = step.number == 9
+    return Failure(
+        alert_id=identity(STUCK, checkout_id),
+        occurrence=f"{identity(STUCK, checkout_id)}:{step.name}:{waiting.since.isoformat()}",
+        kind="cleanup_failing" if cleanup else STUCK,
+        severity="warning" if cleanup else "critical",
+        title=f"Checkout {checkout_id} waits for {step.what} since {seconds:.0f} s",
+        text=f"{'The order stands; its cleanup keeps failing. ' if cleanup else ''}{_ask(step.who)}"
+        f" `quadrille trace {checkout_id}` tells the whole story.",
+        service=step.who,
+        checkout_id=checkout_id,
+        quiet=quiet,
+    )
+
+
+def _ask(who: str) -> str:
+    if who == "customer":
+        return "The session should have lapsed by now: is cart running (`quadrille status`)?"
+    return (
+        f"Is {who} running (`quadrille status`), does it keep up (`quadrille lag --group '*quadrille.{who}'`),"
+        f" and has it dead letters (`quadrille dlq list --service {who}`)?"
+    )
+
+
+def many_stuck(count: int, told: int, since: datetime) -> Failure:
+    """So many checkouts do not move that nobody wants to hear of each."""
+    return Failure(
+        alert_id=identity(MANY_STUCK, "all"),
+        occurrence=f"{identity(MANY_STUCK, 'all')}:{since.isoformat()}",
+        kind=MANY_STUCK,
+        severity="critical",
+        title=f"{count} checkouts do not move; notifications of more than {told} are held back",
+        text="Look for one cause: a service that is down or does not keep up, Kafka, a database, the gateway"
+        " (`quadrille status`, `quadrille lag`). Each checkout has an alert of its own, which closes when it moves.",
+        service="alerts",
+        checkout_id=None,
+    )
+
+
+def group_behind(group: Group, status: Status, at: float) -> Failure:
+    """A consumer group that does not get on."""
+    advice = (
+        "start it" if status is Status.STOP else "its log and its database tell what it waits for; restart it if they do not"
+    )
+    return Failure(
+        alert_id=identity(GROUP, group.name),
+        occurrence=f"{identity(GROUP, group.name)}:{at:.3f}",
+        kind=f"group_{status.lower()}",
+        severity="critical",
+        title=f"{group.name}: {MEANING[status]} ({status}), {group.lag} records behind, the oldest for {group.age:.0f} s",
+        text=f"The service of this group makes no progress: {advice}. `quadrille lag --group {group.name}` shows which"
+        f" partitions wait, `quadrille status` how the services are.",
+        service=_service(group.name),
+        checkout_id=None,
+    )
+
+
+def _service(group: str) -> str:
+    return group.partition("quadrille.")[2].partition(".")[0] or group
+
+
+def outbox_grows(service: str, depth: float, age: float, at: float) -> Failure:
+    """Events that are committed and do not reach Kafka."""
+    return Failure(
+        alert_id=identity(OUTBOX, service),
+        occurrence=f"{identity(OUTBOX, service)}:{at:.3f}",
+        kind="outbox_grows",
+        severity="critical",
+        title=f"{service} does not publish: {depth:.0f} records wait in its outbox, the oldest for {age:.0f} s",
+        text="Nothing is lost, but no other service hears of it. Can the service reach Kafka? Its log says what happens"
+        " when it publishes; `quadrille status` how it is.",
+        service=service,
+        checkout_id=None,
+    )
+
+
+def service_down(service: str, address: str, why: str, at: float) -> Failure:
+    """A service that does not answer."""
+    return Failure(
+        alert_id=identity(SERVICE, service),
+        occurrence=f"{identity(SERVICE, service)}:{at:.3f}",
+        kind="service_down",
+        severity="critical",
+        title=f"{service} does not answer at {address}",
+        text=f"It says nothing of itself: {why}. Start it, or correct QUADRILLE_WATCHED_SERVICES where it moved.",
+        service=service,
+        checkout_id=None,
+    )
+
+
+def operation_nearly_given_up(checkout_id: str, event_id: str, facts: Mapping[str, object]) -> Failure:
+    """A request to the gateway that keeps failing (the event ``OperationNearlyGivenUp``)."""
+    what, left = facts.get("operation", "operation"), _left(facts)
+    return Failure(
+        alert_id=identity(OPERATION, checkout_id),
+        occurrence=f"event:{event_id}",
+        kind=OPERATION,
+        severity="warning",
+        title=f"The {what} of checkout {checkout_id} ({_amount(facts)}) keeps failing: {left} attempts are left",
+        text=f"The gateway says: {facts.get('reason') or 'nothing'} ({facts.get('code')}). Is it available? The next attempt"
+        f" is at {facts.get('next_attempt_at')}; after the last one {_consequence(what)}.",
+        service="payment",
+        checkout_id=checkout_id,
+    )
+
+
+def _left(facts: Mapping[str, object]) -> object:
+    allowed, attempts = facts.get("allowed"), facts.get("attempts")
+    return allowed - attempts if isinstance(allowed, int) and isinstance(attempts, int) else "few"
+
+
+def _consequence(operation: object) -> str:
+    if operation == "authorize":
+        return "the customer is told that the payment could not be made"
+    if operation == "capture":
+        return "the order is cancelled and the hold released"
+    return "the money needs a person"
+
+
+def hold_nearly_lapsed(checkout_id: str, event_id: str, facts: Mapping[str, object]) -> Failure:
+    """Money that is held and neither captured nor released (the event ``HoldNearlyLapsed``)."""
+    return Failure(
+        alert_id=identity(HOLD, checkout_id),
+        occurrence=f"event:{event_id}",
+        kind=HOLD,
+        severity="critical",
+        title=f"{_amount(facts)} of checkout {checkout_id} are held since {facts.get('held_since')}, and the hold will lapse",
+        text=f"No order came of it and nobody released it. `quadrille trace {checkout_id}` tells what it waits for; once"
+        f" the order is made or cancelled (CancelOrder), the money is captured or released by itself.",
+        service="payment",
+        checkout_id=checkout_id,
+    )
+
+
+def _amount(facts: Mapping[str, object]) -> str:
+    amount, currency = facts.get("amount"), facts.get("currency")
+    if isinstance(amount, int) and isinstance(currency, str) and currency in EXPONENTS:
+        return display(amount, currency)
+    return "money"

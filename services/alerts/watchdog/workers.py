@@ -1,0 +1,117 @@
+"""The watchdog's work, as alerts runs it."""
+
+import asyncio
+import logging
+import time
+from datetime import UTC, datetime
+from typing import Final
+
+from aiokafka.errors import KafkaError
+from prometheus_client import REGISTRY
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.alerts.keeper import Keeper
+from services.alerts.views import open_alerts
+from services.alerts.watchdog import metrics, words
+from services.alerts.watchdog.checkouts import Checkouts
+from services.alerts.watchdog.exporter import LagExporter
+from services.alerts.watchdog.groups import Groups
+from services.alerts.watchdog.services import Services
+from shared.contract.envelope import Record
+from shared.contract.topics import SERVICES, events_topic
+from shared.progress import limits
+from shared.runtime.database import is_away
+from shared.runtime.main import Worker
+from shared.runtime.member import Member, StalledError
+from shared.runtime.service import Service
+from shared.runtime.store import ConflictError
+from shared.settings import Settings
+
+log = logging.getLogger(__name__)
+FOLLOWER: Final = "alerts.watchdog"
+FETCH: Final = {"max_partition_fetch_bytes": 262_144, "fetch_min_bytes": 65_536, "fetch_max_wait_ms": 500}
+GATHER_SECONDS: Final = 2.0
+"""How long events are gathered for one commit: the watchdog need not be quick, it must cost little."""
+GATHER_RECORDS: Final = 10_000
+AGAIN_SECONDS: Final = 2.0
+PRUNE_SECONDS: Final = 60.0
+
+
+def watchdog(service: Service, keeper: Keeper) -> Worker:
+    """What is to be run until cancelled. Raises :class:`shared.settings.SettingsError`."""
+    settings, engine = service.settings, service.engine
+    groups, services = Groups(settings, keeper), Services(settings, keeper)
+    checkouts = Checkouts(engine, keeper, limits(settings))
+    REGISTRY.register(LagExporter(groups.window))
+
+    async def watch() -> None:
+        await recall(engine, groups, services)
+        await asyncio.gather(
+            groups.run(), services.run(), follow(service, checkouts), judge(settings, engine, checkouts, groups)
+        )
+
+    return watch
+
+
+async def recall(engine: AsyncEngine, groups: Groups, services: Services) -> None:
+    """Remember what has an open alert, so that it closes when it is over. A database that is away is waited for."""
+    while True:
+        try:
+            known = [alert.alert_id for alert in await open_alerts(engine)]
+        except (SQLAlchemyError, OSError, TimeoutError) as error:
+            await _wait(error, "remember what was wrong")
+        else:
+            groups.recall(words.subjects(words.GROUP, known))
+            services.recall(words.subjects(words.SERVICE, known), words.subjects(words.OUTBOX, known))
+            return
+
+
+async def follow(service: Service, checkouts: Checkouts) -> None:
+    """Follow the events until cancelled; what is away is waited for."""
+    await service.ready()
+    topics, busy = [events_topic(name) for name in SERVICES], asyncio.Lock()
+    while True:
+        try:
+            async with Member(FOLLOWER, service.settings, topics, busy, GATHER_RECORDS, **FETCH) as member:
+                while True:
+                    # the effect of an event is the same however often it comes, so lanes need no epochs
+                    member.epochs = dict.fromkeys(await member.lanes(), 0)
+                    records = await _gather(member)
+                    async with busy:
+                        await checkouts.follow(records, datetime.now(UTC))
+                        member.done(records)
+                    await member.commit_offsets()
+        except (KafkaError, SQLAlchemyError, OSError, TimeoutError, StalledError, ConflictError) as error:
+            await _wait(error, "follow the events")
+
+
+async def _gather(member: Member) -> list[Record]:
+    await asyncio.sleep(GATHER_SECONDS)
+    member.ready.clear()
+    return member.take()
+
+
+async def judge(settings: Settings, engine: AsyncEngine, checkouts: Checkouts, groups: Groups) -> None:
+    """Judge and measure every ``watch_seconds`` until cancelled; a database that is away is waited for."""
+    pruned = time.monotonic()
+    while True:
+        await asyncio.sleep(settings.watch_seconds)
+        try:
+            if groups.has_caught_up(f"quadrille.{FOLLOWER}"):
+                await checkouts.judge(datetime.now(UTC))
+            await checkouts.measure()
+            await metrics.count_alerts(engine)
+            if time.monotonic() - pruned > PRUNE_SECONDS:
+                pruned = time.monotonic()
+                await checkouts.prune(datetime.now(UTC))
+        except (SQLAlchemyError, OSError, TimeoutError, ConflictError) as error:
+            await _wait(error, "judge the checkouts")
+
+
+async def _wait(error: Exception, what: str) -> None:
+    """Before it is tried again. Raises an error that is no outage."""
+    if isinstance(error, SQLAlchemyError) and not is_away(error):
+        raise error
+    log.warning("the watchdog cannot %s now: %r", what, error)
+    await asyncio.sleep(AGAIN_SECONDS)

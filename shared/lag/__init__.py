@@ -1,0 +1,1 @@
+"""How far consumer groups are behind: those of any cluster, ours or not, with settings alone."""

@@ -1,0 +1,69 @@
+"""What one look at a cluster finds: how far each group got in each partition it reads."""
+
+from dataclasses import dataclass, field
+
+Place = tuple[str, int]
+"""A topic, as it is named on the broker, and a partition."""
+NEVER = -1
+"""The lag of a partition the group never committed an offset for: not known, and left out of every sum."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a group got in one partition.
+
+    ``current``: the offset committed last, the next record to be processed; nothing where the group never committed.
+    ``end``: the offset the next record will get. ``oldest``: the first offset that is still kept. ``age``: seconds since
+    the oldest record not yet processed was written; nothing where that record cannot be read. ``assigned``: whether a
+    member of the group has the partition; nothing where the broker does not say.
+    """
+
+    current: int | None
+    end: int
+    oldest: int
+    age: float | None = 0.0
+    assigned: bool | None = True
+
+    @property
+    def lag(self) -> int:
+        """Records not yet processed, or :data:`NEVER`."""
+        return NEVER if self.current is None else max(0, self.end - self.current)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A consumer group. ``members`` is nothing where the broker does not say (groups of Kafka's newer protocol)."""
+
+    name: str
+    state: str
+    members: int | None
+    positions: dict[Place, Position]
+
+    @property
+    def lag(self) -> int:
+        """The lag in all its partitions together; those it never committed for are left out."""
+        return sum(position.lag for position in self.positions.values() if position.lag != NEVER)
+
+    @property
+    def age(self) -> float:
+        """Seconds the record waiting longest has waited."""
+        return max((position.age or 0.0 for position in self.positions.values()), default=0.0)
+
+    @property
+    def never_committed(self) -> list[Place]:
+        """The partitions it reads and never committed an offset for."""
+        return sorted(place for place, position in self.positions.items() if position.current is None)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A cluster at one moment. ``at``: seconds since 1970. ``ends`` and ``oldest``: of every partition looked at.
+
+    ``unread``: groups that could not be asked for, and why.
+    """
+
+    at: float
+    groups: dict[str, Group]
+    ends: dict[Place, int] = field(default_factory=dict)
+    oldest: dict[Place, int] = field(default_factory=dict)
+    unread: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,34 @@
+"""What waits in a service's outbox, looked at now and then so that no scrape costs a query."""
+
+import asyncio
+import logging
+import time
+from typing import Final
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from shared.runtime import outbox
+from shared.telemetry import metrics
+
+log = logging.getLogger(__name__)
+LOOK_SECONDS: Final = 5.0
+
+
+async def watch(service: str, engine: AsyncEngine) -> None:
+    """Keep the gauges of the outbox current until cancelled, whether Kafka is there or not.
+
+    They speak of the whole outbox, so each member of a service says the same. A database that is away leaves them as
+    they were.
+    """
+    while True:
+        try:
+            async with engine.connect() as connection:
+                found = await outbox.backlog(connection)
+        except (SQLAlchemyError, OSError, TimeoutError) as error:
+            log.debug("%s cannot look at its outbox: %r", service, error)
+        else:
+            metrics.outbox_depth.labels(service).set(found.depth)
+            metrics.outbox_set_aside.labels(service).set(found.set_aside)
+            metrics.outbox_age.labels(service).set(max(0.0, time.time() - found.oldest.timestamp()) if found.oldest else 0.0)
+        await asyncio.sleep(LOOK_SECONDS)

@@ -1,0 +1,47 @@
+"""Counts what a service commits."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from shared.contract.message import Event, Message
+from shared.runtime.inputs import Handle, Input, Refuse
+from shared.runtime.reactions import Due, Reaction
+from shared.telemetry import metrics
+from shared.telemetry.metrics import Children
+
+
+class Meter:
+    """The counters of one service. A commit costs an addition for each type of message in it."""
+
+    def __init__(self, service: str) -> None:
+        self._handled = Children(metrics.handled, service)
+        self._emitted = Children(metrics.emitted, service)
+        self._dead_letters = Children(metrics.dead_letters, service)
+        self._seconds = Children(metrics.reaction_seconds, service)
+
+    def committed(
+        self, inputs: Iterable[Input], emitted: Mapping[type[Message], int], dead: Mapping[str, int], at: datetime
+    ) -> None:
+        """Count one commit, once it stands. ``dead``: its dead letters by stage; ``at``: when it was committed."""
+        handled: Counter[str] = Counter()
+        for item in inputs:
+            if isinstance(item, Handle):
+                handled[_name(item.reaction)] += 1
+                if item.envelope and item.envelope.time and isinstance(item.trigger, Event):
+                    seconds = (at - item.envelope.time).total_seconds()
+                    self._seconds[item.reaction.name].observe(max(0.0, seconds))
+            elif isinstance(item, Refuse):
+                handled[item.error.command.__name__] += 1
+        for name, count in handled.items():
+            self._handled[name].inc(count)
+        for kind, count in emitted.items():
+            self._emitted[kind.__name__].inc(count)
+        for stage, count in dead.items():
+            self._dead_letters[stage].inc(count)
+
+
+def _name(reaction: Reaction) -> str:
+    if reaction.trigger is Due and reaction.aggregate:
+        return f"{reaction.aggregate.__name__}Due"
+    return reaction.trigger.__name__

@@ -1,0 +1,276 @@
+"""The watchdog on real Kafka and PostgreSQL: each condition opens one alert that a person hears of once, and closes it."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from sqlalchemy import text
+
+from cli.demo.shop import unique
+from services.alerts.model import Alert
+from services.alerts.views import NotFoundError, alert, open_alerts
+from services.alerts.watchdog import words
+from services.alerts.watchdog.checkouts import TOLD_ONE_BY_ONE
+from shared.contract.cart import CartReopened, CheckoutCompleted, CheckoutStarted
+from shared.contract.envelope import Envelope, write
+from shared.contract.inventory import StockCommitted
+from shared.contract.message import Message
+from shared.contract.order import OrderConfirmed, OrderRejected, TotalsCalculated
+from shared.contract.values import PaymentMethod, Totals
+from shared.runtime import kafka
+from shared.runtime.database import connect
+from shared.runtime.records import pack
+from shared.settings import load
+from tests.support import services, system
+from tests.support.pager import Pager, listening
+from tests.support.services import Running
+from tests.support.stacks import Stack
+from tests.support.topics import raw_producer
+
+TOTALS = Totals(currency="EUR", lines=(), subtotal=1490, discount=0, shipping=0, tax=0, tax_included=True, total=1490)
+LATER = datetime(2027, 1, 1, tzinfo=UTC)
+
+
+class Watching:
+    """Alerts and payment as processes on topics and databases of their own, with limits a test can wait for."""
+
+    def __init__(self, environment: dict[str, str], running: dict[str, Running], pager: Pager) -> None:
+        self.environment, self.running, self.pager = environment, running, pager
+        self.settings = load(environment)
+        self.alerts = connect(self.settings.database_url("alerts"))
+        self.payment = connect(self.settings.database_url("payment"))
+
+    async def publish(self, *events: Message, ago: float = 0.0) -> None:
+        """Publish events as the relays of their services would; ``ago``: seconds since they happened."""
+        at = datetime.now(UTC) - timedelta(seconds=ago)
+        async with raw_producer(self.settings) as producer:
+            for event in events:
+                envelope = Envelope(unique("e"), "/tests", event.type_name(), event.key, "c")
+                headers, value = write(envelope, event, at)
+                lane = kafka.lane_of(event.key, self.settings.partitions)
+                await producer.send_and_wait(
+                    self.settings.topic(event.topic), value, event.key.encode(), headers=headers, partition=lane
+                )
+
+    async def alert(self, kind: str, subject: str) -> Alert | None:
+        """The open alert of a condition, if there is one."""
+        wanted = words.identity(kind, subject)
+        return next((found for found in await open_alerts(self.alerts) if found.alert_id == wanted), None)
+
+    async def opened(self, kind: str, subject: str) -> Alert:
+        """The alert of a condition, once it is open."""
+        found: Alert = await until(lambda: self.alert(kind, subject), f"the alert {kind} of {subject}")
+        return found
+
+    async def closed(self, kind: str, subject: str) -> Alert:
+        """The alert of a condition, once it is closed; fails where it opened, or people heard of it, more than once."""
+
+        async def over() -> Alert | None:
+            try:
+                found = await alert(self.alerts, words.identity(kind, subject))
+            except NotFoundError:
+                return None
+            return found if found.over else None
+
+        found: Alert = await until(over, f"the end of {kind} of {subject}")
+        assert [action.what for action in found.actions] == ["resolved"]
+        assert len(self.pager.about(found.title)) == 1
+        return found
+
+    def restart(self, name: str) -> None:
+        """Start a service that was stopped, at the address it had."""
+        old = self.running[name]
+        self.running[name] = services.start(name, f"services.{name}", old.environment, old.log.parent, port=old.port)
+        self.running[name].wait_until_healthy()
+
+
+async def until(condition: Callable[[], Awaitable[Any]], what: str, seconds: float = 30) -> Any:
+    """Wait for a condition to hold."""
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                if found := await condition():
+                    return found
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        raise AssertionError(f"{what} did not come within {seconds} s") from None
+
+
+@pytest_asyncio.fixture(scope="module")
+async def watching(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Watching]:
+    """The two services, running."""
+    limits = {
+        "QUADRILLE_WATCH_SECONDS": "0.2",
+        "QUADRILLE_OUTBOX_SECONDS": "5",
+        "QUADRILLE_STEP_SECONDS": "1",
+        "QUADRILLE_HOLD_WARNING_SECONDS": "1",
+        "QUADRILLE_PAYMENT_ATTEMPTS": "4",
+        "QUADRILLE_PAYMENT_BACKOFF_SECONDS": "0.1",
+    }
+    logs = tmp_path_factory.mktemp("watchdog")
+    async with listening() as pager:
+        limits["QUADRILLE_ALERT_TARGETS"] = pager.target
+        with services.sandbox(logs) as gateway:
+            environment = await asyncio.to_thread(lambda: system.prepare(stack, **gateway, **limits))
+            with services.running(("payment", "alerts"), environment, logs) as running:
+                made = Watching(environment, running, pager)
+                yield made
+                await made.alerts.dispose()
+                await made.payment.dispose()
+
+
+def checkout() -> tuple[str, dict[str, str]]:
+    """The id of a new checkout, and the names its events carry."""
+    cart_id = unique("cart")
+    return f"{cart_id}.1", {"cart_id": cart_id, "checkout_id": f"{cart_id}.1"}
+
+
+def totals(names: dict[str, str], token: str = "tok_approve") -> TotalsCalculated:
+    """Payment is asked to hold the money."""
+    method = PaymentMethod(kind="card", token=token)
+    return TotalsCalculated(**names, customer_id="k", totals=TOTALS, payment_method=method)
+
+
+def rejected(names: dict[str, str]) -> tuple[Message, Message]:
+    """The checkout comes to nothing."""
+    return OrderRejected(**names, reasons=()), CartReopened(**names, reasons=(), shortages=())
+
+
+async def test_a_checkout_that_does_not_move(watching: Watching) -> None:
+    checkout_id, names = checkout()
+    await watching.publish(totals(names))  # payment answers, and nobody makes an order of it
+    alert = await watching.opened(words.STUCK, checkout_id)
+    assert (alert.kind, alert.service, alert.checkout_id) == ("stuck", "order", checkout_id)
+    assert "waits for the order to be made" in alert.title
+    await watching.publish(*rejected(names))
+    await watching.closed(words.STUCK, checkout_id)
+
+
+async def test_a_hold_that_will_lapse(watching: Watching) -> None:
+    checkout_id, names = checkout()
+    await watching.publish(totals(names))
+    alert = await watching.opened(words.HOLD, checkout_id)
+    assert alert.severity == "critical"
+    assert "14.90 EUR" in alert.title
+    await watching.publish(*rejected(names))  # payment gives the money back
+    await watching.closed(words.HOLD, checkout_id)
+
+
+async def test_a_payment_operation_near_its_last_attempt(watching: Watching) -> None:
+    checkout_id, names = checkout()
+    await watching.publish(totals(names, "tok_unavailable_authorize_forever"))
+    ended = await watching.closed(words.OPERATION, checkout_id)  # as payment gave it up, and said so
+    assert ended.title == f"The authorize of checkout {checkout_id} (14.90 EUR) keeps failing: 2 attempts are left"
+
+
+async def test_a_cleanup_that_keeps_failing(watching: Watching) -> None:
+    checkout_id, names = checkout()
+    confirmed = OrderConfirmed(**names, order_number="Q-1", payment="captured", currency="EUR", total=1490)
+    await watching.publish(confirmed, StockCommitted(**names, items=()), ago=5)
+    alert = await watching.opened(words.STUCK, checkout_id)
+    assert (alert.kind, alert.severity, alert.service) == ("cleanup_failing", "warning", "cart")
+    await watching.publish(CheckoutCompleted(**names, order_number="Q-1"))
+    await watching.closed(words.STUCK, checkout_id)
+
+
+async def test_a_checkout_that_moves_opens_nothing(watching: Watching) -> None:
+    (_, moves), (stuck, stands) = checkout(), checkout()
+    await watching.publish(totals(moves), *rejected(moves))
+    await watching.publish(
+        *rejected(stands)[:1], CheckoutStarted(**stands, previous_checkout_id=None, items=(), expires_at=LATER)
+    )
+    await watching.opened(words.STUCK, stuck)
+    assert await watching.alert(words.STUCK, moves["checkout_id"]) is None
+    await watching.publish(rejected(stands)[1])
+    await watching.closed(words.STUCK, stuck)
+
+
+async def test_of_very_many_that_do_not_move_people_are_told_only_of_some(watching: Watching) -> None:
+    stories = [checkout()[1] for _ in range(TOLD_ONE_BY_ONE + 5)]
+    await watching.publish(*(totals(names) for names in stories))
+    await watching.opened(words.MANY_STUCK, "all")
+
+    async def all_have_an_alert() -> bool:
+        return all([await watching.alert(words.STUCK, names["checkout_id"]) for names in stories])
+
+    await until(all_have_an_alert, "an alert for each")
+
+    async def told_of_some() -> bool:
+        told = sum(bool(watching.pager.about(f"Checkout {names['checkout_id']} waits")) for names in stories)
+        assert told <= TOLD_ONE_BY_ONE
+        return told == TOLD_ONE_BY_ONE
+
+    await until(told_of_some, "the notifications")
+    await watching.publish(*(event for names in stories for event in rejected(names)))
+    await watching.closed(words.MANY_STUCK, "all")
+
+
+@contextlib.asynccontextmanager
+async def member(watching: Watching, group: str) -> AsyncIterator[Any]:
+    """A member of one of our groups, that reads inventory's commands and commits nothing by itself."""
+    consumer = kafka.consumer(watching.settings, group, "tests")
+    consumer.subscribe([watching.settings.topic("inventory.commands")])
+    await kafka.start(consumer)
+    while not consumer.assignment():
+        await consumer.getmany(timeout_ms=50)
+    yield consumer
+    await kafka.stop(consumer)
+
+
+async def test_a_group_that_stalls(watching: Watching) -> None:
+    group, place = watching.settings.topic("quadrille.tests"), TopicPartition(watching.settings.topic("inventory.commands"), 0)
+    async with raw_producer(watching.settings) as producer:
+        for _ in range(3):
+            await producer.send_and_wait(place.topic, b"x", partition=0)
+    async with member(watching, "quadrille.tests") as consumer:
+        await consumer.commit({place: 1})
+        alert = await watching.opened(words.GROUP, group)
+        assert alert.kind == "group_stall"
+        assert "2 records behind" in alert.title
+        await consumer.commit({place: 3})
+        await watching.closed(words.GROUP, group)
+
+
+async def test_a_group_that_stopped_while_alerts_was_restarted(watching: Watching) -> None:
+    group, place = watching.settings.topic("quadrille.late"), TopicPartition(watching.settings.topic("order.commands"), 0)
+    async with raw_producer(watching.settings) as producer:
+        await producer.send_and_wait(place.topic, b"x", partition=0)
+    consumer = kafka.consumer(watching.settings, "quadrille.late", "tests")
+    consumer.assign([place])
+    await kafka.start(consumer)
+    await consumer.commit({place: 0})
+    alert = await watching.opened(words.GROUP, group)
+    assert alert.kind == "group_stop"
+    await asyncio.to_thread(watching.running["alerts"].stop)
+    await consumer.commit({place: 1})
+    await kafka.stop(consumer)
+    await asyncio.to_thread(watching.restart, "alerts")
+    await watching.closed(words.GROUP, group)
+
+
+async def test_an_outbox_that_grows(watching: Watching) -> None:
+    late = NewTopic(watching.settings.topic("late.events"), watching.settings.partitions, 1)
+    insert = text("INSERT INTO outbox (lane, topic, value, headers) VALUES (0, 'late.events', 'x', :headers)")
+    async with watching.payment.begin() as connection:
+        await connection.execute(insert, {"headers": pack([("ce_time", b"2026-01-01T00:00:00Z")])})
+    alert = await watching.opened(words.OUTBOX, "payment")  # its topic is missing, so payment cannot publish it
+    assert "1 records wait in its outbox" in alert.title
+    admin = AIOKafkaAdminClient(**watching.settings.kafka_client())
+    await kafka.start(admin)
+    await admin.create_topics([late])
+    await admin.close()
+    await watching.closed(words.OUTBOX, "payment")
+
+
+async def test_a_service_that_is_down(watching: Watching) -> None:
+    await asyncio.to_thread(watching.running["payment"].stop)
+    alert = await watching.opened(words.SERVICE, "payment")
+    assert "payment does not answer" in alert.title
+    await asyncio.to_thread(watching.restart, "payment")
+    await watching.closed(words.SERVICE, "payment")

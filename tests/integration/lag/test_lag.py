@@ -1,0 +1,233 @@
+"""The lag of real groups on a real broker: ours or not, reading, stalled, stopped, rewound, or silent."""
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from cli.demo.shop import unique
+from shared.lag.judgement import Status
+from shared.lag.model import NEVER, Snapshot
+from shared.lag.reader import LagReader
+from shared.lag.window import Window
+from shared.runtime import kafka
+from shared.settings import Settings, load
+from tests.support.stacks import Stack
+from tests.support.topics import raw_producer
+
+
+class Cluster:
+    """A topic of its own on the broker, and foreign clients that use it."""
+
+    def __init__(self, settings: Settings, topic: str) -> None:
+        self.settings, self.topic = settings, topic
+
+    async def publish(self, count: int, partition: int = 0, at: float | None = None) -> None:
+        """So many records; ``at``: when they were written, in seconds since 1970."""
+        async with raw_producer(self.settings) as producer:
+            for _ in range(count):
+                timestamp = int(at * 1000) if at else None
+                await producer.send(self.topic, b"x", partition=partition, timestamp_ms=timestamp)
+            await producer.flush()
+
+    @contextlib.asynccontextmanager
+    async def member(self, group: str) -> AsyncIterator[Any]:
+        """A member of a group that has the topic's partitions, and commits only when it is told to."""
+        consumer = AIOKafkaConsumer(
+            self.topic,
+            bootstrap_servers=self.settings.kafka_bootstrap_servers,
+            group_id=group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_poll_records=1,
+        )
+        await kafka.start(consumer)
+        while not consumer.assignment():
+            await consumer.getmany(timeout_ms=50)
+        try:
+            yield consumer
+        finally:
+            await kafka.stop(consumer)
+
+    async def commit(self, group: str, offset: int, partition: int = 0) -> None:
+        """Commit an offset for a group, as a client without membership does."""
+        made = AIOKafkaConsumer(
+            bootstrap_servers=self.settings.kafka_bootstrap_servers, group_id=group, enable_auto_commit=False
+        )
+        made.assign([TopicPartition(self.topic, partition)])
+        await kafka.start(made)
+        await made.commit({TopicPartition(self.topic, partition): offset})
+        await kafka.stop(made)
+
+
+@pytest_asyncio.fixture
+async def cluster(stack: Stack) -> Cluster:
+    """A foreign topic with two partitions."""
+    settings = load(stack.environment)
+    topic = unique("parcels")
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers)
+    await kafka.start(admin)
+    await admin.create_topics([NewTopic(topic, 2, 1)])
+    await admin.close()
+    return Cluster(settings, topic)
+
+
+async def looks(cluster: Cluster, group: str, count: int = 3) -> Window:
+    """A full window of looks at one group."""
+    window = Window(count)
+    async with LagReader(cluster.settings) as reader:
+        for _ in range(count):
+            window.add(await reader.snapshot(group, cluster.topic))
+    return window
+
+
+async def look(cluster: Cluster, group: str) -> Snapshot:
+    """One look."""
+    last = (await looks(cluster, group, 1)).last
+    assert last
+    return last
+
+
+async def test_offsets_lag_and_age_of_a_foreign_group(cluster: Cluster) -> None:
+    group = unique("billing")
+    written = time.time() - 100
+    await cluster.publish(3)
+    await cluster.publish(2, at=written)
+    await cluster.publish(4, partition=1)
+    await cluster.commit(group, 3)
+    await cluster.commit(group, 4, partition=1)
+    found = (await look(cluster, group)).groups[group]
+    behind, done = found.positions[cluster.topic, 0], found.positions[cluster.topic, 1]
+    assert (behind.current, behind.end, behind.oldest, behind.lag) == (3, 5, 0, 2)
+    assert behind.age == pytest.approx(100, abs=10)
+    assert (done.lag, done.age) == (0, 0.0)
+    assert (found.members, found.lag) == (0, 2)
+
+
+async def test_two_groups_that_wait_in_one_partition_have_ages_of_their_own(cluster: Cluster) -> None:
+    early, late = unique("early"), unique("late")
+    await cluster.publish(1, at=time.time() - 500)
+    await cluster.publish(1, at=time.time() - 100)
+    await cluster.commit(early, 0)
+    await cluster.commit(late, 1)
+    ages = {name: group.age for name, group in (await look(cluster, "*")).groups.items() if name in (early, late)}
+    assert ages[early] == pytest.approx(500, abs=10)
+    assert ages[late] == pytest.approx(100, abs=10)
+
+
+async def test_a_member_that_commits_nothing_more_is_stalled_and_well_again_when_it_does(cluster: Cluster) -> None:
+    group = unique("stalled")
+    await cluster.publish(5)
+    async with cluster.member(group) as consumer:
+        await consumer.commit({TopicPartition(cluster.topic, 0): 2})
+        assert (await looks(cluster, group)).statuses()[group] is Status.STALL
+        await consumer.commit({TopicPartition(cluster.topic, 0): 5})
+        assert (await looks(cluster, group)).statuses()[group] is Status.OK
+
+
+async def test_a_group_whose_members_are_gone_is_stopped(cluster: Cluster) -> None:
+    group = unique("stopped")
+    await cluster.publish(5)
+    async with cluster.member(group) as consumer:
+        await consumer.commit({TopicPartition(cluster.topic, 0): 2})
+    window = await looks(cluster, group)
+    assert window.statuses()[group] is Status.STOP
+
+
+async def test_a_group_that_went_back_is_rewound(cluster: Cluster) -> None:
+    group = unique("rewound")
+    await cluster.publish(5)
+    window = Window(2)
+    async with LagReader(cluster.settings) as reader:
+        for offset in (4, 1):
+            await cluster.commit(group, offset)
+            window.add(await reader.snapshot(group, cluster.topic))
+    assert window.statuses()[group] is Status.REWIND
+
+
+async def test_a_group_that_never_committed_is_named_and_counts_in_no_sum(cluster: Cluster) -> None:
+    group = unique("silent")
+    await cluster.publish(5)
+    async with cluster.member(group):
+        found = (await look(cluster, group)).groups[group]
+        assert found.positions[cluster.topic, 0].lag == NEVER
+        assert found.lag == 0
+        assert (cluster.topic, 0) in found.never_committed
+        assert (found.members, found.state) == (1, "Stable")
+
+
+async def test_a_group_of_a_topic_that_is_gone_blocks_nobody(cluster: Cluster) -> None:
+    group = unique("orphan")
+    await cluster.publish(1)
+    await cluster.commit(group, 0)
+    admin = AIOKafkaAdminClient(bootstrap_servers=cluster.settings.kafka_bootstrap_servers)
+    await kafka.start(admin)
+    await admin.delete_topics([cluster.topic])
+    await admin.close()
+    started = time.monotonic()
+    async with LagReader(cluster.settings) as reader:
+        snapshot = await reader.snapshot(group)
+    assert time.monotonic() - started < 8
+    assert all(place[0] != cluster.topic for found in snapshot.groups.values() for place in found.positions)
+
+
+async def test_many_topics_are_looked_at_together_and_not_one_after_the_other(cluster: Cluster) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=cluster.settings.kafka_bootstrap_servers)
+    await kafka.start(admin)
+    await admin.create_topics([NewTopic(unique("many"), 1, 1) for _ in range(60)])
+    await admin.close()
+    async with LagReader(cluster.settings) as reader:
+        started = time.monotonic()
+        assert len({topic for topic, _ in (await reader.snapshot()).ends}) >= 60
+    assert time.monotonic() - started < 4, "the client waits 0.1 s for each topic it does not know"
+
+
+async def quadrille_lag(cluster: Cluster, *arguments: str) -> tuple[int, str, str]:
+    """The command with settings alone: exit code, standard output and error."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "cli.main", "lag", *arguments),
+        env={**os.environ, "QUADRILLE_KAFKA_BOOTSTRAP_SERVERS": cluster.settings.kafka_bootstrap_servers or ""},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await asyncio.wait_for(process.communicate(), 60)
+    return process.returncode or 0, out.decode(), err.decode()
+
+
+async def test_the_command_is_a_check_with_an_exit_code(cluster: Cluster) -> None:
+    group = unique("checked")
+    await cluster.publish(5, at=time.time() - 100)
+    await cluster.commit(group, 1)
+    within, above, too_old, nobody = await asyncio.gather(
+        quadrille_lag(cluster, "--group", group, "--fail-above", "4"),
+        quadrille_lag(cluster, "--group", f"{group[:-1]}?", "--topic", cluster.topic, "--fail-above", "3", "--json"),
+        quadrille_lag(cluster, "--group", group, "--fail-above", "30s"),
+        quadrille_lag(cluster, "--group", unique("nobody"), "--fail-above", "1"),
+    )
+    assert within[0] == 0
+    assert group in within[1]
+    assert above[0] == 1
+    assert above[2] == f"{group} is 4 records behind; at most 3 are allowed\n"
+    assert json.loads(above[1])["groups"][0]["lag"] == 4
+    assert too_old[0] == 1
+    assert "at most 30 s are allowed" in too_old[2]
+    assert nobody[0] == 2
+    assert "no consumer group" in nobody[2]
+
+
+async def test_the_command_judges_after_a_window(cluster: Cluster) -> None:
+    group = unique("watched")
+    await cluster.publish(5)
+    await cluster.commit(group, 1)
+    code, out, _ = await quadrille_lag(cluster, "--group", group, "--window", "1", "--json")
+    (found,) = json.loads(out)["groups"]
+    assert (code, found["status"], found["rate_out"], found["catch_up_seconds"]) == (0, "STOP", 0.0, None)

@@ -1,0 +1,126 @@
+"""What the watchdog knows of a checkout, whatever the order in which it hears of it."""
+
+from datetime import datetime, timedelta
+from itertools import permutations
+
+import pytest
+
+from services.alerts.watchdog import words
+from services.alerts.watchdog.checkouts import read
+from services.alerts.watchdog.watched import Watched, durations
+from shared.contract.envelope import Envelope, Record, write
+from shared.contract.message import Message
+from shared.contract.order import OrderConfirmed
+from shared.contract.payment import HoldNearlyLapsed, PaymentVoided
+from shared.progress import Limits
+from tests.support.clock import NOW
+
+LIMITS = Limits(prompt=30, gateway=250, customer=1800)
+
+
+def after(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)
+
+
+STORY = {
+    "CheckoutStarted": after(0),
+    "StockReserved": after(1),
+    "CheckoutConfirmed": after(60),
+    "ReservationExtended": after(61),
+    "TotalsCalculated": after(63),
+    "PaymentAuthorized": after(70),
+    "OrderCreated": after(71),
+    "PaymentCaptured": after(75),
+    "OrderConfirmed": after(76),
+    "StockCommitted": after(77),
+}
+
+
+def heard(*kinds: str) -> Watched:
+    watched = Watched("c.1")
+    for kind in kinds:
+        watched.take_in({kind: STORY[kind]}, LIMITS, NOW)
+    return watched
+
+
+def test_a_checkout_is_overdue_when_its_step_took_longer_than_it_should() -> None:
+    watched = heard("CheckoutStarted", "StockReserved", "CheckoutConfirmed")
+    assert (watched.step, watched.overdue_at) == ("extend", after(90))
+    assert watched.overdue(LIMITS, after(89)) is None
+    waiting = watched.overdue(LIMITS, after(90))
+    assert waiting
+    assert (waiting.step.name, waiting.step.who) == ("extend", "inventory")
+
+
+def test_the_gateway_and_the_customer_have_the_time_they_need() -> None:
+    assert heard("CheckoutStarted", "StockReserved").overdue_at == after(1800)
+    assert heard("CheckoutStarted", "CheckoutConfirmed", "ReservationExtended", "TotalsCalculated").overdue_at == after(313)
+
+
+def test_where_it_stands_does_not_depend_on_the_order_of_what_is_heard() -> None:
+    kinds = ["CheckoutConfirmed", "ReservationExtended", "TotalsCalculated", "PaymentAuthorized"]
+    stands = {(w.step, w.overdue_at) for order in permutations(kinds) for w in [heard(*order)]}
+    assert stands == {("create", after(100))}
+
+
+def test_what_is_heard_twice_changes_nothing() -> None:
+    once, twice = heard(*STORY), heard(*STORY, *STORY)
+    assert (once.seen, once.step, once.overdue_at) == (twice.seen, twice.step, twice.overdue_at)
+
+
+def test_a_finished_checkout_waits_for_nothing_and_what_comes_late_does_not_begin_it_anew() -> None:
+    watched = heard(*STORY)
+    assert watched.step == "clean_up"
+    watched.take_in({"CheckoutCompleted": after(78)}, LIMITS, NOW)
+    assert watched.overdue_at is None
+    watched.take_in({"OrderConfirmed": after(76)}, LIMITS, NOW)
+    assert watched.overdue(LIMITS, after(10_000)) is None
+
+
+def test_what_waits_for_a_person_has_an_alert_of_its_own() -> None:
+    watched = Watched("c.1")
+    failed = ("CaptureFailed", "OrderCancelled", "VoidFailed", "ReservationReleased", "CartReopened")
+    known = {kind: at for kind, at in STORY.items() if at <= STORY["OrderCreated"]}
+    watched.take_in({**known, **{kind: after(80) for kind in failed}}, LIMITS, NOW)
+    assert watched.step is None
+    assert watched.overdue(LIMITS, after(10_000)) is None
+
+
+def test_the_seconds_of_each_step() -> None:
+    took = durations(STORY)
+    assert took["reserve"] == 1
+    assert took["authorize"] == 7
+    assert took["total"] == 2, "from the later of what it needs"
+    assert "clean_up" not in took
+    assert durations({"PaymentAuthorized": after(1)}) == {}, "nobody knows when it began"
+
+
+def record(message: Message, at: datetime = NOW, spoilt: str = "") -> Record:
+    """A message as it is read from its topic; the header ``spoilt`` is not what it should be."""
+    written, value = write(Envelope("id-1", "/quadrille/x", message.type_name(), message.key, "c"), message, at)
+    changed = [(name, b"\xff soon" if name == spoilt else old) for name, old in written]
+    return Record(message.topic, 0, 0, message.key.encode(), value, changed, 1_767_225_600_000)
+
+
+CONFIRMED = OrderConfirmed(cart_id="c", checkout_id="c.1", order_number="Q", payment="captured", currency="EUR", total=1)
+VOIDED = PaymentVoided(cart_id="c", checkout_id="c.1", amount=1490, currency="EUR")
+HELD = HoldNearlyLapsed(cart_id="c", checkout_id="c.1", amount=1490, currency="EUR", held_since=NOW)
+
+
+def test_records_are_read_by_their_headers() -> None:
+    news = read([record(CONFIRMED, after(5)), record(CONFIRMED, after(3)), record(VOIDED, after(9))])
+    assert news["c.1"].facts == {"OrderConfirmed": after(5), "PaymentVoided": after(9)}
+
+
+def test_notices_and_their_ends_keep_their_order() -> None:
+    told = read([record(HELD), record(VOIDED)])["c.1"].told
+    assert [getattr(one, "kind", one) for one in told] == [words.HOLD, "PaymentVoided"]
+
+
+@pytest.mark.parametrize("header", ["ce_subject", "ce_type"])
+def test_a_record_nobody_can_place_is_passed_over(header: str) -> None:
+    assert not read([record(CONFIRMED, spoilt=header)])
+
+
+def test_a_time_nobody_can_read_is_the_records_own() -> None:
+    assert read([record(CONFIRMED, spoilt="ce_time")])["c.1"].facts["OrderConfirmed"] == NOW

@@ -1,0 +1,106 @@
+"""What is shown of the lag, and the limit of a check."""
+
+import json
+from math import inf
+
+import pytest
+from rich.console import Console
+
+from cli.lag import limits, report, show
+from cli.lag.limits import Limit
+from shared.lag.model import Group, Position, Snapshot
+
+GROUP = Group(
+    "orders",
+    "Stable",
+    2,
+    {
+        ("a", 0): Position(5, 9, 0, 12.5),
+        ("a", 1): Position(9, 9, 0),
+        ("b", 0): Position(None, 3, 0, None),
+    },
+)
+LOOKS = [Snapshot(at, {"orders": GROUP}, unread={"secret": "GroupAuthorizationFailedError()"}) for at in (100.0, 110.0)]
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [
+        ("1000", Limit(records=1000)),
+        ("0", Limit(records=0)),
+        ("30s", Limit(seconds=30)),
+        ("1.5m", Limit(seconds=90)),
+        ("1h", Limit(seconds=3600)),
+    ],
+)
+def test_a_limit_is_records_or_a_time(text: str, limit: Limit) -> None:
+    assert limits.parse(text) == limit
+
+
+@pytest.mark.parametrize("text", ["", "x", "1.5", "-1", "30 s", "10d"])
+def test_what_is_no_limit_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="neither a number of records"):
+        limits.parse(text)
+
+
+def test_who_is_above_the_limit_is_named() -> None:
+    assert Limit(records=4).exceeded([GROUP]) == []
+    assert Limit(records=3).exceeded([GROUP]) == ["orders is 4 records behind; at most 3 are allowed"]
+    assert Limit(seconds=12.5).exceeded([GROUP]) == []
+    assert Limit(seconds=12).exceeded([GROUP]) == ["orders is 12.5 s behind; at most 12 s are allowed"]
+
+
+@pytest.mark.parametrize(
+    ("values", "bars"),
+    [([], ""), ([0, 0], "▁▁"), ([0, 50, 100], "▁▅█"), ([7], "█"), ([1, 1000], "▁█")],
+)
+def test_a_sparkline_has_a_bar_for_each_value(values: list[int], bars: str) -> None:
+    assert show.sparkline(values) == bars
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(None, "–"), (inf, "never"), (0.0, "0.0 s"), (119.0, "119.0 s"), (150.0, "2 min"), (7300.0, "2 h"), (200_000.0, "2 d")],
+)
+def test_a_duration_is_in_the_unit_one_thinks_of_it_in(seconds: float | None, words: str) -> None:
+    assert show.duration(seconds) == words
+
+
+def plain(table: object) -> str:
+    """What is written where there is no terminal."""
+    console = Console(width=200, no_color=True, force_terminal=False)
+    with console.capture() as captured:
+        console.print(table)
+    return captured.get()
+
+
+def test_the_table_shows_topics_and_the_partitions_that_are_behind() -> None:
+    rows = [line.split("│")[1:-1] for line in plain(show.table(LOOKS, every_partition=False)).splitlines() if "│" in line]
+    cells = [[cell.strip() for cell in row] for row in rows]
+    assert [row[:8] for row in cells] == [
+        ["orders", "a", "all 2", "14", "18", "4", "12.5 s", "0.0"],
+        ["", "", "0", "5", "9", "4", "12.5 s", "0.0"],
+        ["orders", "b", "all 1", "–", "3", "–", "–", "0.0"],
+    ]
+    assert cells[1][-2:] == ["never", "STALL records wait, the offset does not move"]
+    assert len(plain(show.table(LOOKS, every_partition=True)).splitlines()) == len(cells) + 2 + 4
+
+
+def test_the_live_table_keeps_those_furthest_behind_where_there_is_no_room() -> None:
+    shown = plain(show.live(LOOKS, LOOKS, rows=1))
+    assert "▇▇" in shown or "██" in shown
+    assert "1 more that do not fit" in shown
+
+
+def test_what_the_table_cannot_tell_is_said() -> None:
+    never, refused = show.remarks(LOOKS[-1])
+    assert "orders never committed an offset for b/0" in never
+    assert "secret could not be asked" in refused
+
+
+def test_json_has_every_partition_and_nothing_programs_cannot_read() -> None:
+    (group,) = json.loads(json.dumps(report.as_json(LOOKS), allow_nan=False))["groups"]
+    assert (group["lag"], group["age_seconds"], group["members"], group["status"]) == (4, 12.5, 2, "STALL")
+    assert group["never_committed"] == [["b", 0]]
+    assert [(p["topic"], p["partition"], p["lag"]) for p in group["partitions"]] == [("a", 0, 4), ("a", 1, 0), ("b", 0, -1)]
+    assert group["partitions"][0]["catch_up_seconds"] is None

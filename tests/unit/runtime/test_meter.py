@@ -1,0 +1,50 @@
+"""What a commit adds to the counters."""
+
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+from prometheus_client import REGISTRY
+
+from services.order.reactions import reactions
+from shared.contract.cart import CheckoutConfirmed
+from shared.contract.envelope import Envelope, Record, RefusedError
+from shared.contract.message import Message
+from shared.contract.order import CancelOrder, OrderRejected
+from shared.contract.payment import PaymentCaptured
+from shared.runtime.inputs import Handle, Input, Refuse
+from shared.runtime.meter import Meter
+from tests.support.clock import NOW
+
+PAID = PaymentCaptured(cart_id="c", checkout_id="c.1", amount=1, currency="EUR")
+CANCEL = CancelOrder(cart_id="c", checkout_id="c.1", reason="r")
+RECORD = Record("t", 0, 0, None, None, (), 0)
+
+
+def handle(message: Message, **more: Any) -> Handle:
+    """A message that was handled."""
+    return Handle(0, reactions.by_trigger[type(message)], message, Envelope("i", "s", "t", "c", "c", **more), RECORD)
+
+
+def value(name: str, **labels: str) -> float:
+    """What a metric of the service under test says."""
+    return REGISTRY.get_sample_value(name, {"service": "metered", **labels}) or 0.0
+
+
+def test_a_commit_is_counted_by_type_and_timed_from_its_causes() -> None:
+    refused = Refuse(0, RefusedError(Envelope("i", "s", "t", "c", "c"), CancelOrder, ()), RECORD)
+    inputs: list[Input] = [handle(PAID, time=NOW), handle(PAID), handle(CANCEL, time=NOW - timedelta(days=1)), refused]
+    at = NOW + timedelta(seconds=2)
+    Meter("metered").committed(inputs, Counter({OrderRejected: 3}), Counter({"read": 1}), at)
+    assert value("quadrille_messages_handled_total", type="PaymentCaptured") == 2
+    assert value("quadrille_messages_handled_total", type="CancelOrder") == 2
+    assert value("quadrille_messages_emitted_total", type="OrderRejected") == 3
+    assert value("quadrille_dead_letters_total", stage="read") == 1
+    assert value("quadrille_reaction_seconds_sum", reaction="confirm_order") == 2, "only what says when it happened is timed"
+    assert value("quadrille_reaction_seconds_count", reaction="confirm_order") == 1
+    assert value("quadrille_reaction_seconds_count", reaction="cancel_order") == 0, "a client's clock is its own"
+
+
+def test_nothing_is_counted_that_did_not_happen() -> None:
+    Meter("unused").committed([], {}, {}, NOW)
+    assert value("quadrille_messages_handled_total", service="unused", type=CheckoutConfirmed.__name__) == 0
