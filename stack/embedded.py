@@ -169,6 +169,7 @@ class EmbeddedStack:
 
 def _write_secret(path: Path, content: object) -> None:
     partial = path.with_suffix(".part")
+    partial.unlink(missing_ok=True)  # one that a crash left may be open to others
     partial.touch(mode=0o600)
     partial.write_text(json.dumps(content, indent=1))
     partial.rename(path)
