@@ -85,8 +85,9 @@ async def start(client: Any) -> None:
 
 async def stop(client: Any, seconds: float = CLIENT_SECONDS) -> None:
     """Stop a client, within a time limit and whatever state it is in."""
+    end = client.close if isinstance(client, AIOKafkaAdminClient) else client.stop
     try:
-        await asyncio.wait_for(client.stop(), seconds)
+        await asyncio.wait_for(end(), seconds)
     except (KafkaError, OSError, TimeoutError):
         return
 
