@@ -22,18 +22,18 @@ from cli.bench.run import show as show_bench
 from cli.demo.run import demo
 from cli.docs.command import app as docs
 from cli.output import Lines
-from cli.shell import STATE, WRONG, Json, State, console, run
+from cli.shell import STATE, WRONG, Json, Quadrille, State, console, run
 from cli.up import Running, health, stop_signals
 from shared.client import CheckoutClient
 from shared.runtime import kafka
 
-app = typer.Typer(
+app = Quadrille(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="An e-commerce checkout danced by four services over Kafka, with nobody conducting.",
-    epilog="Exit codes: 0 right, 1 something is wrong, 2 nothing could be done; the last line says why.",
+    epilog="Example: quadrille demo. Exit codes: 0 right, 1 something is wrong, 2 nothing could be done; the end says why.",
 )
-topics = typer.Typer(no_args_is_help=True, help="The topics of the contract.")
+topics = typer.Typer(no_args_is_help=True, help="The topics of the contract.", epilog="Example: quadrille topics check")
 app.add_typer(topics, name="topics")
 app.add_typer(docs, name="docs")
 app.add_typer(dlq.app, name="dlq")
@@ -105,7 +105,10 @@ def status(state: State = STATE, as_json: Json = False) -> None:
 
 @app.command(epilog="""Example: echo '{"type": "PreviewCheckout", "data": {"cart_id": "c1"}}' | quadrille send -""")
 def send(
-    file: Annotated[typer.FileText, typer.Argument(help="JSON lines; - for standard input.")],
+    file: Annotated[
+        typer.FileText,
+        typer.Argument(help="JSON lines; - for standard input.", encoding="utf-8", errors="surrogateescape"),
+    ],
     state: State = STATE,
     as_json: Json = False,
 ) -> None:

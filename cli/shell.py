@@ -1,8 +1,9 @@
 """What the commands share: where they look, how they write, and how they end."""
 
 import asyncio
+import contextlib
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -35,10 +36,12 @@ class UsageError(Exception):
     """What was asked for cannot be done so; the message says what to change."""
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run to the end; what stands in the way is one sentence on standard error and exit code 2."""
+@contextlib.contextmanager
+def refusals() -> Iterator[None]:
+    """What stands in the way is one sentence on standard error and exit code 2."""
     try:
-        return asyncio.run(work)
+        yield
+        return
     except (
         SettingsError,
         system.NotRunningError,
@@ -54,4 +57,19 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         sys.stderr.write(f"{error}\n")
     except (KafkaError, SQLAlchemyError, OSError, TimeoutError) as error:
         sys.stderr.write(f"the broker or a database cannot be reached: {error!r}\n")
-    raise typer.Exit(REFUSED)
+    sys.exit(REFUSED)
+
+
+class Quadrille(typer.Typer):
+    """The commands; none ends in a traceback because of how things are set up."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Do what the command line says."""
+        with refusals():
+            return super().__call__(*args, **kwargs)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run to the end, with :func:`refusals`."""
+    with refusals():
+        return asyncio.run(work)
