@@ -17,6 +17,7 @@ from cli import system
 from cli.bench.load import LoadError
 from cli.up import StartError
 from services.alerts.views import NotFoundError
+from services.payment.gateways import LedgerError
 from shared.runtime.kafka import TopicsError
 from shared.runtime.migrations import MigrationsError
 from shared.settings import SettingsError
@@ -50,6 +51,7 @@ def refusals() -> Iterator[None]:
         LoadError,
         TopicsError,
         MigrationsError,
+        LedgerError,
         sending.LineError,
         UsageError,
         NotFoundError,
