@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from shared.runtime import kafka
 from shared.settings import Settings, load
-from stack import EmbeddedStack, StackError
+from stack import EmbeddedStack, StackError, jars
 from stack.processes import Child
 from tests.support import stacks
 from tests.support.topics import raw_producer
@@ -32,7 +32,12 @@ def state(tmp_path: Path) -> Iterator[Path]:
         (tmp_path / "kafka").mkdir()
         (tmp_path / "kafka" / "jars").symlink_to(JARS)
     yield tmp_path
-    elsewhere = tmp_path / "postgres" / "elsewhere"
+    remove_elsewhere(tmp_path)
+
+
+def remove_elsewhere(state: Path) -> None:
+    """What PostgreSQL's user could not have had in the state folder."""
+    elsewhere = state / "postgres" / "elsewhere"
     if elsewhere.exists():
         shutil.rmtree(Path(elsewhere.read_text()).parent)
 
@@ -102,3 +107,27 @@ async def test_a_killed_owner_leaves_everything_to_the_next(state: Path) -> None
     finally:
         await asyncio.to_thread(taken_over.stop)
     assert EmbeddedStack.running(state) is None
+
+
+def test_a_server_that_does_not_come_up_in_time_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other one too, and one that is launched only when the start has failed already."""
+    state = tmp_path / "state"
+    wrong = state / "kafka" / "jars" / jars.locked()[0].file
+    for jar in jars.locked():
+        wrong.parent.mkdir(parents=True, exist_ok=True)
+        wrong.with_name(jar.file).touch()
+    monkeypatch.setattr("stack.postgres.START_SECONDS", 0.0)
+    launched: list[Child] = []
+    note = EmbeddedStack._launched
+
+    def see(stack: EmbeddedStack, name: str, child: Child, ports: dict[str, int]) -> None:
+        launched.append(child)
+        note(stack, name, child, ports)
+        assert EmbeddedStack(state)._noted()["children"][name]["pid"] == child.pid
+
+    monkeypatch.setattr(EmbeddedStack, "_launched", see)
+    with pytest.raises(StackError, match="PostgreSQL did not start within 0 s"):
+        EmbeddedStack(state).start()
+    assert len(launched) == 1
+    assert launched[0].find() is None
+    remove_elsewhere(state)

@@ -100,7 +100,7 @@ def test_no_broker_is_started_with_such_a_jar(tmp_path: Path) -> None:
     for jar in locked():
         put(tmp_path / "jars", jar)
     with pytest.raises(StackError, match="is not the jar that was locked"):
-        Kafka(tmp_path, tmp_path / "kafka.log", "cluster").start(1, 2, lambda text: None)
+        Kafka(tmp_path, tmp_path / "kafka.log", "cluster").start(1, 2, lambda text: None, lambda child: None)
     assert {path.name for path in tmp_path.iterdir()} == {"jars"}
 
 

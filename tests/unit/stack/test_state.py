@@ -115,6 +115,7 @@ def test_who_ends_while_starting_says_why(tmp_path: Path) -> None:
     child = launch([sys.executable, "-c", "raise SystemExit('no room')"], log, cwd=tmp_path)
     with pytest.raises(StackError, match=r"(?s)Kafka ended while starting; the end of .*no room"):
         wait_until(lambda: False, child, "Kafka", log, 10)
+    child.stop(signal.SIGKILL, 1)
 
 
 def test_who_does_not_start_in_time_says_so(tmp_path: Path, sleeper: Child) -> None:
