@@ -13,12 +13,15 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 from aiokafka.partitioner import murmur2
 
 from shared.contract.topics import TOPICS, Topic
+from shared.runtime import batches
 from shared.settings import Settings
 from shared.telemetry import metrics
 
 MAX_REQUEST_BYTES: Final = 16_000_000
 CLIENT_SECONDS: Final = 10
 """The longest a start or a stop of a client may take."""
+
+batches.install()
 
 
 class TopicsError(Exception):
