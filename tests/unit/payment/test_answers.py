@@ -86,6 +86,7 @@ def test_answers_lead_to_one_end(kind: str, answers: list[Answer | LookUp], end:
     if not (kind == "authorize" and LOST in answers and end == FAILED):
         assert payment(made).state == ENDS[kind][end][0]
         assert (payment(made).operation, payment(made).due_at) == (None, None)
+    assert end == FAILED or payment(made).hold == "h1"
 
 
 # --- asked again
