@@ -21,9 +21,9 @@ app = Commands(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="An e-commerce checkout danced by four services over Kafka, with nobody conducting.",
-    epilog="Exit codes: 0 right, 1 something is wrong, 2 nothing could be done; the last line says why.",
+    epilog="Example: quadrille demo. Exit codes: 0 right, 1 something is wrong, 2 nothing could be done; the end says why.",
 )
-topics = typer.Typer(no_args_is_help=True, help="The topics of the contract.")
+topics = typer.Typer(no_args_is_help=True, help="The topics of the contract.", epilog="Example: quadrille topics check")
 app.add_typer(topics, name="topics")
 app.add_typer(later("cli.docs.command", "The documents that are generated from the contract and the reactions."), name="docs")
 app.add_typer(later("cli.dlq.commands", "Messages that could not be read or handled, and what becomes of them."), name="dlq")
@@ -106,7 +106,10 @@ def status(state: State = STATE, as_json: Json = False) -> None:
 
 @app.command(epilog="""Example: echo '{"type": "PreviewCheckout", "data": {"cart_id": "c1"}}' | quadrille send -""")
 def send(
-    file: Annotated[typer.FileText, typer.Argument(help="JSON lines; - for standard input.")],
+    file: Annotated[
+        typer.FileText,
+        typer.Argument(help="JSON lines; - for standard input.", encoding="utf-8", errors="surrogateescape"),
+    ],
     state: State = STATE,
     as_json: Json = False,
 ) -> None:

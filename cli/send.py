@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+import pydantic_core
+
 from shared.contract.catalog import CatalogEvent
 from shared.contract.catalogue import MESSAGES
 from shared.contract.envelope import Record, RefusedError, UnreadableError, read
@@ -33,10 +35,7 @@ def parse(lines: Iterable[str]) -> list[Message]:
 
 
 def _message(line: str) -> Message:
-    try:
-        envelope: Any = json.loads(line)
-    except ValueError as error:
-        raise ValueError(f"not JSON: {error}") from None
+    envelope = _json(line)
     if not isinstance(envelope, dict) or not isinstance(envelope.get("type"), str):
         raise ValueError('not an object with "type" and "data"')
     name = envelope["type"].removeprefix("quadrille.").removesuffix(".v1")
@@ -44,4 +43,23 @@ def _message(line: str) -> Message:
     if kind is None:
         raise ValueError(f"{name!r} is nothing a client sends; there are {', '.join(sorted(SENDABLE))}")
     whole = {"specversion": "1.0", "id": "-", "source": "-", **envelope, "type": kind.type_name()}
-    return read(Record(kind.topic, 0, 0, None, json.dumps(whole).encode(), [], 0))[1]
+    return read(Record(kind.topic, 0, 0, None, json.dumps(whole, allow_nan=False).encode(), [], 0))[1]
+
+
+def _json(line: str) -> Any:
+    """The value of a line, as strict as what reads commands; the file is read with ``surrogateescape``."""
+    try:
+        line.encode()
+        pydantic_core.from_json(line, allow_inf_nan=False)
+    except UnicodeEncodeError:
+        raise ValueError("not UTF-8") from None
+    except ValueError as error:
+        raise ValueError(f"not JSON: {error}") from None
+    return json.loads(line, object_pairs_hook=_once)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"{', '.join(twice)} appears twice")
+    return dict(pairs)

@@ -12,12 +12,14 @@ from cli.trace.find import NotOneError
 from cli.up import StartError
 from services.alerts.views import NotFoundError
 from services.journal.rebuild import RebuildError
+from services.payment.gateways import LedgerError
 from shared.runtime.kafka import TopicsError
 from shared.runtime.migrations import MigrationsError
 from shared.settings import SettingsError
 from stack import StackError
 
 _REFUSED = (
+    LedgerError,
     LineError,
     LoadError,
     MigrationsError,

@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import secrets
+import threading
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -46,6 +47,7 @@ class EmbeddedStack:
         self._progress = progress
         self._lock: IO[str] | None = None
         self._children: dict[str, Child] = {}
+        self._noting = threading.Lock()
         self.environment: dict[str, str] = {}
         """The settings that point to the started stack."""
         self.admin_url = ""
@@ -65,8 +67,10 @@ class EmbeddedStack:
             noted = json.loads((state / "stack.json").read_text())
         except (OSError, ValueError):
             return None
-        alive = all(Child(**child).find() for child in noted["children"].values())
-        return dict(noted["environment"]) if alive and noted["children"] else None
+        children, environment = noted.get("children"), noted.get("environment")
+        if not children or not environment or not all(Child(**child).find() for child in children.values()):
+            return None
+        return dict(environment)
 
     def start(self) -> None:
         """Start both servers, side by side, and make sure of the databases."""
@@ -87,23 +91,34 @@ class EmbeddedStack:
         postgres = Postgres(self._state / "postgres", logs / "postgres.log", known["admin"])
         kafka = Kafka(self._state / "kafka", logs / "kafka.log", known["cluster_id"])
         self._progress("Starting PostgreSQL and Kafka")
-        with ThreadPoolExecutor(2) as pool:
-            starting = {
-                "postgres": pool.submit(postgres.start, ports["postgres"]),
-                "kafka": pool.submit(kafka.start, ports["kafka"], free_port(), self._progress),
-            }
-        for name, started in starting.items():
-            if started.exception() is None:
-                self._children[name] = started.result()
-                self._note(ports)
-        for started in starting.values():
-            started.result()
+        pool = ThreadPoolExecutor(2)
+        try:
+            starting = [
+                pool.submit(postgres.start, ports["postgres"], lambda child: self._launched("postgres", child, ports)),
+                pool.submit(
+                    kafka.start,
+                    ports["kafka"],
+                    free_port(),
+                    self._progress,
+                    lambda child: self._launched("kafka", child, ports),
+                ),
+            ]
+            for started in starting:
+                started.result()
+        finally:
+            pool.shutdown()  # whoever is still being started must have been launched, to be stopped
         self.admin_url = postgres.url(ports["postgres"])
         self.environment = {
             f"{PREFIX}KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{ports['kafka']}",
             **databases.create(self.admin_url, "quadrille", known["databases"]),
         }
         self._note(ports)
+
+    def _launched(self, name: str, child: Child, ports: dict[str, int]) -> None:
+        """Note a server as soon as there is a process, so that it is found again whatever happens next."""
+        with self._noting:
+            self._children[name] = child
+            self._note(ports)
 
     def stop(self) -> None:
         """Stop both servers and let go of the folder."""
@@ -169,6 +184,7 @@ class EmbeddedStack:
 
 def _write_secret(path: Path, content: object) -> None:
     partial = path.with_suffix(".part")
+    partial.unlink(missing_ok=True)  # one that a crash left may be open to others
     partial.touch(mode=0o600)
     partial.write_text(json.dumps(content, indent=1))
     partial.rename(path)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -42,19 +43,14 @@ def class_path(folder: Path, jars: list[Jar], progress: Callable[[str], None]) -
     if missing:
         progress(f"Fetching {len(missing)} jars of Apache Kafka from Maven Central")
         folder.mkdir(parents=True, exist_ok=True)
-        maven = _maven(folder.parent / "maven")
-        for jar in missing:
-            _fetch(maven, jar, folder)
+        _fetch(missing, folder)
     for jar in jars:
-        check(folder, jar)
+        check(folder / jar.file, jar)
     return ":".join(str((folder / jar.file).resolve()) for jar in jars)
 
 
-def check(folder: Path, jar: Jar) -> None:
-    """Raises :class:`StackError` where the jar is missing or its bytes are not those that were locked."""
-    path = folder / jar.file
-    if not path.exists():
-        raise StackError(f"{jar.file} is missing in {folder}: delete that folder and start again")
+def check(path: Path, jar: Jar) -> None:
+    """Raises :class:`StackError` where the bytes of this file are not those of the jar that was locked."""
     found = sha256(path)
     if found != jar.sha256:
         raise StackError(
@@ -69,23 +65,33 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _fetch(jars: list[Jar], folder: Path) -> None:
+    """Fetch jars, each of which appears in ``folder`` only when all of it is there and is what was locked.
+
+    jgo takes whatever is in its cache for whole, also what a crash left there, so it gets an empty one every time.
+    """
+    cache = folder.parent / "maven"
+    shutil.rmtree(cache, ignore_errors=True)
+    maven = _maven(cache)
+    try:
+        for jar in jars:
+            group, artifact, version = jar.coordinates.split(":")
+            try:
+                fetched = Path(maven.project(group, artifact).at_version(version).artifact().resolve())
+            except Exception as error:  # jgo raises whatever its transport raises
+                raise StackError(f"{jar.coordinates} cannot be fetched from Maven Central: {error}") from error
+            check(fetched, jar)
+            fetched.rename(folder / jar.file)
+    finally:
+        shutil.rmtree(cache, ignore_errors=True)
+
+
 def _maven(cache: Path) -> Any:
     try:
         from jgo.maven import MavenContext
     except ImportError:
         raise StackError("the embedded stack needs more packages: pip install 'quadrille[embedded]'") from None
     return MavenContext(repo_cache=cache, timeout=60)
-
-
-def _fetch(maven: Any, jar: Jar, folder: Path) -> None:
-    group, artifact, version = jar.coordinates.split(":")
-    try:
-        fetched = Path(maven.project(group, artifact).at_version(version).artifact().resolve())
-    except Exception as error:  # jgo raises whatever its transport raises
-        raise StackError(f"{jar.coordinates} cannot be fetched from Maven Central: {error}") from error
-    partial = folder / f"{jar.file}.part"
-    partial.write_bytes(fetched.read_bytes())
-    partial.rename(folder / jar.file)
 
 
 def resolve() -> list[Jar]:

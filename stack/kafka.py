@@ -30,8 +30,10 @@ class Kafka:
     def __init__(self, folder: Path, log: Path, cluster_id: str) -> None:
         self._folder, self._log, self._cluster_id = folder, log, cluster_id
 
-    def start(self, port: int, controller_port: int, progress: Callable[[str], None]) -> Child:
-        """Start the broker and wait until it listens. Raises :class:`StackError`."""
+    def start(
+        self, port: int, controller_port: int, progress: Callable[[str], None], launched: Callable[[Child], None]
+    ) -> None:
+        """Start the broker and wait until it listens; ``launched`` hears of its process at once. Raises :class:`StackError`."""
         class_path = jars.class_path(self._folder / "jars", jars.locked(), progress)
         self._folder.mkdir(parents=True, exist_ok=True)
         properties, logging = self._folder / "broker.properties", self._folder / "log4j2.properties"
@@ -41,8 +43,8 @@ class Kafka:
         if not (self._folder / "data" / "meta.properties").exists():
             self._format(command, properties)
         child = launch([*command, "kafka.Kafka", str(properties.resolve())], self._log, cwd=self._folder)
+        launched(child)
         wait_until(lambda: listens(port), child, "Kafka", self._log, START_SECONDS)
-        return child
 
     @staticmethod
     def stop(child: Child) -> None:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -39,8 +40,8 @@ class Postgres:
         self._folder, self._log, self._password = folder, log, password
         self._binaries = _binaries()
 
-    def start(self, port: int) -> Child:
-        """Start the server and wait until it answers. Raises :class:`StackError`."""
+    def start(self, port: int, launched: Callable[[Child], None]) -> None:
+        """Start the server and wait until it answers; ``launched`` hears of its process at once. Raises :class:`StackError`."""
         user = _unprivileged() if is_root() else {}
         self._log.touch()
         if user:
@@ -52,8 +53,8 @@ class Postgres:
         arguments = [f"-c{name}={value}" for name, value in SETTINGS.items()]
         command = [str(self._binaries / "postgres"), "-D", str(data), "-p", str(port), *arguments]
         child = launch(command, self._log, cwd=data, **user)
+        launched(child)
         wait_until(lambda: self._answers(port), child, "PostgreSQL", self._log, START_SECONDS)
-        return child
 
     def url(self, port: int) -> str:
         """The address of the administrator."""

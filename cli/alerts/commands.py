@@ -18,7 +18,7 @@ from shared.contract.alerts import AcknowledgeAlert, AlertAcknowledged, AlertCom
 app = typer.Typer(
     no_args_is_help=True,
     help="What needs a person: each alert says what to do about it. The beginning of an id is enough.",
-    epilog="Exit codes: 0 done, 1 refused or not answered in time, 2 nothing could be done.",
+    epilog="Example: quadrille alerts list. Exit codes: 0 done, 1 refused or not answered in time, 2 nothing could be done.",
 )
 Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="Alerts; the beginning of an id is enough.")]
 

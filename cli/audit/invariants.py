@@ -137,6 +137,8 @@ def stock(books: Books) -> Iterator[Violation]:
             yield Violation(2, sku, f"{row.reserved} of {row.on_hand} units are reserved")
         if row.reserved != reserved[sku]:
             yield Violation(2, sku, f"{row.reserved} units are reserved, but the reservations hold {reserved[sku]}")
+    for sku in sorted(reserved.keys() - books.stocks.keys()):
+        yield Violation(2, sku, f"the reservations hold {reserved[sku]} units, but there is no stock of it")
 
 
 def one_charge(books: Books) -> Iterator[Violation]:

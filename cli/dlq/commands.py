@@ -34,7 +34,7 @@ CAUSES: Final = 20
 app = typer.Typer(
     no_args_is_help=True,
     help="Messages that could not be read or handled, and what becomes of them. The beginning of an id is enough.",
-    epilog="Exit codes: 0 done, 1 something was refused, came back or was not answered, 2 nothing could be done.",
+    epilog="Example: quadrille dlq list. Exit codes: 0 done, 1 refused, back again or not answered, 2 nothing could be done.",
 )
 Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="Dead letters; the beginning of an id is enough.")]
 

@@ -17,7 +17,11 @@ WAY_OUT = (
     " or reads it."
 )
 
-app = typer.Typer(no_args_is_help=True, help="The documents that are generated from the contract and the reactions.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="The documents that are generated from the contract and the reactions.",
+    epilog="Example: quadrille docs write",
+)
 
 
 @app.command(epilog="Example: quadrille docs write")

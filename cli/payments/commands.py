@@ -32,7 +32,8 @@ from shared.money import display
 app = typer.Typer(
     no_args_is_help=True,
     help="What staff decide about a customer's money: by order number (Q-0001001) or checkout id (CART.1).",
-    epilog="Exit codes: 0 settled, 1 refused, failed again or not answered in time, 2 nothing could be done.",
+    epilog="Example: quadrille payments retry-void --help. Exit codes: 0 settled, 1 refused, failed again or not answered in"
+    " time, 2 nothing could be done.",
 )
 ENDS: Final = (PaymentVoided, PaymentRefunded, PaymentMarkedPaid, VoidFailed, RefundFailed)
 SAID: Final = {

@@ -1,7 +1,6 @@
 """A client for storefronts and staff: publish commands, and await what becomes of them."""
 
 import asyncio
-import contextlib
 import time
 import uuid
 from collections import defaultdict
@@ -68,6 +67,15 @@ class CheckoutClient:
         self._reader: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
+        try:
+            await self._open()
+        except BaseException:
+            await self._close()
+            raise
+        self._reader = asyncio.create_task(self._read())
+        return self
+
+    async def _open(self) -> None:
         self._producer = await kafka.producer(self._settings, "quadrille-client")
         self._consumer = kafka.consumer(self._settings, None, "quadrille-client")
         await kafka.start(self._consumer)
@@ -80,18 +88,19 @@ class CheckoutClient:
         await self._consumer.seek_to_end(*partitions)
         for partition in partitions:
             await self._consumer.position(partition)
-        self._reader = asyncio.create_task(self._read())
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._reader:
             self._reader.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._reader
-        await kafka.stop(self._consumer)
-        await kafka.stop(self._producer)
+            await asyncio.gather(self._reader, return_exceptions=True)  # what it died of, whoever waited has heard
+        await self._close()
+
+    async def _close(self) -> None:
+        for client in (self._consumer, self._producer):
+            if client is not None:
+                await kafka.stop(client)
 
     async def send(self, *messages: Message) -> list[str]:
         """Publish commands (or facts of the catalogue) in this order; returns their ids once the broker has them all."""
@@ -202,12 +211,16 @@ class CheckoutClient:
         return seen
 
     async def _read(self) -> None:
-        while True:
-            batches = await self._consumer.getmany(timeout_ms=1_000)
-            at = time.monotonic()
-            for records in batches.values():
-                for r in records:
-                    self._note(r, at)
+        try:
+            while True:
+                batches = await self._consumer.getmany(timeout_ms=1_000)
+                at = time.monotonic()
+                for records in batches.values():
+                    for r in records:
+                        self._note(r, at)
+                async with self._news:
+                    self._news.notify_all()
+        finally:  # whoever waits hears at once that nothing more will come
             async with self._news:
                 self._news.notify_all()
 

@@ -13,12 +13,15 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 from aiokafka.partitioner import murmur2
 
 from shared.contract.topics import TOPICS, Topic
+from shared.runtime import batches
 from shared.settings import Settings
 from shared.telemetry import metrics
 
 MAX_REQUEST_BYTES: Final = 16_000_000
 CLIENT_SECONDS: Final = 10
 """The longest a start or a stop of a client may take."""
+
+batches.install()
 
 
 class TopicsError(Exception):
@@ -85,8 +88,9 @@ async def start(client: Any) -> None:
 
 async def stop(client: Any, seconds: float = CLIENT_SECONDS) -> None:
     """Stop a client, within a time limit and whatever state it is in."""
+    end = client.close if isinstance(client, AIOKafkaAdminClient) else client.stop
     try:
-        await asyncio.wait_for(client.stop(), seconds)
+        await asyncio.wait_for(end(), seconds)
     except (KafkaError, OSError, TimeoutError):
         return
 

@@ -10,7 +10,7 @@ from cli.demo.shop import Shop, unique
 from shared.contract.cart import CartOpened, OpenCart
 from shared.contract.rejection import CommandRejected
 from tests.support.system import System
-from tests.support.topics import headers, raw_producer, records
+from tests.support.topics import Name, headers, raw_producer, records
 
 OPEN = {"cart_id": "KEY", "currency": "EUR", "customer_id": "k"}
 Header = tuple[str, bytes]
@@ -104,6 +104,18 @@ async def test_a_record_with_no_key_or_another_is_handled_all_the_same(
     cart_id = unique("cart")
     await publish(quadrille, key, envelope({**OPEN, "cart_id": cart_id}, id=unique("id")))
     assert await shop.client.wait_for(cart_id, CartOpened)
+
+
+async def test_a_header_whose_name_is_no_text_stops_nobody(shop: Shop, quadrille: System) -> None:
+    """No broker checks it, and a client in C can send it."""
+    cart_id, key = unique("cart"), unique("dead")
+    more = [(Name(b"\xff\xfe"), b"\xff")]
+    await publish(quadrille, key.encode(), b"nonsense", more)
+    await publish(quadrille, cart_id.encode(), envelope({**OPEN, "cart_id": cart_id}, id=unique("id")), more)
+    assert await shop.client.wait_for(cart_id, CartOpened)
+    assert await shop.client.dead_letter(key) == b"nonsense"
+    (dead,) = [r for r in await records(quadrille.settings, "checkout.dlq") if r.key == key.encode()]
+    assert dead.headers[0] == ("\\xff\\xfe", b"\xff")
 
 
 async def test_a_dead_letter_says_why_and_where_it_came_from(shop: Shop, quadrille: System) -> None:

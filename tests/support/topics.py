@@ -3,22 +3,44 @@
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
+from unittest.mock import patch
 
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.producer import message_accumulator
+from aiokafka.producer import producer as aiokafka_producer
+from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
 from shared.runtime import kafka
 from shared.settings import Settings
 
 
+class Name(str):
+    """The name of a header that is no text, as a client in C may send it; for aiokafka's code in Python."""
+
+    _bytes: bytes
+
+    def __new__(cls, content: bytes) -> "Name":
+        made = super().__new__(cls, repr(content))
+        made._bytes = content
+        return made
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        return self._bytes
+
+
 @contextlib.asynccontextmanager
 async def raw_producer(settings: Settings) -> AsyncIterator[Any]:
-    """A producer that sends anything."""
-    producer = AIOKafkaProducer(**settings.kafka_client(), max_request_size=64_000_000, compression_type="gzip")
-    await producer.start()
-    try:
-        yield producer
-    finally:
-        await producer.stop()
+    """A producer that sends anything, also a :class:`Name`."""
+    with (
+        patch.object(message_accumulator, "DefaultRecordBatchBuilder", _DefaultRecordBatchBuilderPy),
+        patch.object(aiokafka_producer, "DefaultRecordBatchBuilder", _DefaultRecordBatchBuilderPy),
+    ):
+        producer = AIOKafkaProducer(**settings.kafka_client(), max_request_size=64_000_000, compression_type="gzip")
+        await producer.start()
+        try:
+            yield producer
+        finally:
+            await producer.stop()
 
 
 async def records(settings: Settings, topic: str, count: int = 1, *, timeout: float = 20) -> list[Any]:

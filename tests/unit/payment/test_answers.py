@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from services.payment.answers import GatewayAnswered
 from services.payment.gateways.port import Answer, Declined, LookUp, NotFound, Refused, Unavailable, Unknown
 from services.payment.model import MAX_BACKOFF, NOT_FOUND_ENOUGH, PaymentOperation, Policy, backoff
 from shared.contract.message import Message
@@ -88,6 +89,11 @@ def test_answers_lead_to_one_end(kind: str, answers: list[Answer | LookUp], end:
         assert payment(made).state == ENDS[kind][end][0]
         waits = made.now + POLICY.hold_warning if event.__class__ is PaymentAuthorized else None
         assert (payment(made).operation, payment(made).due_at) == (None, waits)
+    assert end == FAILED or payment(made).hold == "h1"
+
+
+def test_an_answer_is_a_cause_of_its_own_so_that_what_follows_has_an_id_of_its_own() -> None:
+    assert GatewayAnswered(CHECKOUT, 3, DONE).id == "gateway/cart1.1/3"
 
 
 # --- asked again

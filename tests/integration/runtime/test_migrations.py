@@ -1,0 +1,58 @@
+"""Migrations make the tables the code declares, and can be taken back."""
+
+from importlib import import_module
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, MetaData, inspect
+
+from shared.contract.topics import SERVICES
+from shared.runtime import migrations
+from shared.runtime.database import connect
+from shared.settings import DATABASES, load
+from tests.support import system
+from tests.support.stacks import Stack
+
+
+@pytest.fixture(scope="module")
+def environment(stack: Stack) -> dict[str, str]:
+    """Databases of this module's own, at their newest version."""
+    return system.prepare(stack)
+
+
+def differences(connection: Connection, declared: MetaData) -> list[object]:
+    return list(compare_metadata(MigrationContext.configure(connection), declared))
+
+
+def back_and_forth(connection: Connection, config: Config) -> list[str]:
+    """The tables that are left where no migration is."""
+    config.attributes["connection"] = connection
+    command.downgrade(config, "base")
+    left = inspect(connection).get_table_names()
+    command.upgrade(config, "head")
+    return left
+
+
+@pytest.mark.parametrize("service", DATABASES)
+async def test_the_tables_are_as_declared(service: str, environment: dict[str, str]) -> None:
+    declared: MetaData = import_module(f"services.{service}.tables").metadata
+    engine = connect(load(environment).database_url(service))
+    try:
+        async with engine.begin() as connection:
+            assert await connection.run_sync(differences, declared) == []
+    finally:
+        await engine.dispose()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_every_step_can_be_taken_back(service: str, environment: dict[str, str]) -> None:
+    config = migrations.config(import_module(f"services.{service}.migrations"))
+    engine = connect(load(environment).database_url(service))
+    try:
+        async with engine.begin() as connection:
+            assert await connection.run_sync(back_and_forth, config) == ["alembic_version"]
+    finally:
+        await engine.dispose()

@@ -1,0 +1,220 @@
+"""The audit finds nothing wrong in healthy books, and each thing that is planted in them."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from cli.audit.books import Books
+from cli.audit.invariants import check
+from tests.unit.cli.books import entry, healthy, row
+
+
+def found(books: Books) -> list[tuple[int, str]]:
+    """The number and the subject of every violation."""
+    return [(violation.invariant, violation.subject) for violation in check(books).violations]
+
+
+def test_healthy_books_have_nothing_wrong_and_nothing_on_its_way() -> None:
+    report = check(healthy())
+    assert (report.violations, report.in_flight) == ([], 0)
+    assert (report.checkouts, report.orders, report.open_alerts) == (6, 4, 1)
+    assert report.money == "the gateway's ledger"
+
+
+# --- what is wrong
+
+Planted = Callable[[Books], object]
+
+
+def lose_the_alert(books: Books) -> None:
+    books.alerts.clear()
+
+
+def capture_nothing(books: Books) -> None:
+    assert books.ledger
+    books.ledger["a.1"] = [entry("a.1")]
+
+
+def capture_too_little(books: Books) -> None:
+    assert books.ledger
+    books.ledger["a.1"] = [entry("a.1", captured=999)]
+
+
+def keep_the_money_of_a_cancelled_order(books: Books) -> None:
+    assert books.ledger
+    books.ledger["d.1"] = [entry("d.1", captured=1000, refunded=1)]
+
+
+def hold_for_a_declined_one(books: Books) -> None:
+    assert books.ledger
+    books.ledger["c.1"] = [entry("c.1", held=1000)]
+
+
+def take_money_on_delivery_at_the_gateway(books: Books) -> None:
+    assert books.ledger
+    books.ledger["b.1"] = [entry("b.1", captured=1000)]
+
+
+def take_money_for_nobody(books: Books) -> None:
+    assert books.ledger
+    books.ledger["z.1"] = [entry("z.1", captured=5)]
+
+
+def forget_the_capture(books: Books) -> None:
+    assert books.ledger
+    del books.ledger["a.1"]
+
+
+def charge_twice(books: Books) -> None:
+    assert books.ledger
+    books.ledger["a.1"] = [entry("a.1", captured=1000), entry("a.1", captured=1000, refunded=1000)]
+
+
+def lose_a_unit(books: Books) -> None:
+    books.stocks["tea"].on_hand -= 1
+
+
+def oversell(books: Books) -> None:
+    books.stocks["tea"] = row(id="tea", on_hand=1, reserved=2, received=3, adjusted=0, committed=2)
+
+
+def reserve_less_than_nothing(books: Books) -> None:
+    del books.reservations["g.1"]
+    books.stocks["tea"].reserved = -1
+
+
+def reserve_for_nobody(books: Books) -> None:
+    del books.reservations["g.1"]
+
+
+def reserve_what_is_not_there(books: Books) -> None:
+    books.reservations["g.1"].units["cup"] = 1
+
+
+def be_in_two_checkouts(books: Books) -> None:
+    for number in (1, 2):
+        whole = vars(books.checkouts["c.1"]) | {"id": f"g.{number}", "cart_id": "g", "state": "paying"}
+        books.checkouts[f"g.{number}"] = row(**whole)
+        books.payments[f"g.{number}"] = row(id=f"g.{number}", state="authorizing", busy=True)
+
+
+def redeem_too_often(books: Books) -> None:
+    books.coupons["TEN"].redemption_limit = 1
+
+
+def redeem_for_nobody(books: Books) -> None:
+    books.coupons["ANY"].redeemed = 1
+
+
+def redeem_and_not_count(books: Books) -> None:
+    books.checkouts["c.1"].coupons_redeemed = True
+
+
+def leave_unpublished(books: Books) -> None:
+    books.outboxes["order"].waiting = 3
+
+
+def set_aside(books: Books) -> None:
+    books.outboxes["cart"].aside = 1
+
+
+@pytest.mark.parametrize(
+    ("plant", "expected"),
+    [
+        (lose_the_alert, [(1, "e.1")]),
+        (capture_nothing, [(1, "a.1")]),
+        (capture_too_little, [(1, "a.1")]),
+        (keep_the_money_of_a_cancelled_order, [(1, "d.1")]),
+        (hold_for_a_declined_one, [(1, "c.1")]),
+        (take_money_on_delivery_at_the_gateway, [(1, "b.1")]),
+        (take_money_for_nobody, [(1, "z.1")]),
+        (forget_the_capture, [(1, "a.1")]),
+        (charge_twice, [(4, "a.1")]),
+        (lose_a_unit, [(2, "tea")]),
+        (oversell, [(2, "tea")]),
+        (reserve_less_than_nothing, [(2, "tea"), (2, "tea")]),
+        (reserve_for_nobody, [(2, "tea")]),
+        (reserve_what_is_not_there, [(2, "cup")]),
+        (be_in_two_checkouts, [(4, "g")]),
+        (redeem_too_often, [(4, "TEN")]),
+        (redeem_for_nobody, [(4, "ANY")]),
+        (redeem_and_not_count, [(4, "TEN")]),
+        (leave_unpublished, [(5, "order")]),
+        (set_aside, [(5, "cart")]),
+    ],
+)
+def test_what_is_planted_is_found_and_nothing_else(plant: Planted, expected: list[tuple[int, str]]) -> None:
+    books = healthy()
+    plant(books)
+    assert found(books) == expected
+
+
+def test_each_violation_says_what_is_wrong() -> None:
+    books = healthy()
+    for plant in (capture_too_little, lose_a_unit, leave_unpublished):
+        plant(books)
+    assert [violation.wrong for violation in check(books).violations] == [
+        "the gateway kept 999 minor units, but 1000 are owed",
+        "10 units were received and adjusted, but 9 are on hand or committed",
+        "3 committed records are not published",
+    ]
+
+
+# --- what has not reached its end (invariant 3)
+
+
+@pytest.mark.parametrize(
+    ("checkout", "payment", "reservation"),
+    [
+        ({"state": "waiting"}, None, None),
+        ({"state": "paying"}, {"state": "authorizing", "busy": True}, None),
+        ({"state": "created"}, {"state": "captured"}, None),
+        ({}, {"state": "capture_failed"}, None),
+        ({}, {"busy": True}, None),
+        ({}, None, {"state": "allocated"}),
+        ({"state": "cancelled"}, None, None),
+        ({"state": "closed"}, {"state": "refunded"}, {"state": "committed"}),
+        ({"state": "closed"}, {"state": "authorized"}, {"state": "released"}),
+    ],
+)
+def test_a_checkout_on_its_way_is_no_violation_yet(
+    checkout: dict[str, object], payment: dict[str, object] | None, reservation: dict[str, object] | None
+) -> None:
+    books = healthy()
+    books.checkouts["a.1"].__dict__.update(checkout)
+    books.payments["a.1"].__dict__.update(payment or {})
+    books.reservations["a.1"].__dict__.update(reservation or {})
+    report = check(books)
+    assert report.in_flight == 1
+    assert not [violation for violation in report.violations if violation.invariant == 1]
+
+
+def test_a_cart_still_locked_after_the_end_is_on_its_way() -> None:
+    books = healthy()
+    books.carts["c"].__dict__.update(state="locked", checkout_id="c.1")
+    assert check(books).in_flight == 1
+
+
+def test_a_locked_cart_nobody_else_has_heard_of_is_on_its_way() -> None:
+    books = healthy()
+    books.carts["g"].__dict__.update(state="locked")
+    assert check(books).in_flight == 1
+
+
+def test_a_payment_of_a_checkout_order_does_not_know_is_on_its_way() -> None:
+    books = healthy()
+    del books.checkouts["c.1"]
+    assert check(books).in_flight == 1
+
+
+def test_what_has_an_open_alert_waits_for_a_person_and_is_not_on_its_way() -> None:
+    books = healthy()
+    books.payments["e.1"].__dict__.update(state="voiding", busy=True)
+    assert (found(books), check(books).in_flight) == ([], 0)
+
+
+def test_a_gateway_without_a_ledger_is_said_to_have_none() -> None:
+    books = replace(healthy(), ledger=None)
+    assert found(books) == []
+    assert check(books).money == "our own tables only: the gateway keeps no ledger"

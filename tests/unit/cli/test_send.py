@@ -1,0 +1,85 @@
+"""Lines that are sent: each is checked before any goes, and every fault is told with its line."""
+
+import json
+from typing import Any
+
+import pytest
+
+from cli.send import SENDABLE, LineError, parse
+from shared.contract.cart import AddItem, ConfirmCheckout
+from shared.contract.catalogue import MESSAGES
+from shared.contract.message import Command
+from tests.support.facts import a
+
+
+def line(kind: str = "AddItem", **changes: Any) -> str:
+    return json.dumps({"type": kind, "data": {"cart_id": "c1", "sku": "tea", "quantity": 2}, **changes})
+
+
+def faults(*lines: str) -> list[str]:
+    with pytest.raises(LineError) as error:
+        parse(lines)
+    return str(error.value).splitlines()
+
+
+def test_lines_become_messages_in_their_order() -> None:
+    confirm = '{"type": "ConfirmCheckout", "data": {"cart_id": "c1"}}'
+    assert parse([line(), "\n", "  ", confirm]) == [
+        AddItem(cart_id="c1", sku="tea", quantity=2),
+        ConfirmCheckout(cart_id="c1"),
+    ]
+    assert parse([]) == []
+
+
+@pytest.mark.parametrize("kind", ["AddItem", "quadrille.AddItem.v1"])
+def test_a_type_may_be_named_in_short_or_whole(kind: str) -> None:
+    assert parse([line(kind)]) == [AddItem(cart_id="c1", sku="tea", quantity=2)]
+
+
+def test_whatever_a_client_sends_can_be_written_as_a_line() -> None:
+    for name, kind in SENDABLE.items():
+        message = a(kind)
+        assert parse([json.dumps({"type": name, "data": message.model_dump(mode="json")})]) == [message]
+
+
+def test_only_what_a_client_sends_is_sent() -> None:
+    assert {"AddItem", "CancelOrder", "ProductListed", "ReceiveStock", "RetryVoid"} <= SENDABLE.keys()
+    events = {kind.__name__ for kind in MESSAGES.values() if not issubclass(kind, Command)}
+    assert SENDABLE.keys() & events == {"ProductListed", "ProductPriceChanged", "ProductDelisted"}
+    (fault,) = faults(line("OrderConfirmed"))
+    assert fault.startswith("line 1: 'OrderConfirmed' is nothing a client sends; there are AbandonCheckout, ")
+
+
+def test_every_line_at_fault_is_named_with_all_its_faults() -> None:
+    wrong = line(data={"sku": "no spaces", "quantity": 0, "colour": "red"})
+    assert faults("{", line(), "", wrong, "7") == [
+        "line 1: not JSON: EOF while parsing an object at line 1 column 1",
+        "line 4: cart_id: Field required; sku: String should match pattern '^[A-Za-z0-9][A-Za-z0-9._\\-]{0,63}$';"
+        " quantity: Input should be greater than or equal to 1; colour: Extra inputs are not permitted",
+        'line 5: not an object with "type" and "data"',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "said"),
+    [
+        ('["AddItem"]', 'not an object with "type" and "data"'),
+        ('{"type": 7}', 'not an object with "type" and "data"'),
+        ('{"type": "AddItem"}', "Input should be an object"),
+        (line().replace('"quantity": 2', '"quantity": NaN'), "not JSON"),
+        (line().replace('"quantity": 2', '"quantity": 1e999'), "not JSON compliant"),
+        (line().replace('"quantity": 2', f'"quantity": {"1" * 5000}'), "number out of range"),
+        (line().replace('"tea"', '"tea", "sku": "cup"'), "sku appears twice"),
+        (line().replace('"data"', '"type": "OpenCart", "data"'), "type appears twice"),
+        (line().replace("tea", r"\ud800"), "not JSON"),
+        (line().replace("tea", b"\xff".decode("utf-8", "surrogateescape")), "not UTF-8"),
+        ("[" * 100_000, "recursion limit exceeded"),
+        (line(specversion="0.3"), "CloudEvents version '0.3' is not known"),
+        (line(id=""), "the attribute id"),
+    ],
+    ids=range(13),
+)
+def test_a_line_nobody_could_read_is_not_sent(spoilt: str, said: str) -> None:
+    (fault,) = faults(spoilt)
+    assert fault.startswith("line 1: ")
+    assert said in fault
