@@ -25,11 +25,33 @@ app = Commands(
 )
 topics = typer.Typer(no_args_is_help=True, help="The topics of the contract.", epilog="Example: quadrille topics check")
 app.add_typer(topics, name="topics")
-app.add_typer(later("cli.docs.command", "The documents that are generated from the contract and the reactions."), name="docs")
-app.add_typer(later("cli.dlq.commands", "Messages that could not be read or handled, and what becomes of them."), name="dlq")
-app.add_typer(later("cli.alerts.commands", "What needs a person: each alert says what to do about it."), name="alerts")
-app.add_typer(later("cli.payments.commands", "What staff decide about a customer's money."), name="payments")
-journal = typer.Typer(no_args_is_help=True, help="The journal that trace and stuck read.")
+app.add_typer(
+    later("cli.docs.command", "The documents that are generated from the contract and the reactions.", "quadrille docs check"),
+    name="docs",
+)
+app.add_typer(
+    later(
+        "cli.dlq.commands",
+        "Messages that could not be read or handled, and what becomes of them.",
+        "quadrille dlq list --since 2h",
+    ),
+    name="dlq",
+)
+app.add_typer(
+    later("cli.alerts.commands", "What needs a person: each alert says what to do about it.", "quadrille alerts list"),
+    name="alerts",
+)
+app.add_typer(
+    later(
+        "cli.payments.commands",
+        "What staff decide about a customer's money.",
+        'quadrille payments retry-void CART.1 --why "..."',
+    ),
+    name="payments",
+)
+journal = typer.Typer(
+    no_args_is_help=True, help="The journal that trace and stuck read.", epilog="Example: quadrille journal rebuild"
+)
 app.add_typer(journal, name="journal")
 
 

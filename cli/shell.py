@@ -59,7 +59,7 @@ class Commands(typer.Typer):
             return super().__call__(*args, **kwargs)
 
 
-def later(module: str, about: str) -> typer.Typer:
+def later(module: str, about: str, example: str) -> typer.Typer:
     """The group of commands that is ``app`` of a module, which is imported when one of them is called or asked about."""
 
     class Later(TyperGroup):
@@ -75,4 +75,4 @@ def later(module: str, about: str) -> typer.Typer:
         def format_help(self, ctx: Any, formatter: Any) -> None:
             self._group().format_help(ctx, formatter)
 
-    return typer.Typer(cls=Later, no_args_is_help=True, help=about)
+    return typer.Typer(cls=Later, no_args_is_help=True, help=about, epilog=f"Example: {example}")
