@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from cli import system
 from cli.bench.load import LoadError
+from cli.shell import Commands
 from cli.trace.run import journal
 from services.journal.tables import checkouts, entries
 from shared.settings import Settings
@@ -78,7 +79,7 @@ _SAMPLES: Final = {
     "prefix of a message": "SELECT left(message_id, 12) FROM entries WHERE story > $1 AND kind = 'PaymentAuthorized' LIMIT 1",
 }
 
-app = typer.Typer(no_args_is_help=True, help=__doc__)
+app = Commands(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 State = Annotated[Path, typer.Option(help="The state folder of the embedded stack.")]
 
 
