@@ -39,7 +39,9 @@ _LOCK_LANES: Final = text(
     "SELECT pg_advisory_xact_lock(hashtext('quadrille.journal'), lane) FROM unnest(CAST(:lanes AS integer[])) AS lane"
 )
 _CHECKOUT_SQL: Final = ", ".join(f"CAST({n} AS text) AS {n}" if n in ("steps", "waits") else n for n in _CHECKOUT)
-_KNOWN: Final = text(f"SELECT {_CHECKOUT_SQL} FROM checkouts WHERE checkout_id = ANY(CAST(:ids AS text[])) FOR UPDATE")
+_KNOWN: Final = text(
+    f"SELECT {_CHECKOUT_SQL} FROM checkouts WHERE checkout_id = ANY(CAST(:ids AS text[])) ORDER BY checkout_id FOR UPDATE"
+)
 _WRITE: Final = bulk.insert(
     tables.checkouts,
     _CHECKOUT,
