@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.alerts.model import Alert
+from services.alerts.model import MONEY, Alert
 from services.alerts.views import open_alerts
 from shared.client import CheckoutClient, Outcome
 from shared.contract.cart import (
@@ -121,11 +121,11 @@ class Shop:
         raise AssertionError(f"cart never heard of the new price of {sku}")
 
     async def alert(self, checkout_id: str, *, seconds: float = 10) -> Alert:
-        """The open alert of a checkout."""
+        """The open alert of a checkout whose money is stuck."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             for alert in await open_alerts(self.engine):
-                if alert.checkout_id == checkout_id:
+                if alert.checkout_id == checkout_id and alert.kind in MONEY:
                     return alert
             await asyncio.sleep(0.05)
         raise AssertionError(f"no alert of {checkout_id} within {seconds:g} s")
