@@ -121,7 +121,7 @@ class Shop:
         raise AssertionError(f"cart never heard of the new price of {sku}")
 
     async def alert(self, checkout_id: str, *, seconds: float = 10) -> Alert:
-        """The open alert of a checkout whose money is stuck."""
+        """The open alert of money that is stuck with a checkout; the watchdog may have warned of it before."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             for alert in await open_alerts(self.engine):
