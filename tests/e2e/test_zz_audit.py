@@ -1,6 +1,12 @@
-"""After everything the other tests did, no invariant is broken."""
+"""After everything the other tests did, no invariant is broken, and nothing the watchdog watches is wrong."""
+
+import asyncio
+import time
+
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from cli.audit import audit
+from services.alerts.views import open_alerts
 from tests.support.system import System
 
 
@@ -8,3 +14,10 @@ async def test_no_invariant_is_broken(quadrille: System) -> None:
     report = await audit(quadrille.settings, patience=60)
     assert report.checkouts > 0
     assert report.violations == []
+
+
+async def test_the_watchdog_has_nothing_left_to_tell(alerts: AsyncEngine) -> None:
+    deadline = time.monotonic() + 60
+    while told := [alert.title for alert in await open_alerts(alerts) if alert.alert_id.startswith("watchdog:")]:
+        assert time.monotonic() < deadline, told
+        await asyncio.sleep(0.5)

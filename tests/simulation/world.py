@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from services.payment.answers import GatewayAnswered
+from services.payment.answers import GatewayAnswered, HoldAged
 from services.payment.gateways.port import Answer, Authorization, LookUp
 from services.payment.model import Payment
 from shared.contract.envelope import Envelope, message_id
@@ -102,12 +102,15 @@ class World:
             self._call(dancer.own(Payment, reaction.id_of(trigger)))
 
     def _call(self, payment: Payment) -> None:
-        """The request a payment waits for; it takes effect at the bank now, and is answered later."""
-        operation = payment.operation
-        pending = {(p.checkout_id, serial) for p, serial, _ in self._calling}
-        if operation is None or (payment.checkout_id, operation.serial) in pending:
-            return
+        """The request a payment waits for; it takes effect at the bank now, and is answered later. Or its hold is old."""
         if payment.due_at is None or payment.due_at > self.now:
+            return
+        operation = payment.operation
+        if operation is None:
+            self._react("payment", HoldAged(payment.checkout_id), None)
+            return
+        pending = {(p.checkout_id, serial) for p, serial, _ in self._calling}
+        if (payment.checkout_id, operation.serial) in pending:
             return
         answer = self._ask(payment)
         self._calling.append((payment, operation.serial, answer))

@@ -68,6 +68,14 @@ class Watching:
         found: Alert = await until(lambda: self.alert(kind, subject), f"the alert {kind} of {subject}")
         return found
 
+    async def heard(self, alert: Alert) -> None:
+        """Returns once people were told of an alert."""
+
+        async def told() -> bool:
+            return bool(self.pager.about(alert.title))
+
+        await until(told, f"the notification of {alert.title}")
+
     async def closed(self, kind: str, subject: str) -> Alert:
         """The alert of a condition, once it is closed; fails where it opened, or people heard of it, more than once."""
 
@@ -247,6 +255,7 @@ async def test_a_group_that_stopped_while_alerts_was_restarted(watching: Watchin
     await consumer.commit({place: 0})
     alert = await watching.opened(words.GROUP, group)
     assert alert.kind == "group_stop"
+    await watching.heard(alert)  # a notification that is cut off is sent again
     await asyncio.to_thread(watching.running["alerts"].stop)
     await consumer.commit({place: 1})
     await kafka.stop(consumer)

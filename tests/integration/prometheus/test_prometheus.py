@@ -17,7 +17,7 @@ from cli.demo.shop import unique
 from shared.contract.envelope import Envelope, write
 from shared.contract.inventory import ReceiveStock
 from shared.runtime import kafka
-from shared.settings import load
+from shared.settings import Settings, load
 from tests.support import services, system
 from tests.support.clock import NOW
 from tests.support.stacks import Stack
@@ -120,21 +120,26 @@ async def _until_ready(session: aiohttp.ClientSession, address: str) -> None:
                 await asyncio.sleep(0.1)
 
 
+async def receive_stock(settings: Settings, count: int) -> None:
+    """Something for inventory to do."""
+    command = ReceiveStock(sku=unique("sku"), quantity=1)
+    lane, topic = kafka.lane_of(command.key, settings.partitions), settings.topic(command.topic)
+    async with raw_producer(settings) as producer:
+        for _ in range(count):
+            headers, value = write(Envelope(unique("c"), "/tests", command.type_name(), command.key, "c"), command, NOW)
+            await producer.send_and_wait(topic, value, command.key.encode(), headers=headers, partition=lane)
+
+
 async def test_prometheus_scrapes_the_services_and_evaluates_the_rules(
     scraped: tuple[Prometheus, dict[str, str]],
 ) -> None:
     prometheus, environment = scraped
     settings = load(environment)
     await prometheus.until('count(up{job="quadrille"} == 1)', len(SERVICES))
-    sku = unique("sku")
-    async with raw_producer(settings) as producer:
-        command = ReceiveStock(sku=sku, quantity=1)
-        lane = kafka.lane_of(sku, settings.partitions)
-        for n in range(3):
-            headers, value = write(Envelope(f"{sku}-{n}", "/tests", command.type_name(), sku, "c"), command, NOW)
-            topic = settings.topic("inventory.commands")
-            await producer.send_and_wait(topic, value, sku.encode(), headers=headers, partition=lane)
     group = settings.topic("quadrille.inventory")
+    await receive_stock(settings, 1)
+    await prometheus.until('quadrille_messages_handled_total{service="inventory",type="ReceiveStock"}', 1)
+    await receive_stock(settings, 2)
     await prometheus.until('quadrille_messages_handled_total{service="inventory",type="ReceiveStock"}', 3)
     await prometheus.until('quadrille_messages_emitted_total{service="inventory",type="StockReceived"}', 3)
     await prometheus.until(f'sum(kafka_consumergroup_current_offset{{consumergroup="{group}"}})', 3)
@@ -145,4 +150,5 @@ async def test_prometheus_scrapes_the_services_and_evaluates_the_rules(
     rules = (await prometheus.get("rules"))["groups"]
     sick = {rule["name"]: rule.get("lastError") for group in rules for rule in group["rules"] if rule["health"] != "ok"}
     assert not sick, json.dumps(sick)
-    assert (await prometheus.get("alerts"))["alerts"] == []
+    firing = [alert["labels"] for alert in (await prometheus.get("alerts"))["alerts"]]
+    assert [one for one in firing if one.get("consumergroup", group).startswith(settings.topic_prefix)] == []
