@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -102,7 +102,12 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
             self._check()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._settled.wait(), 1)
-        return {tp.partition for tp in self._consumer.assignment()}
+        return self.assigned
+
+    @property
+    def assigned(self) -> set[int]:
+        """The lanes Kafka has assigned to this member; none while a rebalance goes on."""
+        return {tp.partition for tp in self._consumer.assignment()} if self._settled.is_set() else set()
 
     def take(self) -> list[Record]:
         """The records that arrived. Raises what the consumer died of."""
@@ -110,6 +115,24 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
         records, self._arrived = self._arrived, []
         self._taken.set()
         return records
+
+    async def rewind(self, lanes: Collection[int]) -> None:
+        """Read these lanes again from their committed offsets.
+
+        To be called when they are taken: what arrived of them before that was passed over. What is read twice the inbox
+        drops. Raises ``KafkaError``, and :class:`StalledError` where the broker does not answer.
+        """
+        places = [tp for tp in self._consumer.assignment() if tp.partition in lanes]
+        try:
+            async with asyncio.timeout(WATCH_SECONDS):
+                offsets = dict(zip(places, await asyncio.gather(*map(self._consumer.committed, places)), strict=True))
+                if new := [tp for tp, offset in offsets.items() if offset is None]:
+                    offsets |= await self._consumer.beginning_offsets(new)
+        except (OSError, TimeoutError) as error:
+            raise StalledError(f"the committed offsets cannot be read: {error!r}") from error
+        for tp, offset in offsets.items():
+            self._consumer.seek(tp, offset)
+        self._arrived = [record for record in self._arrived if record.partition not in lanes]
 
     def done(self, records: Sequence[Record]) -> None:
         """These records are in the database: their offsets may be committed."""

@@ -48,10 +48,12 @@ class Relay:
     def publish(self, rows: Sequence[OutboxRow]) -> None:
         """Send the rows of a commit. Rows of lanes another member owns are left to it."""
         lanes = self._lanes()
-        own = [row for row in rows if row.record.lane in lanes and row.id not in self._known]
-        if own:
-            self._known.update(row.id for row in own)
-            self._waiting.extend(own)
+        self._queue([row for row in rows if row.record.lane in lanes and row.id not in self._known])
+
+    def _queue(self, rows: Sequence[OutboxRow]) -> None:
+        if rows:
+            self._known.update(row.id for row in rows)
+            self._waiting.extend(rows)
             self._idle.clear()
             self._more.set()
             if len(self._waiting) >= FULL:
@@ -68,12 +70,13 @@ class Relay:
     async def sweep(self, lanes: set[int]) -> None:
         """Publish what is committed for these lanes and was never handed in: left by a crash or by another member.
 
-        To be called between commits only, so that what a commit hands in cannot be found here before.
+        To be called between commits only, so that what a commit hands in cannot be found here before; and of a new lane
+        before its first commit, so that nothing overtakes what was left.
         """
         while True:
             async with self._engine.begin() as connection:
                 rows = await outbox.sweep(connection, lanes, self._known, GROUP)
-            self.publish(rows)
+            self._queue(rows)
             if len(rows) < GROUP:
                 return
             await self.flushed()

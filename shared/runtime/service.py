@@ -178,23 +178,29 @@ class Service:
             except (DatabaseAwayError, SQLAlchemyError, OSError, TimeoutError) as error:
                 if isinstance(error, SQLAlchemyError) and not is_away(error):
                     raise
+                await member.commit_offsets()
+                member.epochs.clear()  # what became of the commit shows when the lanes are taken anew
                 await self._back_off(attempt, f"the database is away: {error}")
                 attempt += 1
-                self._next.pop("sweep", None)
             if self._is_time("offsets", OFFSETS_SECONDS):
                 await member.commit_offsets()
 
     async def _take_lanes(self, member: Member) -> None:
-        """Own what Kafka assigned: raise the epochs, and publish what the former owner left, before anything else."""
-        assigned = await member.lanes()
-        new = assigned - member.epochs.keys()
-        if not new:
+        """Own what Kafka assigned: raise the epochs, and publish what the former owner left, before anything else.
+
+        The former owner may be ourselves, with a commit whose answer was lost: raising the epoch waits for its end.
+        """
+        if not await member.lanes() - member.epochs.keys():
             return
         async with self._busy:
+            new = member.assigned - member.epochs.keys()  # a rebalance may have begun meanwhile
+            if not new:
+                return
             async with self.engine.begin() as connection:
                 epochs = await ownership.take(connection, new, self.owner)
-            member.epochs.update(epochs)
             await self.relay.sweep(new)
+            await member.rewind(new)
+            member.epochs.update(epochs)
         metrics.lanes.labels(self.name).set(len(member.epochs))
         log.info("%s owns the lanes %s", self.name, sorted(member.epochs))
         self.on_lanes(new)
@@ -212,11 +218,10 @@ class Service:
     async def _turn(self, member: Member, records: Sequence[Record]) -> None:
         """One commit: the records, the answers handed in, the deadlines that are due."""
         async with self._busy:
+            due = await self._due(member)
             submitted, self._submitted = self._submitted, []
-            items: list[Input] = [item for record in records if (item := self._reader.read(record)) is not None]
-            items += submitted
-            items += await self._due(member)
-            mine = [item for item in items if item.lane in member.epochs]
+            read = [item for record in records if (item := self._reader.read(record)) is not None]
+            mine = [item for item in (*read, *submitted, *due) if item.lane in member.epochs]
             committed = Committed()
             if mine:
                 started = time.perf_counter()
