@@ -39,7 +39,7 @@ class Result:
     peak_mb: dict[str, float]
     statements_per_checkout: dict[str, float]
     kafka_requests_per_checkout: dict[str, float]
-    violations: int
+    violations: list[str]
 
 
 async def bench(state: Path, checkouts: int, gateway: str, progress: Callable[[str], None]) -> Result:
@@ -99,7 +99,7 @@ async def _measure(running: Running, state: Path, checkouts: int, gateway: str, 
         peak_mb=cost.peak_mb,
         statements_per_checkout=asked[STATEMENTS],
         kafka_requests_per_checkout=asked[KAFKA_REQUESTS],
-        violations=len(report.violations),
+        violations=[f"{v.invariant}: {v.subject}: {v.wrong}" for v in report.violations],
     )
 
 
@@ -114,8 +114,10 @@ def show(result: Result, console: Console) -> None:
         f"confirmed per second: {result.per_second:.0f}\n"
         f"command to OrderConfirmed, alone: p50 {result.alone_p50:.0f} ms, p99 {result.alone_p99:.0f} ms\n"
         f"at 80 % of the top rate: p50 {result.at_80_percent_p50:.0f} ms, p99 {result.at_80_percent_p99:.0f} ms\n"
-        f"violations found by the audit: {result.violations}"
+        f"violations found by the audit: {len(result.violations)}"
     )
+    for violation in result.violations:
+        console.print(violation, markup=False, soft_wrap=True)
     table = Table("process", "CPU ms a checkout", "peak MB", "statements a checkout", "Kafka requests a checkout")
     for name, cpu in result.cpu_ms_per_checkout.items():
         asked = (result.statements_per_checkout.get(name), result.kafka_requests_per_checkout.get(name))

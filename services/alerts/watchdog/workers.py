@@ -33,7 +33,8 @@ FOLLOWER: Final = "alerts.watchdog"
 FETCH: Final = {"max_partition_fetch_bytes": 262_144, "fetch_min_bytes": 65_536, "fetch_max_wait_ms": 500}
 GATHER_SECONDS: Final = 2.0
 """How long events are gathered for one commit: the watchdog need not be quick, it must cost little."""
-GATHER_RECORDS: Final = 10_000
+GATHER_RECORDS: Final = 2_000
+"""At most so many are held at once: a backlog costs time and no memory."""
 AGAIN_SECONDS: Final = 2.0
 PRUNE_SECONDS: Final = 60.0
 
@@ -74,22 +75,20 @@ async def follow(service: Service, checkouts: Checkouts) -> None:
     while True:
         try:
             async with Member(FOLLOWER, service.settings, topics, busy, GATHER_RECORDS, **FETCH) as member:
+                records: list[Record] = []
                 while True:
+                    if len(records) < GATHER_RECORDS:  # else there is a backlog
+                        await asyncio.sleep(GATHER_SECONDS)
                     # the effect of an event is the same however often it comes, so lanes need no epochs
                     member.epochs = dict.fromkeys(await member.lanes(), 0)
-                    records = await _gather(member)
+                    member.ready.clear()
+                    records = member.take()
                     async with busy:
                         await checkouts.follow(records, datetime.now(UTC))
                         member.done(records)
                     await member.commit_offsets()
         except (KafkaError, SQLAlchemyError, OSError, TimeoutError, StalledError, ConflictError) as error:
             await _wait(error, "follow the events")
-
-
-async def _gather(member: Member) -> list[Record]:
-    await asyncio.sleep(GATHER_SECONDS)
-    member.ready.clear()
-    return member.take()
 
 
 async def judge(settings: Settings, engine: AsyncEngine, checkouts: Checkouts, groups: Groups) -> None:
