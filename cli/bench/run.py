@@ -15,9 +15,13 @@ from cli.audit import audit
 from cli.bench.cost import KAFKA_REQUESTS, STATEMENTS, Cost
 from cli.bench.load import load
 from cli.up import Running
+from shared.lag.reader import LagReader
+from shared.settings import Settings
 from shared.settings import load as load_settings
 
 ALONE: Final = 50
+CATCH_UP_SECONDS: Final = 300
+LOOK_SECONDS: Final = 1.0
 WINDOW: Final = 1_000
 """Checkouts under way at the top rate."""
 
@@ -65,6 +69,7 @@ async def _measure(running: Running, state: Path, checkouts: int, gateway: str, 
     async with load(settings) as driver:
         progress(f"Preparing {checkouts} carts")
         carts = await driver.prepare(checkouts)
+        await _caught_up(settings, progress)
         progress(f"{ALONE} checkouts, one after the other")
         alone = await driver.alone(carts[:ALONE])
         cost = Cost(state, running.health_ports)
@@ -101,6 +106,17 @@ async def _measure(running: Running, state: Path, checkouts: int, gateway: str, 
         kafka_requests_per_checkout=asked[KAFKA_REQUESTS],
         violations=[f"{v.invariant}: {v.subject}: {v.wrong}" for v in report.violations],
     )
+
+
+async def _caught_up(settings: Settings, progress: Callable[[str], None]) -> None:
+    """Wait until nobody has anything left to read: what is measured alone must be alone."""
+    progress("Waiting until every consumer group has caught up")
+    async with LagReader(settings) as reader, asyncio.timeout(CATCH_UP_SECONDS):
+        while True:
+            groups = (await reader.snapshot(settings.topic("quadrille.*"), "*")).groups.values()
+            if not any(group.lag for group in groups):
+                return
+            await asyncio.sleep(LOOK_SECONDS)
 
 
 def _quantile(sorted_seconds: list[float], part: float) -> float:

@@ -17,11 +17,13 @@ class Limit:
     seconds: float | None = None
 
     def excess(self, group: Group) -> str | None:
-        """What is above the limit, in words."""
+        """What is above the limit, or may be, in words."""
         if self.records is not None and group.lag > self.records:
             return f"{group.name} is {group.lag} records behind; at most {self.records} are allowed"
         if self.seconds is not None and group.age > self.seconds:
             return f"{group.name} is {group.age:.1f} s behind; at most {self.seconds:g} s are allowed"
+        if self.seconds is not None and any(position.age is None for position in group.positions.values()):
+            return f"how long {group.name} is behind cannot be read; at most {self.seconds:g} s are allowed"
         return None
 
     def exceeded(self, groups: Iterable[Group]) -> list[str]:

@@ -21,7 +21,7 @@ from shared.settings import Settings, SettingsError, load
 from shared.telemetry import health, logs
 
 log = logging.getLogger(__name__)
-NICE: Final = 10
+NICE: Final = 19
 """The others go first where the processor is short."""
 
 

@@ -50,6 +50,12 @@ def test_who_is_above_the_limit_is_named() -> None:
     assert Limit(seconds=12).exceeded([GROUP]) == ["orders is 12.5 s behind; at most 12 s are allowed"]
 
 
+def test_a_time_that_cannot_be_read_is_not_within_the_limit() -> None:
+    unknown = Group("orders", "Stable", 1, {("t", 0): Position(1, 5, 0, age=None)})
+    assert Limit(records=4).exceeded([unknown]) == []
+    assert Limit(seconds=60).exceeded([unknown]) == ["how long orders is behind cannot be read; at most 60 s are allowed"]
+
+
 @pytest.mark.parametrize(
     ("values", "bars"),
     [([], ""), ([0, 0], "▁▁"), ([0, 50, 100], "▁▅█"), ([7], "█"), ([1, 1000], "▁█")],
