@@ -22,7 +22,7 @@ class Limit:
             return f"{group.name} is {group.lag} records behind; at most {self.records} are allowed"
         if self.seconds is not None and group.age > self.seconds:
             return f"{group.name} is {group.age:.1f} s behind; at most {self.seconds:g} s are allowed"
-        if self.seconds is not None and any(position.age is None for position in group.positions.values()):
+        if self.seconds is not None and any(p.lag > 0 and p.age is None for p in group.positions.values()):
             return f"how long {group.name} is behind cannot be read; at most {self.seconds:g} s are allowed"
         return None
 
