@@ -8,14 +8,13 @@ import signal
 import sys
 from typing import Final
 
-import uvloop
-
 from services.journal import migrations
 from services.journal.follower import NAME, Follower
 from services.journal.keeper import Keeper
 from shared.runtime.database import connect
 from shared.runtime.kafka import TopicsError
 from shared.runtime.main import USAGE_ERROR, check_database
+from shared.runtime.main import run as main_loop
 from shared.runtime.migrations import MigrationsError
 from shared.settings import Settings, SettingsError, load
 from shared.telemetry import health, logs
@@ -31,7 +30,7 @@ def main() -> None:
         settings = load()
         logs.configure(NAME, settings.log_level)
         os.nice(NICE)
-        uvloop.run(run(settings))
+        main_loop(run(settings))
     except (SettingsError, TopicsError, MigrationsError) as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(USAGE_ERROR)

@@ -37,10 +37,9 @@ class _Place(NamedTuple):
 def entry(record: Record, now: datetime) -> Entry:
     """The entry of a record. ``now`` bounds the times it claims."""
     recorded_at = _recorded_at(record.timestamp, now)
-    if record.topic in _HOMES:
-        at = _happened_at(record, recorded_at)
-        return _message(_Place(record.topic, record.partition, record.offset, recorded_at, at), record)
     place = _Place(record.topic, record.partition, record.offset, recorded_at, recorded_at)
+    if record.topic in _HOMES:
+        return _message(place, record)
     return _dead_letter(place, record) if record.topic == DEAD_LETTERS else _redrive(place, record)
 
 
@@ -48,10 +47,10 @@ def _message(place: _Place, record: Record) -> Entry:
     try:
         envelope, message = read(record)
     except RefusedError as refused:
-        return _refused(place, Form.REFUSED, record, refused, _failure(str(refused)))
+        return _refused(_dated(place, refused.envelope), Form.REFUSED, record, refused, _failure(str(refused)))
     except UnreadableError as unreadable:
         return Entry(*place, Form.UNREADABLE, _text(record.key), facts=_failure(str(unreadable)))
-    return _read(place, Form.MESSAGE, envelope, message)
+    return _read(_dated(place, envelope), Form.MESSAGE, envelope, message)
 
 
 def _elsewhere(place: _Place, record: Record, form: Form) -> Entry:
@@ -120,11 +119,7 @@ def _recorded_at(timestamp: int, now: datetime) -> datetime:
         return now
 
 
-def _happened_at(record: Record, recorded_at: datetime) -> datetime:
-    """When the writer says it happened, if that fits to when it was published; else the latter."""
-    claimed = next((value for name, value in record.headers if name == "ce_time"), None) or b""
-    try:
-        at = datetime.fromisoformat(claimed.decode("ascii"))
-        return at if recorded_at - LATE <= at <= recorded_at + EARLY else recorded_at
-    except (ValueError, TypeError, OverflowError):
-        return recorded_at
+def _dated(place: _Place, envelope: Envelope) -> _Place:
+    """With when the writer says it happened, where that fits to when it was published."""
+    at, recorded_at = envelope.time, place.recorded_at
+    return place._replace(at=at) if at and recorded_at - LATE <= at <= recorded_at + EARLY else place

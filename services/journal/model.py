@@ -99,15 +99,15 @@ class Checkout:
             self.currency = _word(billed.get("currency", facts.get("currency"))) or self.currency
 
     @property
-    def standing(self) -> Standing:
+    def standing(self) -> Standing[datetime]:
         """Where it stands by what is known of it."""
         return standing({kind: moment(ms) for kind, ms in self.steps.items()})
 
     def stand(self) -> None:
         """Work out where it stands now."""
-        found = self.standing
+        found = standing(self.steps)
         self.outcome = found.outcome
-        self.waits = {waiting.step.name: milliseconds(waiting.since) for waiting in found.waits} or None
+        self.waits = {waiting.step.name: waiting.since for waiting in found.waits} or None
 
 
 def moves(entry: Entry) -> bool:

@@ -75,7 +75,7 @@ def _stands(checkout: Checkout, entries: Sequence[Entry], limits: Limits, now: d
     )
 
 
-def _awaited(waiting: Waiting, entries: Sequence[Entry], limits: Limits, now: datetime) -> Awaited:
+def _awaited(waiting: Waiting[datetime], entries: Sequence[Entry], limits: Limits, now: datetime) -> Awaited:
     step = waiting.step
     waited, should_take = (now - waiting.since).total_seconds(), limits.seconds(step)
     return Awaited(

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final, Generic, TypeVar
 
 from shared.progress.steps import STEPS, Step
 
@@ -32,20 +31,24 @@ _OUTCOMES: Final = {
 """By the event that decides it; the first that was seen counts."""
 
 
+At = TypeVar("At", bound=Any)
+"""A moment, in whatever unit the events are dated: all that counts is which is later."""
+
+
 @dataclass(frozen=True)
-class Waiting:
+class Waiting(Generic[At]):
     """A step that is on, ``since`` the event that opened it."""
 
     step: Step
-    since: datetime
+    since: At
 
 
 @dataclass(frozen=True)
-class Standing:
+class Standing(Generic[At]):
     """``outcome`` may be known while something still waits, such as a cancelled order whose hold is not released."""
 
     outcome: Outcome | None
-    waits: tuple[Waiting, ...]
+    waits: tuple[Waiting[At], ...]
 
     @property
     def finished(self) -> bool:
@@ -53,7 +56,7 @@ class Standing:
         return not self.waits
 
 
-def standing(seen: Mapping[str, datetime]) -> Standing:
+def standing(seen: Mapping[str, At]) -> Standing[At]:
     """Where a checkout stands. ``seen``: when each of its events happened, by name; of several, the latest."""
     seen = _without_undone(seen)
     outcome, steps = _by_kinds(frozenset(seen))
@@ -76,7 +79,7 @@ _UNDONE: Final = {
 """What counts no more once one of these came after it; both are events of one service, and so of one clock."""
 
 
-def _without_undone(seen: Mapping[str, datetime]) -> Mapping[str, datetime]:
+def _without_undone(seen: Mapping[str, At]) -> Mapping[str, At]:
     undone = {kind for kind, anew in _UNDONE.items() if kind in seen and any(seen[kind] <= seen[a] for a in anew if a in seen)}
     if "OrderCreated" in seen:  # inventory takes the units anew, or says that they are lost
         undone.add("ReservationExpired")

@@ -1,6 +1,7 @@
 """The way every service starts: settings, checks, then work until told to stop."""
 
 import asyncio
+import gc
 import logging
 import sys
 from collections.abc import Callable, Coroutine
@@ -21,6 +22,9 @@ from shared.telemetry import logs
 log = logging.getLogger(__name__)
 Worker = Callable[[], Coroutine[Any, Any, None]]
 USAGE_ERROR = 2
+YOUNG_OBJECTS = 50_000
+"""Allocations after which Python looks for garbage cycles. A batch makes many objects and hardly a cycle: with Python's
+own 700, a tenth of the time went into looking for them."""
 
 
 def main(
@@ -33,10 +37,17 @@ def main(
         settings = load()
         definition = define(settings)
         logs.configure(definition.reactions.service, settings.log_level)
-        uvloop.run(_run(settings, definition, database, workers))
+        run(_run(settings, definition, database, workers))
     except (SettingsError, TopicsError, MigrationsError) as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(USAGE_ERROR)
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """Run a process's work to its end, with an event loop and a garbage collector for many small objects."""
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, 20, 50)
+    uvloop.run(work)
 
 
 async def _run(

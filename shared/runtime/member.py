@@ -16,7 +16,7 @@ from shared.runtime import kafka
 from shared.settings import Settings
 
 log = logging.getLogger(__name__)
-POLL_RECORDS: Final = 1_000
+POLL_RECORDS: Final = 2_000
 WATCH_SECONDS: Final = 10.0
 OFFSETS_SECONDS: Final = 3.0
 """The longest a commit of offsets may take."""

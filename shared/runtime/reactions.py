@@ -15,7 +15,7 @@ A reaction that hands on a record as it is says so too: ``Emits[DeadLetterRedriv
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -64,6 +64,11 @@ class Reaction:
     parameters: Mapping[str, type[Any]]
     hands_on: bool = False
     """Whether it may also yield records as they are."""
+    id_name: str = field(init=False)
+    """The field of the trigger that holds the id of the aggregate; none where there is no aggregate."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "id_name", id_field(self.aggregate) if self.aggregate else "")
 
     @property
     def name(self) -> str:
@@ -74,8 +79,7 @@ class Reaction:
         """The id of the aggregate this trigger is for."""
         if isinstance(trigger, Due):
             return trigger.aggregate_id
-        assert self.aggregate is not None
-        return str(getattr(trigger, id_field(self.aggregate)))
+        return str(getattr(trigger, self.id_name))
 
     def run(self, arguments: Mapping[str, Any]) -> list[Any]:
         """The messages the reaction emits, and the records it hands on.

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from shared.contract.envelope import Record
 from shared.contract.topics import TOPICS, redrive_topic
 from shared.runtime import backlog, inbox, kafka, ownership
-from shared.runtime.batch import Committed, DatabaseAwayError, Processor
+from shared.runtime.batch import DatabaseAwayError, Processor
 from shared.runtime.database import connect, is_away
 from shared.runtime.inputs import Handle, Input, Reader
 from shared.runtime.member import Member, StalledError
@@ -32,9 +32,9 @@ TICK_SECONDS: Final = 0.25
 """How often deadlines are looked for."""
 PACE_SECONDS: Final = 0.1
 FEW: Final = 10
-"""A batch costs nearly the same whatever its size, here, in the database and at the broker. So after a commit of more
-than a few inputs the next one waits twice as long as that one took (at most so long): under load fewer, larger batches,
-and no delay where there is little to do."""
+"""A poll costs nearly the same whatever it brings, here and at the broker. So after a commit of more than a few inputs
+polls are as far apart as that commit took (at most so long): under load fewer, larger ones, and no delay where there is
+little to do."""
 SWEEP_SECONDS: Final = 2.0
 """How often the outbox is searched for rows other members left for our lanes."""
 OFFSETS_SECONDS: Final = 1.0
@@ -47,13 +47,14 @@ BACKOFF_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 class Definition:
     """What makes a service: its reactions, the stores of its aggregates, and what its reactions ask for by type.
 
-    ``at_once``: inputs of one commit at most; few where a reaction may load megabytes.
+    ``at_once``: inputs of one commit at most; more cost as much each, and keep the next service waiting. Few where a
+    reaction may load megabytes.
     """
 
     reactions: Reactions
     stores: Sequence[Store[Any]]
     context: Mapping[type[Any], Any] = field(default_factory=dict)
-    at_once: int = 10_000
+    at_once: int = 250
 
     @property
     def topics(self) -> list[str]:
@@ -211,7 +212,6 @@ class Service:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(TICK_SECONDS):
                 await member.ready.wait()
-        await asyncio.sleep(member.pace)
         member.ready.clear()
         return member.take()
 
@@ -222,27 +222,27 @@ class Service:
             submitted, self._submitted = self._submitted, []
             read = [item for record in records if (item := self._reader.read(record)) is not None]
             mine = [item for item in (*read, *submitted, *due) if item.lane in member.epochs]
-            committed = Committed()
-            if mine:
-                started = time.perf_counter()
-                try:
-                    for some in batched(mine, self.definition.at_once):
-                        committed.add(await self.processor.process(some, member.epochs))
-                except BaseException:
-                    self._submitted = submitted + self._submitted
-                    raise
-                took = time.perf_counter() - started
-                member.pace = min(PACE_SECONDS, 2 * took) if len(mine) >= FEW else 0.0
-                self._batch_seconds.observe(took)
-                self._batch_size.observe(len(mine))
-            self.relay.publish(committed.rows)
+            try:
+                for some in batched(mine, self.definition.at_once):
+                    await self._commit(some, member)
+            except BaseException:
+                self._submitted = submitted + self._submitted
+                raise
             member.done([record for record in records if record.partition in member.epochs])
             if self._is_time("sweep", SWEEP_SECONDS):
                 await self.relay.sweep(set(member.epochs))
-        if committed.changed:
-            self.on_commit(committed.changed)
         if self._is_time("prune", PRUNE_SECONDS):
             await self._prune()
+
+    async def _commit(self, items: Sequence[Input], member: Member) -> None:
+        started = time.perf_counter()
+        committed = await self.processor.process(items, member.epochs)
+        took = time.perf_counter() - started
+        self.relay.publish(committed.rows)
+        self.on_commit(committed.changed)
+        member.pace = min(PACE_SECONDS, took) if len(items) >= FEW else 0.0
+        self._batch_seconds.observe(took)
+        self._batch_size.observe(len(items))
 
     async def _due(self, member: Member) -> list[Input]:
         if not member.epochs or not self._is_time("due", TICK_SECONDS):

@@ -111,9 +111,9 @@ class Checkouts:
         outcomes: Counter[str] = Counter()
         for checkout_id, of in news.items():
             watched = rows[checkout_id].aggregate
-            before = durations(watched.seen)
+            before = frozenset(watched.seen)
             stands = watched.take_in(of.facts, self._limits, now)
-            took += [(step, seconds) for step, seconds in durations(watched.seen).items() if step not in before]
+            took += durations(watched.seen, before).items()
             if stands.outcome and not watched.outcome:
                 watched.outcome = stands.outcome
                 outcomes[stands.outcome] += 1

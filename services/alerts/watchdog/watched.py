@@ -1,8 +1,9 @@
 """A checkout as the watchdog knows it: rules only, from what was seen of it, in whatever order and however often."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 from shared.progress import STEPS, Limits, Pace, Standing, Waiting, standing
@@ -25,7 +26,7 @@ class Watched:
     alerts: list[str] = field(default_factory=list)
     touched_at: datetime | None = None
 
-    def take_in(self, facts: Mapping[str, datetime], limits: Limits, now: datetime) -> Standing:
+    def take_in(self, facts: Mapping[str, datetime], limits: Limits, now: datetime) -> Standing[datetime]:
         """Note what happened; returns where it stands by that."""
         for kind, at in facts.items():
             self.seen[kind] = max(at, self.seen.get(kind, at))
@@ -35,13 +36,13 @@ class Watched:
         self.overdue_at, self.step = (first[0], first[1].step.name) if first else (None, None)
         return stands
 
-    def overdue(self, limits: Limits, now: datetime) -> Waiting | None:
+    def overdue(self, limits: Limits, now: datetime) -> Waiting[datetime] | None:
         """What it has waited for too long, longest if several."""
         due = [(at, waiting) for at, waiting in _deadlines(standing(self.seen), limits) if at <= now]
         return min(due, key=lambda one: one[0])[1] if due else None
 
 
-def _deadlines(stands: Standing, limits: Limits) -> list[tuple[datetime, Waiting]]:
+def _deadlines(stands: Standing[datetime], limits: Limits) -> list[tuple[datetime, Waiting[datetime]]]:
     """When each wait has taken too long. What waits for a person has an alert already."""
     return [
         (waiting.since + timedelta(seconds=limits.seconds(waiting.step)), waiting)
@@ -53,21 +54,31 @@ def _deadlines(stands: Standing, limits: Limits) -> list[tuple[datetime, Waiting
 _TIMED: Final = [
     (
         step.name,
-        [[kind.__name__ for kind in group] for group in step.after],
-        [answer.__name__ for answer in step.answers],
+        [frozenset(kind.__name__ for kind in group) for group in step.after],
+        frozenset(answer.__name__ for answer in step.answers),
     )
     for step in STEPS
     if step.pace is not Pace.PERSON
 ]
 
 
-def durations(seen: Mapping[str, datetime]) -> dict[str, float]:
-    """Seconds each step took that has an answer, by its name."""
-    if not seen:
-        return {}
+def durations(seen: Mapping[str, datetime], before: Collection[str] = ()) -> dict[str, float]:
+    """Seconds each step took that has an answer, by its name; without those that had one by the events ``before``."""
+    done = _answered(frozenset(before))
     return {
-        name: max(0.0, (min(answered) - max(opened)).total_seconds())
+        name: max(
+            0.0, (min(seen[kind] for kind in answers) - max(min(seen[k] for k in group) for group in after)).total_seconds()
+        )
+        for name, (after, answers) in _answered(frozenset(seen)).items()
+        if name not in done
+    }
+
+
+@lru_cache(maxsize=10_000)
+def _answered(seen: frozenset[str]) -> dict[str, tuple[list[frozenset[str]], frozenset[str]]]:
+    """The steps that have an answer, each with those of the events that opened and that answered it."""
+    return {
+        name: ([group & seen for group in after], answers & seen)
         for name, after, answers in _TIMED
-        if (answered := [seen[kind] for kind in answers if kind in seen])
-        if len(opened := [min(times) for group in after if (times := [seen[k] for k in group if k in seen])]) == len(after)
+        if answers & seen and all(group & seen for group in after)
     }

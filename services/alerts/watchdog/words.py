@@ -32,7 +32,7 @@ def subjects(kind: str, identities: Iterable[str]) -> list[str]:
     return [known.removeprefix(start) for known in identities if known.startswith(start)]
 
 
-def stuck(checkout_id: str, waiting: Waiting, now: datetime, *, quiet: bool = False) -> Failure:
+def stuck(checkout_id: str, waiting: Waiting[datetime], now: datetime, *, quiet: bool = False) -> Failure:
     """A checkout that does not move; one whose order stands (step 9) keeps no customer waiting."""
     step = waiting.step
     seconds = (now - waiting.since).total_seconds()
