@@ -17,7 +17,7 @@ from services.payment.gateways.port import (
     Unknown,
 )
 from services.payment.gateways.port import PaymentState as Found
-from services.payment.model import NOT_FOUND_ENOUGH, Kind, Payment, PaymentState, Policy
+from services.payment.model import ARRIVES_WITHIN, Kind, Payment, PaymentState, Policy
 from shared.contract.payment import (
     CaptureFailed,
     FailedCompensation,
@@ -47,11 +47,16 @@ Outcome = (
 
 @dataclass(frozen=True)
 class GatewayAnswered:
-    """The gateway's answer to request ``serial`` of a payment."""
+    """The gateway's answer to request ``serial`` of a payment.
+
+    ``again``: the same was perhaps asked before by a process that did not live to hear the answer, so what this answer
+    says of itself ("nothing was done") does not hold for that request.
+    """
 
     checkout_id: str
     serial: int
     answer: Answer | LookUp
+    again: bool = False
 
     @property
     def id(self) -> str:
@@ -166,17 +171,17 @@ def _found(payment: Payment, found: Found, policy: Policy, now: datetime) -> Ite
 
 
 def _not_found(payment: Payment, policy: Policy, now: datetime) -> Iterator[Outcome]:
-    """An authorization is asked for; a hold that was never found in several looks is none."""
+    """An authorization is asked for; a hold that is not found until none can arrive any more is none."""
     operation = payment.operation
     assert operation is not None
     if operation.kind == "authorize":
         payment.call(now)
-        return
-    operation.not_found += 1
-    if operation.kind == "void" and operation.not_found >= NOT_FOUND_ENOUGH:
-        yield from _succeed(payment, policy, now)
-    else:
+    elif operation.kind != "void":
         yield from _again(payment, policy, now, "not_found", "the gateway does not know this payment")
+    elif now - operation.began_at < ARRIVES_WITHIN:
+        payment.look_again(policy, now)
+    else:
+        yield from _succeed(payment, policy, now)
 
 
 def _declined(payment: Payment, code: str, message: str, policy: Policy, now: datetime) -> Iterator[Outcome]:

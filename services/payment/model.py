@@ -10,8 +10,8 @@ Kind = Literal["authorize", "capture", "void", "refund"]
 KEYS_REMEMBERED: Final = timedelta(hours=23)
 """Gateways may forget idempotency keys after 24 hours; older than this, a key proves nothing."""
 MAX_BACKOFF: Final = 60.0
-NOT_FOUND_ENOUGH: Final = 3
-"""How often a hold must not be found before it is taken not to exist: its request may still have been on the way."""
+ARRIVES_WITHIN: Final = timedelta(minutes=2)
+"""A request we have given up may take effect so long after it was sent: until then, not finding its hold proves nothing."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,10 @@ class PaymentOperation:
     code: str = ""
     reason: str = ""
 
+    def is_old(self, now: datetime) -> bool:
+        """Whether the gateway may have forgotten the key."""
+        return now - self.began_at > KEYS_REMEMBERED
+
 
 @dataclass(slots=True)
 class Payment:
@@ -103,6 +107,11 @@ class Payment:
         self._new_key(now)
         self._ask(self.operation.step, now)
 
+    def request(self, now: datetime) -> Kind | Literal["look_up"]:
+        """What to ask of the gateway now. Where it may have forgotten the key by now, how the payment stands comes first."""
+        operation = self._current
+        return "look_up" if operation.step == "look_up" or operation.is_old(now) else operation.kind
+
     def finish(self, state: PaymentState) -> None:
         """The operation has come to its end."""
         self.state, self.operation, self.due_at = state, None, None
@@ -114,7 +123,7 @@ class Payment:
     def call(self, now: datetime) -> None:
         """The look-up found nothing done: ask now, with a new key where the old one cannot serve."""
         operation = self._current
-        if operation.key_spent or now - operation.began_at > KEYS_REMEMBERED:
+        if operation.key_spent or operation.is_old(now):
             self._new_key(now)
         self._ask("call", now)
 
@@ -127,9 +136,15 @@ class Payment:
             return False
         pause = max(backoff(operation.key, operation.attempts, policy.backoff_seconds), wait or 0.0)
         at = now + timedelta(seconds=pause)
-        too_old = at - operation.began_at > KEYS_REMEMBERED
-        self._ask("look_up" if look_up or too_old else "call", at)
+        self._ask("look_up" if look_up else "call", at)
         return True
+
+    def look_again(self, policy: Policy, now: datetime) -> None:
+        """The look-up found nothing, which may change: look again later, which is no attempt that failed."""
+        operation = self._current
+        operation.not_found += 1
+        pause = backoff(operation.key, operation.not_found, policy.backoff_seconds)
+        self._ask("look_up", now + timedelta(seconds=pause))
 
     @property
     def _current(self) -> PaymentOperation:

@@ -1,15 +1,17 @@
 """The calls to the gateway: claimed from the database, made outside of any transaction, answered through the inbox.
 
 A payment that changed is called for at once, straight from memory. What remains (retries whose time has come, what a
-crash or a hand-over left) is claimed by a query. Both may meet: the idempotency key and the request's serial make the
-second call harmless.
+crash or a hand-over left) is claimed by a query. One process asks for one thing once; what another process may have
+asked for before is asked for again with the same idempotency key, and its answer says so.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
 
 from pydantic import TypeAdapter
 from sqlalchemy import Integer, bindparam, text
@@ -18,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from services.payment.answers import GatewayAnswered, HoldAged
 from services.payment.gateways.port import Answer, Authorization, Gateway, LookUp
-from services.payment.model import Payment
+from services.payment.model import Kind, Payment
 from shared.runtime.service import Service
 from shared.telemetry import metrics
 
@@ -33,11 +35,26 @@ _CLAIM: Final = text(
     "UPDATE payments p SET leased_until = clock_timestamp() + make_interval(secs => :lease) WHERE checkout_id IN ("
     " SELECT checkout_id FROM payments WHERE lane = ANY(:lanes) AND due_at <= clock_timestamp()"
     " AND (leased_until IS NULL OR leased_until < clock_timestamp())"
-    " ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED) RETURNING row_to_json(p)::text AS body"
+    " ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED)"
+    " RETURNING clock_timestamp() AS now, row_to_json(p)::text AS body"
 ).bindparams(_LANES)
 _END_LEASES: Final = text(
-    "UPDATE payments SET leased_until = NULL WHERE lane = ANY(:lanes) AND leased_until IS NOT NULL"
+    "UPDATE payments SET leased_until = NULL WHERE checkout_id IN ("
+    " SELECT checkout_id FROM payments WHERE lane = ANY(:lanes) AND due_at IS NOT NULL AND leased_until IS NOT NULL"
+    " ORDER BY checkout_id FOR UPDATE)"
 ).bindparams(_LANES)
+_LEFT: Final = text(
+    "SELECT checkout_id, serial, lane FROM payments WHERE lane = ANY(:lanes) AND due_at IS NOT NULL AND operation IS NOT NULL"
+).bindparams(_LANES)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The request of a payment that was made, or may have been. ``until``: when it must have been answered."""
+
+    serial: int
+    lane: int
+    until: float = 0.0
 
 
 class Operations:
@@ -47,17 +64,26 @@ class Operations:
         self._service, self._gateway = service, gateway
         self._lease = service.settings.gateway_timeout_seconds + LEASE_MARGIN_SECONDS
         self._payments: TypeAdapter[Payment] = TypeAdapter(Payment)
-        self._running: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._asked: dict[str, _Asked] = {}
+        """What this process has asked for, by checkout."""
+        self._inherited: dict[str, _Asked] = {}
+        """What may have been asked for before by one that did not hear the answer."""
+        self._running: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._taken_over: set[int] = set()
+        self._inheriting: set[int] = set()
         service.on_commit = self.start
         service.on_lanes = self._taken_over.update
 
     def start(self, changed: Sequence[Any]) -> None:
         """Make the calls the payments of a commit are waiting for, if they are due at once."""
         for payment in changed:
-            if payment.operation and payment.operation.attempts == 0:
-                self._spawn(payment)
+            for requests in (self._asked, self._inherited):
+                if not _among(requests, payment):
+                    requests.pop(payment.checkout_id, None)
+            # In a lane just taken over, what was asked for before is not known yet: it is claimed in a moment.
+            if payment.operation and payment.operation.attempts == 0 and not self._is_new(payment):
+                self._spawn(payment, payment.due_at)
 
     async def run(self) -> None:
         """Claim what is due until cancelled."""
@@ -65,65 +91,90 @@ class Operations:
             while True:
                 await asyncio.sleep(CLAIM_SECONDS)
                 try:
-                    for payment in await self._claim():
-                        self._begin(payment)
+                    await self._claim()
                 except (SQLAlchemyError, OSError, TimeoutError) as error:
                     log.warning("payment operations wait for the database: %r", error)
         finally:
-            for task in self._running.values():
+            for task in self._running:
                 task.cancel()
             await self._gateway.close()
 
-    async def _claim(self) -> list[Payment]:
+    async def _claim(self) -> None:
         lanes = self._service.lanes
         if not lanes:
-            return []
-        async with self._service.engine.begin() as connection:
-            if ended := self._taken_over & lanes:
-                await connection.execute(_END_LEASES, {"lanes": sorted(ended)})
-                self._taken_over -= ended
-            limit = max(0, 4 * AT_ONCE - len(self._running))
-            claimed = await connection.execute(_CLAIM, {"lanes": sorted(lanes), "lease": self._lease, "limit": limit})
-            return [self._payments.validate_json(row.body) for row in claimed]
-
-    def _begin(self, payment: Payment) -> None:
-        if payment.operation is None:
-            self._service.submit(HoldAged(payment.checkout_id), payment.cart_id)
-        else:
-            self._spawn(payment)
-
-    def _spawn(self, payment: Payment) -> None:
-        operation = payment.operation
-        if operation is None or (payment.checkout_id, operation.serial) in self._running:
             return
-        name = (payment.checkout_id, operation.serial)
-        task = asyncio.create_task(self._request(payment, operation.serial))
-        self._running[name] = task
-        task.add_done_callback(lambda _: self._running.pop(name, None))
+        self._inheriting = self._taken_over & lanes
+        self._taken_over -= self._inheriting
+        try:
+            async with self._service.engine.begin() as connection:
+                if self._inheriting:
+                    await connection.execute(_END_LEASES, {"lanes": sorted(self._inheriting)})
+                    left = await connection.execute(_LEFT, {"lanes": sorted(self._inheriting)})
+                    self._inherit({row.checkout_id: _Asked(row.serial, row.lane) for row in left})
+                limit = max(0, 4 * AT_ONCE - len(self._running))
+                claimed = await connection.execute(_CLAIM, {"lanes": sorted(lanes), "lease": self._lease, "limit": limit})
+                due = [(self._payments.validate_json(row.body), row.now) for row in claimed]
+            self._inheriting = set()
+        finally:
+            self._taken_over |= self._inheriting
+        for payment, now in due:
+            if payment.operation is None:
+                self._service.submit(HoldAged(payment.checkout_id), payment.cart_id)
+            else:
+                self._spawn(payment, now)
 
-    async def _request(self, payment: Payment, serial: int) -> None:
-        assert payment.operation is not None
-        kind = "look_up" if payment.operation.step == "look_up" else payment.operation.kind
+    def _inherit(self, left: Mapping[str, _Asked]) -> None:
+        """Lanes are ours (again): what was asked for them, by whomever, may have been done, and will not be answered."""
+        for requests in (self._asked, self._inherited):
+            for checkout_id in [i for i, asked in requests.items() if asked.lane in self._inheriting]:
+                del requests[checkout_id]
+        self._inherited.update(left)
+
+    def _is_new(self, payment: Payment) -> bool:
+        return self._service.lane_of(payment.cart_id) in self._taken_over | self._inheriting
+
+    def _spawn(self, payment: Payment, now: datetime) -> None:
+        if _among(self._asked, payment):
+            before = self._asked[payment.checkout_id]
+            if time.monotonic() < before.until:
+                return
+            self._inherited[payment.checkout_id] = before  # what the answer led to could not be committed
+        lane = self._service.lane_of(payment.cart_id)
+        self._asked[payment.checkout_id] = _Asked(payment.serial, lane, time.monotonic() + self._lease)
+        task = asyncio.create_task(self._request(payment, payment.request(now)))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _request(self, payment: Payment, what: Kind | Literal["look_up"]) -> None:
+        spawned = time.monotonic()
         async with self._slots:
-            started = time.perf_counter()
-            answer = await self._ask(payment)
-        metrics.gateway_seconds.labels(kind).observe(time.perf_counter() - started)
-        metrics.gateway_calls.labels(kind, type(answer).__name__).inc()
-        self._service.submit(GatewayAnswered(payment.checkout_id, serial, answer), payment.cart_id)
+            started = time.monotonic()
+            if started - spawned > LEASE_MARGIN_SECONDS:
+                return  # others may have asked by now, and gone on: it is claimed anew if it is still wanted
+            answer = await self._ask(payment, what)
+        metrics.gateway_seconds.labels(what).observe(time.monotonic() - started)
+        metrics.gateway_calls.labels(what, type(answer).__name__).inc()
+        again = self._is_new(payment) or _among(self._inherited, payment)
+        self._service.submit(GatewayAnswered(payment.checkout_id, payment.serial, answer, again), payment.cart_id)
 
-    async def _ask(self, payment: Payment) -> Answer | LookUp:
-        operation = payment.operation
+    async def _ask(self, payment: Payment, what: Kind | Literal["look_up"]) -> Answer | LookUp:
+        operation, hold = payment.operation, payment.hold or ""
         assert operation is not None
-        if operation.step == "look_up":
-            return await self._gateway.look_up(payment.checkout_id)
-        if operation.kind == "authorize":
-            request = Authorization(payment.checkout_id, payment.amount, payment.currency, payment.token or "")
-            return await self._gateway.authorize(operation.key, request)
-        hold = payment.hold or ""
-        match operation.kind:
+        match what:
+            case "look_up":
+                return await self._gateway.look_up(payment.checkout_id)
+            case "authorize":
+                request = Authorization(payment.checkout_id, payment.amount, payment.currency, payment.token or "")
+                return await self._gateway.authorize(operation.key, request)
             case "capture":
                 return await self._gateway.capture(operation.key, hold, payment.amount)
             case "void":
                 return await self._gateway.void(operation.key, hold)
             case "refund":
                 return await self._gateway.refund(operation.key, hold, payment.amount)
+
+
+def _among(requests: Mapping[str, _Asked], payment: Payment) -> bool:
+    """Whether the request the payment waits for is among these."""
+    asked = requests.get(payment.checkout_id)
+    return asked is not None and payment.operation is not None and asked.serial == payment.serial

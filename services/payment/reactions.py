@@ -110,6 +110,7 @@ def go_on(
 ]:
     """An answer of the gateway; one to an older request changes nothing."""
     if payment.operation is not None and payment.operation.serial == answered.serial:
+        payment.operation.uncertain |= answered.again
         yield from settle(payment, answered.answer, policy, now)
 
 

@@ -201,6 +201,8 @@ class Service:
                 epochs = await ownership.take(connection, new, self.owner)
             await self.relay.sweep(new)
             await member.rewind(new)
+            # As records are read anew, answers are asked for anew, by whoever asked for those handed in before.
+            self._submitted = [answer for answer in self._submitted if answer.lane not in new]
             member.epochs.update(epochs)
         metrics.lanes.labels(self.name).set(len(member.epochs))
         log.info("%s owns the lanes %s", self.name, sorted(member.epochs))

@@ -7,7 +7,7 @@ import pytest
 
 from services.payment.answers import GatewayAnswered
 from services.payment.gateways.port import Answer, Declined, LookUp, NotFound, Refused, Unavailable, Unknown
-from services.payment.model import MAX_BACKOFF, NOT_FOUND_ENOUGH, PaymentOperation, Policy, backoff
+from services.payment.model import ARRIVES_WITHIN, MAX_BACKOFF, PaymentOperation, Policy, backoff
 from shared.contract.message import Message
 from shared.contract.order import OrderCancelled
 from shared.contract.payment import (
@@ -59,7 +59,7 @@ FINAL = [
             ([DONE], OK), ([BUG], FAILED), ([BUSY] * ATTEMPTS, FAILED), ([LOST] + [BUSY] * 3, FAILED),
             ([NO, found("authorized"), DONE], OK), ([NO, found("authorized")] * 3 + [NO], FAILED),
             ([LOST, found("voided")], OK), ([LOST, found("lapsed")], OK), ([LOST, found("declined")], OK),
-            ([LOST, found("refunded")], OK), ([LOST] + [MISSING] * 3, OK),
+            ([LOST, found("refunded")], OK),
         ],
         "refund": [
             ([DONE], OK), ([BUG], FAILED), ([BUSY] * ATTEMPTS, FAILED), ([NO, found("captured"), DONE], OK),
@@ -163,8 +163,9 @@ def test_an_old_key_proves_nothing_so_the_gateway_is_looked_at_first(kind: str) 
     made = payment_in(STATE[kind])
     key = operation(made).key
     made.now += timedelta(hours=23, minutes=1)
+    assert payment(made).request(made.now) == "look_up"
     outcome(made, BUSY)
-    assert operation(made).step == "look_up"
+    assert payment(made).request(made.now) == "look_up"
     if kind in ("authorize", "void"):
         outcome(made, found("authorized") if kind == "void" else MISSING)
         assert operation(made).key != key
@@ -193,7 +194,34 @@ def test_an_authorization_that_ends_unknown_is_declined_and_voided_in_case_it_ho
     declined = only(PaymentDeclined, outcome(made, *[LOST] * ATTEMPTS))
     assert declined.reason == "the payment could not be made; try again or choose another way to pay"
     assert (payment(made).state, operation(made).kind, operation(made).step) == ("voiding", "void", "look_up")
-    only(PaymentVoided, outcome(made, *[MISSING] * NOT_FOUND_ENOUGH))
+    assert outcome(made, MISSING) == []
+    made.now += ARRIVES_WITHIN
+    only(PaymentVoided, outcome(made, MISSING))
+
+
+@pytest.mark.parametrize("first", [LOST, NO])
+def test_a_hold_that_is_not_found_is_looked_for_until_none_can_arrive_any_more(first: Answer) -> None:
+    """The request that makes it may be on its way still; and no look is an attempt that failed."""
+    made = payment_in("voiding")
+    began = made.now
+    outcome(made, first)
+    looks = 0
+    while made.now < began + ARRIVES_WITHIN:
+        assert (payment(made).state, operation(made).step, operation(made).attempts) == ("voiding", "look_up", 1)
+        assert outcome(made, MISSING) == []
+        assert payment(made).due_at is not None
+        made.now = max(made.now, payment(made).due_at or made.now)
+        looks += 1
+    assert looks >= 5
+    only(PaymentVoided, outcome(made, MISSING))
+
+
+def test_nothing_was_done_is_not_the_whole_truth_where_another_may_have_asked_before() -> None:
+    """A process has asked and died; when all who ask after it hear no, its hold may stand nevertheless."""
+    made = payment_in("authorizing")
+    made.hear(GatewayAnswered(CHECKOUT, operation(made).serial, BUSY, again=True))
+    only(PaymentDeclined, outcome(made, *[BUSY] * (ATTEMPTS - 1)))
+    assert (payment(made).state, operation(made).step) == ("voiding", "look_up")
 
 
 def test_an_authorization_known_to_have_failed_holds_nothing_to_void() -> None:
