@@ -1,0 +1,101 @@
+"""What one process has asked of the gateway, and did not live to hear, is not forgotten by the next."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.payment.__main__ import define
+from services.payment.gateways import InstantGateway
+from services.payment.gateways.port import Answer, Authorization, Unavailable
+from services.payment.operations import Operations
+from shared.contract.envelope import Envelope, write
+from shared.contract.order import TotalsCalculated
+from shared.runtime import kafka
+from shared.runtime.database import connect
+from shared.runtime.service import Service
+from shared.settings import Settings, load
+from tests.support import system
+from tests.support.clock import NOW
+from tests.support.facts import CHECKOUT, a
+from tests.support.stacks import Stack
+from tests.support.topics import raw_producer
+
+
+class Silent(InstantGateway):
+    """Does what it is asked to, and its answers do not come."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+
+    async def authorize(self, key: str, request: Authorization) -> Answer:
+        """Done, and not answered."""
+        await super().authorize(key, request)
+        self.asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+class Busy:
+    """The same gateway, when it accepts no new authorizations."""
+
+    def __init__(self, gateway: InstantGateway) -> None:
+        self._gateway = gateway
+        self.capture, self.void, self.refund = gateway.capture, gateway.void, gateway.refund
+        self.look_up, self.close = gateway.look_up, gateway.close
+
+    async def authorize(self, key: str, request: Authorization) -> Answer:
+        """Nothing was done."""
+        return Unavailable("busy")
+
+
+@asynccontextmanager
+async def _payment(settings: Settings, gateway: InstantGateway | Busy) -> AsyncIterator[None]:
+    """The service, until it is killed."""
+    service = Service(define(settings), settings)
+    tasks = [asyncio.create_task(service.run()), asyncio.create_task(Operations(service, gateway).run())]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _publish(settings: Settings, event: TotalsCalculated) -> None:
+    headers, value = write(Envelope(str(uuid.uuid4()), "/quadrille/order", event.type_name(), event.key, "c"), event, NOW)
+    async with raw_producer(settings) as producer:
+        lane = kafka.lane_of(event.key, settings.partitions)
+        topic = settings.topic("order.events")
+        await producer.send_and_wait(topic, value, event.key.encode(), headers=headers, partition=lane)
+
+
+async def _until(engine: AsyncEngine, wanted: str) -> None:
+    state = None
+    async with asyncio.timeout(40):
+        while state != wanted:
+            async with engine.connect() as connection:
+                state = (await connection.execute(text("SELECT state FROM payments"))).scalar()
+
+
+async def test_a_hold_that_a_dead_process_has_made_is_released(stack: Stack) -> None:
+    """It asked for the hold and died; whoever asks after it is turned away, and declines. The hold must not stay."""
+    impatient = {"QUADRILLE_PAYMENT_ATTEMPTS": "2", "QUADRILLE_PAYMENT_BACKOFF_SECONDS": "0.1"}
+    environment = await asyncio.to_thread(lambda: system.prepare(stack, QUADRILLE_GATEWAY="instant", **impatient))
+    settings = load(environment)
+    engine, gateway = connect(settings.database_url("payment")), Silent()
+    try:
+        async with _payment(settings, gateway):
+            await _publish(settings, a(TotalsCalculated))
+            async with asyncio.timeout(40):
+                await gateway.asked.wait()
+        async with _payment(settings, Busy(gateway)):
+            await _until(engine, "voided")
+    finally:
+        await engine.dispose()
+    found = await gateway.look_up(CHECKOUT)
+    assert getattr(found, "status", found) == "voided"
