@@ -15,7 +15,7 @@ A reaction that hands on a record as it is says so too: ``Emits[DeadLetterRedriv
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -53,7 +53,10 @@ class Related:
 
 @dataclass(frozen=True)
 class Reaction:
-    """One reaction and what its signature says. ``trigger`` is ``Due`` for deadlines."""
+    """One reaction and what its signature says. ``trigger`` is ``Due`` for deadlines.
+
+    ``id_name``: the attribute of the trigger that is the id of the aggregate.
+    """
 
     service: str
     function: Function
@@ -62,13 +65,9 @@ class Reaction:
     related: tuple[Related, ...]
     emits: frozenset[type[Message]]
     parameters: Mapping[str, type[Any]]
+    id_name: str
     hands_on: bool = False
     """Whether it may also yield records as they are."""
-    id_name: str = field(init=False)
-    """The field of the trigger that holds the id of the aggregate; none where there is no aggregate."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "id_name", id_field(self.aggregate) if self.aggregate else "")
 
     @property
     def name(self) -> str:
@@ -77,8 +76,6 @@ class Reaction:
 
     def id_of(self, trigger: Any) -> str:
         """The id of the aggregate this trigger is for."""
-        if isinstance(trigger, Due):
-            return trigger.aggregate_id
         return str(getattr(trigger, self.id_name))
 
     def run(self, arguments: Mapping[str, Any]) -> list[Any]:
@@ -167,7 +164,8 @@ def _inspect(service: str, function: Function, trigger: type[Any], needs: Mappin
         else:
             parameters[name] = hint
     messages = frozenset(kind for kind in emits if issubclass(kind, Message))
-    return Reaction(service, function, trigger, aggregate, tuple(related), messages, parameters, Outgoing in emits)
+    id_name = "aggregate_id" if trigger is Due else id_field(aggregate) if aggregate else ""
+    return Reaction(service, function, trigger, aggregate, tuple(related), messages, parameters, id_name, Outgoing in emits)
 
 
 def _members(hint: Any) -> frozenset[type[Any]]:
