@@ -5,7 +5,6 @@ raises on such a name, for the whole batch and each time it is read: one record 
 """
 
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any, Final
 
 from aiokafka.consumer import fetcher
@@ -39,13 +38,10 @@ class _Batch:
         return next(self._batch)
 
     def __iter__(self) -> Iterator[Any]:
-        read = 0
         try:
-            for record in self._batch:
-                read += 1
-                yield record
+            return iter(list(self._batch))
         except UnicodeDecodeError:
-            yield from islice(_with_names_escaped(self._data), read, None)
+            return iter(_with_names_escaped(self._data))
 
 
 def _with_names_escaped(data: memoryview) -> Any:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -16,7 +16,7 @@ from shared.runtime import kafka
 from shared.settings import Settings
 
 log = logging.getLogger(__name__)
-POLL_RECORDS: Final = 2_000
+POLL_RECORDS: Final = 1_000
 WATCH_SECONDS: Final = 10.0
 OFFSETS_SECONDS: Final = 3.0
 """The longest a commit of offsets may take."""
@@ -167,7 +167,7 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
             while True:
                 batch = await self._consumer.getmany(timeout_ms=1_000, max_records=self._records - len(self._arrived))
                 if batch:
-                    await self._deliver([self._record(r) for records in batch.values() for r in records])
+                    await self._deliver(self._records_of(batch))
                 elif time.monotonic() - self._last_arrival > WATCH_SECONDS:
                     await self._watch()
         except asyncio.CancelledError:
@@ -207,9 +207,14 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _moves(self, tp: Any, position: int) -> bool:
         batch = await self._consumer.getmany(timeout_ms=int(WATCH_SECONDS * 1000), max_records=self._records)
         if batch:
-            await self._deliver([self._record(r) for records in batch.values() for r in records])
+            await self._deliver(self._records_of(batch))
         return bool(batch) or bool(await self._consumer.position(tp) > position)
 
-    def _record(self, r: Any) -> Record:
-        topic = r.topic.removeprefix(self._settings.topic_prefix)
-        return Record(topic, r.partition, r.offset, r.key, r.value, r.headers, r.timestamp)
+    def _records_of(self, batch: Mapping[Any, Sequence[Any]]) -> list[Record]:
+        prefix = self._settings.topic_prefix
+        return [
+            Record(topic, r.partition, r.offset, r.key, r.value, r.headers, r.timestamp)
+            for tp, records in batch.items()
+            for topic in [tp.topic.removeprefix(prefix)]
+            for r in records
+        ]

@@ -226,6 +226,8 @@ class Service:
             mine = [item for item in (*read, *submitted, *due) if item.lane in member.epochs]
             try:
                 for some in batched(mine, self.definition.at_once):
+                    if self._stopping.is_set():
+                        return  # the records are read again by the next owner, which drops what is handled
                     await self._commit(some, member)
             except BaseException:
                 self._submitted = submitted + self._submitted
