@@ -8,11 +8,11 @@ from cli.bench.load import LoadError
 from cli.send import LineError
 from cli.shell import UsageError
 from cli.system import NotRunningError
-from cli.trace.find import NotOneError
 from cli.up import StartError
-from services.alerts.views import NotFoundError
 from services.journal.rebuild import RebuildError
 from services.payment.gateways import LedgerError
+from shared.alerts.views import NotFoundError
+from shared.journal.trace import NotOneError
 from shared.runtime.kafka import TopicsError
 from shared.runtime.migrations import MigrationsError
 from shared.settings import SettingsError

@@ -11,8 +11,8 @@ from pydantic_core import to_jsonable_python
 from cli.alerts.show import show, table
 from cli.shell import STATE, Json, State, console, run
 from cli.staff import PATIENCE, USER, By, Decided, Patience, Why, decide, desk, order, say
-from services.alerts import views
-from services.alerts.model import Alert, AlertState
+from shared.alerts import views
+from shared.alerts.model import Alert, AlertState
 from shared.contract.alerts import AcknowledgeAlert, AlertAcknowledged, AlertCommand, AlertEvent, AlertResolved, ResolveAlert
 
 app = typer.Typer(

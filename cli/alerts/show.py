@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.staff import age
-from services.alerts.model import Action, Alert, AlertState
+from shared.alerts.model import Action, Alert, AlertState
 
 COLOURS = {AlertState.OPEN: "red", AlertState.ACKNOWLEDGED: "yellow", AlertState.RESOLVED: "green"}
 

@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.alerts.model import Alert
-from services.alerts.views import open_alerts
 from services.payment.gateways import LedgerEntry, read_ledger
+from shared.alerts.model import Alert
+from shared.alerts.views import open_alerts
 from shared.contract.topics import SERVICES
 from shared.runtime.database import connect
 from shared.settings import Settings

@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.alerts.model import MONEY, Alert
-from services.alerts.views import open_alerts
+from shared.alerts.model import MONEY, Alert
+from shared.alerts.views import open_alerts
 from shared.client import CheckoutClient, Outcome
 from shared.contract.cart import (
     AddItem,

@@ -9,15 +9,15 @@ from typing import Annotated, Final
 import typer
 from pydantic_core import to_jsonable_python
 
-from cli.dlq.payload import told
 from cli.dlq.redrive import EXAMPLES, redrive_letters
 from cli.dlq.select import Reason, Service, Since, Topic, filtered
 from cli.dlq.show import histogram, show, table
 from cli.shell import STATE, Json, State, console, run
 from cli.staff import PATIENCE, USER, By, Decided, Patience, Why, decide, desk, order, say
-from services.alerts import views
-from services.alerts.model import Alert, DeadLetter, DeadRecord, LetterState
-from services.alerts.views import Cause
+from shared.alerts import views
+from shared.alerts.model import Alert, DeadLetter, DeadRecord, LetterState
+from shared.alerts.payload import told
+from shared.alerts.views import Cause
 from shared.contract.alerts import (
     DeadLetterCommand,
     DeadLetterEvent,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cli.staff import order, refusal
-from services.alerts.model import DeadLetter
+from shared.alerts.model import DeadLetter
 from shared.client import CheckoutClient, OutcomeTimeoutError
 from shared.contract.alerts import DeadLetterRedriven, DeadLetterResolved, DeadLetterReturned, RedriveDeadLetter
 

@@ -11,10 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.alerts.show import history
-from cli.dlq.payload import as_text, decoded, dump
 from cli.staff import age
-from services.alerts.model import Alert, DeadLetter, DeadRecord, LetterState
-from services.alerts.views import Cause
+from shared.alerts.model import Alert, DeadLetter, DeadRecord, LetterState
+from shared.alerts.payload import as_text, decoded, dump
+from shared.alerts.views import Cause
 from shared.runtime.records import unpack
 
 COLOURS: Final = {

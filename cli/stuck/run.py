@@ -9,10 +9,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli.trace.run import journal
-from cli.trace.show import behind, span
-from services.journal import queries
-from services.journal.queries import Reading, Stuck
-from services.journal.words import clock
+from shared.journal import queries
+from shared.journal.queries import Reading, Stuck
+from shared.journal.telling import behind, span
+from shared.journal.words import clock
 from shared.progress import limits
 from shared.settings import Settings
 

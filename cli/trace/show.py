@@ -1,46 +1,31 @@
 """A trace as lines for people and as JSON for programs."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from rich.console import Console
 from rich.markup import escape
 
-from cli.trace.find import Trace
-from services.journal.queries import Reading
-from services.journal.stands import Awaited, Stands
-from services.journal.story import Node
-from services.journal.words import Mark, clock, mark, title, words
+from shared.journal.stands import Stands
+from shared.journal.story import Node
+from shared.journal.telling import Line, Row, Tone, gap, heading, rows, standing_lines, told
+from shared.journal.trace import Trace
+from shared.journal.words import Mark, clock, mark, title, words
 
 SIGNS: Final = {Mark.FAILED: ("✗", "red"), Mark.UNDONE: ("↩", "yellow"), Mark.DONE: ("✓", "green")}
+STYLES: Final = {
+    Tone.PLAIN: "default",
+    Tone.DONE: "bold green",
+    Tone.WAITS: "bold yellow",
+    Tone.LATE: "bold red",
+    Tone.FAILED: "red",
+    Tone.DOUBT: "yellow",
+}
 MAX_SERVICE: Final = 20
 """Characters told of who wrote an entry: a client may call itself anything."""
-SKEW: Final = timedelta(milliseconds=-50)
-"""An effect so long before its cause: the two services' clocks differ."""
-LATE_RECORD: Final = timedelta(seconds=1)
-"""A record published so long after it happened is said to be."""
-SILENT_SECONDS: Final = 10.0
-"""The journal says so often how far it has read; after so long without a word it is not running."""
-
-Row = tuple[int, Node]
-
-
-def rows(trace: Trace) -> list[Row]:
-    """Every node with its depth, in the order of telling."""
-    return [row for root in trace.roots for row in root.walk()]
-
-
-def heading(trace: Trace) -> str:
-    """What the story is of, and on which day it began."""
-    parts = [trace.story]
-    if trace.checkout_id:
-        parts.append(f"checkout {trace.checkout_id}")
-    parts += [f"order {one.order_number}" for one in trace.stands if one.order_number]
-    began = min((node.entry.at for _, node in rows(trace)), default=None)
-    return f"{', '.join(parts)}" + (f" ({began:%Y-%m-%d} UTC)" if began else "")
 
 
 class Printer:
@@ -56,9 +41,9 @@ class Printer:
         """What the story is of."""
         self._console.print(f"[bold]{escape(heading(trace))}[/]", soft_wrap=True)
 
-    def entries(self, told: Sequence[Row]) -> None:
+    def entries(self, new: Sequence[Row]) -> None:
         """These entries, a line each."""
-        for depth, node in told:
+        for depth, node in new:
             self._console.print(self._line(depth, node), soft_wrap=True)
 
     def _line(self, depth: int, node: Node) -> str:
@@ -68,14 +53,14 @@ class Printer:
         name = escape(f"{branch}{title(entry)}".ljust(self._title))
         asked = "[bold]▶[/]" if entry.message_id == self._asked and self._asked else " "
         service = escape(entry.service[:MAX_SERVICE].ljust(self._service))
-        told = escape("; ".join(part for part in (words(entry), *_remarks(node)) if part))
-        when = f"{asked}[dim]{clock(entry.at)}[/] {_gap(node):>9}"
-        return f"{when} [{colour}]{sign} {name}[/]  [dim]{service}[/]  {told}".rstrip()
+        said = escape(told(node))
+        when = f"{asked}[dim]{clock(entry.at)}[/] {gap(node):>9}"
+        return f"{when} [{colour}]{sign} {name}[/]  [dim]{service}[/]  {said}".rstrip()
 
     def standing(self, trace: Trace) -> None:
         """Where it stands."""
         for line in standing_lines(trace):
-            self._console.print(line, soft_wrap=True)
+            self._console.print(_styled(line), soft_wrap=True)
 
 
 class JsonLines:
@@ -87,9 +72,9 @@ class JsonLines:
     def heading(self, trace: Trace) -> None:
         """Nothing: every line stands for itself."""
 
-    def entries(self, told: Sequence[Row]) -> None:
+    def entries(self, new: Sequence[Row]) -> None:
         """These entries, a line each."""
-        for depth, node in told:
+        for depth, node in new:
             self._line(entry_json(depth, node))
 
     def standing(self, trace: Trace) -> None:
@@ -100,75 +85,8 @@ class JsonLines:
         self._console.print(json.dumps(content), soft_wrap=True, markup=False)
 
 
-def _gap(node: Node) -> str:
-    return f"+{span(max(node.gap, timedelta()).total_seconds())}" if node.gap is not None else ""
-
-
-def _remarks(node: Node) -> Iterator[str]:
-    entry = node.entry
-    if node.via:
-        yield node.via
-    if node.gap is not None and node.gap < SKEW:
-        yield f"before its cause by {span(-node.gap.total_seconds())}: clocks differ"
-    if node.orphan:
-        yield f"its cause {entry.cause} is not in the journal"
-    if entry.recorded_at - entry.at > LATE_RECORD:
-        yield f"published {span((entry.recorded_at - entry.at).total_seconds())} later"
-
-
-def standing_lines(trace: Trace) -> list[str]:
-    """Where a story stands: the lines to read first."""
-    lines = [line for one in trace.stands for line in _of_checkout(one, several=len(trace.stands) > 1)]
-    if not trace.stands:
-        lines.append("No checkout has been started: nothing is waited for")
-    return lines + ([f"[yellow]{said}[/]"] if (said := behind(trace.reading)) else [])
-
-
-def _of_checkout(one: Stands, *, several: bool) -> Iterator[str]:
-    name = f"{escape(one.checkout_id)} " if several else ""
-    finished, so_far, waits = ("finished", "so far", "waits") if several else ("Finished", "So far", "Waits")
-    if one.finished:
-        yield f"{name}[bold green]{finished}[/]" + (f": {escape(one.came_to)}" if one.came_to else "")
-        return
-    if one.came_to:
-        yield f"{name}{so_far}: {escape(one.came_to)}"
-    for awaited in one.waits:
-        yield f"{name}[{'bold red' if awaited.late else 'bold yellow'}]{waits}[/] for {escape(waiting(awaited))}"
-        if awaited.trouble:
-            yield f"  [red]{escape(awaited.trouble)}[/]"
-
-
-def waiting(awaited: Awaited) -> str:
-    """What is awaited, from whom, since when."""
-    *first, last = awaited.events
-    events = f"{', '.join(first)} or {last}" if first else last
-    late = "longer than" if awaited.late else "it should take at most"
-    limit = f"; {late} {span(awaited.should_take)}" if awaited.should_take else ""
-    since = f"since {clock(awaited.since)[:8]} UTC ({span(awaited.waited)}{limit})"
-    return f"{events} from {awaited.who}, {since}: {awaited.what}"
-
-
-def behind(reading: Reading) -> str | None:
-    """What to know where the journal has not read everything."""
-    if reading.at is None:
-        return "The journal has never run: it may hold nothing"
-    if (silent := (reading.now - reading.at).total_seconds()) > SILENT_SECONDS:
-        return f"The journal was last heard of {span(silent)} ago: what came since is missing here"
-    return f"The journal is behind by {reading.behind} records: the latest may be missing here" if reading.behind else None
-
-
-def span(seconds: float) -> str:
-    """A length of time for people: ``6 ms``, ``1.2 s``, ``4 min 12 s``, ``3 h 5 min``, ``2 d 4 h``."""
-    if seconds < 1:
-        return f"{1000 * seconds:.0f} ms"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    for unit, size, smaller, part in (("d", 86_400, "h", 3_600), ("h", 3_600, "min", 60), ("min", 60, "s", 1)):
-        if whole >= size:
-            rest = whole % size // part
-            return f"{whole // size} {unit}" + (f" {rest} {smaller}" if rest else "")
-    return f"{whole} s"
+def _styled(line: Line) -> str:
+    return f"{escape(line.before)}[{STYLES[line.tone]}]{escape(line.stressed)}[/]{escape(line.after)}"
 
 
 def entry_json(depth: int, node: Node) -> dict[str, Any]:

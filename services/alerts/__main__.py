@@ -9,12 +9,12 @@ from typing import Any, Final
 from services.alerts import migrations
 from services.alerts.app import application
 from services.alerts.keeper import Keeper
-from services.alerts.model import Alert
 from services.alerts.notifier import Notifier
 from services.alerts.reactions import reactions
 from services.alerts.reconcile import Reconciler
 from services.alerts.tables import STORES
 from services.alerts.watchdog.workers import watchdog
+from shared.alerts.model import Alert
 from shared.runtime.main import Worker, main
 from shared.runtime.service import Definition, Service
 from shared.settings import Settings, SettingsError

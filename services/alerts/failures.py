@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from services.alerts.model import DeadLetter, Failure, Fault, LetterKind, LetterState
+from shared.alerts.model import DeadLetter, Failure, Fault, LetterKind, LetterState
 from shared.contract.envelope import Headers
 from shared.contract.payment import FailedCompensation, RefundFailed, VoidFailed
 from shared.contract.topics import REDRIVABLE

@@ -13,9 +13,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.alerts.failures import Arrival, DeadLetterArrived, read
-from services.alerts.model import Alert, Failure
 from services.alerts.reactions import keep
 from services.alerts.tables import ALERTS, LETTERS
+from shared.alerts.model import Alert, Failure
 from shared.contract.envelope import Envelope, message_id, write
 from shared.contract.message import Message
 from shared.contract.topics import events_topic

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from services.alerts.failures import DeadLetterArrived, failure_of, money_alert, stuck_money
-from services.alerts.model import MONEY, Alert, DeadLetter, DeadRecord, LetterState
+from shared.alerts.model import MONEY, Alert, DeadLetter, DeadRecord, LetterState
 from shared.contract.alerts import (
     AcknowledgeAlert,
     AlertAcknowledged,

@@ -16,8 +16,8 @@ from sqlalchemy import (
     text,
 )
 
-from services.alerts.model import Alert, DeadLetter, DeadRecord
 from services.alerts.watchdog.watched import Watched
+from shared.alerts.model import Alert, DeadLetter, DeadRecord
 from shared.runtime.store import Store, version_column
 from shared.runtime.tables import runtime_tables
 

@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from services.journal.essence import essence
-from services.journal.model import Entry, Form
 from shared.contract.catalogue import MESSAGES
 from shared.contract.envelope import MAX_ATTRIBUTE, Envelope, Record, RefusedError, UnreadableError, read
 from shared.contract.message import Message
 from shared.contract.redrive import unwrap
 from shared.contract.topics import DEAD_LETTERS, SERVICES, events_topic
+from shared.journal.model import Entry, Form
 
 ERRORS: Final = "__connect.errors."
 EARLY: Final = timedelta(minutes=5)

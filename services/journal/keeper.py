@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.journal import bulk, tables
-from services.journal.model import ORIGINALS, Checkout, Entry, Form, checkouts, moves
+from shared.journal.model import ORIGINALS, Checkout, Entry, Form, checkouts, moves
 from shared.progress import KINDS
 from shared.runtime.database import is_away, is_conflict
 

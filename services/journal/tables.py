@@ -3,7 +3,7 @@
 from sqlalchemy import JSON, BigInteger, Boolean, Column, Computed, DateTime, Index, Integer, MetaData, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from services.journal.model import ORIGINALS
+from shared.journal.model import ORIGINALS
 
 metadata = MetaData()
 

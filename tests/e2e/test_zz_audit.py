@@ -6,7 +6,7 @@ import time
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from cli.audit import audit
-from services.alerts.views import open_alerts
+from shared.alerts.views import open_alerts
 from tests.support.system import System
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from cli import system
-from cli.trace.find import one, trace
 from cli.trace.run import journal
 from cli.trace.show import trace_json
-from services.journal.model import Entry, Form
+from shared.journal.model import Entry, Form
+from shared.journal.trace import one, trace
 from shared.progress import limits
 
 FOLDER = Path(__file__).resolve().parents[1] / "unit" / "journal" / "stories"

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
-from services.alerts.model import Failure
+from shared.alerts.model import Failure
 from shared.lag.judgement import MEANING, Status
 from shared.lag.model import Group
 from shared.money import EXPONENTS, display

@@ -12,12 +12,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.alerts.keeper import Keeper
-from services.alerts.views import open_alerts
 from services.alerts.watchdog import metrics, words
 from services.alerts.watchdog.checkouts import Checkouts
 from services.alerts.watchdog.exporter import LagExporter
 from services.alerts.watchdog.groups import Groups
 from services.alerts.watchdog.services import Services
+from shared.alerts.views import open_alerts
 from shared.contract.envelope import Record
 from shared.contract.topics import SERVICES, events_topic
 from shared.progress import limits

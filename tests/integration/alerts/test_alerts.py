@@ -13,8 +13,8 @@ from sqlalchemy import text
 
 from cli.demo.shop import unique
 from services.alerts.app import GROUP
-from services.alerts.model import Alert
-from services.alerts.views import open_alerts
+from shared.alerts.model import Alert
+from shared.alerts.views import open_alerts
 from shared.contract.envelope import Envelope, write
 from shared.contract.payment import PaymentVoided, VoidFailed
 from shared.contract.topics import DEAD_LETTERS

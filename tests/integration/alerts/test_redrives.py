@@ -13,9 +13,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from cli.demo.shop import unique
-from services.alerts import views
-from services.alerts.model import Alert, DeadLetter
-from services.alerts.views import Filter
+from shared.alerts import views
+from shared.alerts.model import Alert, DeadLetter
+from shared.alerts.views import Filter
 from shared.contract.envelope import Envelope, write
 from shared.contract.inventory import ReceiveStock
 from shared.contract.message import Message

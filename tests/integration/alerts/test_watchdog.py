@@ -13,10 +13,10 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from sqlalchemy import text
 
 from cli.demo.shop import unique
-from services.alerts.model import Alert
-from services.alerts.views import NotFoundError, alert, open_alerts
 from services.alerts.watchdog import words
 from services.alerts.watchdog.checkouts import TOLD_ONE_BY_ONE
+from shared.alerts.model import Alert
+from shared.alerts.views import NotFoundError, alert, open_alerts
 from shared.contract.cart import CartReopened, CheckoutCompleted, CheckoutStarted
 from shared.contract.envelope import Envelope, write
 from shared.contract.inventory import StockCommitted

@@ -8,12 +8,12 @@ from pathlib import Path
 from sqlalchemy import text
 
 from services.journal.follower import Follower
-from services.journal.model import Form
 from shared.contract.cart import CartOpened, CheckoutStarted
 from shared.contract.inventory import StockReceived
 from shared.contract.order import OrderRejected
 from shared.contract.topics import DEAD_LETTERS, TOPICS
 from shared.contract.values import Item
+from shared.journal.model import Form
 from tests.integration.journal.conftest import AT, Journal, eventually
 from tests.support import services
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.journal.model import Entry, Form
+from shared.journal.model import Entry, Form
 from shared.telemetry import metrics
 from tests.integration.journal.conftest import AT, Journal
 from tests.support import stories

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from services.alerts.failures import Arrival, read
-from services.alerts.model import Alert, DeadLetter, DeadRecord
+from shared.alerts.model import Alert, DeadLetter, DeadRecord
 from shared.contract.alerts import ParkDeadLetter, RedriveDeadLetter, ResolveDeadLetter
 from shared.contract.cart import OpenCart
 from shared.contract.envelope import Envelope, Headers, write

@@ -10,9 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.journal.entries import entry
-from services.journal.model import Form
-from services.journal.story import forest
-from services.journal.words import title, words
 from shared.contract.cart import AddItem, CheckoutConfirmed, OpenCart, PreviewRequested, SetPaymentMethod, SetShippingAddress
 from shared.contract.catalogue import MESSAGES
 from shared.contract.envelope import Envelope, Record, write
@@ -23,6 +20,9 @@ from shared.contract.redrive import wrap
 from shared.contract.rejection import CommandRejected
 from shared.contract.topics import DEAD_LETTERS, TOPICS
 from shared.contract.values import Address, Item, PaymentMethod, Quote, QuoteLine, Reason, Totals, TotalsLine
+from shared.journal.model import Form
+from shared.journal.story import forest
+from shared.journal.words import title, words
 from shared.runtime.inputs import failure_headers
 from tests.support.clock import NOW
 

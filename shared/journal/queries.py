@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import asyncpg
 
-from services.journal.model import ORIGINALS, Entry, Form, moment
 from shared.contract.order import order_number
+from shared.journal.model import ORIGINALS, Entry, Form, moment
 from shared.progress import STEPS, Limits, Step
 
 CONNECT_SECONDS: Final = 5

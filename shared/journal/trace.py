@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from services.journal import queries
-from services.journal.queries import MATCHES, Match, Reading
-from services.journal.stands import Stands, stands
-from services.journal.story import Node, checkouts_around, forest, of_checkout
+from shared.journal import queries
+from shared.journal.queries import MATCHES, Match, Reading
+from shared.journal.stands import Stands, stands
+from shared.journal.story import Node, checkouts_around, forest, of_checkout
 from shared.progress import Limits
 
 _KINDS = {"order": "order", "checkout": "checkout", "payment": "payment", "key": "cart or SKU", "message": "message"}

@@ -10,7 +10,7 @@ from sqlalchemy import Text, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.alerts.model import Alert, AlertState, DeadLetter, DeadRecord, LetterState
+from shared.alerts.model import Alert, AlertState, DeadLetter, DeadRecord, LetterState
 
 A = TypeVar("A")
 UNRESOLVED_ALERTS: Final = (AlertState.OPEN, AlertState.ACKNOWLEDGED)

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from services.journal.model import Entry, Form
+from shared.journal.model import Entry, Form
 from shared.money import EXPONENTS, display
 
 Facts = Mapping[str, Any]

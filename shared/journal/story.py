@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
-from services.journal.model import ORIGINALS, Entry, Form
+from shared.journal.model import ORIGINALS, Entry, Form
 from shared.progress import STEPS
 
 GATEWAY, DEADLINE = "gateway/", "due/"

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from services.journal import words
-from services.journal.model import Checkout, Entry, Form, checkouts
+from shared.journal import words
+from shared.journal.model import Checkout, Entry, Form, checkouts
 from shared.progress import Limits, Outcome, Waiting
 
 Events = dict[str, Entry]
