@@ -3,23 +3,21 @@
 import contextlib
 import getpass
 import json
-import re
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
 import typer
-from pydantic import ValidationError
 from rich.markup import escape
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from cli import system
 from cli.shell import WRONG, UsageError, console
-from shared.client import CheckoutClient, OutcomeTimeoutError
+from shared.client import CheckoutClient
+from shared.client.staff import SOURCE, Decided, FaultsError, command, decide
 from shared.contract.message import Command, Message
-from shared.contract.rejection import CommandRejected
 from shared.contract.topics import events_topic
 from shared.runtime.database import connect
 
@@ -45,37 +43,15 @@ _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 def order(kind: type[C], **fields: Any) -> C:
     """A command, from what was typed. Raises :class:`UsageError` naming every option it does not fit."""
     try:
-        return kind(**fields)
-    except ValidationError as error:
-        faults = (f"--{fault['loc'][0]}: {fault['msg']}" for fault in error.errors(include_input=False))
-        raise UsageError("; ".join(faults)) from None
+        return command(kind, **fields)
+    except FaultsError as error:
+        raise UsageError("; ".join(f"--{field}: {why}" for field, why in error.faults)) from None
 
 
-@dataclass(frozen=True)
-class Decided:
-    """What came of one decision. ``outcome``: the event's name; ``refused``, ``unanswered``."""
-
-    subject: str
-    done: bool
-    outcome: str
-    words: str
-
-
-async def decide(state: Path, commands: Sequence[Command], wanted: type[Message], timeout: float) -> list[Decided]:
+async def decide_all(state: Path, commands: Sequence[Command], wanted: type[Message], timeout: float) -> list[Decided]:
     """Publish decisions to alerts and hear what came of each."""
     async with line_to(state, "alerts") as client:
-        return [await _decide(client, command, wanted, timeout) for command in commands]
-
-
-async def _decide(client: CheckoutClient, command: Command, wanted: type[Message], timeout: float) -> Decided:
-    try:
-        answer = await client.ask(command, (wanted,), timeout=timeout)
-    except OutcomeTimeoutError:
-        return Decided(command.key, False, "unanswered", f"not answered within {timeout:g} s; is the service running?")
-    if why_not := refusal(answer):
-        return Decided(command.key, False, "refused", f"refused: {why_not}")
-    name = type(answer).__name__
-    return Decided(command.key, True, name, re.sub(r"(?<!^)(?=[A-Z])", " ", name).lower())
+        return [await decide(client, one, wanted, timeout) for one in commands]
 
 
 def say(outcomes: Sequence[Decided], as_json: bool) -> None:
@@ -87,13 +63,6 @@ def say(outcomes: Sequence[Decided], as_json: bool) -> None:
             console.print(escape(f"{outcome.subject}  {outcome.words}"), soft_wrap=True)
     if not all(outcome.done for outcome in outcomes):
         raise typer.Exit(WRONG)
-
-
-def refusal(event: Message) -> str | None:
-    """Why a command was refused, in words, if this is its refusal."""
-    if not isinstance(event, CommandRejected):
-        return None
-    return "; ".join(reason.message for reason in event.reasons)
 
 
 def moment(told: str, now: datetime) -> datetime:
@@ -130,4 +99,4 @@ async def desk(state: Path) -> AsyncIterator[AsyncEngine]:
 
 def line_to(state: Path, service: str) -> CheckoutClient:
     """A client that hears what a service answers."""
-    return CheckoutClient(system.settings(state), "/quadrille/staff", [events_topic(service)])
+    return CheckoutClient(system.settings(state), SOURCE, [events_topic(service)])

@@ -11,13 +11,14 @@ import typer
 from rich.markup import escape
 from rich.progress import Progress
 
-from cli.dlq.replay import Redriving, Replayed, replay
+from cli.dlq.replay import Redriving, replay
 from cli.dlq.select import Reason, Service, Since, Topic, filtered
 from cli.shell import STATE, WRONG, Json, State, UsageError, console, run
 from cli.staff import PATIENCE, USER, By, Patience, Why, desk, line_to
 from shared.alerts import views
 from shared.alerts.model import DeadLetter, LetterState
 from shared.alerts.views import Filter
+from shared.client.staff import Replayed
 
 EXAMPLES: Final = (
     'Examples: quadrille dlq redrive 0123abcd --why "cart is mended";'

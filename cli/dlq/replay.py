@@ -5,22 +5,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from cli.staff import order, refusal
+from cli.staff import order
 from shared.alerts.model import DeadLetter
-from shared.client import CheckoutClient, OutcomeTimeoutError
-from shared.contract.alerts import DeadLetterRedriven, DeadLetterResolved, DeadLetterReturned, RedriveDeadLetter
+from shared.client import CheckoutClient
+from shared.client.staff import Replayed, redrive
+from shared.contract.alerts import RedriveDeadLetter
 
 AT_ONCE, BYTES_AT_ONCE = 256, 64_000_000
 """Dead letters, and bytes of them, under way at the same time."""
-
-
-@dataclass(frozen=True)
-class Replayed:
-    """What became of one dead letter: ``handled``, ``came back``, ``parked``, ``refused`` or ``unanswered``; and why."""
-
-    letter_id: str
-    outcome: str
-    words: str
 
 
 @dataclass(frozen=True)
@@ -49,7 +41,7 @@ async def replay(
 
     async def one(command: RedriveDeadLetter) -> Replayed:
         try:
-            replayed = await _one(client, command, how.timeout)
+            replayed = await redrive(client, command, how.timeout)
         finally:
             slots.release()
         heard(replayed)
@@ -62,21 +54,3 @@ async def replay(
             await slots.acquire()
             tasks.append(group.create_task(one(command)))
     return [task.result() for task in tasks]
-
-
-async def _one(client: CheckoutClient, command: RedriveDeadLetter, timeout: float) -> Replayed:
-    letter_id = command.letter_id
-    before = len(client.seen(letter_id))
-    try:
-        answer = await client.ask(command, (DeadLetterRedriven,), timeout=timeout)
-        if why_not := refusal(answer):
-            return Replayed(letter_id, "refused", why_not)
-        assert isinstance(answer, DeadLetterRedriven)
-        end = await client.next_event(letter_id, before, (DeadLetterResolved, DeadLetterReturned), timeout=timeout)
-    except OutcomeTimeoutError:
-        return Replayed(letter_id, "unanswered", f"nothing was heard of it within {timeout:g} s; is the service running?")
-    if isinstance(end, DeadLetterReturned):
-        times = "once" if end.returned == 1 else f"{end.returned} times"
-        return Replayed(letter_id, "parked" if end.parked else "came back", f"came back {times}: {end.reason}")
-    assert isinstance(end, DeadLetterResolved)
-    return Replayed(letter_id, "handled", f"{end.why} by {end.by}")

@@ -2,32 +2,17 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 from rich.markup import escape
 
 from cli.payments.lookup import checkout_of
 from cli.shell import STATE, WRONG, Json, State, console, run
-from cli.staff import PATIENCE, USER, By, Patience, Why, line_to, order, refusal
-from shared.client import OutcomeTimeoutError
+from cli.staff import PATIENCE, USER, By, Patience, Why, line_to, order
+from shared.client.staff import Decided, settle
 from shared.contract.message import Message
-from shared.contract.payment import (
-    FailedCompensation,
-    MarkPaid,
-    MarkRefunded,
-    MarkVoided,
-    PaymentCommand,
-    PaymentEvent,
-    PaymentMarkedPaid,
-    PaymentRefunded,
-    PaymentVoided,
-    RefundFailed,
-    RetryRefund,
-    RetryVoid,
-    VoidFailed,
-)
-from shared.money import display
+from shared.contract.payment import MarkPaid, MarkRefunded, MarkVoided, PaymentCommand, RetryRefund, RetryVoid
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -35,14 +20,6 @@ app = typer.Typer(
     epilog="Example: quadrille payments retry-void --help. Exit codes: 0 settled, 1 refused, failed again or not answered in"
     " time, 2 nothing could be done.",
 )
-ENDS: Final = (PaymentVoided, PaymentRefunded, PaymentMarkedPaid, VoidFailed, RefundFailed)
-SAID: Final = {
-    PaymentVoided: "nothing is held any more",
-    PaymentRefunded: "the money went back",
-    PaymentMarkedPaid: "the money is received",
-    VoidFailed: "the void failed again",
-    RefundFailed: "the refund failed again",
-}
 Checkout = Annotated[str, typer.Argument(metavar="ORDER|CHECKOUT", help="The order's number or the checkout's id.")]
 
 
@@ -87,31 +64,17 @@ def mark_paid(
 
 
 def _decide(kind: type[PaymentCommand], named: str, by: str, why: str, state: Path, timeout: float, as_json: bool) -> None:
-    async def work() -> Message | None:
+    async def work() -> tuple[Decided, Message | None]:
         cart_id, checkout_id = await checkout_of(state, named)
         command = order(kind, cart_id=cart_id, checkout_id=checkout_id, by=by, why=why)
         async with line_to(state, "payment") as client:
-            try:
-                return await client.ask(command, ENDS, timeout=timeout)
-            except OutcomeTimeoutError:
-                return None
+            return await settle(client, command, timeout)
 
-    event = run(work())
-    settled = isinstance(event, PaymentEvent) and not isinstance(event, FailedCompensation)
+    decided, event = run(work())
     if as_json:
         told = {"event": type(event).__name__, **event.model_dump(mode="json")} if event else {"event": None}
-        console.print_json(json.dumps({"settled": settled, **told}))
+        console.print_json(json.dumps({"settled": decided.done, **told}))
     else:
-        console.print(escape(_in_words(event, timeout)), soft_wrap=True)
-    if not settled:
+        console.print(escape(decided.words), soft_wrap=True)
+    if not decided.done:
         raise typer.Exit(WRONG)
-
-
-def _in_words(event: Message | None, timeout: float) -> str:
-    if event is None:
-        return f"Payment did not say how it ended within {timeout:g} s; see `quadrille alerts list`"
-    if why_not := refusal(event):
-        return f"Refused: {why_not}"
-    assert isinstance(event, PaymentEvent)
-    words = f"{display(event.amount, event.currency)} of checkout {event.checkout_id}: {SAID[type(event)]}"
-    return f"{words}: {event.reason}" if isinstance(event, FailedCompensation) else words

@@ -1,0 +1,124 @@
+"""What staff decide: published as a command, and what came of it in words."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from pydantic import ValidationError
+
+from shared.client import CheckoutClient, OutcomeTimeoutError
+from shared.contract.alerts import DeadLetterRedriven, DeadLetterResolved, DeadLetterReturned, RedriveDeadLetter
+from shared.contract.message import Command, Message
+from shared.contract.payment import (
+    FailedCompensation,
+    PaymentCommand,
+    PaymentEvent,
+    PaymentMarkedPaid,
+    PaymentRefunded,
+    PaymentVoided,
+    RefundFailed,
+    VoidFailed,
+)
+from shared.contract.rejection import CommandRejected
+from shared.money import display
+
+C = TypeVar("C", bound=Command)
+SOURCE: Final = "/quadrille/staff"
+ENDS: Final = (PaymentVoided, PaymentRefunded, PaymentMarkedPaid, VoidFailed, RefundFailed)
+SAID: Final = {
+    PaymentVoided: "nothing is held any more",
+    PaymentRefunded: "the money went back",
+    PaymentMarkedPaid: "the money is received",
+    VoidFailed: "the void failed again",
+    RefundFailed: "the refund failed again",
+}
+
+
+class FaultsError(Exception):
+    """What was typed does not make a command. ``faults``: by the command's field, why."""
+
+    def __init__(self, faults: Iterable[tuple[str, str]]) -> None:
+        self.faults = list(faults)
+        super().__init__("; ".join(f"{field}: {why}" for field, why in self.faults))
+
+
+def command(kind: type[C], **fields: object) -> C:
+    """A command, from what was typed. Raises :class:`FaultsError` naming every field that cannot be so."""
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        raise FaultsError((str(f["loc"][0]), f["msg"]) for f in error.errors(include_input=False)) from None
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What came of one decision. ``outcome``: the event's name; ``refused``, ``unanswered``."""
+
+    subject: str
+    done: bool
+    outcome: str
+    words: str
+
+
+async def decide(client: CheckoutClient, command: Command, wanted: type[Message], timeout: float) -> Decided:
+    """Publish a decision about an alert or a dead letter and hear what came of it."""
+    try:
+        answer = await client.ask(command, (wanted,), timeout=timeout)
+    except OutcomeTimeoutError:
+        return Decided(command.key, False, "unanswered", f"not answered within {timeout:g} s; is the service running?")
+    if why_not := refusal(answer):
+        return Decided(command.key, False, "refused", f"refused: {why_not}")
+    name = type(answer).__name__
+    return Decided(command.key, True, name, re.sub(r"(?<!^)(?=[A-Z])", " ", name).lower())
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What became of one dead letter: ``handled``, ``came back``, ``parked``, ``refused`` or ``unanswered``; and why."""
+
+    letter_id: str
+    outcome: str
+    words: str
+
+
+async def redrive(client: CheckoutClient, command: RedriveDeadLetter, timeout: float) -> Replayed:
+    """Send a dead letter once more, and hear what became of it."""
+    letter_id = command.letter_id
+    before = len(client.seen(letter_id))
+    try:
+        answer = await client.ask(command, (DeadLetterRedriven,), timeout=timeout)
+        if why_not := refusal(answer):
+            return Replayed(letter_id, "refused", why_not)
+        assert isinstance(answer, DeadLetterRedriven)
+        end = await client.next_event(letter_id, before, (DeadLetterResolved, DeadLetterReturned), timeout=timeout)
+    except OutcomeTimeoutError:
+        return Replayed(letter_id, "unanswered", f"nothing was heard of it within {timeout:g} s; is the service running?")
+    if isinstance(end, DeadLetterReturned):
+        times = "once" if end.returned == 1 else f"{end.returned} times"
+        return Replayed(letter_id, "parked" if end.parked else "came back", f"came back {times}: {end.reason}")
+    assert isinstance(end, DeadLetterResolved)
+    return Replayed(letter_id, "handled", f"{end.why} by {end.by}")
+
+
+async def settle(client: CheckoutClient, command: PaymentCommand, timeout: float) -> tuple[Decided, Message | None]:
+    """Publish a decision about a customer's money, and hear how it ended: in words, and as the event."""
+    try:
+        event = await client.ask(command, ENDS, timeout=timeout)
+    except OutcomeTimeoutError:
+        words = f"Payment did not say how it ended within {timeout:g} s; see `quadrille alerts list`"
+        return Decided(command.checkout_id, False, "unanswered", words), None
+    if why_not := refusal(event):
+        return Decided(command.checkout_id, False, "refused", f"Refused: {why_not}"), event
+    assert isinstance(event, PaymentEvent)
+    words = f"{display(event.amount, event.currency)} of checkout {event.checkout_id}: {SAID[type(event)]}"
+    if isinstance(event, FailedCompensation):
+        return Decided(command.checkout_id, False, type(event).__name__, f"{words}: {event.reason}"), event
+    return Decided(command.checkout_id, True, type(event).__name__, words), event
+
+
+def refusal(event: Message) -> str | None:
+    """Why a command was refused, in words, if this is its refusal."""
+    if not isinstance(event, CommandRejected):
+        return None
+    return "; ".join(reason.message for reason in event.reasons)
