@@ -63,6 +63,7 @@ def up(state: State = STATE) -> None:
     """
     from cli.output import Lines
     from cli.up import Running, stop_signals
+    from shared.settings import load
 
     async def work() -> None:
         lines = Lines(console)
@@ -71,6 +72,7 @@ def up(state: State = STATE) -> None:
         running = Running(state, {}, lines.say, lines.progress)
         with stop_signals(stopped.set):
             await running.start()
+            lines.progress(f"The console is at {load(running.environment).console_address}")
             lines.progress(f"Quadrille is up after {time.monotonic() - started:.1f} s; Ctrl-C stops it")
             await stopped.wait()
             lines.progress("Stopping")

@@ -14,11 +14,13 @@ import psutil
 
 from cli import system
 from cli.supervisor import Program, Supervisor
-from shared.settings import PREFIX, load
+from shared.settings import PREFIX, Settings, load
 from stack import EmbeddedStack
 from stack.processes import Child, free_port
 
 HEALTHY_SECONDS = 60.0
+CONSOLE = "console"
+CONSOLE_PORT = f"{PREFIX}CONSOLE_PORT"
 
 
 class StartError(Exception):
@@ -28,7 +30,7 @@ class StartError(Exception):
 class Running:
     """Everything, up: start with :meth:`start`, end with :meth:`stop`.
 
-    ``more``: settings of the services beside those that name the stack.
+    ``more``: settings of the services beside those that name the stack. ``console``: whether the console is wanted too.
     """
 
     def __init__(
@@ -37,8 +39,11 @@ class Running:
         more: dict[str, str],
         say: Callable[[str, str], None],
         progress: Callable[[str], None],
+        *,
+        console: bool = True,
     ) -> None:
         self._state, self._more, self._say, self._progress = state, more, say, progress
+        self._console = console
         self._stack = ExitStack()
         self._supervisor: Supervisor | None = None
         self._task: asyncio.Task[None] | None = None
@@ -64,10 +69,11 @@ class Running:
             f"{PREFIX}GATEWAY_API_KEY": api_key,
             **self._more,
         }
+        self.environment.setdefault(CONSOLE_PORT, str(free_port(Settings.model_fields["console_port"].default)))
         self._progress("Creating topics and migrating databases")
         await system.set_up(load(self.environment))
         self._progress("Starting the services")
-        names = system.services()
+        names = [*system.services(), *([CONSOLE] if self._console else [])]
         self.health_ports = {"gateway": gateway_port, **{name: free_port() for name in names}}
         watched = [f"{name}=http://127.0.0.1:{self.health_ports[name]}" for name in names]
         self.environment = {f"{PREFIX}WATCHED_SERVICES": ",".join(watched), **self.environment}

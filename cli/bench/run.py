@@ -51,7 +51,9 @@ async def bench(state: Path, checkouts: int, gateway: str, progress: Callable[[s
     log = state / "logs" / "bench.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as lines:
-        running = Running(state, {"QUADRILLE_GATEWAY": gateway}, lambda name, line: _note(lines, name, line), progress)
+        running = Running(
+            state, {"QUADRILLE_GATEWAY": gateway}, lambda name, line: _note(lines, name, line), progress, console=False
+        )
         await running.start()
         try:
             return await _measure(running, state, checkouts, gateway, progress)

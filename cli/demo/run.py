@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TextIO
@@ -22,6 +22,8 @@ from cli.up import Running
 from shared.client import CheckoutClient, OutcomeTimeoutError
 from shared.contract.catalog import ProductListed
 from shared.contract.inventory import ReceiveStock, StockReceived
+from shared.contract.order import OrderConfirmed, OrderCreated
+from shared.contract.payment import CaptureFailed, VoidFailed
 from shared.runtime.database import connect
 from shared.settings import PREFIX, Settings, load
 
@@ -70,11 +72,12 @@ async def _show(settings: Settings, console: Console, progress: Callable[[str], 
     engine = connect(settings.database_url("alerts"))
     try:
         async with CheckoutClient(settings, "/quadrille/demo") as client:
+            shops = [Shop(client, engine) for _ in SCENARIOS]
             progress(f"Publishing a catalogue of {PRODUCTS} products with stock")
             await _catalogue(client)
             progress(f"Trying {len(SCENARIOS)} scenarios through Kafka")
             slots = asyncio.Semaphore(AT_ONCE)
-            tries = (_try(scenario, Shop(client, engine), slots, console) for scenario in SCENARIOS)
+            tries = (_try(scenario, shop, slots, console) for scenario, shop in zip(SCENARIOS, shops, strict=True))
             outcomes = await asyncio.gather(*tries)
     finally:
         await engine.dispose()
@@ -82,9 +85,23 @@ async def _show(settings: Settings, console: Console, progress: Callable[[str], 
     progress("Checking the invariants against every database and the gateway's ledger")
     report = await audit(settings, patience=PATIENCE_SECONDS)
     show(report, console)
+    if order := most_interesting(shops):
+        page = f"{settings.console_address}/orders/{order}"
+        progress(f"Order {order} went through the most: see {page} while `quadrille up` runs")
     right = all(outcome.right for outcome in outcomes) and not report.violations
     progress(f"{'Everything was right' if right else 'Something was wrong'} after {time.monotonic() - started:.0f} s")
     return right
+
+
+def most_interesting(shops: Sequence[Shop]) -> str | None:
+    """The number of the order that most went wrong with."""
+    for kind in (VoidFailed, CaptureFailed, OrderConfirmed):
+        for shop in shops:
+            for events in map(shop.events, shop.carts):
+                created = next((event for event in events if isinstance(event, OrderCreated)), None)
+                if created and any(isinstance(event, kind) for event in events):
+                    return created.order_number
+    return None
 
 
 async def _catalogue(client: CheckoutClient) -> None:

@@ -25,6 +25,7 @@ from shared.contract.cart import (
 )
 from shared.contract.catalog import ProductListed
 from shared.contract.inventory import ReceiveStock, StockReceived, StockReserved
+from shared.contract.message import Message
 from shared.contract.rejection import CommandRejected
 from shared.contract.values import Address, PaymentMethod
 
@@ -140,4 +141,8 @@ class Shop:
 
     def story(self, cart_id: str) -> list[str]:
         """The names of the events of a cart, as they came."""
-        return [type(seen.event).__name__ for seen in self.client.seen(cart_id)]
+        return [type(event).__name__ for event in self.events(cart_id)]
+
+    def events(self, cart_id: str) -> list[Message]:
+        """The events of a cart, as they came."""
+        return [seen.event for seen in self.client.seen(cart_id)]

@@ -7,6 +7,7 @@ from typing import Any, Final
 from cli.docs import asyncapi, catalogue, readme
 from cli.docs.choreography import Choreography
 from cli.docs.diagrams import overview, sequence, surroundings
+from cli.docs.edges import edges
 from cli.docs.examples import example
 from cli.docs.schemas import Schema, document, file_name
 from cli.docs.stories import STORIES
@@ -49,6 +50,7 @@ def generated(root: Path, choreography: Choreography) -> dict[Path, str]:
         Path("docs/choreography.md"): _choreography(choreography),
         Path("docs/commands.md"): catalogue.commands(choreography),
         Path("docs/events.md"): catalogue.events(choreography),
+        Path("services/console/choreography.json"): as_json(edges(choreography)),
         **{SCHEMAS / name: as_json(schema) for name, schema in schemas().items()},
     }
 

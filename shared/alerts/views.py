@@ -45,6 +45,10 @@ _BY_ID: Final = {
         " WHERE letter_id BETWEEN :id AND :id || 'g' AND starts_with(letter_id, :id) LIMIT 2"
     ),
 }
+_OPEN: Final = text(
+    "SELECT count(*) AS alerts, count(*) FILTER (WHERE severity = 'critical') AS critical,"
+    " (SELECT count(*) FROM dead_letters WHERE state <> 'resolved') AS letters FROM alerts WHERE state <> 'resolved'"
+)
 _RECORD: Final = text("SELECT row_to_json(r)::text AS body FROM dead_records r WHERE letter_id = :id")
 
 
@@ -71,6 +75,21 @@ class Cause:
     cause: str
     service: str
     letters: int
+
+
+@dataclass(frozen=True)
+class Open:
+    """How many alerts and dead letters are not resolved. ``critical``: how many of the alerts."""
+
+    alerts: int
+    critical: int
+    letters: int
+
+
+async def count_open(engine: AsyncEngine) -> Open:
+    """How much there is to do."""
+    async with engine.connect() as connection:
+        return Open(**(await connection.execute(_OPEN)).one()._mapping)
 
 
 async def open_alerts(engine: AsyncEngine) -> list[Alert]:

@@ -154,6 +154,12 @@ def _stuck_money(facts: Facts) -> str:
     return f"{_money(facts)}{hold}; given up after {facts['attempts']} attempts: {facts['reason']} ({facts['code']})"
 
 
+def _nearly_given_up(facts: Facts) -> str:
+    again = clock(datetime.fromisoformat(facts["next_attempt_at"]))[:8]
+    calls = f"{facts['operation']}: {facts['attempts']} of {facts['allowed']} calls failed, again at {again}"
+    return f"{_money(facts)}; {calls}: {facts['reason']} ({facts['code']})"
+
+
 def _level(change: str) -> Callable[[Facts], str]:
     return lambda f: (
         f"{f[change]:+d}{': ' + f['reason'] if 'reason' in f else ''}; {f['on_hand']} on hand, {f['reserved']} reserved"
@@ -220,6 +226,8 @@ _WORDS: Final[dict[str, Callable[[Facts], str]]] = {
     "PaymentVoided": lambda f: _money(f) + _by_hand(f),
     "PaymentRefunded": lambda f: _money(f) + _by_hand(f),
     "PaymentMarkedPaid": lambda f: _money(f) + _by_hand(f),
+    "OperationNearlyGivenUp": _nearly_given_up,
+    "HoldNearlyLapsed": lambda f: f"{_money(f)}, held since {f['held_since'][:10]}",
     "VoidFailed": _stuck_money,
     "RefundFailed": _stuck_money,
     "RetryVoid": _staff,

@@ -67,6 +67,10 @@ class Settings(BaseSettings):
     step_seconds: float = Field(30.0, gt=0, le=86_400, description="longer than this, a step of a checkout counts as stuck")
     journal_days: int = Field(90, ge=28, le=36_500, description="how long the journal keeps a story")
 
+    console_host: str = Field("127.0.0.1", description="where the console is; beyond loopback it needs a password")
+    console_port: int = Field(8790, ge=0, le=65_535, description="0: any free port")
+    console_password: SecretStr | None = Field(None, min_length=8, description="whoever opens the console has to know it")
+
     alert_targets: str = Field("", description="Apprise addresses, comma separated; the log in any case")
     health_host: str = "127.0.0.1"
     health_port: int = Field(0, ge=0, le=65_535, description="0: any free port")
@@ -78,6 +82,12 @@ class Settings(BaseSettings):
         if secret is None:
             raise SettingsError(f"the database of {service} is not named: set {PREFIX}{service.upper()}_DATABASE_URL")
         return secret.get_secret_value()
+
+    @property
+    def console_address(self) -> str:
+        """Where the console is to be seen."""
+        host = f"[{self.console_host}]" if ":" in self.console_host else self.console_host
+        return f"http://{host}:{self.console_port}"
 
     def topic(self, name: str) -> str:
         """The name of a topic, or of a consumer group, on the broker."""

@@ -13,7 +13,7 @@ from tests.support.services import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = "quadrille-tests"
-PASSWORD, API_KEY = "tests", "sk_tests"
+PASSWORD, API_KEY, CONSOLE_PASSWORD = "tests", "sk_tests", "only for tests"
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Compose:
     kafka: int
     database: int
     gateway: int
+    console: int
 
     @property
     def bootstrap_servers(self) -> str:
@@ -47,6 +48,8 @@ class Compose:
             "QUADRILLE_KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers,
             "QUADRILLE_GATEWAY_URL": f"http://127.0.0.1:{self.gateway}",
             "QUADRILLE_GATEWAY_API_KEY": API_KEY,
+            "QUADRILLE_CONSOLE_PORT": str(self.console),
+            "QUADRILLE_CONSOLE_PASSWORD": CONSOLE_PASSWORD,
             **urls,
         }
 
@@ -54,13 +57,15 @@ class Compose:
 @contextlib.contextmanager
 def up() -> Iterator[Compose]:
     """``docker compose up --wait`` with limits that tests can wait for; everything is removed at the end."""
-    made = Compose(free_port(), free_port(), free_port())
+    made = Compose(free_port(), free_port(), free_port(), free_port())
     environment = {
         **os.environ,
         **LIMITS,
         "KAFKA_PORT": str(made.kafka),
         "DATABASE_PORT": str(made.database),
         "GATEWAY_PORT": str(made.gateway),
+        "CONSOLE_PORT": str(made.console),
+        "CONSOLE_PASSWORD": CONSOLE_PASSWORD,
         "DATABASE_PASSWORD": PASSWORD,
         "GATEWAY_API_KEY": API_KEY,
     }

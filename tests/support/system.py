@@ -12,6 +12,7 @@ from shared.runtime import kafka, migrations
 from shared.settings import DATABASES, Settings, load
 from stack import databases
 from tests.support import services
+from tests.support.compose import CONSOLE_PASSWORD
 from tests.support.stacks import Stack
 
 
@@ -54,6 +55,7 @@ def running(stack: Stack, logs: Path, **settings: str) -> Iterator[System]:
         yield System(stack.services, {})
         return
     with services.sandbox(logs) as gateway:
-        environment = prepare(stack, **gateway, **settings)
-        with services.running(DATABASES, environment, logs) as started:
+        console = {"QUADRILLE_CONSOLE_PORT": str(services.free_port()), "QUADRILLE_CONSOLE_PASSWORD": CONSOLE_PASSWORD}
+        environment = prepare(stack, **gateway, **console, **settings)
+        with services.running((*DATABASES, "console"), environment, logs) as started:
             yield System(environment, started)

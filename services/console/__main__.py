@@ -1,0 +1,136 @@
+"""``python -m services.console``"""
+
+import asyncio
+import contextlib
+import getpass
+import ipaddress
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from typing import Final
+
+import asyncpg
+import uvicorn
+import uvloop
+
+from services.console import choreography
+from services.console.app import application
+from services.console.context import Console
+from services.console.watcher import Watcher
+from shared.journal.queries import CONNECT_SECONDS, STATEMENT_SECONDS
+from shared.progress import limits
+from shared.runtime.database import connect
+from shared.runtime.main import USAGE_ERROR
+from shared.settings import PREFIX, Settings, SettingsError, load
+from shared.telemetry import health, logs
+
+log = logging.getLogger(__name__)
+NAME: Final = "console"
+CONNECTIONS: Final = 6
+STOP_SECONDS: Final = 3
+
+
+class Server(uvicorn.Server):
+    """A server that ends when it is told, and leaves the signals to us."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """None is captured."""
+        yield
+
+
+def main() -> None:
+    """Run as a process. Exits with 2 and one sentence where it cannot start as things are set up."""
+    try:
+        settings = load()
+        logs.configure(NAME, settings.log_level)
+        uvloop.run(run(settings, bind(settings)))
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(USAGE_ERROR)
+
+
+def bind(settings: Settings) -> socket.socket:
+    """The socket it listens on. Raises :class:`SettingsError` where it cannot be had, or would be open to all."""
+    host, port = settings.console_host, settings.console_port
+    if not is_loopback(host) and settings.console_password is None:
+        raise SettingsError(f"a console at {host} needs a password: set {PREFIX}CONSOLE_PASSWORD")
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise SettingsError(f"the console cannot listen on {host}:{port}: {error.strerror or error}") from None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+async def run(settings: Settings, listening: socket.socket) -> None:
+    """Work until SIGTERM or SIGINT."""
+    settings.kafka_client()
+    journal = await asyncpg.create_pool(
+        settings.database_url("journal"),
+        min_size=0,
+        max_size=CONNECTIONS,
+        timeout=CONNECT_SECONDS,
+        command_timeout=STATEMENT_SECONDS,
+    )
+    alerts = connect(settings.database_url("alerts"))
+    watcher = Watcher(settings, journal, alerts)
+    user = None if settings.console_password else _user()
+    console = Console(settings, limits(settings), choreography.load(), journal, alerts, watcher, user)
+    config = uvicorn.Config(
+        application(console),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
+    server = Server(config)
+    stopping = asyncio.Event()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(sign, stopping.set)
+    runner, port = await health.serve(settings.health_host, settings.health_port, lambda: state(watcher))
+    log.info("console: health and metrics on http://%s:%d", settings.health_host, port)
+    log.info("console: http://%s:%d", settings.console_host, listening.getsockname()[1])
+    watching = asyncio.create_task(watcher.run())
+    serving = asyncio.create_task(server.serve([listening]))
+    waiting = asyncio.create_task(stopping.wait())
+    try:
+        done, _ = await asyncio.wait({watching, serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        for ended in done:
+            ended.result()
+    finally:
+        await watcher.stop()
+        server.should_exit = True
+        for task in (watching, waiting):
+            task.cancel()
+        await asyncio.gather(watching, waiting, return_exceptions=True)
+        await serving
+        await runner.cleanup()
+        await alerts.dispose()
+        journal.terminate()
+
+
+def state(watcher: Watcher) -> dict[str, object]:
+    """What ``/health`` says: it is healthy while it answers; what it cannot see now is named."""
+    return {"service": NAME, "healthy": True, "trouble": "; ".join(watcher.last.troubles) or None}
+
+
+def _user() -> str:
+    """The user this process belongs to, as far as that can be told."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "console"
+
+
+if __name__ == "__main__":
+    main()

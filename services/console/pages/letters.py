@@ -1,0 +1,80 @@
+"""Dead letters: why, how often, which; and each with its record, decoded and raw."""
+
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from services.console.actions import of_letter
+from services.console.context import console, page
+from shared.alerts import views
+from shared.alerts.model import LetterState
+from shared.alerts.payload import as_text, decoded, dump
+from shared.alerts.views import Filter
+from shared.contract.topics import REDRIVABLE
+from shared.runtime.records import unpack
+
+LISTED: Final = 100
+CAUSES: Final = 12
+DUMPED: Final = 512
+DECODED: Final = 4_000
+TOLD: Final = 1_000
+"""Bytes, characters and characters of a header that are shown."""
+WHICH: Final[dict[str, tuple[LetterState, ...]]] = {
+    "unresolved": views.UNRESOLVED_LETTERS,
+    **{state: (state,) for state in LetterState},
+}
+
+
+async def index(request: Request) -> Response:
+    """The dead letters: a histogram of why, and the one that waits longest first."""
+    asked = request.query_params
+    which = asked.get("which", "unresolved")
+    which = which if which in WHICH else "unresolved"
+    service = asked.get("service") or None
+    reason = asked.get("reason", "").strip()[:TOLD] or None
+    readable = all(text is None or text.isprintable() for text in (service, reason))
+    chosen = Filter(WHICH[which], service=service if readable else "", reason=reason if readable else None)
+    engine = console(request).alerts
+    total, causes = await views.causes(engine, chosen, CAUSES)
+    values: dict[str, Any] = {
+        "which": which,
+        "choices": tuple(WHICH),
+        "service": service or "",
+        "services": REDRIVABLE,
+        "reason": reason or "",
+        "total": total,
+        "causes": causes,
+        "most": max((cause.letters for cause in causes), default=1),
+        "found": await views.letters(engine, chosen, LISTED),
+    }
+    return page(request, "letters.html", live="/live?view=frame", **values)
+
+
+async def show(request: Request) -> Response:
+    """One dead letter. Raises :class:`shared.alerts.views.NotFoundError`."""
+    here, named = console(request), request.path_params["letter_id"]
+    letter = await views.letter(here.alerts, named)
+    if letter.letter_id != named:
+        return RedirectResponse(f"/letters/{letter.letter_id}", 303)
+    record = await views.record(here.alerts, letter.letter_id)
+    text = decoded(record.value) if record.value is not None else None
+    values: dict[str, Any] = {
+        "letter": letter,
+        "alert": await views.alert(here.alerts, letter.alert_id),
+        "headers": [(plain(name.encode()), plain(value)) for name, value in unpack(record.headers)],
+        "key": plain(record.key),
+        "text": text[:DECODED] if text is not None else None,
+        "more": max(0, len(text or "") - DECODED),
+        "dump": list(dump(record.value or b"", DUMPED)),
+        "actions": of_letter(letter),
+    }
+    return page(request, "letter.html", live="/live?view=frame", **values)
+
+
+def plain(raw: bytes | None) -> str:
+    """Bytes as text where they are text, else as hexadecimal digits."""
+    if raw is None:
+        return "none"
+    text = as_text(raw[:TOLD])
+    return f"0x{raw[: TOLD // 2].hex()}" if text is None else text

@@ -1,0 +1,56 @@
+"""The login, where the console is not for this machine alone."""
+
+import math
+import time
+
+from pydantic import TypeAdapter, ValidationError
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from services.console.context import console, page
+from services.console.session import Guesses, form, local, log_in, same
+from shared.contract.message import Id
+
+_NAME = TypeAdapter(Id)
+
+
+async def ask(request: Request) -> Response:
+    """The form."""
+    return _form(request, local(request.query_params.get("next", "/")))
+
+
+async def answer(request: Request) -> Response:
+    """Look at what was filled in. A wrong password costs the address one of its tries."""
+    fields, guesses = await form(request), _guesses(request)
+    address, now, wanted = request.client.host if request.client else "", time.monotonic(), local(fields.get("next", "/"))
+    if (seconds := guesses.wait(address, now)) > 0:
+        words = f"Too many wrong passwords: try again in {math.ceil(seconds / 60)} min"
+        refused = _form(request, wanted, words, 429)
+        refused.headers["Retry-After"] = str(math.ceil(seconds))
+        return refused
+    password = console(request).settings.console_password
+    if password is None or not same(fields.get("password", ""), password.get_secret_value()):
+        guesses.wrong(address, now)
+        return _form(request, wanted, "That is not the password", 403)
+    try:
+        name = _NAME.validate_python(fields.get("name", "").strip())
+    except ValidationError:
+        return _form(request, wanted, "A name has letters, digits, dots, underscores, colons and hyphens only", 400)
+    log_in(request, name)
+    return RedirectResponse(wanted, 303)
+
+
+async def leave(request: Request) -> Response:
+    """The end of a session."""
+    await form(request)
+    request.session.clear()
+    return RedirectResponse("/login", 303)
+
+
+def _guesses(request: Request) -> Guesses:
+    found: Guesses = request.app.state.guesses
+    return found
+
+
+def _form(request: Request, wanted: str, trouble: str = "", status: int = 200) -> Response:
+    return page(request, "login.html", status, next=wanted, trouble=trouble)

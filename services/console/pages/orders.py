@@ -1,0 +1,92 @@
+"""Orders: a list, a search, and the story of one as a picture and in words."""
+
+from datetime import datetime
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from services.console.actions import of_story
+from services.console.context import Console, console, link, page
+from services.console.timeline import LANES, picture, strip
+from shared.journal import overview, queries
+from shared.journal.queries import Match
+from shared.journal.telling import heading, standing_lines
+from shared.journal.trace import NotOneError, Trace, one, trace
+from shared.progress import Outcome
+
+LISTED: Final = 50
+WHICH: Final = ("all", "open", "person", *Outcome)
+LONGEST_NAME: Final = 200
+
+
+async def index(request: Request) -> Response:
+    """The latest checkouts; or what a search finds, at once where that is one thing."""
+    asked = request.query_params.get("q", "").strip()
+    return await _search(request, asked) if asked else await _list(request)
+
+
+async def _search(request: Request, asked: str) -> Response:
+    here = console(request)
+    found = await _find(here, asked)
+    if found:
+        try:
+            return RedirectResponse(link((await one(here.journal, asked)).name), 303)
+        except NotOneError:
+            pass
+    return page(request, "found.html", asked=asked, found=found, which=None)
+
+
+async def _find(here: Console, name: str) -> list[Match]:
+    return await queries.find(here.journal, name) if name.isprintable() and len(name) <= LONGEST_NAME else []
+
+
+async def _list(request: Request) -> Response:
+    asked = request.query_params
+    which = asked.get("which", "all")
+    which = which if which in WHICH else "all"
+    found = await overview.latest(console(request).journal, which, LISTED + 1, _before(asked.get("before", "")))
+    return page(request, "orders.html", which=which, choices=WHICH, asked="", found=found[:LISTED], more=len(found) > LISTED)
+
+
+def _before(told: str) -> tuple[datetime, str] | None:
+    """Where the page before ended: a moment and an id."""
+    at, _, checkout_id = told.partition(" ")
+    try:
+        moment = datetime.fromisoformat(at)
+    except ValueError:
+        return None
+    return (moment, checkout_id) if moment.tzinfo and checkout_id.isprintable() else None
+
+
+async def show(request: Request) -> Response:
+    """The story of what is called so."""
+    here, name = console(request), request.path_params["name"]
+    found = await _find(here, name)
+    try:
+        match = await one(here.journal, name) if found else None
+    except NotOneError:
+        match = None
+    if match is None:
+        return page(request, "found.html", 404, asked=name, found=found, which=None)
+    told = await trace(here.journal, match, here.limits)
+    return page(request, "trace.html", live=f"/live?view=story&name={_quoted(name)}", name=match.name, **values(told))
+
+
+def _quoted(name: str) -> str:
+    return link(name).removeprefix("/orders/")
+
+
+def values(told: Trace) -> dict[str, Any]:
+    """What is shown of a story."""
+    return {
+        "heading": heading(told),
+        "standing": standing_lines(told),
+        "rows": picture(told),
+        "strip": strip(told),
+        "lanes": LANES,
+        "stands": told.stands,
+        "actions": of_story(told),
+        "shortened": told.shortened,
+        "story_limit": queries.STORY_LIMIT,
+    }

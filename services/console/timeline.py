@@ -1,0 +1,118 @@
+"""A story as a picture: a lane for each service, time running down, and a line from each cause to its effect. Pure.
+
+Each row draws its own part of the lines, so that rows may be as high as their text needs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from shared.contract.topics import SERVICES
+from shared.journal.story import Node
+from shared.journal.telling import gap, rows, told
+from shared.journal.trace import Trace
+from shared.journal.words import clock, mark, title
+
+OTHERS: Final = "others"
+"""The lane of whoever is no service: clients and staff, who may call themselves anything."""
+LANES: Final = (OTHERS, *SERVICES, "alerts")
+
+
+@dataclass(frozen=True)
+class Row:
+    """An entry as it is drawn. ``lane``: its service's place among :data:`LANES`; ``paths``: the lines through its row.
+
+    A row is one high: 0 is its upper edge, the dot is at a half, 1 is its lower edge. A lane is one wide.
+    """
+
+    lane: int
+    paths: tuple[str, ...]
+    at: str
+    moment: datetime
+    gap: str
+    title: str
+    service: str
+    words: str
+    mark: str
+    asked: bool
+    message_id: str | None
+
+
+@dataclass(frozen=True)
+class Dot:
+    """An entry on the strip that shows the true time: ``x`` in per cent of it."""
+
+    x: float
+    lane: int
+    mark: str
+    title: str
+
+
+def lane_of(node: Node) -> int:
+    """The place of a node's lane."""
+    service = node.entry.service
+    return LANES.index(service) if service in LANES else 0
+
+
+def picture(trace: Trace) -> list[Row]:
+    """The rows of a story, in the order things happened."""
+    nodes = sorted((node for _, node in rows(trace)), key=lambda node: (node.entry.at, node.entry.place))
+    place = {id(node): number for number, node in enumerate(nodes)}
+    paths: list[list[str]] = [[] for _ in nodes]
+    for cause in nodes:
+        for effect in cause.children:
+            _draw(paths, place[id(cause)], place[id(effect)], lane_of(cause), lane_of(effect))
+    return [_row(node, paths[number], trace.message_id) for number, node in enumerate(nodes)]
+
+
+def _draw(paths: list[list[str]], start: int, end: int, a: int, b: int) -> None:
+    """From a cause to its effect: over to the effect's lane first, then down; so a line in a lane is a service at work.
+
+    Where clocks differ an effect may stand above its cause: then up.
+    """
+    ax, bx = a + 0.5, b + 0.5
+    if start == end:
+        return
+    down = end > start
+    edge, other = (1, 0) if down else (0, 1)
+    bend = 0.55 if down else 0.45
+    paths[start].append(f"M{ax} .5L{ax} {edge}" if a == b else f"M{ax} .5C{ax + 0.8 * (bx - ax):g} .5 {bx} {bend} {bx} {edge}")
+    for between in range(min(start, end) + 1, max(start, end)):
+        paths[between].append(f"M{bx} 0L{bx} 1")
+    paths[end].append(f"M{bx} {other}L{bx} .5")
+
+
+def _row(node: Node, paths: Sequence[str], asked: str | None) -> Row:
+    entry = node.entry
+    return Row(
+        lane=lane_of(node),
+        paths=tuple(dict.fromkeys(paths)),
+        at=clock(entry.at),
+        moment=entry.at,
+        gap=gap(node),
+        title=title(entry),
+        service=entry.service,
+        words=told(node),
+        mark=mark(entry) or "plain",
+        asked=asked is not None and entry.message_id == asked,
+        message_id=entry.message_id,
+    )
+
+
+def strip(trace: Trace) -> list[Dot]:
+    """The same entries by the true time between the first and the last."""
+    nodes = [node for _, node in rows(trace)]
+    if not nodes:
+        return []
+    began = min(node.entry.at for node in nodes)
+    whole = (max(node.entry.at for node in nodes) - began).total_seconds() or 1.0
+    return [
+        Dot(
+            round(100 * (node.entry.at - began).total_seconds() / whole, 2),
+            lane_of(node),
+            mark(node.entry) or "plain",
+            title(node.entry),
+        )
+        for node in nodes
+    ]

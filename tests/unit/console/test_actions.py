@@ -1,0 +1,60 @@
+"""What is offered: no more than can be done, and no less."""
+
+from dataclasses import replace
+
+from services.console.actions import of_alert, of_letter, of_money, of_story
+from shared.alerts.model import Alert, AlertState, DeadLetter, LetterState
+from tests.support import stories
+from tests.unit.console.told import recorded, trace
+
+
+def names(actions: object) -> list[str]:
+    """What the buttons are called in the form."""
+    return [action.name for action in actions]  # type: ignore[attr-defined]
+
+
+def test_money_that_is_stuck_can_be_retried_or_settled_by_hand() -> None:
+    told = recorded("void_failed")
+    (checkout_id,) = [one.checkout_id for one in told.stands]
+    assert names(of_story(told)[checkout_id]) == ["retry-void", "mark-voided"]
+
+
+def test_before_it_is_stuck_and_once_all_is_well_nothing_is_offered() -> None:
+    assert of_story(trace(stories.load("void_failed").until("OrderCancelled"))) == {}
+    assert of_story(recorded("paid")) == {}
+    assert of_story(recorded("voided")) == {}
+
+
+def test_money_that_is_due_can_be_received_once() -> None:
+    told = recorded("cash")
+    ((_, offered),) = of_story(told).items()
+    assert names(offered) == ["mark-paid"]
+    story = stories.load("cash")
+    paid = replace(next(e for e in story.entries if e.kind == "PaymentDeferred"), kind="PaymentMarkedPaid", message_id="paid")
+    assert of_story(trace([*story.entries, paid])) == {}
+
+
+def test_an_alert_is_acknowledged_once_and_resolved_once() -> None:
+    alert = Alert("dead:1", AlertState.OPEN, kind="dead_letter")
+    assert names(of_alert(alert)) == ["ack", "resolve"]
+    assert names(of_alert(replace(alert, state=AlertState.ACKNOWLEDGED))) == ["resolve"]
+    assert names(of_alert(replace(alert, state=AlertState.RESOLVED))) == []
+    assert names(of_money(alert)) == []
+
+
+def test_an_alert_of_money_offers_what_settles_the_money() -> None:
+    alert = Alert("void:c1.1", AlertState.OPEN, kind="void_failed", checkout_id="c1.1")
+    assert names(of_alert(alert)) == ["ack", "resolve-settled"]
+    assert names(of_money(alert)) == ["retry-void", "mark-voided"]
+    assert names(of_money(replace(alert, kind="refund_failed"))) == ["retry-refund", "mark-refunded"]
+    assert names(of_money(replace(alert, state=AlertState.RESOLVED))) == []
+
+
+def test_a_dead_letter_offers_what_its_kind_and_state_allow() -> None:
+    letter = DeadLetter("0123456789abcdef", LetterState.OPEN)
+    assert names(of_letter(letter)) == ["redrive", "park", "resolve"]
+    assert names(of_letter(replace(letter, state=LetterState.PARKED))) == ["redrive", "resolve"]
+    assert names(of_letter(replace(letter, state=LetterState.REDRIVEN))) == ["park", "resolve"]
+    assert names(of_letter(replace(letter, kind="foreign"))) == ["park", "resolve"]
+    assert names(of_letter(replace(letter, kind="compensation"))) == []
+    assert names(of_letter(replace(letter, state=LetterState.RESOLVED))) == []

@@ -1,0 +1,164 @@
+"""What stands between the pages and a browser: hosts, sessions, tokens, headers, and what is said where all is away."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import asyncpg
+import pytest
+from httpx import ASGITransport, AsyncClient
+from pydantic import SecretStr
+
+from services.console import __main__ as program
+from services.console.app import application
+from services.console.headers import HEADERS
+from shared.settings import SettingsError, load
+from tests.unit.console.told import NOWHERE, SETTINGS, Seen, console
+
+PASSWORD = "correct horse"
+
+
+@asynccontextmanager
+async def browser(*, password: bool = False, scheme: str = "http", client: str = "127.0.0.1") -> AsyncIterator[AsyncClient]:
+    """A browser at a console whose databases are away."""
+    here = console(user=None if password else "ada")
+    settings = SETTINGS.model_copy(update={"console_password": SecretStr(PASSWORD) if password else None})
+    async with asyncpg.create_pool(NOWHERE, min_size=0, max_size=1, timeout=1) as journal:
+        transport = ASGITransport(application(replace(here, settings=settings, journal=journal)), client=(client, 1))
+        async with AsyncClient(transport=transport, base_url=f"{scheme}://127.0.0.1:8790") as made:
+            yield made
+
+
+async def token(at: AsyncClient, page: str) -> str:
+    """The token in the forms of a page."""
+    fields = Seen((await at.get(page)).text).all("input")
+    return next(field["value"] or "" for field in fields if field.get("name") == "csrf")
+
+
+async def log_in(at: AsyncClient, **fields: str) -> int:
+    """Fill in the form; returns the status of the answer."""
+    filled = {"csrf": await token(at, "/login"), "name": "ada", "password": PASSWORD, "next": "/lag", **fields}
+    return (await at.post("/login", data=filled)).status_code
+
+
+async def test_every_answer_has_the_headers_and_nothing_inline() -> None:
+    async with browser() as at:
+        for page in ("/lag", "/login", "/nothing", "/orders", "/static/console.css", "/static/nothing"):
+            answer = await at.get(page)
+            assert {name: answer.headers[name] for name in HEADERS if name != "Cache-Control"} == {
+                name: value for name, value in HEADERS.items() if name != "Cache-Control"
+            }, page
+            assert "unsafe" not in answer.headers["content-security-policy"]
+            if answer.headers["content-type"].startswith("text/html"):
+                seen = Seen(answer.text)
+                assert not [a for _, a in seen.elements if "style" in a or any(name.startswith("on") for name in a)], page
+                assert all(script.get("src") for script in seen.all("script")), page
+                assert "no-store" in answer.headers["cache-control"]
+
+
+async def test_files_are_kept_by_the_browser_as_long_as_they_do_not_change() -> None:
+    async with browser() as at:
+        sheet = next(
+            link["href"] or "" for link in Seen((await at.get("/login")).text).all("link") if link["rel"] == "stylesheet"
+        )
+        answer = await at.get(sheet)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "text/css; charset=utf-8")
+        assert "immutable" in answer.headers["cache-control"]
+
+
+async def test_where_nobody_logs_in_only_names_of_this_machine_are_answered() -> None:
+    async with browser() as at:
+        assert (await at.get("/lag", headers={"Host": "localhost:8790"})).status_code == 200
+        assert (await at.get("/lag", headers={"Host": "evil.example:8790"})).status_code == 400
+
+
+async def test_where_a_password_is_set_nothing_is_seen_without_it() -> None:
+    async with browser(password=True) as at:
+        for page in ("/", "/orders", "/orders/Q-1", "/money", "/lag?span=30m", "/alerts", "/letters", "/nothing"):
+            answer = await at.get(page)
+            assert (answer.status_code, answer.headers["location"].startswith("/login?next=%2F")) == (303, True), page
+        assert (await at.get("/live?view=lag")).status_code == 401
+        assert (await at.post("/decide/alert/x", data={"action": "ack"})).status_code == 401
+        assert await log_in(at, password="wrong password") == 403
+        assert (await at.get("/lag")).status_code == 303
+        assert await log_in(at, name="no spaces please") == 400
+        assert await log_in(at) == 303
+        mine = await at.get("/lag")
+        assert mine.status_code == 200
+        assert "ada" in Seen(mine.text).text
+        assert (await at.post("/logout", data={"csrf": await token(at, "/lag")})).headers["location"] == "/login"
+        assert (await at.get("/lag")).status_code == 303
+
+
+async def test_a_password_is_not_guessed() -> None:
+    async with browser(password=True) as at:
+        assert [await log_in(at, password=f"guess number {n}") for n in range(6)] == [403] * 5 + [429]
+        assert await log_in(at) == 429, "the right one is not looked at either"
+
+
+async def test_a_session_cannot_be_made_up_and_its_cookie_is_out_of_reach() -> None:
+    async with browser(password=True) as at:
+        answer = await at.get("/login")
+        assert "httponly" in answer.headers["set-cookie"]
+        assert "samesite=lax" in answer.headers["set-cookie"]
+        assert "secure" not in answer.headers["set-cookie"]
+        at.cookies.set("quadrille_console", "eyJ3aG8iOiAiYWRhIn0=.bm90IHNpZ25lZA==.x")
+        assert (await at.get("/lag")).status_code == 303
+    async with browser(password=True, scheme="https") as at:
+        assert "secure" in (await at.get("/login")).headers["set-cookie"]
+
+
+async def test_a_login_leads_to_no_other_place() -> None:
+    async with browser(password=True) as at:
+        filled = {"csrf": await token(at, "/login"), "name": "ada", "password": PASSWORD, "next": "//evil.example"}
+        assert (await at.post("/login", data=filled)).headers["location"] == "/"
+
+
+async def test_a_form_without_the_token_of_its_session_does_nothing() -> None:
+    async with browser() as at:
+        await at.get("/login")
+        for fields in ({}, {"csrf": ""}, {"csrf": "made up"}):
+            answer = await at.post("/decide/alert/void:c1.1", data={**fields, "action": "ack", "why": "x"})
+            assert (answer.status_code, "Nothing was done" in answer.text) == (403, True)
+        assert (await at.get("/decide/alert/void:c1.1")).status_code == 405
+
+
+@pytest.mark.parametrize("body", [b"csrf=" + b"x" * 20_000, b"a=1&" * 30, b"why=\xff"])
+async def test_a_form_nobody_filled_in_here_is_refused(body: bytes) -> None:
+    async with browser() as at:
+        answer = await at.post("/decide/alert/x", content=body)
+        assert answer.status_code in (400, 403)
+
+
+async def test_an_action_nobody_knows_and_a_why_that_is_missing_are_refused_before_kafka_is_asked() -> None:
+    async with browser() as at:
+        csrf = await token(at, "/login")
+        unknown = await at.post("/decide/alert/dead:1", data={"csrf": csrf, "action": "delete", "why": "x"})
+        assert unknown.status_code == 400
+        silent = await at.post("/decide/alert/dead:1", data={"csrf": csrf, "action": "ack", "why": " ", "back": "/lag"})
+        assert (silent.status_code, silent.headers["location"]) == (303, "/lag")
+        said = Seen((await at.get("/lag")).text).text
+        assert "Nothing was done: why" in said
+        assert "Nothing was done" not in Seen((await at.get("/lag")).text).text, "it is said once"
+
+
+async def test_what_is_away_is_said_in_a_sentence() -> None:
+    async with browser() as at:
+        for page in ("/", "/orders", "/orders/Q-1", "/money", "/alerts", "/alerts/x", "/letters", "/letters/x"):
+            answer = await at.get(page)
+            assert (answer.status_code, "is away" in answer.text) == (503, True), page
+        assert (await at.get("/lag")).status_code == 200
+
+
+async def test_beyond_this_machine_there_has_to_be_a_password() -> None:
+    with pytest.raises(SettingsError, match="QUADRILLE_CONSOLE_PASSWORD"):
+        program.bind(load({"QUADRILLE_CONSOLE_HOST": "0.0.0.0", "QUADRILLE_CONSOLE_PORT": "0"}))
+    with pytest.raises(SettingsError, match="CONSOLE_PASSWORD"):
+        load({"QUADRILLE_CONSOLE_PASSWORD": "short"})
+    for host in ("127.0.0.1", "localhost"):
+        program.bind(load({"QUADRILLE_CONSOLE_HOST": host, "QUADRILLE_CONSOLE_PORT": "0"})).close()
+    settings = load({"QUADRILLE_CONSOLE_PORT": "0"})
+    with program.bind(settings) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(SettingsError, match=f"cannot listen on 127.0.0.1:{port}"):
+            program.bind(settings.model_copy(update={"console_port": port}))

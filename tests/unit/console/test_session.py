@@ -1,0 +1,50 @@
+"""Who is at the browser: guesses, paths and secrets."""
+
+import pytest
+
+from services.console.session import TRIES, TRIES_SECONDS, Guesses, local, same
+
+
+def test_after_some_wrong_passwords_an_address_waits_and_others_do_not() -> None:
+    guesses = Guesses()
+    for n in range(TRIES):
+        assert guesses.wait("10.0.0.1", float(n)) == 0
+        guesses.wrong("10.0.0.1", float(n))
+    assert guesses.wait("10.0.0.1", 10.0) == TRIES_SECONDS - 10
+    assert guesses.wait("10.0.0.2", 10.0) == 0
+    assert guesses.wait("10.0.0.1", TRIES_SECONDS) == 0
+    guesses.wrong("10.0.0.1", TRIES_SECONDS)
+    assert guesses.wait("10.0.0.1", TRIES_SECONDS) == 1, "the oldest of the last few counts"
+
+
+def test_a_network_of_the_sixth_protocol_is_one_guesser() -> None:
+    guesses = Guesses()
+    for n in range(TRIES):
+        guesses.wrong(f"2001:db8::{n:x}", 0.0)
+    assert guesses.wait("2001:db8::ffff", 1.0) > 0
+    assert guesses.wait("2001:db8:0:1::1", 1.0) == 0
+
+
+def test_addresses_are_forgotten_before_they_fill_the_memory() -> None:
+    guesses = Guesses()
+    for n in range(12_000):
+        guesses.wrong(f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}", 0.0)
+    assert len(guesses._wrong) == 10_000
+
+
+@pytest.mark.parametrize("path", ["/", "/orders/c1?x=1", "/alerts/void%3Ac1.1"])
+def test_a_path_of_ours_is_gone_to(path: str) -> None:
+    assert local(path) == path
+
+
+@pytest.mark.parametrize(
+    "path", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)", "", "/\r\nx"]
+)
+def test_no_other_place_is(path: str) -> None:
+    assert local(path) == "/"
+
+
+def test_secrets_are_the_same_or_not() -> None:
+    assert same("pässword", "pässword")
+    assert not same("", "pässword")
+    assert not same("password", "pässword")

@@ -1,0 +1,54 @@
+"""A story as a picture: every entry a row, and a line from every cause to its effect."""
+
+import re
+from itertools import pairwise
+
+import pytest
+
+from services.console.timeline import LANES, Row, picture, strip
+from shared.journal.telling import rows
+from tests.support import stories
+from tests.unit.console.told import recorded, trace
+
+
+def lines_at(row: Row, height: float) -> set[float]:
+    """Where lines cross a row's upper (0) or lower (1) edge."""
+    found = set()
+    for path in row.paths:
+        ends = [tuple(map(float, end.split()[-2:])) for end in re.split("[A-Z]", path)[1:]]
+        found |= {x for x, y in ends if y == height}
+    return found
+
+
+@pytest.mark.parametrize("name", stories.names())
+def test_every_entry_is_a_row_in_the_order_things_happened(name: str) -> None:
+    told = trace(stories.load(name).entries)
+    drawn = picture(told)
+    assert len(drawn) == len(rows(told)) == len(strip(told))
+    assert [row.moment for row in drawn] == sorted(row.moment for row in drawn)
+    assert all(0 <= row.lane < len(LANES) for row in drawn)
+    assert all(0 <= dot.x <= 100 for dot in strip(told))
+
+
+@pytest.mark.parametrize("name", stories.names())
+def test_a_line_that_leaves_a_row_goes_on_in_the_next(name: str) -> None:
+    drawn = picture(trace(stories.load(name).entries))
+    for upper, lower in pairwise(drawn):
+        assert lines_at(upper, 1.0) == lines_at(lower, 0.0)
+    assert lines_at(drawn[0], 0.0) == lines_at(drawn[-1], 1.0) == set()
+
+
+def test_an_effect_hangs_on_its_cause() -> None:
+    drawn = picture(recorded("voided"))
+    by_title = {row.title: row for row in drawn}
+    failed, cancelled = by_title["CaptureFailed"], by_title["OrderCancelled"]
+    assert (LANES[failed.lane], LANES[cancelled.lane]) == ("payment", "order")
+    assert any(
+        path.startswith(f"M{failed.lane + 0.5} .5C") and path.endswith(f"{cancelled.lane + 0.5} 1") for path in failed.paths
+    )
+    assert f"M{cancelled.lane + 0.5} 0L{cancelled.lane + 0.5} .5" in cancelled.paths
+    assert (failed.mark, cancelled.mark) == ("failed", "undone")
+
+
+def test_whoever_is_no_service_has_the_first_lane() -> None:
+    assert {row.lane for row in picture(recorded("paid")) if row.title == "ConfirmCheckout"} == {0}
