@@ -17,6 +17,7 @@ from services.alerts.watchdog.workers import watchdog
 from shared.alerts.model import Alert
 from shared.runtime.main import Worker, main
 from shared.runtime.service import Definition, Service
+from shared.runtime.store import Loaded
 from shared.settings import Settings, SettingsError
 
 STOP_SECONDS: Final = 3.0
@@ -45,8 +46,8 @@ def workers(service: Service) -> list[Worker]:
         notifier.news()
         service.publish_soon()
 
-    def changed(aggregates: Sequence[Any]) -> None:
-        if any(isinstance(found, Alert) and found.notify_at for found in aggregates):
+    def changed(written: Sequence[Loaded[Any]]) -> None:
+        if any(isinstance(one.aggregate, Alert) and one.aggregate.notify_at for one in written):
             notifier.news()
 
     service.on_commit = changed

@@ -19,9 +19,10 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.payment.answers import GatewayAnswered, HoldAged
-from services.payment.gateways.port import Answer, Authorization, Gateway, LookUp
+from services.payment.gateways.port import Answer, Authorization, Gateway, LookUp, Refused, Unavailable, Unknown
 from services.payment.model import Kind, Payment
 from shared.runtime.service import Service
+from shared.runtime.store import Loaded
 from shared.telemetry import metrics
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ _CLAIM: Final = text(
     " SELECT checkout_id FROM payments WHERE lane = ANY(:lanes) AND due_at <= clock_timestamp()"
     " AND (leased_until IS NULL OR leased_until < clock_timestamp())"
     " ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED)"
-    " RETURNING clock_timestamp() AS now, row_to_json(p)::text AS body"
+    " RETURNING clock_timestamp() AS now, row_to_json(p)::text AS body, traceparent"
 ).bindparams(_LANES)
 _END_LEASES: Final = text(
     "UPDATE payments SET leased_until = NULL WHERE checkout_id IN ("
@@ -75,15 +76,16 @@ class Operations:
         service.on_commit = self.start
         service.on_lanes = self._taken_over.update
 
-    def start(self, changed: Sequence[Any]) -> None:
+    def start(self, changed: Sequence[Loaded[Any]]) -> None:
         """Make the calls the payments of a commit are waiting for, if they are due at once."""
-        for payment in changed:
+        for written in changed:
+            payment, origin = written.aggregate, written.origin
             for requests in (self._asked, self._inherited):
                 if not _among(requests, payment):
                     requests.pop(payment.checkout_id, None)
             # In a lane just taken over, what was asked for before is not known yet: it is claimed in a moment.
             if payment.operation and payment.operation.attempts == 0 and not self._is_new(payment):
-                self._spawn(payment, payment.due_at)
+                self._spawn(payment, payment.due_at, origin.traceparent if origin else None)
 
     async def run(self) -> None:
         """Claim what is due until cancelled."""
@@ -113,15 +115,15 @@ class Operations:
                     self._inherit({row.checkout_id: _Asked(row.serial, row.lane) for row in left})
                 limit = max(0, 4 * AT_ONCE - len(self._running))
                 claimed = await connection.execute(_CLAIM, {"lanes": sorted(lanes), "lease": self._lease, "limit": limit})
-                due = [(self._payments.validate_json(row.body), row.now) for row in claimed]
+                due = [(self._payments.validate_json(row.body), row.now, row.traceparent) for row in claimed]
             self._inheriting = set()
         finally:
             self._taken_over |= self._inheriting
-        for payment, now in due:
+        for payment, now, traceparent in due:
             if payment.operation is None:
                 self._service.submit(HoldAged(payment.checkout_id), payment.cart_id)
             else:
-                self._spawn(payment, now)
+                self._spawn(payment, now, traceparent)
 
     def _inherit(self, left: Mapping[str, _Asked]) -> None:
         """Lanes are ours (again): what was asked for them, by whomever, may have been done, and will not be answered."""
@@ -133,7 +135,7 @@ class Operations:
     def _is_new(self, payment: Payment) -> bool:
         return self._service.lane_of(payment.cart_id) in self._taken_over | self._inheriting
 
-    def _spawn(self, payment: Payment, now: datetime) -> None:
+    def _spawn(self, payment: Payment, now: datetime, traceparent: str | None) -> None:
         if _among(self._asked, payment):
             before = self._asked[payment.checkout_id]
             if time.monotonic() < before.until:
@@ -141,21 +143,24 @@ class Operations:
             self._inherited[payment.checkout_id] = before  # what the answer led to could not be committed
         lane = self._service.lane_of(payment.cart_id)
         self._asked[payment.checkout_id] = _Asked(payment.serial, lane, time.monotonic() + self._lease)
-        task = asyncio.create_task(self._request(payment, payment.request(now)))
+        task = asyncio.create_task(self._request(payment, payment.request(now), traceparent))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    async def _request(self, payment: Payment, what: Kind | Literal["look_up"]) -> None:
+    async def _request(self, payment: Payment, what: Kind | Literal["look_up"], traceparent: str | None) -> None:
         spawned = time.monotonic()
         async with self._slots:
             started = time.monotonic()
             if started - spawned > LEASE_MARGIN_SECONDS:
                 return  # others may have asked by now, and gone on: it is claimed anew if it is still wanted
+            call = self._service.tracer.call(f"{what} payment", payment.checkout_id, traceparent)
             answer = await self._ask(payment, what)
+        call.end(type(answer).__name__, failed=isinstance(answer, Unavailable | Unknown | Refused))
         metrics.gateway_seconds.labels(what).observe(time.monotonic() - started)
         metrics.gateway_calls.labels(what, type(answer).__name__).inc()
         again = self._is_new(payment) or _among(self._inherited, payment)
-        self._service.submit(GatewayAnswered(payment.checkout_id, payment.serial, answer, again), payment.cart_id)
+        answered = GatewayAnswered(payment.checkout_id, payment.serial, answer, again)
+        self._service.submit(answered, payment.cart_id, call.traceparent)
 
     async def _ask(self, payment: Payment, what: Kind | Literal["look_up"]) -> Answer | LookUp:
         operation, hold = payment.operation, payment.hold or ""

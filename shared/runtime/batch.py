@@ -24,6 +24,7 @@ from shared.runtime.outbox import OutboxRow
 from shared.runtime.reactions import Due, Related, arguments
 from shared.runtime.records import Outgoing
 from shared.runtime.store import ConflictError, Loaded, Origin, Store
+from shared.runtime.tracing import Tracer
 
 log = logging.getLogger(__name__)
 POSTPONED: Final = timedelta(minutes=15)
@@ -51,7 +52,7 @@ class Committed:
     """What one or several commits did: the rows to publish, the aggregates that changed, how many inputs were new."""
 
     rows: list[OutboxRow] = field(default_factory=list)
-    changed: list[Any] = field(default_factory=list)
+    changed: list[Loaded[Any]] = field(default_factory=list)
     handled: int = 0
 
     def add(self, other: "Committed") -> None:
@@ -72,12 +73,14 @@ class Processor:
         lane_of: Callable[[str], int],
         context: Mapping[type[Any], Any],
         topic_name: Callable[[str], str] = str,
+        tracer: Tracer | None = None,
     ) -> None:
         self.service, self.engine, self.lane_of, self.context = service, engine, lane_of, context
         self.stores = {store.kind: store for store in stores}
         self.topic_name = topic_name
         self.source = f"/quadrille/{service}"
         self.meter = Meter(service)
+        self.tracer = tracer or Tracer()
 
     async def process(self, items: Sequence[Input], epochs: Mapping[int, int]) -> Committed:
         """Commit these inputs, in order. ``epochs``: by lane, as given when the lane was taken.
@@ -132,6 +135,7 @@ class Processor:
             changed = await work.save()
             rows = await outbox.insert(connection, work.outgoing) if work.outgoing else []
         at = now + timedelta(seconds=time.perf_counter() - began)
+        work.spans.committed()
         self.meter.committed(unseen, work.emitted, work.dead, at)
         return Committed(rows, changed, len(unseen))
 
@@ -163,6 +167,7 @@ class _Work:
         self.absent: dict[type[Any], set[str]] = defaultdict(set)
         self.locks: set[type[Any]] = set()
         self.outgoing: list[Outgoing] = []
+        self.spans = processor.tracer.spans()
         self._refused: set[int] = set()
         self.emitted: Counter[type[Message]] = Counter()
         self.dead: Counter[str] = Counter()
@@ -231,7 +236,7 @@ class _Work:
             due_at = getattr(own.aggregate, "due_at", None)
             if isinstance(item.trigger, Due) and (due_at is None or due_at > self.now):
                 return  # moved or cleared since it was found
-        cause = item.envelope or self._inner_cause(item, own)
+        cause = self.spans.handling(item, item.envelope or self._inner_cause(item, own))
         related = await self._related(item) if reaction.related else {}
         try:
             aggregate = own.aggregate if own else None
@@ -274,7 +279,7 @@ class _Work:
             type=type(item.trigger).__name__,
             key=own.aggregate.cart_id,
             correlation_id=origin.correlation_id,
-            traceparent=origin.traceparent,
+            traceparent=item.traceparent or origin.traceparent,
         )
 
     def _emit(self, cause: Envelope, index: int, message: Message) -> None:
@@ -288,8 +293,9 @@ class _Work:
             causation_id=cause.id,
             traceparent=cause.traceparent,
         )
-        headers, value = write(envelope, message, self.now)
         topic = message.topic or events_topic(service)
+        envelope = self.spans.sending(message, envelope, topic, lane)
+        headers, value = write(envelope, message, self.now)
         key = message.key.encode()
         self.outgoing.append(Outgoing(lane, topic, key, value, headers))
         self.emitted[type(message)] += 1
@@ -315,7 +321,7 @@ class _Work:
             command_type=error.command.type_name(),
             reasons=error.reasons,
         )
-        self._emit(error.envelope, 0, refusal)
+        self._emit(self.spans.handling(item, error.envelope), 0, refusal)
 
     def refused(self, item: Input) -> bool:
         """Whether the command in an input was refused, by the contract or by a rule."""
@@ -330,6 +336,7 @@ class _Work:
 
     def _dead_letter(self, item: Discard) -> None:
         record, error = item.record, item.error
+        self.spans.discarding(item)
         why = failure_headers(
             self.processor.service,
             item.stage,
@@ -354,9 +361,9 @@ class _Work:
             store = self.processor.stores[item.reaction.aggregate]
             await store.postpone(self.connection, item.trigger.aggregate_id, self.now + POSTPONED)
 
-    async def save(self) -> list[Any]:
+    async def save(self) -> list[Loaded[Any]]:
         """Write the aggregates that changed, type by type."""
-        changed: list[Any] = []
+        changed: list[Loaded[Any]] = []
         for kind, store in self.processor.stores.items():
             if kind in self.locks and self.loaded[kind]:
                 items = sorted(self.loaded[kind].items())

@@ -16,13 +16,17 @@ ERRORS: Final = "__connect.errors."
 
 @dataclass(frozen=True, slots=True)
 class Handle:
-    """Run a reaction. ``envelope`` and ``record`` are missing for deadlines and answers from outside."""
+    """Run a reaction. ``envelope`` and ``record`` are missing for deadlines and answers from outside.
+
+    ``traceparent``: of the call that an answer is to.
+    """
 
     lane: int
     reaction: Reaction
     trigger: Any
     envelope: Envelope | None = None
     record: Record | None = None
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,8 @@ from shared.runtime.inputs import Handle, Input, Reader
 from shared.runtime.member import Member, StalledError
 from shared.runtime.reactions import Due, Reactions
 from shared.runtime.relay import Relay
-from shared.runtime.store import Store
+from shared.runtime.store import Loaded, Store
+from shared.runtime.tracing import tracer
 from shared.settings import Settings
 from shared.telemetry import health, metrics
 
@@ -76,9 +77,12 @@ class Service:
         self.settings, self.definition = settings, definition
         self.engine = connect(settings.database_url(self.name))
         self.owner = f"{socket.gethostname()}/{os.getpid()}/{id(self):x}"
-        self.processor = Processor(self.name, self.engine, definition.stores, self.lane_of, definition.context, settings.topic)
+        self.tracer = tracer(self.name, settings)
+        self.processor = Processor(
+            self.name, self.engine, definition.stores, self.lane_of, definition.context, settings.topic, self.tracer
+        )
         self.relay = Relay(self.name, settings, self.engine, lambda: self.lanes)
-        self.on_commit: Callable[[Sequence[Any]], None] = lambda changed: None
+        self.on_commit: Callable[[Sequence[Loaded[Any]]], None] = lambda changed: None
         self.on_lanes: Callable[[set[int]], None] = lambda lanes: None
         self.troubles: dict[str, str] = {}
         self._reader = Reader(definition.reactions)
@@ -100,10 +104,10 @@ class Service:
         """The lane of a Kafka key."""
         return kafka.lane_of(key, self.settings.partitions)
 
-    def submit(self, trigger: Any, cart_id: str) -> None:
-        """Hand in an answer from outside; it is handled like a message of that cart."""
+    def submit(self, trigger: Any, cart_id: str, traceparent: str | None = None) -> None:
+        """Hand in an answer from outside; it is handled like a message of that cart. ``traceparent``: of the call."""
         reaction = self.definition.reactions.by_trigger[type(trigger)]
-        self._submitted.append(Handle(self.lane_of(cart_id), reaction, trigger))
+        self._submitted.append(Handle(self.lane_of(cart_id), reaction, trigger, traceparent=traceparent))
         self._wake()
 
     def publish_soon(self) -> None:
@@ -150,6 +154,7 @@ class Service:
             with contextlib.suppress(asyncio.CancelledError):
                 await relay
             await self.engine.dispose()
+            await asyncio.to_thread(self.tracer.close)
 
     async def _work_with_members(self) -> None:
         attempt = 0

@@ -109,15 +109,17 @@ class Store(Generic[A]):
             loaded[row.id] = Loaded(made, row.version, before, origin)
         return loaded
 
-    async def save(self, connection: AsyncConnection, loaded: Iterable[Loaded[A]], lane_of: Callable[[str], int]) -> list[A]:
+    async def save(
+        self, connection: AsyncConnection, loaded: Iterable[Loaded[A]], lane_of: Callable[[str], int]
+    ) -> list[Loaded[A]]:
         """Write those that changed, and return them. Raises :class:`ConflictError`."""
         rows: list[bytes] = []
-        changed: list[A] = []
+        changed: list[Loaded[A]] = []
         for item in loaded:
             body = self._adapter.dump_json(item.aggregate)
             if body != item.before:
                 rows.append(self._head(item, lane_of) + body[1:])
-                changed.append(item.aggregate)
+                changed.append(item)
         if rows:
             written = await connection.execute(self._upsert, {"rows": f"[{b','.join(rows).decode()}]"})
             if written.rowcount != len(rows):

@@ -74,6 +74,9 @@ class Settings(BaseSettings):
     alert_targets: str = Field("", description="Apprise addresses, comma separated; the log in any case")
     health_host: str = "127.0.0.1"
     health_port: int = Field(0, ge=0, le=65_535, description="0: any free port")
+    otlp_endpoint: str = Field(
+        "", pattern=r"^(https?://[^/].*)?$", description="http://host:4318 of an OpenTelemetry collector: traces are sent there"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     def database_url(self, service: str) -> str:

@@ -14,6 +14,7 @@ from shared.contract.inventory import ReceiveStock
 from shared.runtime import kafka, ownership
 from shared.runtime.batch import Processor
 from shared.runtime.database import connect
+from shared.runtime.tracing import Tracer
 from shared.settings import Settings, load
 from tests.support import system
 from tests.support.clock import NOW
@@ -29,10 +30,11 @@ class Inventory:
     settings: Settings
     engine: AsyncEngine
 
-    def processor(self) -> Processor:
+    def processor(self, tracer: Tracer | None = None) -> Processor:
         """The runtime's commit, as the service makes it."""
         definition = define(self.settings)
-        return Processor("inventory", self.engine, definition.stores, self.lane_of, definition.context)
+        topic_name = self.settings.topic
+        return Processor("inventory", self.engine, definition.stores, self.lane_of, definition.context, topic_name, tracer)
 
     def lane_of(self, key: str) -> int:
         """The lane of a key."""

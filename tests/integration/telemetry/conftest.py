@@ -1,0 +1,33 @@
+"""The four dancers on the stack, and a storefront, for tests that look at what they tell."""
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+from cli.demo.limits import LIMITS
+from cli.demo.shop import Shop
+from shared.client import CheckoutClient
+from shared.runtime.database import connect
+from tests.support import services, system
+from tests.support.stacks import Stack
+from tests.support.system import System
+
+DANCERS = ("cart", "inventory", "order", "payment")
+
+
+@contextlib.contextmanager
+def dancing(stack: Stack, logs: Path, **settings: str) -> Iterator[System]:
+    """The services of a checkout, with these settings beside their usual ones."""
+    with services.sandbox(logs) as gateway:
+        environment = system.prepare(stack, **gateway, **LIMITS, **settings)
+        with services.running(DANCERS, environment, logs) as started:
+            yield System(environment, started)
+
+
+@contextlib.asynccontextmanager
+async def storefront(dancers: System) -> AsyncIterator[Shop]:
+    """A shop on them."""
+    alerts = connect(dancers.settings.database_url("alerts"))
+    async with CheckoutClient(dancers.settings) as client:
+        yield Shop(client, alerts)
+    await alerts.dispose()
