@@ -9,6 +9,7 @@ import json
 import sys
 import time
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -69,13 +70,14 @@ def up(state: State = STATE) -> None:
         lines = Lines(console)
         stopped = asyncio.Event()
         started = time.monotonic()
-        running = Running(state, {}, lines.say, lines.progress)
+        progress = lines.progress if console.is_terminal else partial(lines.say, "quadrille")
+        running = Running(state, {}, lines.say, progress)
         with stop_signals(stopped.set):
             await running.start()
-            lines.progress(f"The console is at {load(running.environment).console_address}")
-            lines.progress(f"Quadrille is up after {time.monotonic() - started:.1f} s; Ctrl-C stops it")
+            progress(f"The console is at {load(running.environment).console_address}")
+            progress(f"Quadrille is up after {time.monotonic() - started:.1f} s; Ctrl-C stops it")
             await stopped.wait()
-            lines.progress("Stopping")
+            progress("Stopping")
             await running.stop()
 
     run(work())

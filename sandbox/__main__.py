@@ -2,18 +2,18 @@
 
 import argparse
 import asyncio
-import logging
 import sqlite3
 import sys
 
 from sandbox import tokens
 from sandbox.server import serve
 from sandbox.settings import PREFIX, Settings, SettingsError, load
+from shared.telemetry import logs
 
 
 def main() -> int:
     """Run the sandbox until it is told to stop; the exit code is 2 where it could not start."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logs.configure("gateway", "WARNING")
     try:
         settings = load(**{name: value for name, value in vars(_parser().parse_args()).items() if value is not None})
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:

@@ -14,6 +14,7 @@ from rich.table import Table
 from cli.audit import audit
 from cli.bench.cost import KAFKA_REQUESTS, STATEMENTS, Cost
 from cli.bench.load import load
+from cli.output import as_json
 from cli.up import Running
 from shared.lag.reader import LagReader
 from shared.settings import Settings
@@ -62,7 +63,7 @@ async def bench(state: Path, checkouts: int, gateway: str, progress: Callable[[s
 
 
 def _note(lines: TextIO, name: str, line: str) -> None:
-    lines.write(f"{name} {line}\n")
+    lines.write(f"{as_json(name, line)}\n")
 
 
 async def _measure(running: Running, state: Path, checkouts: int, gateway: str, progress: Callable[[str], None]) -> Result:

@@ -18,6 +18,7 @@ from cli.audit.show import show
 from cli.demo.limits import LIMITS
 from cli.demo.scenarios import SCENARIOS, Scenario, UnexpectedError
 from cli.demo.shop import Shop, unique
+from cli.output import as_json
 from cli.up import Running
 from shared.client import CheckoutClient, OutcomeTimeoutError
 from shared.contract.catalog import ProductListed
@@ -64,7 +65,7 @@ async def demo(state: Path, console: Console, progress: Callable[[str], None]) -
 
 
 def _write(lines: TextIO, name: str, line: str) -> None:
-    lines.write(f"{name} {line}\n")
+    lines.write(f"{as_json(name, line)}\n")
     lines.flush()
 
 

@@ -19,6 +19,7 @@ WHY: Final = '--why "..."'
 BY_HAND: Final = "paid_in_cash"
 """The code of a refund that no gateway can make."""
 _COMPENSATIONS: Final[dict[str, type[FailedCompensation]]] = {kind.type_name(): kind for kind in (VoidFailed, RefundFailed)}
+_TYPE: Final = re.compile(r"[A-Za-z0-9_.\-]+")
 _DIFFERS: Final = re.compile(r"""'[^']*'|"[^"]*"|\d+""")
 
 
@@ -131,7 +132,8 @@ def _letter_id(arrival: Arrival, service: str, stage: str, position: int) -> str
 def failure_of(letter: DeadLetter) -> Failure:
     """What people are told of a dead letter that is no failed compensation."""
     reading = letter.stage == "read"
-    what = letter.message_type or "a record"
+    named = letter.message_type and _TYPE.fullmatch(letter.message_type)  # a title is told to the log, too
+    what = letter.message_type if named else "a record"
     return Failure(
         alert_id=dead_alert(letter.letter_id),
         kind="unreadable" if reading else "unhandled",

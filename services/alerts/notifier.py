@@ -12,6 +12,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from shared.telemetry.logs import about
+
 log = logging.getLogger(__name__)
 TICK_SECONDS: Final = 1.0
 SEND_SECONDS: Final = 15.0
@@ -20,7 +22,7 @@ AT_ONCE: Final = 20
 sent = Counter("quadrille_notifications_total", "Attempts to notify of an alert", ["outcome"])
 
 _DUE: Final = text(
-    "SELECT alert_id, notify_at, notify_attempts AS attempts, severity, title, text FROM alerts"
+    "SELECT alert_id, notify_at, notify_attempts AS attempts, severity, title, text, kind, checkout_id FROM alerts"
     " WHERE notify_at <= now() ORDER BY notify_at LIMIT :limit"
 )
 _THIS_ONE: Final = " WHERE alert_id = :alert_id AND notify_at = :notify_at"
@@ -73,12 +75,15 @@ class Notifier:
     async def _deliver(self, notification: Any) -> bool:
         if notification.attempts == 0:
             level = logging.CRITICAL if notification.severity == "critical" else logging.ERROR
-            log.log(level, "ALERT %s. %s", notification.title, notification.text)
+            readable = notification.kind != "unreadable"  # what names the checkout of another may be anything
+            checkout_id = notification.checkout_id if readable else None
+            what = about(alert_id=notification.alert_id, kind=notification.kind, checkout_id=checkout_id)
+            log.log(level, "ALERT %s", notification.title, extra=what)
         if len(self._apprise) == 0:
             return True
         sending = asyncio.to_thread(self._apprise.notify, body=notification.text, title=f"Quadrille: {notification.title}")
         try:
             return bool(await asyncio.wait_for(sending, SEND_SECONDS))
         except Exception as error:  # a plugin of Apprise may raise anything
-            log.warning("an alert target failed: %r", error)
+            log.warning("an alert target failed: %s", type(error).__name__, extra=about(alert_id=notification.alert_id))
             return False

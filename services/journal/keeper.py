@@ -20,6 +20,7 @@ from services.journal import bulk, tables
 from shared.journal.model import ORIGINALS, Checkout, Entry, Form, checkouts, moves
 from shared.progress import KINDS
 from shared.runtime.database import is_away, is_conflict
+from shared.telemetry.logs import about
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +107,9 @@ class Keeper:
         (culprit,) = entries
         if culprit.form is Form.UNREADABLE:
             raise error
-        log.error("%s/%d/%d is kept without its content: %s", *culprit.place, error.orig)
+        topic, partition, offset = culprit.place
+        what = about(topic=topic, partition=partition, offset=offset, checkout_id=culprit.checkout_id)
+        log.error("a record is kept without its content", exc_info=error, extra=what)
         failure = {"failure": {"error": "the journal cannot keep its content"}}
         bare = Entry(*culprit.place, culprit.recorded_at, culprit.recorded_at, Form.UNREADABLE, "", facts=failure)
         await self.keep([bare], anew=anew)

@@ -24,6 +24,7 @@ from services.payment.model import Kind, Payment
 from shared.runtime.service import Service
 from shared.runtime.store import Loaded
 from shared.telemetry import metrics
+from shared.telemetry.logs import about
 
 log = logging.getLogger(__name__)
 AT_ONCE: Final = 64
@@ -155,9 +156,14 @@ class Operations:
                 return  # others may have asked by now, and gone on: it is claimed anew if it is still wanted
             call = self._service.tracer.call(f"{what} payment", payment.checkout_id, traceparent)
             answer = await self._ask(payment, what)
-        call.end(type(answer).__name__, failed=isinstance(answer, Unavailable | Unknown | Refused))
+        outcome = type(answer).__name__
+        failure = answer if isinstance(answer, Unavailable | Unknown | Refused) else None
+        call.end(outcome, failed=failure is not None)
+        if failure:
+            about_it = {"cart_id": payment.cart_id, "checkout_id": payment.checkout_id, "code": failure.code}
+            log.warning("the answer to %s is: %s", what, outcome, extra=about(about_it, traceparent=call.traceparent))
         metrics.gateway_seconds.labels(what).observe(time.monotonic() - started)
-        metrics.gateway_calls.labels(what, type(answer).__name__).inc()
+        metrics.gateway_calls.labels(what, outcome).inc()
         again = self._is_new(payment) or _among(self._inherited, payment)
         answered = GatewayAnswered(payment.checkout_id, payment.serial, answer, again)
         self._service.submit(answered, payment.cart_id, call.traceparent)

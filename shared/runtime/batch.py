@@ -18,13 +18,14 @@ from shared.contract.rejection import CommandRejected
 from shared.contract.topics import DEAD_LETTERS, events_topic
 from shared.runtime import inbox, outbox, ownership
 from shared.runtime.database import is_away, is_conflict
-from shared.runtime.inputs import Discard, Handle, Input, Postpone, Refuse, failure_headers, identity, without_failure
+from shared.runtime.inputs import Discard, Handle, Input, Postpone, Refuse, failure_headers, identity, ids, without_failure
 from shared.runtime.meter import Meter
 from shared.runtime.outbox import OutboxRow
 from shared.runtime.reactions import Due, Related, arguments
 from shared.runtime.records import Outgoing
 from shared.runtime.store import ConflictError, Loaded, Origin, Store
 from shared.runtime.tracing import Tracer
+from shared.telemetry.logs import about
 
 log = logging.getLogger(__name__)
 POSTPONED: Final = timedelta(minutes=15)
@@ -93,8 +94,9 @@ class Processor:
             try:
                 return await self._commit(todo, epochs)
             except CulpritError as culprit:
-                log.error("%s failed: %r", culprit.item.reaction.name, culprit.__cause__)
-                todo[todo.index(culprit.item)] = self._discard(culprit.item, culprit.__cause__ or culprit)
+                item, cause = culprit.item, culprit.__cause__ or culprit
+                log.error("%s failed; a dead letter says why", item.reaction.name, exc_info=cause, extra=about(ids(item)))
+                todo[todo.index(item)] = self._discard(item, cause)
             except ownership.FencedError:
                 raise
             except Exception as error:
@@ -108,7 +110,7 @@ class Processor:
                     committed.add(await self.process(todo[half:], epochs))
                     return committed
                 elif isinstance(todo[0], Handle):
-                    log.exception("%s cannot be committed", todo[0].reaction.name)
+                    log.exception("%s cannot be committed", todo[0].reaction.name, extra=about(ids(todo[0])))
                     todo[0] = self._discard(todo[0], error)
                 else:
                     raise
@@ -136,8 +138,20 @@ class Processor:
             rows = await outbox.insert(connection, work.outgoing) if work.outgoing else []
         at = now + timedelta(seconds=time.perf_counter() - began)
         work.spans.committed()
+        debug = log.isEnabledFor(logging.DEBUG)
+        if work.dead or debug:
+            _tell(unseen, debug=debug)
         self.meter.committed(unseen, work.emitted, work.dead, at)
         return Committed(rows, changed, len(unseen))
+
+
+def _tell(items: Iterable[Input], *, debug: bool) -> None:
+    """Log what could not be read, once its dead letter is committed; and all else, too, where that is wanted."""
+    for item in items:
+        if isinstance(item, Discard) and item.stage == "read":
+            log.warning("a record cannot be read and is a dead letter", extra=about(ids(item), error=type(item.error).__name__))
+        elif debug:
+            log.debug("committed: %s", type(item).__name__, extra=about(ids(item)))
 
 
 async def _sifted(connection: AsyncConnection, items: Sequence[Input]) -> tuple[list[Input], list[Input]]:

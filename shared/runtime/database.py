@@ -29,6 +29,7 @@ def connect(url: str, *, pool: int = 4) -> AsyncEngine:
         max_overflow=2,
         pool_timeout=STATEMENT_SECONDS,
         pool_recycle=3600,
+        hide_parameters=True,  # they would stand in every error, and so in the log
         json_serializer=json.dumps,
         connect_args={
             "timeout": CONNECT_SECONDS,

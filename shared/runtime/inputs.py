@@ -9,9 +9,12 @@ from shared.contract.catalogue import MESSAGES
 from shared.contract.envelope import Envelope, Headers, Record, Redriven, RefusedError, UnreadableError, read, type_of
 from shared.contract.redrive import unwrap
 from shared.contract.topics import TOPICS
-from shared.runtime.reactions import Reaction, Reactions
+from shared.runtime.reactions import Due, Reaction, Reactions, id_field
+from shared.telemetry.logs import Ids
 
 ERRORS: Final = "__connect.errors."
+NAMED: Final = ("cart_id", "checkout_id", "order_number", "sku")
+"""The fields of messages that log lines name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,20 @@ def identity(item: Input) -> tuple[str, str] | None:
             return f"{record.topic}/{record.partition}", f"{record.offset}/{record.timestamp}"
         case _:
             return None
+
+
+def ids(item: Input) -> Ids:
+    """By what a log line about an input names it."""
+    named: dict[str, str | int | None] = {}
+    if isinstance(item, Handle | Postpone):
+        named = {name: getattr(item.trigger, name, None) for name in NAMED}
+        if isinstance(item.trigger, Due) and item.reaction.aggregate:
+            named[id_field(item.reaction.aggregate)] = item.trigger.aggregate_id
+    if envelope := item.error.envelope if isinstance(item, Refuse) else getattr(item, "envelope", None):
+        named |= {"message_id": envelope.id, "message_type": envelope.type, "traceparent": envelope.traceparent}
+    if record := getattr(item, "record", None):
+        named |= {"topic": record.topic, "partition": record.partition, "offset": record.offset}
+    return named
 
 
 class Reader:

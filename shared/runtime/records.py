@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import orjson
 
 from shared.contract.envelope import Headers
+from shared.telemetry.logs import Ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,13 @@ class Outgoing:
     key: bytes | None
     value: bytes | None
     headers: Headers
+
+
+def ids(record: Outgoing) -> Ids:
+    """By what a log line about a record names it."""
+    said = {name: (value or b"").decode(errors="replace") for name, value in reversed(record.headers)}
+    names = {"message_id": "ce_id", "message_type": "ce_type", "subject": "ce_subject", "traceparent": "traceparent"}
+    return {"topic": record.topic, "partition": record.lane, **{name: said.get(header) for name, header in names.items()}}
 
 
 def pack(headers: Headers) -> bytes:

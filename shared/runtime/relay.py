@@ -18,8 +18,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.runtime import kafka, outbox
 from shared.runtime.outbox import OutboxRow
+from shared.runtime.records import ids
 from shared.settings import Settings
 from shared.telemetry import metrics
+from shared.telemetry.logs import about
 
 log = logging.getLogger(__name__)
 GROUP: Final = 2_000
@@ -160,7 +162,8 @@ class Relay:
             yield *place, batch
 
     async def _set_aside(self, row: OutboxRow, error: Exception) -> None:
-        log.error("%s: outbox row %d cannot be sent and is set aside: %s", self._service, row.id, error)
+        what = about(ids(row.record))
+        log.error("%s: outbox row %d cannot be sent and is set aside: %s", self._service, row.id, error, extra=what)
         async with self._engine.begin() as connection:
             await outbox.set_aside(connection, row.id, str(error))
         self._known.discard(row.id)

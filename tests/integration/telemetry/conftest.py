@@ -1,7 +1,7 @@
 """The four dancers on the stack, and a storefront, for tests that look at what they tell."""
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 
 from cli.demo.limits import LIMITS
@@ -16,11 +16,11 @@ DANCERS = ("cart", "inventory", "order", "payment")
 
 
 @contextlib.contextmanager
-def dancing(stack: Stack, logs: Path, **settings: str) -> Iterator[System]:
-    """The services of a checkout, with these settings beside their usual ones."""
+def dancing(stack: Stack, logs: Path, settings: Mapping[str, str], names: tuple[str, ...] = DANCERS) -> Iterator[System]:
+    """The services of a checkout, or those that are named, with these settings beside their usual ones."""
     with services.sandbox(logs) as gateway:
         environment = system.prepare(stack, **gateway, **LIMITS, **settings)
-        with services.running(DANCERS, environment, logs) as started:
+        with services.running(names, environment, logs) as started:
             yield System(environment, started)
 
 

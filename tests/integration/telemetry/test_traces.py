@@ -31,7 +31,7 @@ def traced(stack: Stack, collector: Collector, tmp_path_factory: pytest.TempPath
         "QUADRILLE_RETRY_HOLD_SECONDS": "1",
         "OTEL_BSP_SCHEDULE_DELAY": "100",
     }
-    with dancing(stack, tmp_path_factory.mktemp("traced"), **settings) as dancers:
+    with dancing(stack, tmp_path_factory.mktemp("traced"), settings) as dancers:
         yield dancers
 
 
