@@ -53,7 +53,7 @@ async def bench(state: Path, checkouts: int, gateway: str, progress: Callable[[s
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as lines:
         running = Running(
-            state, {"QUADRILLE_GATEWAY": gateway}, lambda name, line: _note(lines, name, line), progress, console=False
+            state, {"QUADRILLE_GATEWAY": gateway}, lambda name, line: note(lines, name, line), progress, console=False
         )
         await running.start()
         try:
@@ -62,7 +62,8 @@ async def bench(state: Path, checkouts: int, gateway: str, progress: Callable[[s
             await running.stop()
 
 
-def _note(lines: TextIO, name: str, line: str) -> None:
+def note(lines: TextIO, name: str, line: str) -> None:
+    """Write a line of a program's log."""
     lines.write(f"{as_json(name, line)}\n")
 
 
