@@ -56,8 +56,12 @@ async def trace_of(collector: Collector, cart_id: str, *ends: tuple[str, str]) -
 
     def is_complete(spans: Sequence[Span]) -> bool:
         story = story_of(spans, cart_id)
-        told = {(s.kind, s.event if s.event else s.name) for s in spans if s.story == story}
-        return story is not None and set(ends) <= told
+        own = [span for span in spans if span.story == story]
+        told = {(span.kind, span.event if span.event else span.name) for span in own}
+        traces = {span.trace for span in own}
+        there = [span for span in spans if span.trace in traces]
+        # each service sends its own spans when it likes: an effect may be here before its cause
+        return story is not None and set(ends) <= told and {s.parent for s in there} - {""} <= {s.id for s in there}
 
     spans = await asyncio.to_thread(collector.until, is_complete)
     story = story_of(spans, cart_id)
