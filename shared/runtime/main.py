@@ -22,7 +22,7 @@ from shared.telemetry import logs
 log = logging.getLogger(__name__)
 Worker = Callable[[], Coroutine[Any, Any, None]]
 USAGE_ERROR = 2
-YOUNG_OBJECTS = 50_000
+YOUNG_OBJECTS = 10_000
 """Allocations after which Python looks for garbage cycles. A batch makes many objects and hardly a cycle: with Python's
 own 700, a tenth of the time went into looking for them."""
 
@@ -46,7 +46,7 @@ def main(
 def run(work: Coroutine[Any, Any, None]) -> None:
     """Run a process's work to its end, with an event loop and a garbage collector for many small objects."""
     gc.freeze()
-    gc.set_threshold(YOUNG_OBJECTS, 20, 50)
+    gc.set_threshold(YOUNG_OBJECTS)
     uvloop.run(work)
 
 
