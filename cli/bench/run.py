@@ -48,7 +48,11 @@ class Result:
 
 
 async def bench(state: Path, checkouts: int, gateway: str, progress: Callable[[str], None]) -> Result:
-    """Measure ``checkouts`` confirmed checkouts; ``gateway`` is ``instant`` or ``http``."""
+    """Measure ``checkouts`` confirmed checkouts; ``gateway`` is ``instant`` or ``http``.
+
+    Each has a folder of its own in ``state``: the audit asks one gateway for every payment it finds.
+    """
+    state = state / gateway
     log = state / "logs" / "bench.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as lines:
