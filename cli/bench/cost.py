@@ -33,6 +33,11 @@ class Cost:
         """CPU seconds of each since it was started."""
         return {name: sum(_cpu(process) for process in processes) for name, processes in self._processes.items()}
 
+    def signal(self, name: str, number: int) -> None:
+        """Send a signal to a process."""
+        for process in self._processes[name]:
+            process.send_signal(number)
+
     async def requests(self, metric: str) -> dict[str, float]:
         """What each service has asked for so far, as its counter ``metric`` says: of its database, or of the broker."""
         sample = re.compile(rf"^{metric}(?:\{{.*\}})? ([0-9.e+]+)$", re.MULTILINE)

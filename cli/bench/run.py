@@ -77,7 +77,7 @@ async def _measure(running: Running, state: Path, checkouts: int, gateway: str, 
     async with load(settings) as driver:
         progress(f"Preparing {checkouts} carts")
         carts = await driver.prepare(checkouts)
-        await _caught_up(settings, progress)
+        await caught_up(settings, progress)
         progress(f"{ALONE} checkouts, one after the other")
         alone = await driver.alone(carts[:ALONE])
         cost = Cost(state, running.health_ports)
@@ -116,7 +116,7 @@ async def _measure(running: Running, state: Path, checkouts: int, gateway: str, 
     )
 
 
-async def _caught_up(settings: Settings, progress: Callable[[str], None]) -> None:
+async def caught_up(settings: Settings, progress: Callable[[str], None]) -> None:
     """Wait until nobody has anything left to read: what is measured alone must be alone."""
     progress("Waiting until every consumer group has caught up")
     async with LagReader(settings) as reader, asyncio.timeout(CATCH_UP_SECONDS):
