@@ -1,0 +1,191 @@
+"""The console on the running system: what it shows is so, and what is decided on it is done, by whom and why."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest_asyncio
+from httpx import AsyncClient
+
+from cli.demo.shop import CASH, Shop, card, unique
+from shared.alerts import views
+from shared.alerts.model import Alert, DeadLetter
+from shared.alerts.views import Filter
+from shared.contract.cart import CheckoutCompleted
+from shared.contract.payment import VoidFailed
+from tests.support.cli import quadrille as command
+from tests.support.console import SECONDS, logged_in, token, until
+from tests.support.system import System
+from tests.support.topics import raw_producer
+from tests.unit.console.told import Seen
+
+EVIL = '<img src=x onerror="alert(1)"></script><script>alert(2)</script>'
+
+
+@pytest_asyncio.fixture
+async def ada(quadrille: System) -> AsyncIterator[AsyncClient]:
+    """Ada, logged in."""
+    async with logged_in(quadrille) as at:
+        yield at
+
+
+async def text_of(at: AsyncClient, page: str, wanted: str) -> str:
+    """The text of a page, once it has these words."""
+
+    async def ask() -> str:
+        return Seen((await at.get(page, follow_redirects=True)).text).text
+
+    return await until(ask, lambda text: wanted in text)
+
+
+async def decide(at: AsyncClient, page: str, to: str, action: str, why: str) -> str:
+    """Decide something on a page; returns what the page says then."""
+    filled = {"csrf": await token(at, page), "back": page, "action": action, "why": why}
+    answer = await at.post(to, data=filled)
+    assert (answer.status_code, answer.headers["location"]) == (303, page), answer.text
+    return Seen((await at.get(page)).text).text
+
+
+async def is_resolved(shop: Shop, alert: Alert) -> Alert:
+    """The alert, once it is over."""
+    return await until(lambda: views.alert(shop.engine, alert.alert_id), lambda found: found.state == "resolved")
+
+
+async def void_failed(shop: Shop) -> tuple[VoidFailed, Alert]:
+    """A hold that the gateway does not release at the first four requests."""
+    sku = await shop.product(stock=1)
+    cart_id, _ = await shop.check_out(sku, payment=card("tok_decline_capture+refuse_void_4"))
+    failed = await shop.client.wait_for(cart_id, VoidFailed, timeout=SECONDS)
+    return failed, await shop.alert(failed.checkout_id)
+
+
+async def test_an_order_is_found_by_its_digits_and_told_as_the_command_tells_it(
+    shop: Shop, quadrille: System, ada: AsyncClient
+) -> None:
+    cart_id, outcome = await shop.check_out(await shop.product(stock=1))
+    assert isinstance(outcome, CheckoutCompleted)
+    number = outcome.order_number
+    told = f"Finished: order {number} is confirmed, 14.90 EUR captured"
+    page = await text_of(ada, f"/orders/{number}", told)
+    found = await ada.get("/orders", params={"q": number.removeprefix("Q-").lstrip("0")})
+    assert found.headers["location"] == f"/orders/{number}"
+    assert "ReservationExtended" in page
+    ran = await command(quadrille.environment, "trace", number)
+    assert ran.out.decode().splitlines()[-1] == told
+    assert number in await text_of(ada, "/orders", number)
+    assert number in await text_of(ada, "/orders?which=completed", number)
+    assert number in await text_of(ada, f"/orders?q={cart_id}", "OpenCart")
+
+
+async def test_what_nobody_knows_is_not_found(ada: AsyncClient) -> None:
+    for page in ("/orders/no-such-order", "/alerts/no-such-alert", "/letters/zzzz", "/orders/%00%FF", "/nothing"):
+        assert (await ada.get(page)).status_code == 404, page
+    assert "knows no order" in Seen((await ada.get("/orders", params={"q": EVIL})).text).text
+    assert "<script>alert" not in (await ada.get("/orders", params={"q": EVIL})).text
+
+
+async def test_a_page_that_is_open_hears_what_is_new(shop: Shop, ada: AsyncClient) -> None:
+    cart_id = await shop.cart(await shop.product(stock=1))
+    await text_of(ada, f"/orders/{cart_id}", "CartChanged")
+    heard = asyncio.create_task(parts(ada, f"/live?view=story&name={cart_id}", "story", "StockReserved"))
+    overview = asyncio.create_task(parts(ada, "/live?view=overview", "diagram", "keeps up"))
+    await shop.prepare(cart_id)
+    assert "the customer to confirm" in (await heard)["standing"]
+    assert "confirmed a second" in (await overview)["figures"]
+
+
+async def parts(at: AsyncClient, address: str, part: str, wanted: str) -> dict[str, Any]:
+    """The parts that came last, once one has these words."""
+    known: dict[str, Any] = {}
+    async with asyncio.timeout(SECONDS), at.stream("GET", address) as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        async for line in stream.aiter_lines():
+            if line.startswith("data: "):
+                known |= json.loads(line.removeprefix("data: "))
+                if wanted in known.get(part, ""):
+                    break
+    return known
+
+
+async def test_money_that_is_stuck_is_settled_on_its_alerts_page(shop: Shop, ada: AsyncClient) -> None:
+    failed, alert = await void_failed(shop)
+    page, checkout_id = f"/alerts/{alert.alert_id}", failed.checkout_id
+    assert alert.title in await text_of(ada, "/alerts", alert.title)
+    said = await decide(ada, page, f"/decide/alert/{alert.alert_id}", "ack", EVIL)
+    assert "Alert acknowledged" in said
+    assert EVIL in said, "it is among what was done"
+    await text_of(ada, "/money", "waits for staff")
+    await text_of(ada, f"/orders/{checkout_id}", "somebody to settle the money")
+    said = await decide(ada, page, f"/decide/payment/{checkout_id}", "retry-void", "the bank is back")
+    assert f"14.90 EUR of checkout {checkout_id}: nothing is held any more" in said
+    done = (await is_resolved(shop, alert)).actions
+    assert [(action.what, action.by) for action in done[:2]] == [("acknowledged", "ada"), ("retried", "ada")]
+    assert done[1].why == "the bank is back"
+    again = await decide(ada, f"/orders/{checkout_id}", f"/decide/payment/{checkout_id}", "retry-void", "again")
+    assert "Refused" in again
+
+
+async def test_money_on_delivery_is_received_on_its_orders_page(shop: Shop, ada: AsyncClient) -> None:
+    _, outcome = await shop.check_out(await shop.product(stock=1), payment=CASH)
+    assert isinstance(outcome, CheckoutCompleted)
+    page = f"/orders/{outcome.order_number}"
+    await text_of(ada, page, "Mark as paid")
+    said = await decide(ada, page, f"/decide/payment/{outcome.checkout_id}", "mark-paid", "cash, driver 12")
+    assert "the money is received" in said
+    assert "by hand of ada: cash, driver 12" in await text_of(ada, page, "PaymentMarkedPaid")
+    unknown = await ada.post(
+        "/decide/payment/nobody.1", data={"csrf": await token(ada, page), "action": "mark-paid", "why": "x"}
+    )
+    assert unknown.status_code == 404
+
+
+async def test_a_dead_letter_is_looked_at_redriven_parked_and_resolved(shop: Shop, quadrille: System, ada: AsyncClient) -> None:
+    key = unique("poison")
+    async with raw_producer(quadrille.settings) as producer:
+        topic = quadrille.settings.topic("cart.commands")
+        await producer.send_and_wait(topic, EVIL.encode(), key.encode(), headers=[("mine", EVIL.encode()), ("raw", b"\x00")])
+    letter = await letter_of(shop, key)
+    page, to = f"/letters/{letter.letter_id}", f"/decide/letter/{letter.letter_id}"
+    shown = await ada.get(page)
+    assert EVIL in Seen(shown.text).text
+    assert "<script>alert" not in shown.text
+    assert "0x00" in shown.text
+    assert letter.reason in await text_of(ada, "/letters?service=cart&reason=unreadable", letter.reason)
+    assert "came back once" in await decide(ada, page, to, "redrive", "cart is mended")
+    assert "parked" in await decide(ada, page, to, "park", "waits for Monday")
+    assert "resolved" in await decide(ada, page, to, "resolve", "garbage of a test")
+    found = await views.letter(shop.engine, letter.letter_id)
+    assert [(a.what, a.by, a.why) for a in found.actions if a.by == "ada"] == [
+        ("redriven", "ada", "cart is mended"),
+        ("parked", "ada", "waits for Monday"),
+        ("resolved", "ada", "garbage of a test"),
+    ]
+    assert (await views.alert(shop.engine, letter.alert_id)).state == "resolved"
+
+
+async def letter_of(shop: Shop, key: str) -> DeadLetter:
+    """The dead letter of this key, once alerts has it."""
+
+    async def newest() -> list[DeadLetter]:
+        letters = await views.letters(shop.engine, Filter(service="cart"), 10_000)
+        return [one for one in letters if (await views.record(shop.engine, one.letter_id)).key == key.encode()]
+
+    return (await until(newest, bool))[0]
+
+
+async def test_lag_and_money_are_shown_with_their_numbers(shop: Shop, ada: AsyncClient) -> None:
+    cart_id, outcome = await shop.check_out(await shop.product(stock=1))
+    assert isinstance(outcome, CheckoutCompleted)
+    await text_of(ada, f"/orders/{cart_id}", "Finished")
+    lag = Seen((await ada.get("/lag")).text)
+    for group in ("cart", "inventory", "order", "payment", "alerts", "journal"):
+        assert f"Lag of quadrille.{group} in the last 5m" in str(lag.all("svg")), group
+    money = Seen((await ada.get("/money?span=1h")).text).text
+    assert "captured" in money
+    assert "EUR" in money
+
+
+async def test_what_the_console_says_of_itself(quadrille: System) -> None:
+    if running := quadrille.services.get("console"):
+        assert running.health() == {"service": "console", "healthy": True, "trouble": None}

@@ -1,0 +1,172 @@
+"""The console in a real browser: it lives, can be used by keyboard, fits a phone, and runs nothing that messages bring."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import BrowserContext, Page, expect
+
+from cli.demo.shop import Shop, card
+from shared.contract.cart import CheckoutCompleted, ConfirmCheckout
+from shared.contract.order import OrderCreated
+from shared.contract.payment import VoidFailed
+from tests.support.browser import chromium
+from tests.support.console import SECONDS, until
+from tests.support.system import System
+
+PHONE, LAPTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
+PAGES = ("/", "/orders", "/money", "/money?span=7d", "/lag", "/alerts", "/letters", "/letters?which=resolved")
+EVIL = "<img src=x onerror=document.title='hacked'>"
+
+
+@pytest_asyncio.fixture(scope="module")
+async def context(quadrille: System) -> AsyncIterator[BrowserContext]:
+    """A browser in which Ada logged in, by keyboard."""
+    expect.set_options(timeout=SECONDS * 1000)
+    async with chromium() as browser:
+        made = await browser.new_context(base_url=quadrille.settings.console_address, viewport=LAPTOP)  # type: ignore[arg-type]
+        made.set_default_timeout(SECONDS * 1000)
+        page = await made.new_page()
+        await page.goto("/orders")
+        password = quadrille.settings.console_password
+        assert password
+        await page.get_by_label("Your name").focus()
+        await page.keyboard.type("ada")
+        await page.keyboard.press("Tab")
+        await page.keyboard.type(password.get_secret_value())
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Orders")
+        await page.close()
+        yield made
+        await made.close()
+
+
+@pytest_asyncio.fixture
+async def page(context: BrowserContext) -> AsyncIterator[Page]:
+    """A page; whatever the browser complains of fails the test, but for what is not found."""
+    made = await context.new_page()
+    complaints: list[str] = []
+    made.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
+    made.on("pageerror", lambda error: complaints.append(str(error)))
+    yield made
+    await made.close()
+    assert [words for words in complaints if "404" not in words] == []
+
+
+async def test_the_overview_lives(page: Page, shop: Shop) -> None:
+    await page.goto("/")
+    await expect(page.locator("[data-pulse]")).to_have_text("live")
+    await expect(page.locator(".node.ok")).to_have_count(5)
+    _, outcome = await shop.check_out(await shop.product(stock=1))
+    assert isinstance(outcome, CheckoutCompleted)
+    await expect(page.get_by_role("link", name=outcome.order_number)).to_be_visible()
+    await expect(page.locator(".edge.slow, .edge.steady, .edge.fast").first).to_be_attached()
+
+
+async def test_a_story_goes_on_while_it_is_looked_at(page: Page, shop: Shop) -> None:
+    cart_id = await shop.cart(await shop.product(stock=1))
+    await shop.prepare(cart_id)
+    await until(lambda: page.goto(f"/orders/{cart_id}.1"), lambda answer: answer and answer.ok)  # once the journal has it
+    await expect(page.locator(".what", has_text="StockReserved")).to_be_visible()
+    await shop.client.send(ConfirmCheckout(cart_id=cart_id))
+    await expect(page.get_by_label("Where it stands")).to_contain_text("Finished: order Q-")
+    await expect(page.locator(".what", has_text="CheckoutCompleted")).to_be_visible()
+    created = await shop.client.wait_for(cart_id, OrderCreated)
+    await expect(page.get_by_label("Where it stands")).to_contain_text(created.order_number)
+
+
+async def test_stuck_money_is_settled_by_keyboard_alone_and_what_was_said_of_it_runs_nowhere(page: Page, shop: Shop) -> None:
+    sku = await shop.product(stock=1)
+    cart_id, _ = await shop.check_out(sku, payment=card("tok_decline_capture+refuse_void_4"))
+    failed = await shop.client.wait_for(cart_id, VoidFailed, timeout=SECONDS)
+    alert = await shop.alert(failed.checkout_id)
+    await page.goto("/alerts")
+    await page.get_by_role("link", name=alert.title).focus()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", level=1)).to_have_text(alert.title)
+    money = page.get_by_label("Settle the money")
+    await money.get_by_label("Why").focus()
+    await page.keyboard.type(EVIL)
+    await page.keyboard.press("Tab")
+    await expect(money.get_by_role("button", name="Retry the void")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("status").first).to_contain_text("nothing is held any more")
+    await page.reload()
+    await expect(page.get_by_role("cell", name=EVIL).first).to_be_visible()
+    assert "hacked" not in await page.title()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_every_page_fits_a_phone_and_has_landmarks_and_names(page: Page, scheme: str) -> None:
+    await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    for address in PAGES:
+        for size in (PHONE, LAPTOP):
+            await page.set_viewport_size(size)  # type: ignore[arg-type]
+            await page.goto(address)
+            assert await page.evaluate("document.documentElement.scrollWidth") <= size["width"], address
+        assert await page.locator("html").get_attribute("lang") == "en"
+        await expect(page.get_by_role("main")).to_have_count(1)
+        await expect(page.get_by_role("navigation", name="Pages")).to_have_count(1)
+        await expect(page.get_by_role("heading", level=1)).to_have_count(1)
+        assert await page.evaluate(NAMELESS) == [], address
+        assert await page.evaluate(PALE) == [], f"{address} in {scheme}: too little contrast"
+
+
+async def test_the_first_thing_a_keyboard_reaches_leads_to_the_content_and_what_has_focus_is_seen(page: Page) -> None:
+    await page.goto("/orders")
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_text("To the content")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("searchbox")).to_be_focused()
+    outline = await page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid"
+
+
+async def test_without_a_script_the_pages_say_all_the_same(context: BrowserContext, quadrille: System) -> None:
+    assert context.browser
+    cookies = await context.cookies()
+    plain = await context.browser.new_context(base_url=quadrille.settings.console_address, java_script_enabled=False)
+    await plain.add_cookies(cookies)  # type: ignore[arg-type]
+    page = await plain.new_page()
+    await page.goto("/")
+    await expect(page.locator(".node")).to_have_count(6)
+    await page.goto("/orders")
+    await page.get_by_role("link", name="completed", exact=True).click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Orders")
+    await plain.close()
+
+
+NAMELESS = """() => [...document.querySelectorAll("a, button, input:not([type=hidden]), select, svg[role=img]")]
+  .filter((e) => !e.labels?.length && !e.ariaLabel && !e.getAttribute("aria-labelledby") && !e.textContent.trim())
+  .map((e) => e.outerHTML.slice(0, 200))"""
+"""What can be used or seen and has no name."""
+
+PALE = """() => {
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const rgb = (colour) => {
+    canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const light = ([r, g, b]) => [r, g, b].map((v) => v / 255)
+    .map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, v, n) => sum + v * [0.2126, 0.7152, 0.0722][n], 0);
+  const behind = (e) => {
+    for (let up = e; up; up = up.parentElement) {
+      const [r, g, b, a] = rgb(getComputedStyle(up).backgroundColor);
+      if (a > 250) return [r, g, b];
+    }
+    return [255, 255, 255];
+  };
+  const found = [];
+  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walk.nextNode()) {
+    const e = walk.currentNode.parentElement;
+    if (!walk.currentNode.data.trim() || e.closest("svg, .hidden, .skip, script") || !e.checkVisibility()) continue;
+    const [one, other] = [light(rgb(getComputedStyle(e).color)), light(behind(e))].sort((a, b) => b - a);
+    const contrast = (one + 0.05) / (other + 0.05);
+    if (contrast < 4.5) found.push(`${contrast.toFixed(2)}: ${walk.currentNode.data.trim().slice(0, 40)} (${e.className})`);
+  }
+  return [...new Set(found)];
+}"""
+"""Text with less contrast to what is behind it than 4.5 to 1 (WCAG AA)."""

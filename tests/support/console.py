@@ -1,0 +1,44 @@
+"""The console of the running system, for whoever is logged in."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from httpx import AsyncClient
+
+from tests.support.system import System
+from tests.unit.console.told import Seen
+
+T = TypeVar("T")
+SECONDS = 40.0
+
+
+async def token(at: AsyncClient, page: str) -> str:
+    """The token in the forms of a page."""
+    fields = Seen((await at.get(page)).text).all("input")
+    return next(field["value"] or "" for field in fields if field.get("name") == "csrf")
+
+
+@asynccontextmanager
+async def logged_in(quadrille: System, name: str = "ada") -> AsyncIterator[AsyncClient]:
+    """Ada, at the console."""
+    password = quadrille.settings.console_password
+    assert password
+    async with AsyncClient(base_url=quadrille.settings.console_address, timeout=60) as at:
+        filled = {"csrf": await token(at, "/login"), "name": name, "password": password.get_secret_value(), "next": "/"}
+        assert (await at.post("/login", data=filled)).status_code == 303
+        yield at
+
+
+async def until(ask: Callable[[], Awaitable[T]], good: Callable[[T], object]) -> T:
+    """Ask until the answer is as it should be."""
+
+    async def asking() -> T:
+        while True:
+            found = await ask()
+            if good(found):
+                return found
+            await asyncio.sleep(0.1)
+
+    return await asyncio.wait_for(asking(), SECONDS)
