@@ -13,7 +13,6 @@ from typing import Final
 
 import asyncpg
 import uvicorn
-import uvloop
 
 from services.console import choreography
 from services.console.app import application
@@ -23,6 +22,7 @@ from shared.journal.queries import CONNECT_SECONDS, STATEMENT_SECONDS
 from shared.progress import limits
 from shared.runtime.database import connect
 from shared.runtime.main import USAGE_ERROR
+from shared.runtime.main import run as main_loop
 from shared.settings import PREFIX, Settings, SettingsError, load
 from shared.telemetry import health, logs
 
@@ -46,7 +46,7 @@ def main() -> None:
     try:
         settings = load()
         logs.configure(NAME, settings.log_level)
-        uvloop.run(run(settings, bind(settings)))
+        main_loop(run(settings, bind(settings)))
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(USAGE_ERROR)
