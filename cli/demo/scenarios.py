@@ -39,6 +39,7 @@ from shared.contract.order import (
 )
 from shared.contract.payment import CaptureFailed, PaymentAuthorized, PaymentRefunded, PaymentVoided, VoidFailed
 from shared.money import display
+from shared.settings import Settings
 
 T = TypeVar("T", bound=Message)
 
@@ -49,11 +50,12 @@ class UnexpectedError(Exception):
 
 @dataclass(frozen=True)
 class Scenario:
-    """A story: its name, what should happen, and the way to try it."""
+    """A story: its name, what should happen, the way to try it, and the seconds it waits for a limit of the system."""
 
     name: str
     should: str
     run: Callable[[Shop], Awaitable[str]]
+    waits: Callable[[Settings], float] = lambda settings: 0.0
 
 
 def expect(outcome: Message, kind: type[T], *codes: str) -> T:
@@ -237,6 +239,10 @@ async def void_fails(shop: Shop) -> str:
     return f"dead letter and alert: {display(failed.amount, failed.currency)} still held"
 
 
+def _until_given_up(settings: Settings) -> float:
+    return float(settings.payment_backoff_seconds * 2 ** (settings.payment_attempts - 1))
+
+
 async def timeout_after_effect(shop: Shop) -> str:
     sku = await shop.product(stock=1)
     _, outcome = await shop.check_out(sku, payment=card("tok_timeout_after_authorize+timeout_after_capture"))
@@ -297,8 +303,8 @@ async def poison(shop: Shop) -> str:
 
 
 SCENARIOS = (
-    Scenario("reservation expired", "another may have the unit; no charge", expired),
-    Scenario("capture failed, void refused for ever", "dead letter and alert", void_fails),
+    Scenario("reservation expired", "another may have the unit; no charge", expired, lambda s: s.reservation_seconds),
+    Scenario("capture failed, void refused for ever", "dead letter and alert", void_fails, _until_given_up),
     Scenario("happy path", "a paid order", happy_path),
     Scenario("coupon, shipping and tax in EUR", "tax included, totals exact", totals_in_euro),
     Scenario("coupon, shipping and tax in JPY", "tax included, no decimals", totals_in_yen),
