@@ -112,6 +112,19 @@ async def test_every_page_fits_a_phone_and_has_landmarks_and_names(page: Page, s
         assert await page.evaluate(PALE) == [], f"{address} in {scheme}: too little contrast"
 
 
+async def test_every_page_is_light(context: BrowserContext, quadrille: System) -> None:
+    assert context.browser
+    known = await context.storage_state()
+    for address in PAGES:
+        fresh = await context.browser.new_context(base_url=quadrille.settings.console_address, storage_state=known)
+        page = await fresh.new_page()
+        await page.goto(address)
+        loaded = await page.evaluate(LOADED)
+        await fresh.close()
+        assert loaded["requests"] <= 8, address
+        assert loaded["bytes"] <= 100_000, address
+
+
 async def test_the_first_thing_a_keyboard_reaches_leads_to_the_content_and_what_has_focus_is_seen(page: Page) -> None:
     await page.goto("/orders")
     await page.keyboard.press("Tab")
@@ -141,6 +154,12 @@ NAMELESS = """() => [...document.querySelectorAll("a, button, input:not([type=hi
   .filter((e) => !e.labels?.length && !e.ariaLabel && !e.getAttribute("aria-labelledby") && !e.textContent.trim())
   .map((e) => e.outerHTML.slice(0, 200))"""
 """What can be used or seen and has no name."""
+
+LOADED = """() => {
+  const files = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")];
+  return { requests: files.length, bytes: files.reduce((sum, file) => sum + file.transferSize, 0) };
+}"""
+"""What a page took to show itself, with nothing kept from before."""
 
 PALE = """() => {
   const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
