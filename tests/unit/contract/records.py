@@ -4,8 +4,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from shared.contract.envelope import Envelope, Record, write
-from shared.contract.message import Message
+from shared.contract.catalogue import MESSAGES
+from shared.contract.envelope import Envelope, Record, RefusedError, UnreadableError, read, write
+from shared.contract.message import Command, Message
 from tests.support.clock import NOW
 
 EVENTS = "cart.events"
@@ -50,3 +51,23 @@ def structured(message: Message, **changes: Any) -> Record:
 def body(message: Message, **changes: Any) -> bytes:
     """The body of a message with fields added or changed."""
     return json.dumps({**message.model_dump(mode="json"), **changes}).encode()
+
+
+def check(given: Record) -> None:
+    """Read it: whatever comes of it makes sense, and nothing else is raised than what says why it cannot be read."""
+    try:
+        outcome: Any = read(given)
+    except (RefusedError, UnreadableError) as error:
+        outcome = error
+    match outcome:
+        case RefusedError():
+            assert outcome.reasons
+            assert outcome.envelope.id
+            assert issubclass(outcome.command, Command)
+        case UnreadableError():
+            assert str(outcome)
+        case envelope, message:
+            assert envelope.key == message.key
+            assert type(message) is MESSAGES[envelope.type]
+            headers, value = write(envelope, message, NOW)
+            assert read(record(given.topic, value, headers))[1] == message, "what is passed on is what was read"

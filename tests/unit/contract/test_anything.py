@@ -7,11 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.contract.catalogue import MESSAGES
-from shared.contract.envelope import Record, RefusedError, UnreadableError, read
-from shared.contract.message import Command
 from shared.contract.topics import TOPICS
 from tests.support.facts import a
-from tests.unit.contract.records import binary, record, structured
+from tests.unit.contract.records import binary, check, record, structured
 
 KINDS = list(MESSAGES.values())
 
@@ -56,21 +54,3 @@ def test_nothing_else_is_raised_by_a_message_with_one_field_spoilt(kind: Any, fi
         check(binary(message, json.dumps(dumped).encode()))
     else:
         check(structured(message, data=dumped))
-
-
-def check(given: Record) -> None:
-    """Read it; whatever comes of it makes sense."""
-    try:
-        outcome: Any = read(given)
-    except (RefusedError, UnreadableError) as error:
-        outcome = error
-    match outcome:
-        case RefusedError():
-            assert outcome.reasons
-            assert outcome.envelope.id
-            assert issubclass(outcome.command, Command)
-        case UnreadableError():
-            assert str(outcome)
-        case envelope, message:
-            assert envelope.key == message.key
-            assert type(message) is MESSAGES[envelope.type]
