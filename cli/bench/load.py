@@ -115,8 +115,8 @@ class Load:
     async def alone(self, carts: Sequence[str]) -> list[float]:
         """One checkout after the other; returns the seconds from command to confirmation."""
         for cart_id in carts:
-            await self._confirm(cart_id)
-            await self._until_confirmed([cart_id])
+            await self.confirm(cart_id)
+            await self.until_confirmed([cart_id])
         return self.latencies(carts)
 
     async def top(self, carts: Sequence[str], window: int) -> float:
@@ -127,11 +127,11 @@ class Load:
             done = len(self.confirmed) - before
             free = window - (next_ - done)
             for cart_id in carts[next_ : next_ + max(0, free)]:
-                await self._confirm(cart_id)
+                await self.confirm(cart_id)
                 next_ += 1
             self._news.clear()
             await self._news.wait()
-        await self._until_confirmed(carts)
+        await self.until_confirmed(carts)
         return len(carts) / (max(self.confirmed[c] for c in carts) - started)
 
     async def paced(self, carts: Sequence[str], rate: float) -> list[float]:
@@ -141,16 +141,17 @@ class Load:
             due = started + n / rate
             if (wait := due - time.monotonic()) > 0:
                 await asyncio.sleep(wait)
-            await self._confirm(cart_id)
+            await self.confirm(cart_id)
             self.sent[cart_id] = due
-        await self._until_confirmed(carts)
+        await self.until_confirmed(carts)
         return self.latencies(carts)
 
     def latencies(self, carts: Sequence[str]) -> list[float]:
         """Seconds from command to confirmation, sorted."""
         return sorted(self.confirmed[c] - self.sent[c] for c in carts)
 
-    async def _until_confirmed(self, carts: Sequence[str], seconds: float = 120) -> None:
+    async def until_confirmed(self, carts: Sequence[str], seconds: float = 120) -> None:
+        """Wait until all of them are confirmed. Raises :class:`LoadError`."""
         deadline = time.monotonic() + seconds
         while missing := [c for c in carts if c not in self.confirmed]:
             if time.monotonic() > deadline:
@@ -159,7 +160,8 @@ class Load:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), 1)
 
-    async def _confirm(self, cart_id: str) -> None:
+    async def confirm(self, cart_id: str) -> None:
+        """Confirm a checkout."""
         self.sent[cart_id] = time.monotonic()
         await self._send(ConfirmCheckout(cart_id=cart_id))
 

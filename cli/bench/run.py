@@ -116,12 +116,14 @@ async def _measure(running: Running, state: Path, checkouts: int, gateway: str, 
     )
 
 
-async def caught_up(settings: Settings, progress: Callable[[str], None]) -> None:
+async def caught_up(
+    settings: Settings, progress: Callable[[str], None], group: str = "*", seconds: float = CATCH_UP_SECONDS
+) -> None:
     """Wait until nobody has anything left to read: what is measured alone must be alone."""
-    progress("Waiting until every consumer group has caught up")
-    async with LagReader(settings) as reader, asyncio.timeout(CATCH_UP_SECONDS):
+    progress("Waiting until every consumer group has caught up" if group == "*" else f"Waiting until {group} has caught up")
+    async with LagReader(settings) as reader, asyncio.timeout(seconds):
         while True:
-            groups = (await reader.snapshot(settings.topic("quadrille.*"), "*")).groups.values()
+            groups = (await reader.snapshot(settings.topic(f"quadrille.{group}"), "*")).groups.values()
             if not any(group.lag for group in groups):
                 return
             await asyncio.sleep(LOOK_SECONDS)

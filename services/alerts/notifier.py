@@ -1,36 +1,52 @@
-"""Tells people: a durable queue of notifications, sent through Apprise, each until it is delivered."""
+"""Tells people: a durable queue of notifications, sent through Apprise, each until it is delivered.
+
+Money that may stay held goes first, each alert for itself. Of very many others of a kind people are told in one
+notification: a flood of them must neither bury the money nor teach people to look away.
+"""
 
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Sequence
 from typing import Any, Final
 
 import apprise
 from prometheus_client import Counter
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from shared.alerts.model import MONEY
 from shared.telemetry.logs import about
 
 log = logging.getLogger(__name__)
 TICK_SECONDS: Final = 1.0
 SEND_SECONDS: Final = 15.0
 AT_ONCE: Final = 20
+CROWD: Final = 5
+"""More alerts of a service and kind than this that are due together are told as one."""
+QUIET_SECONDS: Final = 60.0
+"""After a crowd was told of, what joins it is told of so much later, again as one."""
 
 sent = Counter("quadrille_notifications_total", "Attempts to notify of an alert", ["outcome"])
 
-_DUE: Final = text(
-    "SELECT alert_id, notify_at, notify_attempts AS attempts, severity, title, text, kind, checkout_id FROM alerts"
-    " WHERE notify_at <= now() ORDER BY notify_at LIMIT :limit"
+_SELECT: Final = (
+    "SELECT alert_id, notify_at, notify_attempts AS attempts, severity, title, text, kind, service, checkout_id FROM alerts"
 )
+_CROWD: Final = " WHERE service = :service AND kind = :kind AND notify_at <= :until"
+_MONEY: Final = text(f"{_SELECT} WHERE notify_at <= now() AND kind = ANY (:money) ORDER BY notify_at LIMIT :limit")
+_CROWDS: Final = text(
+    "SELECT service, kind, count(*) AS alerts, max(notify_at) AS until FROM alerts"
+    " WHERE notify_at <= now() AND kind <> ALL (:money) GROUP BY service, kind ORDER BY min(severity)"
+)
+_OF_CROWD: Final = text(f"{_SELECT}{_CROWD} ORDER BY notify_at LIMIT :limit")
 _THIS_ONE: Final = " WHERE alert_id = :alert_id AND notify_at = :notify_at"
 """Unless the alert was opened anew meanwhile, or is over."""
-_SENT: Final = text("UPDATE alerts SET notify_at = NULL, version = version + 1" + _THIS_ONE)
-_LATER: Final = text(
+_SENT: Final = "UPDATE alerts SET notify_at = NULL, version = version + 1"
+_LATER: Final = (
     "UPDATE alerts SET notify_attempts = notify_attempts + 1, version = version + 1,"
-    " notify_at = now() + make_interval(secs => least(300, power(2, least(notify_attempts, 9))))" + _THIS_ONE
+    " notify_at = now() + make_interval(secs => least(300, power(2, least(notify_attempts, 9))))"
 )
 
 
@@ -40,6 +56,7 @@ class Notifier:
     def __init__(self, engine: AsyncEngine, targets: Sequence[str]) -> None:
         self._engine = engine
         self._news = asyncio.Event()
+        self._quiet_until: dict[tuple[str, str], float] = {}
         self._apprise = apprise.Apprise()
         for target in targets:
             if not self._apprise.add(target):
@@ -61,29 +78,51 @@ class Notifier:
                 log.warning("notifications wait for the database: %r", error)
 
     async def _send_due(self) -> None:
-        async with self._engine.connect() as connection:
-            due = (await connection.execute(_DUE, {"limit": AT_ONCE})).all()
-        for notification in due:
-            delivered = await self._deliver(notification)
-            sent.labels("sent" if delivered else "failed").inc()
-            async with self._engine.begin() as connection:
-                this_one = {"alert_id": notification.alert_id, "notify_at": notification.notify_at}
-                await connection.execute(_SENT if delivered else _LATER, this_one)
-        if len(due) == AT_ONCE:
+        money = await self._ask(_MONEY, money=list(MONEY), limit=AT_ONCE)
+        for alert in money:
+            await self._tell(alert, alert.title, _THIS_ONE, {"alert_id": alert.alert_id, "notify_at": alert.notify_at})
+        if len(money) == AT_ONCE:
             self._news.set()
+            return
+        for crowd in await self._ask(_CROWDS, money=list(MONEY)):
+            if self._quiet_until.get((crowd.service, crowd.kind), 0.0) <= time.monotonic():
+                await self._tell_crowd(crowd)
 
-    async def _deliver(self, notification: Any) -> bool:
-        if notification.attempts == 0:
-            level = logging.CRITICAL if notification.severity == "critical" else logging.ERROR
-            readable = notification.kind != "unreadable"  # what names the checkout of another may be anything
-            checkout_id = notification.checkout_id if readable else None
-            what = about(alert_id=notification.alert_id, kind=notification.kind, checkout_id=checkout_id)
-            log.log(level, "ALERT %s", notification.title, extra=what)
+    async def _tell_crowd(self, crowd: Any) -> None:
+        """Of a few, each for itself; of many, the first and how many there are."""
+        these = {"service": crowd.service, "kind": crowd.kind, "until": crowd.until}
+        if crowd.alerts <= CROWD:
+            for alert in await self._ask(_OF_CROWD, **these, limit=CROWD):
+                await self._tell(alert, alert.title, _THIS_ONE, {"alert_id": alert.alert_id, "notify_at": alert.notify_at})
+            return
+        first = await self._ask(_OF_CROWD, **these, limit=1)
+        for alert in first:
+            await self._tell(alert, f"{alert.title}, and {crowd.alerts - 1} more like it", _CROWD, these)
+            self._quiet_until[crowd.service, crowd.kind] = time.monotonic() + QUIET_SECONDS
+
+    async def _ask(self, question: TextClause, **parameters: Any) -> Sequence[Any]:
+        async with self._engine.connect() as connection:
+            return (await connection.execute(question, parameters)).all()
+
+    async def _tell(self, alert: Any, title: str, which: str, parameters: dict[str, Any]) -> None:
+        """Tell of an alert; ``which``: the alerts that are told of by that."""
+        delivered = await self._deliver(alert, title)
+        sent.labels("sent" if delivered else "failed").inc()
+        async with self._engine.begin() as connection:
+            await connection.execute(text((_SENT if delivered else _LATER) + which), parameters)
+
+    async def _deliver(self, alert: Any, title: str) -> bool:
+        if alert.attempts == 0:
+            level = logging.CRITICAL if alert.severity == "critical" else logging.ERROR
+            readable = alert.kind != "unreadable"  # what names the checkout of another may be anything
+            checkout_id = alert.checkout_id if readable else None
+            what = about(alert_id=alert.alert_id, kind=alert.kind, checkout_id=checkout_id)
+            log.log(level, "ALERT %s", title, extra=what)
         if len(self._apprise) == 0:
             return True
-        sending = asyncio.to_thread(self._apprise.notify, body=notification.text, title=f"Quadrille: {notification.title}")
+        sending = asyncio.to_thread(self._apprise.notify, body=alert.text, title=f"Quadrille: {title}")
         try:
             return bool(await asyncio.wait_for(sending, SEND_SECONDS))
         except Exception as error:  # a plugin of Apprise may raise anything
-            log.warning("an alert target failed: %s", type(error).__name__, extra=about(alert_id=notification.alert_id))
+            log.warning("an alert target failed: %s", type(error).__name__, extra=about(alert_id=alert.alert_id))
             return False

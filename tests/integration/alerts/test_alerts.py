@@ -28,6 +28,8 @@ from tests.support.stacks import Stack
 from tests.support.topics import raw_producer
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+FLOOD = 500
+"""Pieces of garbage that come at once."""
 
 
 class Alerting:
@@ -150,6 +152,25 @@ async def test_garbage_is_an_alert_like_any_other(alerting: Alerting) -> None:
         return len(await alerting.open()) == before + 1
 
     await until(one_more, "the alert of the garbage")
+
+
+async def test_of_a_flood_people_are_told_once_and_money_does_not_wait_for_its_end(alerting: Alerting) -> None:
+    checkout_id, before = unique("c6"), len(await alerting.open())
+    async with raw_producer(alerting.settings) as producer:
+        topic = alerting.settings.topic(DEAD_LETTERS)
+        for n in range(FLOOD):
+            await producer.send(topic, b"\xff%d" % n, None, headers=[("ce_id", b"\xfe")], partition=n % 6)
+        await producer.flush()
+    await alerting.void_failed(checkout_id, topics=("payment.events", DEAD_LETTERS))
+    await until(lambda: alerting.pager.about(checkout_id), "the notification")
+
+    async def all_kept() -> bool:
+        return len(await alerting.open()) == before + FLOOD + 1
+
+    await until(all_kept, "the alerts of the flood", seconds=60)
+    (flood, *_) = await until(lambda: alerting.pager.about("more like it"), "the notification of the flood")
+    assert alerting.pager.about(checkout_id)[0] - flood < 2, "money waits for no flood"
+    assert len(alerting.pager.about("could not handle")) < FLOOD / 10
 
 
 async def test_a_database_that_went_away_loses_nothing(alerting: Alerting, stack: Stack) -> None:

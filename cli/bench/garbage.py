@@ -1,0 +1,154 @@
+"""``python -m cli.bench.garbage``: very many records nobody can read, and checkouts between them, on a stack of its own.
+
+Every checkout must be confirmed, every piece of garbage kept as a dead letter, and nobody's memory may grow with them.
+"""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from sqlalchemy import text
+
+from cli.audit import audit
+from cli.bench.cost import Cost
+from cli.bench.load import Load, load
+from cli.bench.run import caught_up, note
+from cli.shell import console, run
+from cli.up import Running
+from shared.runtime import kafka
+from shared.runtime.database import connect
+from shared.settings import Settings
+from shared.settings import load as load_settings
+
+TOPIC: Final = "cart.commands"
+CHUNK: Final = 5_000
+"""Pieces of garbage between two checkouts."""
+PATIENCE_SECONDS: Final = 3_600.0
+_LETTERS: Final = text("SELECT count(*) FROM arrivals")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was measured; ``letters``: dead letters kept. Seconds from the first piece of garbage until all were dealt with."""
+
+    records: int
+    letters: int
+    read_seconds: float
+    kept_seconds: float
+    checkouts: int
+    slowest_checkout_seconds: float
+    peak_mb: dict[str, float]
+    violations: int
+
+
+def garbage(seed: int) -> Iterator[tuple[bytes, bytes | None, list[tuple[str, bytes]]]]:
+    """Keys, values and headers without end, of every kind there is no reading of."""
+    chance = random.Random(seed)
+    while True:
+        key = b"garbage-%d" % chance.randrange(100_000)
+        yield chance.choice(
+            [
+                (key, chance.randbytes(chance.randrange(300)), []),
+                (key, None, []),
+                (key, b'{"type": "quadrille.Explode.v1", "id": "1", "source": "/x"}', []),
+                (
+                    key,
+                    b"{",
+                    [("ce_type", b"quadrille.AddItem.v1"), ("ce_id", b"%d" % chance.randrange(9)), ("ce_source", b"/x")],
+                ),
+                (chance.randbytes(9), b"{}", [("ce_type", b"\xff")]),
+                (key, b'{"a":' * 50, [("ce_type", b"quadrille.OrderConfirmed.v1"), ("ce_id", b"1"), ("ce_source", b"/x")]),
+                (key, b"x" * 10_000, []),
+            ]
+        )
+
+
+async def measure(state: Path, records: int) -> Result:
+    """Publish so many pieces of garbage, and checkouts between them."""
+    log = state / "logs" / "garbage.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w") as lines:
+        running = Running(
+            state, {"QUADRILLE_GATEWAY": "instant"}, lambda name, line: note(lines, name, line), console.print, console=False
+        )
+        await running.start()
+        try:
+            return await _measure(running, state, records)
+        finally:
+            await running.stop()
+
+
+async def _measure(running: Running, state: Path, records: int) -> Result:
+    settings = load_settings(running.environment)
+    engine = connect(settings.database_url("alerts"))
+    cost = Cost(state, running.health_ports)
+
+    async def letters() -> int:
+        async with engine.connect() as connection:
+            return int((await connection.execute(_LETTERS)).scalar_one())
+
+    async with load(settings) as driver:
+        carts = await driver.prepare(max(1, records // CHUNK))
+        before = await letters()
+        watching = asyncio.create_task(cost.watch())
+        started = time.monotonic()
+        await _publish(driver, settings, carts, records)
+        console.print(f"{records} pieces of garbage and {len(carts)} checkouts published in {time.monotonic() - started:.0f} s")
+        await driver.until_confirmed(carts, PATIENCE_SECONDS)
+        await caught_up(settings, console.print, "cart", PATIENCE_SECONDS)
+        read = time.monotonic() - started
+        console.print(f"cart has read all after {read:.0f} s")
+        await caught_up(settings, console.print, "*", PATIENCE_SECONDS)
+        kept = time.monotonic() - started
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+        slowest = driver.latencies(carts)[-1]
+    found = await letters() - before
+    await engine.dispose()
+    report = await audit(settings, patience=60)
+    return Result(records, found, read, kept, len(carts), slowest, cost.peak_mb, len(report.violations))
+
+
+async def _publish(driver: Load, settings: Settings, carts: list[str], records: int) -> None:
+    """Garbage to every partition, a checkout after every chunk of it."""
+    producer: Any = await kafka.producer(settings, "bench")
+    pieces, topic, left = garbage(seed=1), settings.topic(TOPIC), iter(carts)
+    try:
+        for n in range(records):
+            key, value, headers = next(pieces)
+            await producer.send(topic, value, key, partition=n % settings.partitions, headers=headers)
+            if (n + 1) % CHUNK == 0 and (cart_id := next(left, None)):
+                await driver.confirm(cart_id)
+        for cart_id in left:
+            await driver.confirm(cart_id)
+        await producer.flush()
+    finally:
+        await producer.stop()
+
+
+def main(
+    records: Annotated[int, typer.Option(min=CHUNK, help="Pieces of garbage.")] = 1_000_000,
+    state: Annotated[Path, typer.Option(help="Where the stack keeps its state.")] = Path(".quadrille/bench/garbage"),
+) -> None:
+    """Measure it; exit code 1 where anything got lost."""
+    result = run(measure(state, records))
+    console.print(
+        f"{result.records} pieces of garbage: {result.letters} dead letters,"
+        f" read at {result.records / result.read_seconds:.0f} a second, kept at {result.records / result.kept_seconds:.0f};"
+        f" {result.checkouts} checkouts between them confirmed, the slowest after {result.slowest_checkout_seconds:.0f} s;"
+        f" {result.violations} violations"
+    )
+    console.print("peak memory, MB: " + ", ".join(f"{name} {mb:.0f}" for name, mb in result.peak_mb.items()))
+    if result.letters != result.records or result.violations:
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    typer.run(main)
