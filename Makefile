@@ -16,6 +16,10 @@ test: $(BIN)/ready ## all tests, on the embedded stack (STACK=compose or STACK=t
 	@echo "Running all tests on the $${STACK:-embedded} stack"
 	@$(BIN)/python -m pytest $(ARGS)
 
+.PHONY: crash
+crash: $(BIN)/ready ## have every service die at every point where it can, and audit what is left (some minutes)
+	@$(BIN)/python -m pytest -m crash $(ARGS)
+
 .PHONY: check
 check: $(BIN)/ready ## linter, formatter, type checker, import directions
 	$(BIN)/ruff check .

@@ -1,0 +1,130 @@
+"""A steady small load of all kinds of checkouts, through Kafka only, by a customer who does not wait."""
+
+import asyncio
+import itertools
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from cli.demo.shop import APPROVED, BERLIN, CASH, card
+from shared.client import CheckoutClient, OutcomeTimeoutError
+from shared.contract.cart import (
+    AbandonCheckout,
+    AddItem,
+    ApplyCoupon,
+    ConfirmCheckout,
+    OpenCart,
+    PreviewCheckout,
+    SetPaymentMethod,
+    SetShippingAddress,
+    SetShippingMethod,
+    StartCheckout,
+)
+from shared.contract.order import CancelOrder, OrderConfirmed, TotalsCalculated
+from shared.contract.values import PaymentMethod
+
+PATIENCE: Final = 600.0
+"""Seconds a customer waits for what makes them change their mind."""
+
+Ending = Callable[[CheckoutClient, str], Awaitable[object]]
+
+
+async def confirm(client: CheckoutClient, cart_id: str) -> None:
+    """Buy."""
+    await client.send(ConfirmCheckout(cart_id=cart_id))
+
+
+async def confirm_twice(client: CheckoutClient, cart_id: str) -> None:
+    """Buy, impatiently."""
+    await client.send(PreviewCheckout(cart_id=cart_id), ConfirmCheckout(cart_id=cart_id), ConfirmCheckout(cart_id=cart_id))
+
+
+async def confirm_among_garbage(client: CheckoutClient, cart_id: str) -> None:
+    """Buy, while somebody else publishes what nobody can read."""
+    await client.publish_bytes("cart.commands", cart_id, b'\xff{"not": json')
+    await confirm(client, cart_id)
+
+
+async def cancel_before(client: CheckoutClient, cart_id: str) -> None:
+    """Buy, and cancel before the money is held."""
+    await confirm(client, cart_id)
+    totals = await client.wait_for(cart_id, TotalsCalculated, timeout=PATIENCE)
+    await client.send(CancelOrder(cart_id=cart_id, checkout_id=totals.checkout_id, reason="changed my mind"))
+
+
+async def cancel_after(client: CheckoutClient, cart_id: str) -> None:
+    """Buy, and cancel when all is paid."""
+    await confirm(client, cart_id)
+    order = await client.wait_for(cart_id, OrderConfirmed, timeout=PATIENCE)
+    await client.send(CancelOrder(cart_id=cart_id, checkout_id=order.checkout_id, reason="changed my mind"))
+
+
+async def abandon(client: CheckoutClient, cart_id: str) -> None:
+    """Do not buy, and say so."""
+    await client.send(AbandonCheckout(cart_id=cart_id))
+
+
+async def forget(client: CheckoutClient, cart_id: str) -> None:
+    """Do not buy, and say nothing."""
+
+
+STORIES: Final[dict[str, tuple[PaymentMethod, Ending]]] = {
+    "paid": (APPROVED, confirm),
+    "cancelled after": (card("tok_slow_capture_0.3+slow_refund_0.3"), cancel_after),
+    "void refused twice": (card("tok_decline_capture+refuse_void_2+slow_void_0.3"), confirm),
+    "cash": (CASH, confirm_twice),
+    "declined": (card("tok_decline_insufficient_funds"), confirm),
+    "answers lost": (card("tok_timeout_after_authorize+timeout_after_capture"), confirm),
+    "cancelled before": (card("tok_slow_authorize_0.5"), cancel_before),
+    "abandoned": (APPROVED, abandon),
+    "forgotten": (APPROVED, forget),
+    "among garbage": (APPROVED, confirm_among_garbage),
+    "capture fails": (card("tok_decline_capture"), confirm),
+}
+
+
+class Load:
+    """One story after the other, each with a cart of its own. ``carts``: the name of the story of each cart."""
+
+    def __init__(self, client: CheckoutClient, skus: Sequence[str], coupon: str) -> None:
+        self._client, self._skus, self._coupon = client, skus, coupon
+        self._running: set[asyncio.Task[None]] = set()
+        self.carts: dict[str, str] = {}
+
+    async def run(self, every: float) -> None:
+        """Begin a story so often, in seconds, until cancelled."""
+        for name in itertools.cycle(STORIES):
+            self.begin(name)
+            await asyncio.sleep(every)
+
+    def begin(self, name: str) -> None:
+        """A customer comes."""
+        cart_id = f"cart-{uuid.uuid4().hex[:10]}"
+        self.carts[cart_id] = name
+        task = asyncio.create_task(self._tell(cart_id, *STORIES[name]))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _tell(self, cart_id: str, payment: PaymentMethod, ending: Ending) -> None:
+        sku = self._skus[len(self.carts) % len(self._skus)]
+        await self._client.send(
+            OpenCart(cart_id=cart_id, currency="EUR", customer_id="customer-1"),
+            AddItem(cart_id=cart_id, sku=sku),
+            ApplyCoupon(cart_id=cart_id, code=self._coupon),
+            StartCheckout(cart_id=cart_id),
+            SetShippingAddress(cart_id=cart_id, address=BERLIN),
+            SetShippingMethod(cart_id=cart_id, method="standard"),
+            SetPaymentMethod(cart_id=cart_id, method=payment),
+        )
+        await ending(self._client, cart_id)
+
+    async def ended(self, seconds: float) -> None:
+        """Wait for the customers who mean to change their mind; those who still wait after so many seconds go home."""
+        running = list(self._running)
+        if running:
+            await asyncio.wait(running, timeout=seconds)
+        for task in running:
+            task.cancel()
+        for outcome in await asyncio.gather(*running, return_exceptions=True):
+            if isinstance(outcome, Exception) and not isinstance(outcome, OutcomeTimeoutError):
+                raise outcome

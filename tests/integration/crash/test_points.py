@@ -1,0 +1,132 @@
+"""The services die at every point where a process can die, and nothing of it is to be seen in the end."""
+
+import asyncio
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import pytest
+import pytest_asyncio
+
+from cli.audit.books import Books
+from shared.contract.topics import SERVICES
+from tests.integration.crash.load import STORIES
+from tests.integration.crash.points import CALLS, statements
+from tests.integration.crash.shop import Market, market
+from tests.support.stacks import Stack
+
+EVERY: Final = 0.4
+"""Seconds from one checkout to the next."""
+
+TELLING: Final = {
+    "before commit of ownership check": "all is written, nothing is committed",
+    "after commit of ownership check": "committed and not published",
+    "after Kafka Produce": "published and not deleted",
+    "before Kafka OffsetCommit": "done, and Kafka does not know",
+}
+"""The points of every service that tell most."""
+TELLING_OF_PAYMENT: Final = ("after gateway authorize", "after gateway capture")
+"""The money has moved, and nobody knows."""
+COMMITTED: Final = ("ownership check", "ownership take", "outbox delete", "outbox sweep", "inbox prune")
+"""The first statement of every kind of transaction of the runtime."""
+REQUESTED: Final = ("Produce", "InitProducerId", "Fetch", "JoinGroup", "SyncGroup", "OffsetFetch", "OffsetCommit")
+TABLES: Final = {"carts", "products", "reservations", "stocks", "checkouts", "coupons", "payments"}
+NOT_REACHED: Final = {
+    "outbox set aside": "of a record the broker refuses, which an audit would find",
+    **{f"{table} postpone": "after a fault in a reaction to a deadline" for table in TABLES},
+    **{f"{table} read": "nothing is read of them that is not also locked" for table in TABLES - {"products"}},
+    **{
+        f"{table} due": "they have no deadline, or one that operations look for" for table in TABLES - {"carts", "reservations"}
+    },
+}
+"""Statements no story comes to, and why."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """By service, the points it passed at work, and those it passed only when it was stopped."""
+
+    market: Market
+    working: Mapping[str, list[str]]
+    stopping: Mapping[str, list[str]]
+
+    def points(self, service: str) -> list[str]:
+        """All points of a service."""
+        return [*self.working[service], *self.stopping[service]]
+
+
+@pytest_asyncio.fixture(scope="module")
+async def found(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Found]:
+    """All points, found by having every story told and noting what was passed."""
+    async with market(stack, tmp_path_factory.mktemp("crash")) as made:
+        for name in STORIES:
+            made.load.begin(name)
+        await made.settled(60)
+        mortals = {mortal.service: mortal for mortal in made.supervisor.alive}
+        working = {service: mortal.noted("passed") for service, mortal in mortals.items()}
+        await made.supervisor.stop()
+        stopping = {service: mortal.noted("passed")[len(working[service]) :] for service, mortal in mortals.items()}
+        yield Found(made, working, stopping)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_statement_and_every_way_out_is_a_point(found: Found, service: str) -> None:
+    steps = {step for step in statements(service).values() if step not in NOT_REACHED}
+    steps |= {f"commit of {first}" for first in COMMITTED} | {f"Kafka {request}" for request in REQUESTED}
+    if service == "payment":
+        steps |= {f"gateway {call}" for call in CALLS} | {"commit of operations claim"}
+    assert {f"{when} {step}" for step in steps for when in ("before", "after")} - {*found.points(service)} == set()
+
+
+def test_what_is_not_reached_is_so() -> None: ...
+
+
+async def test_nothing_is_to_be_seen_of_the_most_telling_deaths(found: Found) -> None:
+    points: dict[str, list[str]] = {
+        service: [*TELLING, *(TELLING_OF_PAYMENT if service == "payment" else ())] for service in SERVICES
+    }
+    await _die(found.market, points, {})
+    books = await found.market.settled(60)
+    assert found.market.outcomes(books)["paid: confirmed, captured"] > 0
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("members", [1, 2], ids=["it comes back", "another takes over"])
+async def test_nothing_is_to_be_seen_of_any_death(found: Found, members: int, capsys: pytest.CaptureFixture[str]) -> None:
+    started, deaths = time.monotonic(), found.market.supervisor.deaths
+    deaths.clear()
+    await _die(found.market, found.working, found.stopping, members=members)
+    books = await found.market.settled(180)
+    for service in SERVICES:
+        assert sorted(point for who, point in deaths if who == service) == sorted(found.points(service))
+    with capsys.disabled():
+        sys.stdout.write(_report(found, books, time.monotonic() - started))
+
+
+async def _die(
+    market: Market, working: Mapping[str, Sequence[str]], stopping: Mapping[str, Sequence[str]], *, members: int = 1
+) -> None:
+    """Have all services die under load, each at its points, at work and when it is stopped."""
+    await market.supervisor.stop()
+
+    async def die(service: str) -> None:
+        await market.supervisor.in_a_row(service, working[service], members=members)
+        await market.supervisor.in_stopping(service, stopping.get(service, ()))
+        await market.supervisor.start(service).healthy()
+
+    async with asyncio.TaskGroup() as group:
+        loading = group.create_task(market.load.run(EVERY))
+        await asyncio.gather(*(group.create_task(die(service)) for service in working))
+        loading.cancel()
+
+
+def _report(found: Found, books: Books, seconds: float) -> str:
+    """What there is to tell, as lines."""
+    deaths = Counter(service for service, _ in found.market.supervisor.deaths)
+    points = (f"{service}: {len(found.points(service))} points, {deaths[service]} deaths" for service in SERVICES)
+    outcomes = (f"{count:5} {outcome}" for outcome, count in sorted(found.market.outcomes(books).items()))
+    total = f"{deaths.total()} deaths and {len(found.market.load.carts)} carts in {seconds:.0f} s, no violation"
+    return "\n".join(("", *points, *outcomes, total, ""))
