@@ -7,11 +7,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from cli.demo.shop import APPROVED, BERLIN, CASH, card
-from shared.client import CheckoutClient, OutcomeTimeoutError
+from shared.client import CheckoutClient
 from shared.contract.cart import (
     AbandonCheckout,
     AddItem,
     ApplyCoupon,
+    CartReopened,
+    CheckoutAbandoned,
+    CheckoutRejected,
     ConfirmCheckout,
     OpenCart,
     PreviewCheckout,
@@ -20,11 +23,16 @@ from shared.contract.cart import (
     SetShippingMethod,
     StartCheckout,
 )
+from shared.contract.catalog import ProductListed
+from shared.contract.inventory import ReceiveStock
 from shared.contract.order import CancelOrder, OrderConfirmed, TotalsCalculated
 from shared.contract.values import PaymentMethod
 
 PATIENCE: Final = 600.0
 """Seconds a customer waits for what makes them change their mind."""
+
+OVER: Final = (CheckoutAbandoned, CheckoutRejected, CartReopened)
+"""What comes in place of it where a death lasted longer than the checkout."""
 
 Ending = Callable[[CheckoutClient, str], Awaitable[object]]
 
@@ -48,15 +56,19 @@ async def confirm_among_garbage(client: CheckoutClient, cart_id: str) -> None:
 async def cancel_before(client: CheckoutClient, cart_id: str) -> None:
     """Buy, and cancel before the money is held."""
     await confirm(client, cart_id)
-    totals = await client.wait_for(cart_id, TotalsCalculated, timeout=PATIENCE)
-    await client.send(CancelOrder(cart_id=cart_id, checkout_id=totals.checkout_id, reason="changed my mind"))
+    await _cancel_after(client, cart_id, TotalsCalculated)
 
 
 async def cancel_after(client: CheckoutClient, cart_id: str) -> None:
     """Buy, and cancel when all is paid."""
     await confirm(client, cart_id)
-    order = await client.wait_for(cart_id, OrderConfirmed, timeout=PATIENCE)
-    await client.send(CancelOrder(cart_id=cart_id, checkout_id=order.checkout_id, reason="changed my mind"))
+    await _cancel_after(client, cart_id, OrderConfirmed)
+
+
+async def _cancel_after(client: CheckoutClient, cart_id: str, kind: type[TotalsCalculated | OrderConfirmed]) -> None:
+    event = await client.next_event(cart_id, 0, (kind, *OVER), timeout=PATIENCE)
+    if isinstance(event, kind):
+        await client.send(CancelOrder(cart_id=cart_id, checkout_id=event.checkout_id, reason="changed my mind"))
 
 
 async def abandon(client: CheckoutClient, cart_id: str) -> None:
@@ -92,9 +104,13 @@ class Load:
         self.carts: dict[str, str] = {}
 
     async def run(self, every: float) -> None:
-        """Begin a story so often, in seconds, until cancelled."""
-        for name in itertools.cycle(STORIES):
+        """Begin a story so often, in seconds, until cancelled; goods come in meanwhile."""
+        for name, sku in zip(itertools.cycle(STORIES), itertools.cycle(self._skus), strict=False):
             self.begin(name)
+            await self._client.send(
+                ProductListed(sku=sku, name="Relisted", prices={"EUR": 1000}, weight_grams=500),
+                ReceiveStock(sku=sku, quantity=1),
+            )
             await asyncio.sleep(every)
 
     def begin(self, name: str) -> None:
@@ -119,12 +135,6 @@ class Load:
         await ending(self._client, cart_id)
 
     async def ended(self, seconds: float) -> None:
-        """Wait for the customers who mean to change their mind; those who still wait after so many seconds go home."""
-        running = list(self._running)
-        if running:
-            await asyncio.wait(running, timeout=seconds)
-        for task in running:
-            task.cancel()
-        for outcome in await asyncio.gather(*running, return_exceptions=True):
-            if isinstance(outcome, Exception) and not isinstance(outcome, OutcomeTimeoutError):
-                raise outcome
+        """Wait for the customers who mean to change their mind. Raises ``TimeoutError``, and what one of them met."""
+        async with asyncio.timeout(seconds):
+            await asyncio.gather(*self._running)

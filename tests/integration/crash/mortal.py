@@ -3,8 +3,9 @@
     python -m tests.integration.crash.mortal order notes.txt
     python -m tests.integration.crash.mortal order notes.txt --die-at "after outbox insert" --time 2
 
-Its notes are lines: ``passed`` and a point, once each; ``member`` and the id the consumer group gave it; ``died`` and
-the point. To die is a hard exit: nothing is closed, flushed or said to anybody.
+Its notes are lines: ``passed`` and a point, once each, and ``often`` and a point that is passed again and again;
+``member`` and the id the consumer group gave it; ``died`` and the point. To die is a hard exit: nothing is closed,
+flushed or said to anybody.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from tests.integration.crash import points
 
 DIED: Final = 86
 """The exit code of a process that died at its point."""
+OFTEN: Final = 20
 
 
 class Notes:
@@ -43,8 +45,8 @@ class Death:
     def passed(self, name: str) -> None:
         """The process is at this point."""
         self._passed[name] += 1
-        if self._passed[name] == 1 and self._point is None:
-            self._notes.write("passed", name)
+        if self._point is None and self._passed[name] in (1, OFTEN):
+            self._notes.write("passed" if self._passed[name] == 1 else "often", name)
         if name == self._point and self._passed[name] == self._time:
             self._notes.write("died", name)
             os._exit(DIED)

@@ -40,6 +40,11 @@ def statements(service: str) -> dict[str, str]:
     }
 
 
+def beginning(statement: str) -> str:
+    """The name of a statement that has no other."""
+    return " ".join(statement.split()[:4])
+
+
 def _owners(prefixes: tuple[str, ...]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Modules and stores, with what they hold."""
     for name, module in list(sys.modules.items()):
@@ -61,7 +66,7 @@ def _watch_statements(service: str, passed: Passed) -> None:
     def name(statement: str, context: Any) -> str:
         asked = context.invoked_statement
         known = statements(service).get(asked.text) if isinstance(asked, TextClause) else None
-        return known or " ".join(statement.split()[:4])
+        return known or beginning(statement)
 
     @event.listens_for(Engine, "begin")
     def begin(connection: Any) -> None:

@@ -14,13 +14,14 @@ from cli.audit.books import Books, read
 from cli.demo.shop import Shop
 from shared.client import CheckoutClient
 from shared.contract.order import CouponDefined, DefineCoupon
-from shared.contract.topics import SERVICES
+from shared.contract.topics import SERVICES, events_topic
 from shared.runtime.database import connect
 from shared.settings import Settings, load
 from tests.integration.crash.load import Load
 from tests.integration.crash.supervisor import Supervisor
 from tests.support import services, system
 from tests.support.stacks import Stack
+from tests.support.topics import headers, records
 
 LIMITS: Final = {
     "QUADRILLE_GATEWAY_TIMEOUT_SECONDS": "2",
@@ -59,6 +60,21 @@ class Market:
         books = await read(self.settings)
         assert [*_wrongly_charged(books)] == []
         return books
+
+    async def sent_again(self) -> int:
+        """How many records were published more than once: what a death leaves behind, and every reader drops.
+
+        Raises ``AssertionError`` where a copy is not the same, byte for byte: it would be of another commit.
+        """
+        copies: Counter[str] = Counter()
+        contents: dict[str, tuple[object, ...]] = {}
+        for service in SERVICES:
+            for record in await records(self.settings, events_topic(service)):
+                name = headers(record)["ce_id"]
+                content = (record.topic, record.partition, record.key, record.value, record.headers)
+                assert contents.setdefault(name, content) == content
+                copies[name] += 1
+        return sum(count > 1 for count in copies.values())
 
     def outcomes(self, books: Books) -> Counter[str]:
         """How the checkouts ended, by their story."""

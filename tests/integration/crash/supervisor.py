@@ -78,16 +78,16 @@ class Supervisor:
         self.alive.append(mortal)
         return mortal
 
-    async def in_a_row(self, service: str, points: Iterable[str], *, members: int = 1) -> None:
-        """Have a service die at each of the points, one after the other; so many processes of it are there at a time.
+    async def in_a_row(self, service: str, points: Mapping[str, int], *, members: int = 1) -> None:
+        """Have a service die at each of the points, one after the other, when it is passed for this time.
 
-        With one the service comes back by itself, with more others take over.
+        So many processes of it are there at a time: with one the service comes back by itself, with more others take over.
         """
-        left = deque(points)
+        left = deque(points.items())
 
         async def one_after_the_other() -> None:
             while left:
-                mortal = self.start(service, left.popleft())
+                mortal = self.start(service, *left.popleft())
                 await mortal.dies()
                 await self._bury(mortal)
 
