@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 from aiokafka.partitioner import murmur2
 
 from shared.contract.topics import TOPICS, Topic
-from shared.runtime import batches
+from shared.runtime import batches, closing
 from shared.settings import Settings
 from shared.telemetry import metrics
 
@@ -22,6 +22,7 @@ CLIENT_SECONDS: Final = 10
 """The longest a start or a stop of a client may take."""
 
 batches.install()
+closing.install()
 
 
 class TopicsError(Exception):
