@@ -222,6 +222,34 @@ def measure(
         raise typer.Exit(WRONG)
 
 
+@app.command("chaos", epilog="Example: quadrille chaos --minutes 30 --seed 7 --rate 6")
+def wreak(
+    minutes: Annotated[float, typer.Option(min=0.5, help="How long, where every recovery is quick.")] = 10.0,
+    seed: Annotated[int, typer.Option(help="Decides which faults come when, and what customers do.")] = 1,
+    rate: Annotated[float, typer.Option(min=0.1, max=100, help="Customers a second.")] = 5.0,
+    brokers: Annotated[int, typer.Option(min=1, max=3, help="Kafka brokers.")] = 1,
+    state: State = Path(".quadrille/chaos"),
+    as_json: Json = False,
+) -> None:
+    """Break everything that can break, under load, on an embedded stack of its own; then check that everything is right.
+
+    Faults of processes, brokers, database, network, gateway, clocks and records, by a seeded schedule, singly and in pairs.
+    Exit code 1 for any violation.
+    """
+    from cli.chaos.report import as_json as report_as_json
+    from cli.chaos.report import show
+    from cli.chaos.run import chaos
+    from cli.output import Lines
+
+    report = run(chaos(state, minutes, seed, rate, brokers, Lines(Console(stderr=True, highlight=False)).progress))
+    if as_json:
+        console.print_json(json.dumps(report_as_json(report)))
+    else:
+        show(report, console)
+    if report.violations:
+        raise typer.Exit(WRONG)
+
+
 @app.command("audit", epilog="Example: quadrille audit --json")
 def check_invariants(
     state: State = STATE,

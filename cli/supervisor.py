@@ -34,6 +34,8 @@ class Supervisor:
         self._programs, self._say = programs, say
         self._stopping = asyncio.Event()
         self.restarts: dict[str, int] = {program.name: 0 for program in programs}
+        self.pids: dict[str, int] = {}
+        """The process of each program that runs now."""
 
     def stop(self) -> None:
         """End all programs; :meth:`run` returns when they have."""
@@ -72,6 +74,7 @@ class Supervisor:
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
         )
+        self.pids[program.name] = process.pid
         reading = asyncio.create_task(self._read(program.name, process.stdout))
         ended = asyncio.create_task(process.wait())
         stopping = asyncio.create_task(self._stopping.wait())
@@ -83,6 +86,7 @@ class Supervisor:
             if not done:
                 process.kill()
         code = await ended
+        del self.pids[program.name]
         await reading
         return code
 

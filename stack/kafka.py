@@ -2,7 +2,7 @@
 
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -25,10 +25,10 @@ rootLogger.appenderRef.out.ref = out
 
 
 class Kafka:
-    """One broker with its data in ``folder``."""
+    """One broker with its data in ``folder``. ``properties``: of the broker, beside ours or in their place."""
 
-    def __init__(self, folder: Path, log: Path, cluster_id: str) -> None:
-        self._folder, self._log, self._cluster_id = folder, log, cluster_id
+    def __init__(self, folder: Path, log: Path, cluster_id: str, properties: Mapping[str, str] | None = None) -> None:
+        self._folder, self._log, self._cluster_id, self._more = folder, log, cluster_id, properties or {}
 
     def start(
         self, port: int, controller_port: int, progress: Callable[[str], None], launched: Callable[[Child], None]
@@ -80,5 +80,6 @@ class Kafka:
             "num.io.threads": 4,
             "log.segment.bytes": 134_217_728,
             "log.cleaner.dedupe.buffer.size": 33_554_432,
+            **self._more,
         }
         return "".join(f"{name}={value}\n" for name, value in settings.items())

@@ -1,0 +1,37 @@
+"""A service whose clock is wrong by about an hour."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Final
+
+from cli.chaos.faults.kinds import Begin
+from cli.chaos.schedule import Kind
+from cli.chaos.world import World
+
+FAMILY: Final = "clock"
+WRONG_SECONDS: Final = 3700
+"""A little more than the hour that a broker lets a record be ahead of its own clock."""
+
+
+def kinds(world: World) -> dict[Kind, Begin]:
+    """The kinds of this family."""
+    services = tuple(world.services)
+    return {
+        Kind(FAMILY, "clock an hour ahead", services, (8.0, 14.0)): _begin(WRONG_SECONDS),
+        Kind(FAMILY, "clock an hour behind", services, (8.0, 14.0)): _begin(-WRONG_SECONDS),
+    }
+
+
+def _begin(seconds: int) -> Begin:
+    @contextlib.asynccontextmanager
+    async def begin(world: World, target: str) -> AsyncIterator[None]:
+        service = world.programs[target]
+        await service.stop()
+        service.start(before=("cli.chaos.wrong_clock", str(seconds)))
+        try:
+            yield
+        finally:
+            await service.stop()
+            service.start()
+
+    return begin

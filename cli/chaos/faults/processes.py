@@ -1,0 +1,71 @@
+"""Processes that die, that stand still and come back as zombies, and members that come and go in storms."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator
+from typing import Final
+
+from cli.chaos.faults.kinds import Begin
+from cli.chaos.schedule import Kind
+from cli.chaos.world import World
+
+FAMILY: Final = "processes"
+MEMBERS: Final = 3
+"""How many more come and go in a storm."""
+STAY_SECONDS: Final = 2.0
+
+
+def kinds(world: World) -> dict[Kind, Begin]:
+    """The kinds of this family. A zombie sleeps for longer than a session of the group lasts (10 s)."""
+    services = tuple(world.services)
+    return {
+        Kind(FAMILY, "SIGKILL", (*services, "gateway"), (0.0, 2.0)): kill,
+        Kind(FAMILY, "zombie", services, (12.0, 16.0)): zombie,
+        Kind(FAMILY, "storm of members", services, (8.0, 14.0)): storm,
+    }
+
+
+@contextlib.asynccontextmanager
+async def kill(world: World, target: str) -> AsyncIterator[None]:
+    """The process is killed; whoever supervises it starts it again."""
+    (await world.programs[target].process()).kill()
+    yield
+
+
+@contextlib.asynccontextmanager
+async def zombie(world: World, target: str) -> AsyncIterator[None]:
+    """The process stands still until others have its work, and then goes on as if nothing had been."""
+    process = await world.programs[target].process()
+    other = world.another(target)
+    other.start()
+    try:
+        process.send_signal(signal.SIGSTOP)
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
+        await asyncio.sleep(STAY_SECONDS)  # two that both think the lanes are theirs
+        await other.stop()
+
+
+@contextlib.asynccontextmanager
+async def storm(world: World, target: str) -> AsyncIterator[None]:
+    """More instances come and go, one after the other, so that the group hardly settles."""
+
+    async def come_and_go(delay: float) -> None:
+        await asyncio.sleep(delay)
+        while True:
+            other = world.another(target)
+            other.start()
+            try:
+                await asyncio.sleep(MEMBERS * STAY_SECONDS)
+            finally:
+                await other.stop()
+
+    coming = [asyncio.create_task(come_and_go(n * STAY_SECONDS)) for n in range(MEMBERS)]
+    try:
+        yield
+    finally:
+        for task in coming:
+            task.cancel()
+        await asyncio.gather(*coming, return_exceptions=True)
