@@ -39,9 +39,18 @@ class Topic:
     compacted: bool = False
     max_bytes: int = 1_048_576
 
-    def config(self) -> dict[str, str]:
-        """Its settings on the broker."""
-        config = {"max.message.bytes": str(self.max_bytes), "min.insync.replicas": "1"}
+    def config(self, replicas: int = 1) -> dict[str, str]:
+        """Its settings on the broker.
+
+        Of several ``replicas`` all but one must have a record before it counts as written: one broker may be away, and one
+        that dies takes nothing with it. The broker dates the records: by default it refuses those of a writer whose clock
+        is an hour ahead, and keeps those of one that is behind too short.
+        """
+        config = {
+            "max.message.bytes": str(self.max_bytes),
+            "min.insync.replicas": str(max(1, replicas - 1)),
+            "message.timestamp.type": "LogAppendTime",
+        }
         if self.compacted:
             return config | {"cleanup.policy": "compact"}
         assert self.retention is not None

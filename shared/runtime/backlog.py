@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -30,5 +29,5 @@ async def watch(service: str, engine: AsyncEngine) -> None:
         else:
             metrics.outbox_depth.labels(service).set(found.depth)
             metrics.outbox_set_aside.labels(service).set(found.set_aside)
-            metrics.outbox_age.labels(service).set(max(0.0, time.time() - found.oldest.timestamp()) if found.oldest else 0.0)
+            metrics.outbox_age.labels(service).set(found.age)
         await asyncio.sleep(LOOK_SECONDS)

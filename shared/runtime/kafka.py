@@ -123,8 +123,9 @@ async def _until_known(settings: Settings) -> None:
 
 
 async def _create(admin: Any, topics: Sequence[Topic], settings: Settings) -> None:
+    replicas = settings.replication_factor
     new = [
-        NewTopic(settings.topic(topic.name), settings.partitions, settings.replication_factor, topic_configs=topic.config())
+        NewTopic(settings.topic(topic.name), settings.partitions, replicas, topic_configs=topic.config(replicas))
         for topic in topics
     ]
     if not new:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Integer, LargeBinary, Text, bindparam, text
@@ -24,10 +23,10 @@ class OutboxRow:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What waits to be published: how many records, since when the oldest, and how many were set aside."""
+    """What waits to be published: how many records, the oldest for how many seconds, and how many were set aside."""
 
     depth: int
-    oldest: datetime | None
+    age: float
     set_aside: int
 
 
@@ -48,7 +47,7 @@ _SWEEP: Final = text(
 _DELETE: Final = text("DELETE FROM outbox WHERE id = ANY(:ids)").bindparams(bindparam("ids", type_=ARRAY(BigInteger)))
 _SET_ASIDE: Final = text("UPDATE outbox SET set_aside = :why WHERE id = :id")
 _BACKLOG: Final = text(
-    "SELECT depth, set_aside, (SELECT headers FROM outbox WHERE id = first) AS headers FROM ("
+    "SELECT clock_timestamp() AS now, depth, set_aside, (SELECT headers FROM outbox WHERE id = first) AS headers FROM ("
     " SELECT count(*) FILTER (WHERE set_aside IS NULL) AS depth, count(set_aside) AS set_aside,"
     " min(id) FILTER (WHERE set_aside IS NULL) AS first FROM outbox) AS waiting"
 )
@@ -87,7 +86,8 @@ async def set_aside(connection: AsyncConnection, row_id: int, why: str) -> None:
 
 
 async def backlog(connection: AsyncConnection) -> Backlog:
-    """What waits now, of all lanes."""
+    """What waits now, of all lanes; by the database's clock, as the records are dated."""
     row = (await connection.execute(_BACKLOG)).one()
     told = dict(unpack(row.headers)).get("ce_time") if row.headers else None
-    return Backlog(row.depth, moment(told.decode()) if told else None, row.set_aside)
+    written = moment(told.decode()) if told else None
+    return Backlog(row.depth, max(0.0, (row.now - written).total_seconds()) if written else 0.0, row.set_aside)

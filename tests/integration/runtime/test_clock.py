@@ -1,0 +1,42 @@
+"""A service whose clock is wrong by more than an hour: what it says is heard, and what it measures is right."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import time_machine
+
+from shared.runtime import outbox
+from shared.runtime.records import Outgoing
+from tests.integration.runtime.conftest import Inventory
+from tests.support import services
+from tests.support.topics import records
+
+WRONG_SECONDS = 3_700
+
+
+@pytest.mark.parametrize("wrong", [WRONG_SECONDS, -WRONG_SECONDS], ids=["ahead", "behind"])
+async def test_its_events_are_published_and_dated_by_the_broker(inventory: Inventory, tmp_path: Path, wrong: int) -> None:
+    await inventory.receive("sku-1", [f"id-{n}" for n in range(10)])
+    arguments = (str(wrong), "services.inventory")
+    member = services.start("inventory", "cli.chaos.wrong_clock", inventory.environment, tmp_path, *arguments)
+    try:
+        published = await records(inventory.settings, "inventory.events", 10)
+        await asyncio.to_thread(member.wait_until_healthy)
+    finally:
+        member.stop()
+    now = datetime.now(UTC).timestamp()
+    assert all(abs(record.timestamp / 1000 - now) < WRONG_SECONDS / 2 for record in published)
+
+
+async def test_it_knows_how_long_a_record_waits_to_be_published(inventory: Inventory) -> None:
+    written = datetime.now(UTC) - timedelta(seconds=30)
+    waiting = Outgoing(0, "inventory.events", b"k", b"v", [("ce_time", written.isoformat().encode())])
+    async with inventory.engine.begin() as connection:
+        await outbox.insert(connection, [waiting])
+    with time_machine.travel(datetime.now(UTC) + timedelta(seconds=WRONG_SECONDS), tick=True):
+        async with inventory.engine.connect() as connection:
+            found = await outbox.backlog(connection)
+    assert (found.depth, found.set_aside) == (1, 0)
+    assert 30 <= found.age < WRONG_SECONDS / 2
