@@ -34,7 +34,7 @@ class Kafka:
         self, port: int, controller_port: int, progress: Callable[[str], None], launched: Callable[[Child], None]
     ) -> None:
         """Start the broker and wait until it listens; ``launched`` hears of its process at once. Raises :class:`StackError`."""
-        class_path = jars.class_path(self._folder / "jars", jars.locked(), progress)
+        class_path = jars.class_path((self._folder / "jars").resolve(), jars.locked(), progress)
         self._folder.mkdir(parents=True, exist_ok=True)
         properties, logging = self._folder / "broker.properties", self._folder / "log4j2.properties"
         properties.write_text(self._properties(port, controller_port))

@@ -120,11 +120,11 @@ class World:
         }
         return Kept(name, [f"services.{service}"], environment, self._say)
 
-    async def until_healthy(self, seconds: float) -> dict[str, str]:
-        """Wait until all are; returns what is wrong with those that are not by then."""
+    async def until_healthy(self, seconds: float, *names: str) -> dict[str, str]:
+        """Wait until these are, or all; returns what is wrong with those that are not by then."""
         deadline = asyncio.get_running_loop().time() + seconds
         while True:
-            states = await health(self.ports)
+            states = await health({name: self.ports[name] for name in names or self.ports})
             ill = {name: str(said.get("trouble")) for name, said in states.items() if not said["healthy"]}
             if not ill or asyncio.get_running_loop().time() > deadline:
                 return ill

@@ -12,6 +12,9 @@ FAMILY: Final = "clock"
 WRONG_SECONDS: Final = 3700
 """A little more than the hour that a broker lets a record be ahead of its own clock."""
 
+START_SECONDS: Final = 20.0
+"""For the service to be at work before the fault counts; it may be kept from it by the other fault of a pair."""
+
 
 def kinds(world: World) -> dict[Kind, Begin]:
     """The kinds of this family."""
@@ -29,6 +32,7 @@ def _begin(seconds: int) -> Begin:
         await service.stop()
         service.start(before=("cli.chaos.wrong_clock", str(seconds)))
         try:
+            await world.until_healthy(START_SECONDS, target)
             yield
         finally:
             await service.stop()
