@@ -6,6 +6,7 @@ What a command needs is imported when it runs: ``quadrille trace`` answers withi
 import asyncio
 import contextlib
 import json
+import os
 import sys
 import time
 from dataclasses import asdict
@@ -247,6 +248,37 @@ def wreak(
     else:
         show(report, console)
     if report.violations:
+        raise typer.Exit(WRONG)
+
+
+@app.command("simulate", epilog="Examples: quadrille simulate --checkouts 1000000 --seed 7; quadrille simulate --replay 42")
+def simulate_stories(
+    checkouts: Annotated[int, typer.Option(min=1, help="Checkouts to go through.")] = 20_000,
+    seed: Annotated[int, typer.Option(min=0, help="The first story.")] = 0,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes to use.")] = os.cpu_count() or 1,
+    replay: Annotated[int | None, typer.Option(min=0, help="Show one story, line by line.")] = None,
+    every_order: Annotated[bool, typer.Option("--every-order", help="Go through every order of small cases.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Play checkouts on the real reactions in a simulated world where everything goes wrong that can; no stack is needed.
+
+    Exit code 1 where an invariant is broken: the story is cut down to the shortest found that breaks the same, and shown.
+    """
+    from cli.output import Lines
+    from cli.simulate import run as simulate
+
+    say = Lines(Console(stderr=True, highlight=False)).progress
+    if replay is not None:
+        right, data, show_it = simulate.play_again(replay)
+    elif every_order:
+        right, data, show_it = simulate.every_order(say)
+    else:
+        right, data, show_it = simulate.simulate(checkouts, seed, jobs, say)
+    if as_json:
+        console.print_json(json.dumps(data))
+    else:
+        show_it(console)
+    if not right:
         raise typer.Exit(WRONG)
 
 

@@ -26,8 +26,8 @@ from shared.contract.inventory import (
 from shared.contract.message import Message
 from shared.contract.order import DefineCoupon
 from shared.contract.values import PaymentMethod
-from tests.simulation.invariants import check
-from tests.simulation.world import World
+from simulation.invariants import check
+from simulation.world import World
 from tests.support.facts import ADDRESS
 
 SEEDS = 60

@@ -20,8 +20,8 @@ from shared.contract.inventory import (
 from shared.contract.order import DefineCoupon, OrderCancelled, OrderConfirmed, OrderRejected
 from shared.contract.payment import PaymentAuthorized, PaymentVoided
 from shared.contract.values import Shortage
+from simulation.world import World
 from tests.simulation.races import COUPON, codes, confirm, fill, order_of, paid, prepare, race, reservation_of, until
-from tests.simulation.world import World
 
 # --- ConfirmCheckout twice, concurrently or days apart
 

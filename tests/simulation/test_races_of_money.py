@@ -20,8 +20,8 @@ from shared.contract.message import Message
 from shared.contract.order import CancelOrder, OrderCancelled, OrderConfirmed, OrderCreated
 from shared.contract.payment import CaptureFailed, PaymentAuthorized, PaymentRefunded, PaymentVoided
 from shared.contract.rejection import CommandRejected
+from simulation.world import World
 from tests.simulation.races import codes, confirm, fill_in_flight, order_of, paid, prepare, race, until, until_payment_is
-from tests.simulation.world import World
 
 # --- authorization comes after the reservation expired
 

@@ -5,9 +5,9 @@ import pytest
 from cli.docs import stories
 from cli.docs.diagrams import Story
 from shared.contract.cart import AddItem, ConfirmCheckout, OpenCart
-from tests.simulation.bank import Bank
-from tests.simulation.test_seeds import chosen, shop
-from tests.simulation.world import World
+from simulation.bank import Bank
+from simulation.cases import shop, started
+from simulation.world import World
 
 TOKENS = {
     stories.HAPPY: "ok",
@@ -20,12 +20,12 @@ TOKENS = {
 @pytest.mark.parametrize("story", stories.STORIES, ids=lambda story: str(story.title))
 def test_a_story_tells_all_that_follows_the_confirmation(story: Story) -> None:
     world = World(seed=1, bank=Bank(1, trouble=0.0))
-    shop(world, stock=10)
+    world.send(*shop(10))
     world.send(OpenCart(cart_id="c", currency="EUR", customer_id="k"))
     world.settle()
-    world.send(AddItem(cart_id="c", sku="a", quantity=1))
+    world.send(AddItem(cart_id="c", sku="tea", quantity=1))
     world.settle()
-    for command in chosen("c", TOKENS[story]):
+    for command in started("c", TOKENS[story]):
         world.send(command)
         world.settle()
     before = len(world.log)

@@ -1,0 +1,154 @@
+"""The calls to the gateway, under the rules of :mod:`services.payment.operations`.
+
+Made outside of any commit by the process that owns the payment's lane: at once after the commit that asks for one, or
+claimed from the database when the time of a retry has come and when a lane has changed hands.
+"""
+
+from collections import deque
+from datetime import timedelta
+from typing import Final
+
+from services.payment.answers import GatewayAnswered, HoldAged
+from services.payment.gateways.port import Answer, LookUp
+from services.payment.model import Payment
+from simulation.agenda import Happening
+from simulation.bank import Bank, Fate, Request
+from simulation.dancer import Dancer
+from simulation.group import Lane, Member
+from simulation.watch import Watch
+
+STRAY: Final = timedelta(minutes=1)
+"""The longest a request may be on its way to the gateway."""
+
+
+class Calls:
+    """Calls the gateway for one service. ``deaths``: the next requests take effect, and the service is down for so long."""
+
+    def __init__(self, dancer: Dancer, bank: Bank, watch: Watch) -> None:
+        self._dancer, self._bank, self._watch = dancer, bank, watch
+        self._stage = dancer.stage
+        self.deaths: deque[timedelta] = deque()
+        self._going: list[Happening] = []
+        dancer.on_commit = self.start
+        dancer.group.on_take = self.take_over
+
+    def start(self, member: Member, payment: Payment) -> None:
+        """A commit has touched a payment: what it waits for is due at once or later."""
+        operation = payment.operation
+        for requests in (member.asked, member.inherited):
+            if requests.get(payment.checkout_id) != payment.serial:
+                requests.pop(payment.checkout_id, None)
+        if payment.due_at is None:
+            return
+        if operation and operation.attempts == 0 and payment.due_at <= self._stage.now:
+            self._call(member, payment)
+        else:
+            self._claim_later(payment)
+
+    def take_over(self, member: Member, lane: Lane) -> None:
+        """Whatever was under way for a lane is claimed anew: nobody will hear its answer."""
+        for payment in self._dancer.aggregates[Payment].values():
+            if payment.operation and self._stage.lane_of(payment.cart_id) == lane.number:
+                member.asked.pop(payment.checkout_id, None)
+                member.inherited[payment.checkout_id] = payment.serial
+                self._claim_later(payment)
+
+    def _claim_later(self, payment: Payment) -> None:
+        assert payment.due_at is not None
+        claiming = Happening(lambda: self._claim(claiming, payment.checkout_id))
+        self._stage.timers.set(max(payment.due_at, self._stage.now), claiming)
+
+    def _claim(self, claiming: Happening, checkout_id: str) -> None:
+        payment = self._dancer.aggregates[Payment][checkout_id]
+        if payment.due_at is None or payment.due_at > self._stage.now:
+            self._stage.agenda.remove(claiming)
+            return
+        lane = self._dancer.group.lanes[self._stage.lane_of(payment.cart_id)]
+        if not lane.taken or lane.owner is None:
+            lane.park(claiming)
+            return
+        if payment.operation is not None:
+            self._call(lane.owner, payment)
+        elif not self._dancer.commit(lane.owner, lane.number, [(None, HoldAged(checkout_id))]):
+            lane.park(claiming)
+            return
+        self._stage.agenda.remove(claiming)
+
+    def _call(self, member: Member, payment: Payment) -> None:
+        """The request leaves; when it arrives, and when its answer comes back, is not known."""
+        if member.asked.get(payment.checkout_id) == payment.serial:
+            return
+        member.asked[payment.checkout_id] = payment.serial
+        assert payment.operation is not None
+        request = Request(
+            payment.request(self._stage.now),
+            payment.operation.key,
+            payment.checkout_id,
+            payment.hold or "",
+            payment.amount,
+            payment.currency,
+            payment.token or "",
+        )
+        self._send(member, payment.cart_id, payment.serial, request)
+
+    def _send(self, member: Member, cart_id: str, serial: int, request: Request) -> None:
+        def arrive() -> None:
+            self._going.remove(call)
+            answer = self._arrive(member, request)
+            again = member.inherited.get(request.reference) == serial
+            answered = GatewayAnswered(request.reference, serial, answer, again)
+            epoch = member.epochs.get(lane.number)
+            call.act = lambda: self._answer(call, member, lane, epoch, answered)
+
+        lane = self._dancer.group.lanes[self._stage.lane_of(cart_id)]
+        call = Happening(arrive)
+        self._going.append(call)
+        self._stage.agenda.add(call)
+
+    def hurry(self) -> None:
+        """Time passes: no request is longer on its way than :data:`STRAY`; its answer may have to wait."""
+        for call in tuple(self._going):
+            call.act()
+
+    def _arrive(self, member: Member, request: Request) -> Answer | LookUp:
+        if not self.deaths or not member.answers:
+            return self._ask(request, self._bank.fate())
+        answer = self._ask(request, None)
+        self._dancer.group.go_down(self._stage.now + self.deaths.popleft())
+        return answer
+
+    def _ask(self, request: Request, fate: Fate | None) -> Answer | LookUp:
+        answer = self._bank.ask(request, fate)
+        if fate is not None:
+            self._stage.coverage.troubles[f"gateway: {fate}"] += 1
+        self._stage.tell(
+            "gateway", f"{request.kind} {request.reference}: {'TROUBLE: ' + fate if fate else type(answer).__name__}"
+        )
+        if fate is Fate.LATE and request.kind != "look_up":
+            self._stray(request)
+        self._watch.asked(self._bank, request)
+        return answer
+
+    def _stray(self, request: Request) -> None:
+        def arrive() -> None:
+            self._stage.agenda.remove(stray)
+            self._stage.tell("gateway", f"{request.kind} {request.reference} takes effect late")
+            self._bank.perform(request)
+            self._watch.asked(self._bank, request)
+
+        stray = Happening(arrive)
+        self._stage.timers.set(self._stage.now + STRAY * self._stage.chance(), stray)
+
+    def _answer(self, call: Happening, member: Member, lane: Lane, epoch: int | None, answered: GatewayAnswered) -> None:
+        """The answer is committed like a message of its cart, by the process that asked, if it has kept the lane."""
+        if member.paused:
+            self._stage.agenda.remove(call)
+            member.held.append(call)
+        elif lane.owner is member and not lane.taken:
+            lane.park(call)
+        elif epoch is None or member.epochs.get(lane.number) != epoch:
+            self._stage.agenda.remove(call)  # it is asked for anew
+        elif self._dancer.commit(member, lane.number, [(None, answered)]) or lane.owner is not member:
+            self._stage.agenda.remove(call)
+        else:
+            lane.park(call)

@@ -1,0 +1,92 @@
+"""A service's database: what outlives every crash of its processes. A commit of it is one step of the world."""
+
+from collections import defaultdict
+from copy import copy
+from dataclasses import dataclass, is_dataclass
+from typing import Any
+
+from shared.contract.envelope import Envelope
+
+
+@dataclass(slots=True, eq=False)
+class Row:
+    """A row of the outbox, from the moment on when it is ``committed``.
+
+    ``published``: it was sent at least once, whether or not anybody remembers.
+    """
+
+    id: int
+    lane: int
+    envelope: Envelope
+    message: Any
+    committed: bool = False
+    published: bool = False
+
+
+class Database:
+    """Aggregates by type and id, the inbox, the outbox and the epochs of the lanes."""
+
+    __slots__ = ("_numbers", "aggregates", "epochs", "inbox", "outbox", "rows")
+
+    def __init__(self, lanes: int) -> None:
+        self.aggregates: dict[type[Any], dict[str, Any]] = defaultdict(dict)
+        self.inbox: set[str] = set()
+        self.outbox: list[list[Row]] = [[] for _ in range(lanes)]
+        self.epochs = [0] * lanes
+        self.rows = 0
+        self._numbers = 0
+
+    def own(self, kind: type[Any], aggregate_id: str) -> Any:
+        """The aggregate, to be changed; made blank where it does not exist."""
+        table = self.aggregates[kind]
+        found = table.get(aggregate_id)
+        if found is None:
+            found = table[aggregate_id] = kind(aggregate_id)
+        return found
+
+    def find(self, kind: type[Any], aggregate_id: str) -> Any | None:
+        """The aggregate, to be read; nothing where it does not exist."""
+        return self.aggregates[kind].get(aggregate_id)
+
+    def is_new(self, message_id: str) -> bool:
+        """Remember a message; returns whether it was never handled before."""
+        if message_id in self.inbox:
+            return False
+        self.inbox.add(message_id)
+        return True
+
+    def number(self) -> int:
+        """The next number of a sequence, as the database gives orders theirs."""
+        self._numbers += 1
+        return self._numbers
+
+
+class Draft:
+    """A transaction that will be rolled back: it works on copies."""
+
+    def __init__(self, database: Any) -> None:
+        self._database = database
+        self._copies: dict[tuple[type[Any], str], Any] = {}
+
+    def own(self, kind: type[Any], aggregate_id: str) -> Any:
+        """A copy, to be changed."""
+        found = self._copies.get((kind, aggregate_id))
+        if found is None:
+            original = self._database.find(kind, aggregate_id)
+            found = kind(aggregate_id) if original is None else copied(original)
+            self._copies[kind, aggregate_id] = found
+        return found
+
+    def find(self, kind: type[Any], aggregate_id: str) -> Any | None:
+        """The copy, where there is one; else the original, to be read."""
+        return self._copies.get((kind, aggregate_id)) or self._database.find(kind, aggregate_id)
+
+
+def copied(aggregate: Any) -> Any:
+    """An aggregate that shares nothing that can change with the original."""
+    made = copy(aggregate)
+    for name in aggregate.__dataclass_fields__:
+        value = getattr(aggregate, name)
+        if isinstance(value, dict | list) or (is_dataclass(value) and not isinstance(value, type)):
+            setattr(made, name, copied(value) if is_dataclass(value) else value.copy())
+    return made

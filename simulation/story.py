@@ -1,0 +1,138 @@
+"""Stories: what customers, staff and fate do to a world, in a list that can be read, replayed and cut down."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+from services.cart.model import Cart
+from services.order.model import Checkout, CheckoutState
+from services.payment.model import Payment, PaymentState
+from shared.contract.message import Message
+from shared.contract.payment import MarkRefunded, MarkVoided
+from simulation import bank
+from simulation.bank import Bank
+from simulation.coverage import Coverage
+from simulation.invariants import check
+from simulation.races import AWAY
+from simulation.timeline import Timeline
+from simulation.troubles import Accident, Fate
+from simulation.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Somebody publishes a message."""
+
+    message: Message
+
+    def play(self, world: World) -> None:
+        """Do it."""
+        world.send(self.message)
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """So many steps, of whatever can happen."""
+
+    steps: int
+
+    def play(self, world: World) -> None:
+        """Do it."""
+        for _ in range(self.steps):
+            if not world.step():
+                return
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """All that can happen does, and so it goes on for some hours."""
+
+    hours: float = 0.0
+
+    def play(self, world: World) -> None:
+        """Do it."""
+        world.settle(hours=self.hours)
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Hours pass in which nothing is done; what becomes due in them comes on top of what waits."""
+
+    hours: float
+
+    def play(self, world: World) -> None:
+        """Do it."""
+        world.pass_to(world.now + timedelta(hours=self.hours))
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something goes wrong: now, or with the next commit of a service, or with the next request to the gateway."""
+
+    what: Fate | Accident | bank.Fate
+    where: str
+    hours: float = 0.0
+
+    def play(self, world: World) -> None:
+        """Do it."""
+        if isinstance(self.what, bank.Fate):
+            world.bank.fates.append(self.what)
+        elif isinstance(self.what, Fate):
+            world.dancers[self.where].fates.append(self.what)
+        else:
+            world.coverage.troubles[self.what] += 1
+            world.coverage.races[AWAY] += self.what in (Accident.DATABASE_AWAY, Accident.BROKER_AWAY)
+            world.stage.tell(self.where, f"TROUBLE: {self.what}" + (f" for {self.hours:g} h" if self.hours else ""))
+            world.befall(self.what, self.where, self.hours)
+
+
+@dataclass(frozen=True, slots=True)
+class ByHand:
+    """Staff looks into a payment for some minutes, gives the money back by hand where an alert asks for it, and says so."""
+
+    command: MarkVoided | MarkRefunded
+
+    def play(self, world: World) -> None:
+        """Do it."""
+        world.settle(hours=0.1)
+        payment = world.dancers["payment"].own(Payment, self.command.checkout_id)
+        failed = PaymentState.VOID_FAILED if isinstance(self.command, MarkVoided) else PaymentState.REFUND_FAILED
+        if payment.state is failed:
+            world.bank.undo_by_hand(self.command.checkout_id)
+        if payment.state is failed or payment.state in OVER:
+            world.send(self.command)
+
+
+OVER: Final = (PaymentState.DECLINED, PaymentState.VOIDED, PaymentState.REFUNDED)
+"""States in which saying that money was given back by hand is a mistake that does no harm."""
+Mood = tuple[float, tuple[bank.Fate, ...]]
+"""The part of requests a gateway fails, and the ways in which it does."""
+Action = Send | Go | Settle | Wait | Trouble | ByHand
+
+
+@dataclass(frozen=True)
+class Story:
+    """What is done to a world whose dice fall as ``seed`` says. ``mood``: how the gateway is, all the time."""
+
+    seed: int
+    mood: Mood
+    actions: Sequence[Action] = field(repr=False)
+
+    def play(self, coverage: Coverage | None = None, timeline: Timeline | None = None) -> World:
+        """Play it to its end. Raises :class:`simulation.watch.BrokenError`."""
+        world = World(self.seed, Bank(self.seed, *self.mood), coverage=coverage, timeline=timeline)
+        for action in self.actions:
+            action.play(world)
+        world.rest()
+        check(world)
+        if coverage is not None:
+            _count(world, coverage)
+        return world
+
+
+def _count(world: World, coverage: Coverage) -> None:
+    coverage.stories += 1
+    coverage.checkouts += sum(cart.attempts for cart in world.dancers["cart"].aggregates[Cart].values())
+    orders = world.dancers["order"].aggregates[Checkout].values()
+    coverage.orders += sum(checkout.state is CheckoutState.CONFIRMED for checkout in orders)

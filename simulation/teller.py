@@ -1,0 +1,217 @@
+"""Tells stories: one for each seed, of a few carts, what their customers and the staff do, and what goes wrong."""
+
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Final
+
+from shared.contract.cart import (
+    AbandonCheckout,
+    AddItem,
+    ApplyCoupon,
+    ConfirmCheckout,
+    OpenCart,
+    PreviewCheckout,
+    RemoveCoupon,
+    RemoveItem,
+    SetPaymentMethod,
+    SetQuantity,
+    SetShippingAddress,
+    SetShippingMethod,
+    StartCheckout,
+)
+from shared.contract.catalog import ProductDelisted, ProductListed, ProductPriceChanged
+from shared.contract.inventory import AdjustStock, ReceiveStock
+from shared.contract.message import Message
+from shared.contract.order import CancelOrder, DefineCoupon
+from shared.contract.payment import MarkPaid, MarkRefunded, MarkVoided, RetryRefund, RetryVoid
+from shared.contract.topics import SERVICES
+from shared.contract.values import Address, PaymentMethod
+from simulation import bank
+from simulation.story import Action, ByHand, Go, Mood, Send, Settle, Story, Trouble, Wait
+from simulation.troubles import Accident, Fate
+
+SKUS: Final = ("a", "b")
+WHERE: Final = (*SERVICES, "payment")
+TROUBLES: Final = (*Fate, *Accident, *bank.Fate)
+TOKENS: Final = (
+    *("ok",) * 16,
+    *("decline_authorize",) * 2,
+    "refuse_capture",
+    "refuse_capture+refuse_void",
+    "refuse_refund",
+    "refuse_void",
+)
+HERE: Final = Address(name="Ada Example", street="Hauptstr. 1", city="Berlin", postal_code="10115", country="DE")
+NOWHERE: Final = Address(name="Ada Example", street="Ice 1", city="Base", postal_code="1", country="AQ")
+CASH: Final = PaymentMethod(kind="cash_on_delivery")
+SOON: Final = datetime(2026, 1, 1, 1, tzinfo=UTC)
+
+
+def tell(seed: int) -> Story:
+    """The story of a seed: always the same."""
+    teller = _Teller(seed)
+    return Story(seed, teller.mood(), tuple(teller.tell()))
+
+
+class _Teller:
+    def __init__(self, seed: int) -> None:
+        self.dice = random.Random(seed)
+        self.carts = [f"cart{n}" for n in range(self.dice.choice((1, 3, 6, 10, 14)))]
+
+    def mood(self) -> Mood:
+        """Mostly good; sometimes bad in every way, sometimes in one."""
+        ways = self.dice.choice((tuple(bank.Fate), (self.dice.choice(tuple(bank.Fate)),)))
+        return self.dice.choice((0.0, 0.0, 0.0, 0.1, 0.4, 0.8)), ways
+
+    def tell(self) -> Iterator[Action]:
+        """What customers, staff and fate do, each in its own order, at once."""
+        dice = self.dice
+        yield from self._shop()
+        scripts: list[Iterator[Action]] = [self._customer(cart) for cart in self.carts]
+        scripts.append(self._staff())
+        if dice.random() < 0.8:
+            scripts.append(self._fate())
+        while scripts:
+            script = dice.choice(scripts)
+            action = next(script, None)
+            if action is None:
+                scripts.remove(script)
+                continue
+            yield action
+            if dice.random() < 0.5:
+                yield self._pause()
+        yield Settle(hours=0.1)
+        yield from self._afterwards()
+
+    def _pause(self) -> Action:
+        chance = self.dice.random()
+        if chance < 0.97:
+            return Go(self.dice.choice((1, 2, 5, 10, 20)))
+        if chance < 0.99:
+            return Settle(self.dice.choice((0, 0, 0.3, 2)))
+        return Wait(self.dice.choice((0.01, 0.3, 0.6, 5)))
+
+    def _shop(self) -> Iterator[Action]:
+        scarce = self.dice.choice((1, 5, 50, 50))
+        for sku in SKUS:
+            yield Send(ProductListed(sku=sku, name=sku, prices={"EUR": self.dice.choice((1000, 1000, 1000, 0))}))
+            yield Send(ReceiveStock(sku=sku, quantity=scarce))
+        yield Send(DefineCoupon(code="FEW", kind="percentage", percent_off=1000, limit=self.dice.choice((1, 2))))
+        yield Send(DefineCoupon(code="SOON", kind="free_shipping", valid_until=SOON))
+        if self.dice.random() < 0.95:
+            yield Settle()
+
+    def _customer(self, cart: str) -> Iterator[Action]:
+        dice = self.dice
+        yield from map(Send, self._fill(cart))
+        for attempt in range(1, 5):
+            token = None if dice.random() < 0.15 else dice.choice(TOKENS)
+            yield from map(Send, self._check_out(cart, token))
+            if dice.random() < 0.3:
+                yield Settle(dice.choice((0, 0, 0.4)))
+            elif dice.random() < 0.2:
+                yield Go(dice.randint(10, 60))
+                yield Send(CancelOrder(cart_id=cart, checkout_id=f"{cart}.{attempt}", reason="r"))
+            late = list(self._late(cart, attempt))
+            yield from map(Send, late)
+            again = 0.5 if late or token not in (None, "ok") else 0.1
+            if dice.random() >= again:
+                return
+            yield Settle() if dice.random() < 0.2 else Go(dice.choice((30, 60, 100)))
+
+    def _fill(self, cart: str) -> Iterator[Message]:
+        dice = self.dice
+        yield OpenCart(cart_id=cart, currency="EUR", customer_id="k")
+        yield AddItem(cart_id=cart, sku=dice.choice(SKUS), quantity=dice.choice((1, 1, 2)))
+        if dice.random() < 0.3:
+            yield AddItem(cart_id=cart, sku=dice.choice(SKUS))
+        if dice.random() < 0.4:
+            yield ApplyCoupon(cart_id=cart, code=dice.choice(("FEW", "FEW", "SOON")))
+
+    def _check_out(self, cart: str, token: str | None) -> Iterator[Message]:
+        dice = self.dice
+        yield StartCheckout(cart_id=cart)
+        yield from self._second_thoughts(cart, 0.1)
+        method = CASH if token is None else PaymentMethod(kind="card", token=token)
+        yield SetShippingAddress(cart_id=cart, address=NOWHERE if dice.random() < 0.03 else HERE)
+        yield SetShippingMethod(cart_id=cart, method="standard")
+        yield SetPaymentMethod(cart_id=cart, method=method)
+        yield ConfirmCheckout(cart_id=cart, expected_total=1 if dice.random() < 0.03 else None)
+
+    def _late(self, cart: str, attempt: int) -> Iterator[Message]:
+        """What comes after the confirmation, whether or not that makes sense."""
+        dice = self.dice
+        yield from self._second_thoughts(cart, 0.1)
+        if dice.random() < 0.2:
+            yield ConfirmCheckout(cart_id=cart)
+        if dice.random() < 0.1:
+            yield AbandonCheckout(cart_id=cart)
+        if dice.random() < 0.15:
+            yield CancelOrder(cart_id=cart, checkout_id=f"{cart}.{dice.choice((attempt, attempt, attempt + 1))}", reason="r")
+
+    def _second_thoughts(self, cart: str, chance: float) -> Iterator[Message]:
+        dice = self.dice
+        if dice.random() >= chance:
+            return
+        sku, cart = dice.choice(SKUS), "nobody" if dice.random() < 0.05 else cart
+        yield dice.choice(
+            (
+                OpenCart(cart_id=cart if cart != "nobody" else "somebody", currency="EUR", customer_id="k"),
+                StartCheckout(cart_id=cart),
+                ConfirmCheckout(cart_id=cart),
+                SetQuantity(cart_id=cart, sku=sku, quantity=dice.choice((1, 2, 3))),
+                RemoveItem(cart_id=cart, sku=sku),
+                AddItem(cart_id=cart, sku=sku),
+                ApplyCoupon(cart_id=cart, code="FEW"),
+                RemoveCoupon(cart_id=cart, code="FEW"),
+                PreviewCheckout(cart_id=cart),
+                AbandonCheckout(cart_id=cart),
+            )
+        )
+
+    def _staff(self) -> Iterator[Action]:
+        dice = self.dice
+        for _ in range(dice.randrange(4)):
+            sku, price = dice.choice(SKUS), dice.choice((1000, 1200))
+            yield Send(
+                dice.choice(
+                    (
+                        ProductPriceChanged(sku=sku, name=sku, prices={"EUR": price}),
+                        ProductDelisted(sku=sku),
+                        ReceiveStock(sku=sku, quantity=1),
+                        AdjustStock(sku=sku, delta=-1, reason="lost"),
+                        DefineCoupon(code="FEW", kind="percentage", percent_off=2000, limit=5),
+                    )
+                )
+            )
+
+    def _afterwards(self) -> Iterator[Action]:
+        """When all is quiet, staff looks after the payments, some of which need it."""
+        dice = self.dice
+        for cart in self.carts:
+            words = {"cart_id": cart, "checkout_id": f"{cart}.{dice.choice((1, 1, 2))}", "by": "staff", "why": "w"}
+            if dice.random() < 0.3:
+                yield dice.choice(
+                    (
+                        Send(RetryVoid(**words)),
+                        Send(RetryRefund(**words)),
+                        Send(MarkPaid(**words)),
+                        ByHand(MarkVoided(**words)),
+                        ByHand(MarkRefunded(**words)),
+                    )
+                )
+            if dice.random() < 0.1:
+                yield Send(CancelOrder(cart_id=cart, checkout_id=words["checkout_id"], reason="r"))
+            if dice.random() < 0.1:
+                yield Send(ConfirmCheckout(cart_id=cart))
+
+    def _fate(self) -> Iterator[Action]:
+        dice = self.dice
+        for _ in range(dice.choice((2, 4, 8, 12))):
+            yield Trouble(dice.choice(TROUBLES), dice.choice(WHERE), dice.choice((0.1, 0.5, 30)))
+            if dice.random() < 0.2:  # it seldom comes alone
+                yield from [Trouble(dice.choice(tuple(bank.Fate)), "payment")] * dice.choice((2, 4, 8))
+        if dice.random() < 0.1:  # a bug that is mended days later
+            for _ in range(dice.choice((10, 40))):
+                yield Trouble(Accident.DIES, dice.choice(SERVICES), dice.choice((0.5, 30, 60, 150, 200)))

@@ -1,0 +1,50 @@
+"""What may go wrong, beside the gateway (see :class:`simulation.bank.Fate`)."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Fate(StrEnum):
+    """What becomes of one commit. A process that is paused may find that others own its lanes when it goes on."""
+
+    ABORTED = "database away for a commit"
+    CRASH_BEFORE = "crash before the commit"
+    ANSWER_LOST = "answer to the commit lost"
+    CRASH_AFTER = "crash after the commit, before publishing"
+    CRASH_PUBLISHED = "crash after publishing, before deleting"
+    PAUSE = "process paused with a batch in hand"
+
+
+class Accident(StrEnum):
+    """What happens to a service or to its group."""
+
+    REBALANCE = "rebalance"
+    OFFSETS_LOST = "rebalance without the offsets"
+    REWIND = "offsets reset to the beginning"
+    STALL = "partition of a topic away"
+    DOWN = "service down"
+    DATABASE_AWAY = "database away"
+    BROKER_AWAY = "broker away for the relay"
+    SENT_TWICE = "relay sends twice"
+    GARBAGE = "a record nobody can read"
+    DIES = "a message becomes a dead letter, and is redriven"
+    DEAD_WHILE_CALLING = "service dies while it waits for the gateway"
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """A record nobody can read, and the lane it lies in."""
+
+    lane: int
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """What becomes of it. ``of``: the place of the record; it stands for the key."""
+
+    of: str
+
+    @property
+    def key(self) -> str:
+        """What a record is filed under."""
+        return self.of

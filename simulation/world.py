@@ -1,0 +1,149 @@
+"""A world: the four dancers, a gateway, a clock, and a seed that decides what happens next."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from services.cart import model as cart_model
+from services.inventory import model as inventory_model
+from services.order.rules import Rules, load_rules
+from services.payment import model as payment_model
+from services.payment.model import Payment
+from shared.contract.envelope import Envelope
+from shared.contract.message import Message
+from shared.contract.topics import SERVICES
+from simulation.accidents import befall
+from simulation.bank import Bank
+from simulation.calls import STRAY, Calls
+from simulation.coverage import Coverage
+from simulation.dancer import Dancer
+from simulation.database import Row
+from simulation.stage import Stage
+from simulation.timeline import Timeline
+from simulation.troubles import Accident
+from simulation.watch import BrokenError, Watch
+
+CONTEXT: Final[Mapping[type[Any], Any]] = {
+    cart_model.Policy: cart_model.Policy(session_seconds=1800),
+    inventory_model.Policy: inventory_model.Policy(900, 1800, 300),
+    payment_model.Policy: payment_model.Policy(attempts=4, backoff_seconds=1.0),
+    Rules: load_rules(None),
+}
+RESTLESS: Final = 100_000
+"""So many steps without coming to rest mean that something turns in a circle."""
+
+
+class World:
+    """Everything, step by step. ``twice``: the part of a client's records that are written twice."""
+
+    def __init__(
+        self,
+        seed: int,
+        bank: Bank | None = None,
+        twice: float = 0.1,
+        *,
+        lanes: int = 2,
+        members: int = 2,
+        coverage: Coverage | None = None,
+        timeline: Timeline | None = None,
+    ) -> None:
+        self.stage = Stage(seed, lanes, coverage or Coverage(), timeline)
+        self.bank = bank or Bank()
+        self.bank.now = self.stage.now
+        self.watch = Watch()
+        self.dancers: dict[str, Dancer] = {
+            name: Dancer(name, self.stage, self.watch, lanes, members, CONTEXT) for name in SERVICES
+        }
+        self.calls = Calls(self.dancers["payment"], self.bank, self.watch)
+        for dancer in self.dancers.values():
+            dancer.group.begin()
+        self._twice = twice
+        self._sent = 0
+
+    @property
+    def now(self) -> datetime:
+        """The world's clock."""
+        return self.stage.now
+
+    @now.setter
+    def now(self, moment: datetime) -> None:
+        self.pass_to(moment)
+
+    @property
+    def coverage(self) -> Coverage:
+        """What this world, and those before it with the same coverage, went through."""
+        return self.stage.coverage
+
+    @property
+    def log(self) -> list[Message]:
+        """Every event that was committed, in the order of the commits."""
+        return self.stage.log
+
+    def send(self, *messages: Message) -> None:
+        """Publish as a client would."""
+        for message in messages:
+            self._sent += 1
+            key = message.key
+            lane, name = self.stage.lane_of(key), f"c{self._sent}"
+            envelope = Envelope(name, "/client", type(message).__name__, key, name, offset=self._sent)
+            if self.stage.timeline is not None:
+                self.stage.tell("client", f"sends {type(message).__name__} {key}")
+            row = Row(0, lane, envelope, message, committed=True)
+            self.stage.deliver(row)
+            if self._twice and self.stage.chance() < self._twice:
+                self.stage.deliver(row)
+
+    def step(self) -> bool:
+        """One thing that can happen now, chosen by the seed; returns whether there was any."""
+        agenda = self.stage.agenda
+        if not len(agenda):
+            return False
+        self.stage.coverage.steps += 1
+        agenda.pick(self.stage.chance()).act()
+        return True
+
+    def settle(self, *, hours: float = 0.0) -> None:
+        """Go on until nothing is left to do; with ``hours``, time passes too, and what becomes due in it happens."""
+        until = self.now + timedelta(hours=hours)
+        self._exhaust()
+        while (due := self.stage.timers.next()) is not None and (due <= until or self._retrying(due)):
+            self.pass_to(due)
+            self._exhaust()
+        self.pass_to(max(self.now, until))
+
+    def rest(self) -> None:
+        """Go on until nothing will ever happen again by itself."""
+        self._exhaust()
+        while (due := self.stage.timers.next()) is not None:
+            self.pass_to(max(due, self.now))
+            self._exhaust()
+
+    def _exhaust(self) -> None:
+        for _ in range(RESTLESS):
+            if not self.step():
+                return
+        raise BrokenError("progress", "the world", f"does not come to rest in {RESTLESS} steps")
+
+    def pass_to(self, moment: datetime) -> None:
+        """Time passes, and nothing is done in it; what is due by then can happen from now on."""
+        if moment - self.now > STRAY:
+            self.calls.hurry()
+        if moment > self.now:
+            if moment - self.now > timedelta(minutes=1):
+                self.stage.tell("", f"… {moment - self.now} pass")
+            self.stage.now = self.bank.now = moment
+        self.stage.timers.ring(moment, self.stage.agenda)
+
+    def _retrying(self, due: datetime) -> bool:
+        """Whether a call to the gateway is tried again soon."""
+        return due < self.now + timedelta(minutes=4) and any(
+            payment.operation for payment in self.dancers["payment"].aggregates[Payment].values()
+        )
+
+    def befall(self, accident: Accident, service: str, hours: float = 0.0) -> None:
+        """Let something happen to a service."""
+        befall(self.dancers[service], self.calls, accident, hours)
+
+    def emitted(self, kind: type[Message], **fields: Any) -> list[Any]:
+        """The events of a type that were committed, with these fields."""
+        return [m for m in self.log if type(m) is kind and all(getattr(m, k) == v for k, v in fields.items())]

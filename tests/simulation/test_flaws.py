@@ -1,0 +1,19 @@
+"""The simulation finds bugs: each of those planted is found within so many stories."""
+
+import pytest
+
+from simulation.shrink import broken_by
+from simulation.teller import tell
+from tests.simulation.flaws import FLAWS
+
+STORIES = 1_000
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(FLAWS) >= 20
+
+
+@pytest.mark.parametrize("name", FLAWS)
+def test_a_planted_bug_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    FLAWS[name](monkeypatch)
+    assert any(broken_by(tell(seed)) for seed in range(STORIES)), f"{name} is not found in {STORIES} stories"
