@@ -121,9 +121,9 @@ class Calls:
         answer = self._bank.ask(request, fate)
         if fate is not None:
             self._stage.coverage.troubles[f"gateway: {fate}"] += 1
-        self._stage.tell(
-            "gateway", f"{request.kind} {request.reference}: {'TROUBLE: ' + fate if fate else type(answer).__name__}"
-        )
+        if self._stage.timeline is not None:
+            answered = f"TROUBLE: {fate}" if fate else type(answer).__name__
+            self._stage.tell("gateway", f"{request.kind} {request.reference}: {answered}")
         if fate is Fate.LATE and request.kind != "look_up":
             self._stray(request)
         self._watch.asked(self._bank, request)
