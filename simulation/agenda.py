@@ -23,9 +23,6 @@ class Agenda:
     def __init__(self) -> None:
         self._now: list[Happening] = []
 
-    def __len__(self) -> int:
-        return len(self._now)
-
     def add(self, happening: Happening) -> None:
         """From now on it can happen."""
         if happening.place < 0:
@@ -42,9 +39,9 @@ class Agenda:
                 last.place = place
             happening.place = -1
 
-    def pick(self, chance: float) -> Happening:
-        """One of them; ``chance`` is from 0 up to, and without, 1."""
-        return self._now[int(chance * len(self._now))]
+    def pick(self, chance: float) -> Happening | None:
+        """One of them, where there is any; ``chance`` is from 0 up to, and without, 1."""
+        return self._now[int(chance * len(self._now))] if self._now else None
 
     def __iter__(self) -> Iterator[Happening]:
         return iter(self._now)

@@ -6,7 +6,7 @@ strikes. States that were seen are not gone through again, but the orders that l
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, Final, Literal
@@ -126,6 +126,8 @@ class Scene:
         self.calls: tuple[Call, ...] = ()
         self.bank, self.watch, self.budget = Bank(), Watch(), budget
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
+        self.races: set[str] = set()
+        """Those seen in any scene that goes on from this one."""
         self._sent = 0
 
     def fork(self) -> "Scene":
@@ -134,7 +136,7 @@ class Scene:
         made.dancers, made.queues = self.dancers.copy(), self.queues.copy()
         made.heard, made.calls = self.heard, self.calls
         made.bank, made.watch, made.budget = self.bank, self.watch, self.budget
-        made.now, made._sent = self.now, self._sent
+        made.now, made.races, made._sent = self.now, self.races, self._sent
         return made
 
     def digest(self) -> bytes:
@@ -236,7 +238,10 @@ class Scene:
         self.dancers[name], self.watch = books, self.watch.fork()
         own = part.own(books, trigger)
         cause = cause or inner_cause(name, trigger, own)
+        state = own.state if part.stateful else None
         related, emitted = react(books, part.reaction, own, trigger, cause, self.now, CONTEXT)
+        if part.seen is not None and (race := part.seen(state, own, related, emitted)):
+            self.races.add(race)
         self.watch.changed(own, related)
         if part.numbered and own.number is None and own.cart_id:
             own.number = books.number()
@@ -283,6 +288,7 @@ class Explored:
     orders: int = 0
     states: int = 0
     ends: int = 0
+    races: set[str] = field(default_factory=set)
 
 
 def explore(setup: Sequence[Message], open_: Sequence[Message], budget: Budget) -> Explored:
@@ -297,7 +303,7 @@ def explore(setup: Sequence[Message], open_: Sequence[Message], budget: Budget) 
             scene = scene.after(moves[0])
     scene.heard = ()
     scene.send(*open_)
-    found = Explored()
+    found = Explored(races=scene.races)
     known: dict[bytes, int] = {}
     found.orders = _orders(scene, known, found)
     found.states = len(known)

@@ -99,6 +99,7 @@ class ByHand:
         payment = world.dancers["payment"].own(Payment, self.command.checkout_id)
         failed = PaymentState.VOID_FAILED if isinstance(self.command, MarkVoided) else PaymentState.REFUND_FAILED
         if payment.state is failed:
+            world.settle(hours=0.1)  # what is on its way to the gateway arrives while they look
             world.bank.undo_by_hand(self.command.checkout_id)
         if payment.state is failed or payment.state in OVER:
             world.send(self.command)

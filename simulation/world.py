@@ -95,11 +95,12 @@ class World:
 
     def step(self) -> bool:
         """One thing that can happen now, chosen by the seed; returns whether there was any."""
-        agenda = self.stage.agenda
-        if not len(agenda):
+        stage = self.stage
+        happening = stage.agenda.pick(stage.chance())
+        if happening is None:
             return False
-        self.stage.coverage.steps += 1
-        agenda.pick(self.stage.chance()).act()
+        stage.coverage.steps += 1
+        happening.act()
         return True
 
     def settle(self, *, hours: float = 0.0) -> None:

@@ -56,7 +56,7 @@ def every_order(say: Say) -> tuple[bool, dict[str, Any], Callable[[Console], Non
             found[case.name] = {"wrong": str(broken)}
             table.add_row(case.name, "", "", "", str(broken))
             continue
-        found[case.name] = asdict(explored)
+        found[case.name] = asdict(explored) | {"races": sorted(explored.races)}
         table.add_row(case.name, f"{explored.orders:,}", f"{explored.states:,}", str(explored.ends), "")
     right = not any("wrong" in case for case in found.values())
     return right, found, lambda console: console.print(table)
