@@ -127,14 +127,17 @@ class Membership:
             self.die(member)
 
     def pause(self, member: Member) -> None:
-        """A process stops in the middle of what it does, and knows nothing of it."""
+        """A process stops in the middle of what it does, and knows nothing of it; the group may notice at once or later."""
         member.paused = True
         self._stage.agenda.remove(member.relaying)
         for lane in self.lanes:
             if lane.owner is member:
                 lane.shut()
         self._stage.agenda.add(member.resuming)
-        self._stage.agenda.add(self._gathering)
+        if self._stage.chance() < 0.5:
+            self.gather()
+        else:
+            self._stage.agenda.add(self._gathering)
 
     def resume(self, member: Member) -> None:
         """It goes on where it was; where others own its lanes by now, ``resume`` says what that is."""

@@ -19,7 +19,7 @@ class Relay:
 
     def hand_in(self, member: Member, rows: Sequence[Row]) -> None:
         """The rows of a commit: sent at once, as a rule, or a while later."""
-        if not member.waiting and self._stage.chance() < 0.8 and self.away_until <= self._stage.now:
+        if not member.waiting and self._stage.chance() < 0.6 and self.away_until <= self._stage.now:
             for row in rows:
                 self._send(row)
         else:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from simulation.story import Action, ByHand, Go, Send, Story
+from simulation.story import Action, Amid, ByHand, Go, Send, Story
 from simulation.watch import BrokenError
 
 DICE = 4
@@ -83,6 +83,8 @@ def _simpler(story: Story) -> Iterator[Story]:
 
 
 def _cart(action: Action) -> str | None:
+    if isinstance(action, Amid):
+        return action.checkout_id.rpartition(".")[0]
     if isinstance(action, Send | ByHand):
         message = action.message if isinstance(action, Send) else action.command
         return getattr(message, "cart_id", None)

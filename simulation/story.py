@@ -67,6 +67,25 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
+class Amid:
+    """Something is done as soon as the payment of a checkout is in this state, or after so many steps."""
+
+    checkout_id: str
+    state: PaymentState
+    then: Send | Wait
+    steps: int = 200
+
+    def play(self, world: World) -> None:
+        """Do it."""
+        payments = world.dancers["payment"].aggregates[Payment]
+        for _ in range(self.steps):
+            payment = payments.get(self.checkout_id)
+            if (payment is not None and payment.state is self.state) or not world.step():
+                break
+        self.then.play(world)
+
+
+@dataclass(frozen=True, slots=True)
 class Trouble:
     """Something goes wrong: now, or with the next commit of a service, or with the next request to the gateway."""
 
@@ -109,7 +128,7 @@ OVER: Final = (PaymentState.DECLINED, PaymentState.VOIDED, PaymentState.REFUNDED
 """States in which saying that money was given back by hand is a mistake that does no harm."""
 Mood = tuple[float, tuple[bank.Fate, ...]]
 """The part of requests a gateway fails, and the ways in which it does."""
-Action = Send | Go | Settle | Wait | Trouble | ByHand
+Action = Send | Go | Settle | Wait | Amid | Trouble | ByHand
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from services.payment.model import PaymentState
 from shared.contract.cart import (
     AbandonCheckout,
     AddItem,
@@ -28,12 +29,12 @@ from shared.contract.payment import MarkPaid, MarkRefunded, MarkVoided, RetryRef
 from shared.contract.topics import SERVICES
 from shared.contract.values import Address, PaymentMethod
 from simulation import bank
-from simulation.story import Action, ByHand, Go, Mood, Send, Settle, Story, Trouble, Wait
+from simulation.story import Action, Amid, ByHand, Go, Mood, Send, Settle, Story, Trouble, Wait
 from simulation.troubles import Accident, Fate
 
 SKUS: Final = ("a", "b")
 WHERE: Final = (*SERVICES, "payment")
-TROUBLES: Final = (*Fate, *Accident, *bank.Fate)
+TROUBLES: Final = (*Fate, *(Fate.PAUSE,) * 4, *Accident, *bank.Fate)
 TOKENS: Final = (
     *("ok",) * 16,
     *("decline_authorize",) * 2,
@@ -43,6 +44,8 @@ TOKENS: Final = (
     "refuse_void",
 )
 HERE: Final = Address(name="Ada Example", street="Hauptstr. 1", city="Berlin", postal_code="10115", country="DE")
+MOMENTS: Final = (PaymentState.AUTHORIZING, PaymentState.CAPTURING)
+"""The worst to cancel in, and for a reservation to expire in."""
 NOWHERE: Final = Address(name="Ada Example", street="Ice 1", city="Base", postal_code="1", country="AQ")
 CASH: Final = PaymentMethod(kind="cash_on_delivery")
 SOON: Final = datetime(2026, 1, 1, 1, tzinfo=UTC)
@@ -99,7 +102,7 @@ class _Teller:
         return Wait(self.dice.choice((0.01, 0.3, 0.6, 5)))
 
     def _shop(self) -> Iterator[Action]:
-        scarce = self.dice.choice((1, 5, 50, 50))
+        scarce = self.dice.choice((1, 5, 50, 50, 50, 50))
         for sku in SKUS:
             yield Send(ProductListed(sku=sku, name=sku, prices={"EUR": self.dice.choice((1000, 1000, 1000, 0))}))
             yield Send(ReceiveStock(sku=sku, quantity=scarce))
@@ -117,11 +120,13 @@ class _Teller:
             if dice.random() < 0.3:
                 yield Settle(dice.choice((0, 0, 0.4)))
             elif dice.random() < 0.2:
-                yield Go(dice.randint(10, 60))
-                yield Send(CancelOrder(cart_id=cart, checkout_id=f"{cart}.{attempt}", reason="r"))
+                checkout_id = f"{cart}.{attempt}"
+                cancel = Send(CancelOrder(cart_id=cart, checkout_id=checkout_id, reason="r"))
+                yield Amid(checkout_id, dice.choice(MOMENTS), dice.choice((cancel, cancel, Wait(0.6))))
             late = list(self._late(cart, attempt))
             yield from map(Send, late)
-            again = 0.5 if late or token not in (None, "ok") else 0.1
+            given_up = any(isinstance(message, AbandonCheckout | CancelOrder) for message in late)
+            again = 0.5 if given_up or token not in (None, "ok") else 0.1
             if dice.random() >= again:
                 return
             yield Settle() if dice.random() < 0.2 else Go(dice.choice((30, 60, 100)))
@@ -218,6 +223,10 @@ class _Teller:
             yield Trouble(dice.choice(TROUBLES), dice.choice(WHERE), dice.choice((0.1, 0.5, 30)))
             if dice.random() < 0.2:  # it seldom comes alone
                 yield from [Trouble(dice.choice(tuple(bank.Fate)), "payment")] * dice.choice((2, 4, 8))
+        if dice.random() < 0.2:  # one thing that goes wrong again and again
+            trouble, where = dice.choice(TROUBLES), dice.choice(SERVICES)
+            for _ in range(dice.choice((10, 40))):
+                yield Trouble(trouble, where, dice.choice((0.1, 0.5)))
         if dice.random() < 0.1:  # a bug that is mended days later
             for _ in range(dice.choice((10, 40))):
                 yield Trouble(Accident.DIES, dice.choice(SERVICES), dice.choice((0.5, 30, 60, 150, 200)))
