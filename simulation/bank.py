@@ -5,7 +5,6 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from typing import Final, Literal
 
 from services.payment.gateways.port import (
@@ -20,19 +19,10 @@ from services.payment.gateways.port import (
     Unavailable,
     Unknown,
 )
+from simulation.faults import GatewayFault
 
 KEYS_KEPT: Final = timedelta(hours=24)
 HOLD_KEPT: Final = timedelta(days=7)
-
-
-class Fate(StrEnum):
-    """What goes wrong with one request. ``late``: it takes effect, but long after the client has given it up."""
-
-    UNAVAILABLE = "unavailable"
-    LOST = "lost"
-    LATE = "late"
-    ANSWER_LOST = "answer lost"
-    ERROR = "error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,24 +63,24 @@ _CHANGES: Final[dict[str, tuple[PaymentStatus, PaymentStatus]]] = {
 class Bank:
     """Stripe-like: the same key gets the same answer, for a day.
 
-    ``trouble``: the part of requests that go wrong, and ``ways`` in which of these.
+    ``failing``: the part of requests that go wrong, and ``ways`` in which of these.
 
     A token says what is refused: ``decline_authorize``, ``refuse_capture``, ``refuse_void``, ``refuse_refund``.
-    ``fates``: what happens to the requests that come next, one each.
+    ``faults``: what happens to the requests that come next, one each.
     """
 
-    def __init__(self, seed: int = 0, trouble: float = 0.0, ways: Sequence[Fate] = tuple(Fate)) -> None:
+    def __init__(self, seed: int = 0, failing: float = 0.0, ways: Sequence[GatewayFault] = tuple(GatewayFault)) -> None:
         self.entries: list[Entry] = []
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
-        self.fates: deque[Fate] = deque()
+        self.faults: deque[GatewayFault] = deque()
         self.refusals: Counter[str] = Counter()
         """How often something went wrong with a payment, by its reference: what excuses a failed compensation."""
         self._random = random.Random(seed)
-        self._trouble, self._ways = trouble, ways
+        self._failing, self._ways = failing, ways
         self._answers: dict[str, tuple[datetime, Request, Answer]] = {}
 
     def fork(self) -> "Bank":
-        """The same, to go on from, with no trouble of its own."""
+        """The same, to go on from, with no faults of its own."""
         made = Bank()
         made.entries = [replace(entry) for entry in self.entries]
         made.now, made.refusals, made._answers = self.now, self.refusals.copy(), self._answers.copy()
@@ -100,28 +90,28 @@ class Bank:
         """All that is in it, as bytes."""
         return repr((self.entries, sorted(self._answers))).encode()
 
-    def fate(self) -> Fate | None:
+    def next_fault(self) -> GatewayFault | None:
         """What goes wrong with the next request, if anything."""
-        if self.fates:
-            return self.fates.popleft()
-        if self._trouble and self._random.random() < self._trouble:
+        if self.faults:
+            return self.faults.popleft()
+        if self._failing and self._random.random() < self._failing:
             return self._random.choice(self._ways)
         return None
 
-    def ask(self, request: Request, fate: Fate | None = None) -> Answer | LookUp:
+    def ask(self, request: Request, fault: GatewayFault | None = None) -> Answer | LookUp:
         """What the client hears. A request that comes late has not come yet: :meth:`perform` it when it does."""
-        if fate is not None:
+        if fault is not None:
             self.refusals[request.reference] += 1
-        if fate is Fate.UNAVAILABLE:
+        if fault is GatewayFault.UNAVAILABLE:
             return Unavailable("busy")
         if request.kind == "look_up":
-            return self.look_up(request.reference) if fate is None else Unavailable("no answer")
-        if fate is Fate.LOST or fate is Fate.LATE:
+            return self.look_up(request.reference) if fault is None else Unavailable("no answer")
+        if fault is GatewayFault.LOST or fault is GatewayFault.LATE:
             return Unknown("timed out")
-        if fate is Fate.ERROR and request.key not in self._answers:
+        if fault is GatewayFault.ERROR and request.key not in self._answers:
             self._answers[request.key] = self.now, request, Unknown("an error", code="error", key_spent=True)
         answer = self.perform(request)
-        return Unknown("timed out") if fate is Fate.ANSWER_LOST else answer
+        return Unknown("timed out") if fault is GatewayFault.ANSWER_LOST else answer
 
     def perform(self, request: Request) -> Answer:
         """The request takes effect, unless its key has done so already."""

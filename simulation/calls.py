@@ -12,9 +12,10 @@ from services.payment.answers import GatewayAnswered, HoldAged
 from services.payment.gateways.port import Answer, LookUp
 from services.payment.model import Payment
 from simulation.agenda import Happening
-from simulation.bank import Bank, Fate, Request
-from simulation.dancer import Dancer
-from simulation.group import Lane, Member
+from simulation.bank import Bank, Request
+from simulation.faults import GatewayFault
+from simulation.lanes import Lane, Member
+from simulation.service import Service
 from simulation.watch import Watch
 
 STRAY: Final = timedelta(minutes=1)
@@ -24,13 +25,13 @@ STRAY: Final = timedelta(minutes=1)
 class Calls:
     """Calls the gateway for one service. ``deaths``: the next requests take effect, and the service is down for so long."""
 
-    def __init__(self, dancer: Dancer, bank: Bank, watch: Watch) -> None:
-        self._dancer, self._bank, self._watch = dancer, bank, watch
-        self._stage = dancer.stage
+    def __init__(self, service: Service, bank: Bank, watch: Watch) -> None:
+        self._service, self._bank, self._watch = service, bank, watch
+        self._env = service.env
         self.deaths: deque[timedelta] = deque()
         self._going: list[Happening] = []
-        dancer.on_commit = self.start
-        dancer.group.on_take = self.take_over
+        service.on_commit = self.start
+        service.group.on_take = self.take_over
 
     def start(self, member: Member, payment: Payment) -> None:
         """A commit has touched a payment: what it waits for is due at once or later."""
@@ -40,15 +41,15 @@ class Calls:
                 requests.pop(payment.checkout_id, None)
         if payment.due_at is None:
             return
-        if operation and operation.attempts == 0 and payment.due_at <= self._stage.now:
+        if operation and operation.attempts == 0 and payment.due_at <= self._env.now:
             self._call(member, payment)
         else:
             self._claim_later(payment)
 
     def take_over(self, member: Member, lane: Lane) -> None:
         """Whatever was under way for a lane is claimed anew: nobody will hear its answer."""
-        for payment in self._dancer.aggregates[Payment].values():
-            if payment.operation and self._stage.lane_of(payment.cart_id) == lane.number:
+        for payment in self._service.aggregates[Payment].values():
+            if payment.operation and self._env.lane_of(payment.cart_id) == lane.number:
                 member.asked.pop(payment.checkout_id, None)
                 member.inherited[payment.checkout_id] = payment.serial
                 self._claim_later(payment)
@@ -56,23 +57,23 @@ class Calls:
     def _claim_later(self, payment: Payment) -> None:
         assert payment.due_at is not None
         claiming = Happening(lambda: self._claim(claiming, payment.checkout_id))
-        self._stage.timers.set(max(payment.due_at, self._stage.now), claiming)
+        self._env.timers.set(max(payment.due_at, self._env.now), claiming)
 
     def _claim(self, claiming: Happening, checkout_id: str) -> None:
-        payment = self._dancer.aggregates[Payment][checkout_id]
-        if payment.due_at is None or payment.due_at > self._stage.now:
-            self._stage.agenda.remove(claiming)
+        payment = self._service.aggregates[Payment][checkout_id]
+        if payment.due_at is None or payment.due_at > self._env.now:
+            self._env.agenda.remove(claiming)
             return
-        lane = self._dancer.group.lanes[self._stage.lane_of(payment.cart_id)]
+        lane = self._service.group.lanes[self._env.lane_of(payment.cart_id)]
         if not lane.taken or lane.owner is None:
             lane.park(claiming)
             return
         if payment.operation is not None:
             self._call(lane.owner, payment)
-        elif not self._dancer.commit(lane.owner, lane.number, [(None, HoldAged(checkout_id))]):
+        elif not self._service.commit(lane.owner, lane.number, [(None, HoldAged(checkout_id))]):
             lane.park(claiming)
             return
-        self._stage.agenda.remove(claiming)
+        self._env.agenda.remove(claiming)
 
     def _call(self, member: Member, payment: Payment) -> None:
         """The request leaves; when it arrives, and when its answer comes back, is not known."""
@@ -81,7 +82,7 @@ class Calls:
         member.asked[payment.checkout_id] = payment.serial
         assert payment.operation is not None
         request = Request(
-            payment.request(self._stage.now),
+            payment.request(self._env.now),
             payment.operation.key,
             payment.checkout_id,
             payment.hold or "",
@@ -100,10 +101,10 @@ class Calls:
             epoch = member.epochs.get(lane.number)
             call.act = lambda: self._answer(call, member, lane, epoch, answered)
 
-        lane = self._dancer.group.lanes[self._stage.lane_of(cart_id)]
+        lane = self._service.group.lanes[self._env.lane_of(cart_id)]
         call = Happening(arrive)
         self._going.append(call)
-        self._stage.agenda.add(call)
+        self._env.agenda.add(call)
 
     def hurry(self) -> None:
         """Time passes: no request is longer on its way than :data:`STRAY`; its answer may have to wait."""
@@ -112,43 +113,43 @@ class Calls:
 
     def _arrive(self, member: Member, request: Request) -> Answer | LookUp:
         if not self.deaths or not member.answers:
-            return self._ask(request, self._bank.fate())
+            return self._ask(request, self._bank.next_fault())
         answer = self._ask(request, None)
-        self._dancer.group.go_down(self._stage.now + self.deaths.popleft())
+        self._service.group.go_down(self._env.now + self.deaths.popleft())
         return answer
 
-    def _ask(self, request: Request, fate: Fate | None) -> Answer | LookUp:
-        answer = self._bank.ask(request, fate)
-        if fate is not None:
-            self._stage.coverage.troubles[f"gateway: {fate}"] += 1
-        if self._stage.timeline is not None:
-            answered = f"TROUBLE: {fate}" if fate else type(answer).__name__
-            self._stage.tell("gateway", f"{request.kind} {request.reference}: {answered}")
-        if fate is Fate.LATE and request.kind != "look_up":
+    def _ask(self, request: Request, fault: GatewayFault | None) -> Answer | LookUp:
+        answer = self._bank.ask(request, fault)
+        if fault is not None:
+            self._env.coverage.faults[f"gateway: {fault}"] += 1
+        if self._env.timeline is not None:
+            answered = f"FAULT: {fault}" if fault else type(answer).__name__
+            self._env.tell("gateway", f"{request.kind} {request.reference}: {answered}")
+        if fault is GatewayFault.LATE and request.kind != "look_up":
             self._stray(request)
         self._watch.asked(self._bank, request)
         return answer
 
     def _stray(self, request: Request) -> None:
         def arrive() -> None:
-            self._stage.agenda.remove(stray)
-            self._stage.tell("gateway", f"{request.kind} {request.reference} takes effect late")
+            self._env.agenda.remove(stray)
+            self._env.tell("gateway", f"{request.kind} {request.reference} takes effect late")
             self._bank.perform(request)
             self._watch.asked(self._bank, request)
 
         stray = Happening(arrive)
-        self._stage.timers.set(self._stage.now + STRAY * self._stage.chance(), stray)
+        self._env.timers.set(self._env.now + STRAY * self._env.chance(), stray)
 
     def _answer(self, call: Happening, member: Member, lane: Lane, epoch: int | None, answered: GatewayAnswered) -> None:
         """The answer is committed like a message of its cart, by the process that asked, if it has kept the lane."""
         if member.paused:
-            self._stage.agenda.remove(call)
+            self._env.agenda.remove(call)
             member.held.append(call)
         elif lane.owner is member and not lane.taken:
             lane.park(call)
         elif epoch is None or member.epochs.get(lane.number) != epoch:
-            self._stage.agenda.remove(call)  # it is asked for anew
-        elif self._dancer.commit(member, lane.number, [(None, answered)]) or lane.owner is not member:
-            self._stage.agenda.remove(call)
+            self._env.agenda.remove(call)  # it is asked for anew
+        elif self._service.commit(member, lane.number, [(None, answered)]) or lane.owner is not member:
+            self._env.agenda.remove(call)
         else:
             lane.park(call)

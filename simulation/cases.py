@@ -20,8 +20,8 @@ from shared.contract.inventory import ReceiveStock
 from shared.contract.message import Message
 from shared.contract.order import CancelOrder, DefineCoupon
 from shared.contract.values import PaymentMethod
-from simulation.explore import Budget
-from simulation.teller import CASH, HERE
+from simulation.state import Budget
+from simulation.workload import CASH, HERE
 
 CONFIRM: Final = ConfirmCheckout(cart_id="a")
 CANCEL: Final = CancelOrder(cart_id="a", checkout_id="a.1", reason="r")

@@ -1,4 +1,4 @@
-"""What the stories went through: each reaction in each state of its aggregate, each race, each trouble."""
+"""What the stories went through: each reaction in each state of its aggregate, each race, each fault."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -7,10 +7,9 @@ from enum import Enum
 from typing import Any, get_args, get_type_hints
 
 from shared.contract.topics import SERVICES
-from simulation.bank import Fate as GatewayFate
-from simulation.part import Part, parts
+from simulation.faults import CommitFault, GatewayFault, ServiceFault
 from simulation.races import RACES
-from simulation.troubles import Accident, Fate
+from simulation.wiring import Wired, wiring
 
 Place = tuple[str, str, Any]
 """Service, reaction, and the state its aggregate was in before; no state where it is new or knows none."""
@@ -25,7 +24,7 @@ class Coverage:
 
     places: Counter[Place] = field(default_factory=Counter)
     races: Counter[str] = field(default_factory=Counter)
-    troubles: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
     redriven: Counter[tuple[str, str]] = field(default_factory=Counter)
     stories: int = 0
     checkouts: int = 0
@@ -42,7 +41,7 @@ class Coverage:
         return {
             "reactions by state": [named(place) for place in places() if place not in self.places],
             "races": [race for race in RACES if race not in self.races],
-            "troubles": [trouble for trouble in troubles() if trouble not in self.troubles],
+            "faults": [fault for fault in faults() if fault not in self.faults],
             "redrives": [f"{service}: {kind}" for service, kind in messages() if (service, kind) not in self.redriven],
         }
 
@@ -56,16 +55,16 @@ def named(place: Place) -> str:
 def places() -> Iterator[Place]:
     """Every reaction with every state its aggregate can be in."""
     for service in SERVICES:
-        known = parts(service)
-        for part in (*known.by_trigger.values(), *known.by_deadline.values()):
-            for state in _states(part):
-                yield service, part.name, state
+        known = wiring(service)
+        for wired in (*known.by_trigger.values(), *known.by_deadline.values()):
+            for state in _states(wired):
+                yield service, wired.name, state
 
 
-def _states(part: Part) -> tuple[Any, ...]:
-    if part.kind is None or not part.stateful:
+def _states(wired: Wired) -> tuple[Any, ...]:
+    if wired.kind is None or not wired.stateful:
         return (None,)
-    hint = get_type_hints(part.kind)["state"]
+    hint = get_type_hints(wired.kind)["state"]
     if isinstance(hint, type) and issubclass(hint, Enum):
         return tuple(hint)
     return (None, *(state for kind in get_args(hint) if issubclass(kind, Enum) for state in kind))
@@ -74,10 +73,10 @@ def _states(part: Part) -> tuple[Any, ...]:
 def messages() -> Iterator[tuple[str, str]]:
     """Every service with every type of message it reacts to."""
     for service in SERVICES:
-        for kinds in parts(service).topics.values():
+        for kinds in wiring(service).topics.values():
             yield from ((service, kind.__name__) for kind in kinds)
 
 
-def troubles() -> tuple[str, ...]:
+def faults() -> tuple[str, ...]:
     """Everything that may go wrong."""
-    return (*Fate, *Accident, *(f"gateway: {fate}" for fate in GatewayFate))
+    return (*CommitFault, *ServiceFault, *(f"gateway: {fault}" for fault in GatewayFault))

@@ -1,146 +1,173 @@
-"""A service's consumer group: partitions, how far they are read, and the processes they are assigned to."""
+"""Who owns which lane: the group forms and forms anew, processes die, stop and come back."""
 
-from collections import deque
 from collections.abc import Callable
-from functools import partial
-from typing import Any
+from datetime import datetime
 
-from shared.contract.envelope import Envelope
-from simulation.agenda import Agenda, Happening
-from simulation.database import Row
-
-Delivery = tuple[Envelope, Any]
-"""A record as a service reads it: a message with its envelope, or what nobody can read."""
+from simulation.agenda import Happening
+from simulation.database import Database
+from simulation.environment import Environment
+from simulation.lanes import Lane, Member
+from simulation.relay import Relay
 
 
-class Member:
-    """A process of a service: all of this is lost when it dies.
+class ConsumerGroup:
+    """The processes of one service and its lanes.
 
-    ``epochs``: the lanes it believes to own. ``waiting``: rows its relay has still to send; ``known``: those it need
-    not look for in the outbox. ``asked``: the serial of the request it has made last, by checkout, until that is
-    answered. ``inherited``: the same of requests that a former owner of their lane may have made.
-    ``stale``: batches it had fetched when it was paused and lost their lanes. ``held``: what waits for it to resume.
+    ``resume`` is what a process does that was paused and has lost its lanes meanwhile. ``on_take`` is called with
+    each lane that was taken. ``away_until``: no process reaches the database.
     """
 
-    __slots__ = (
-        "alive",
-        "asked",
-        "epochs",
-        "held",
-        "inherited",
-        "known",
-        "name",
-        "paused",
-        "relaying",
-        "resuming",
-        "stale",
-        "waiting",
-    )
+    def __init__(
+        self, name: str, env: Environment, database: Database, relay: Relay, members: int, resume: Callable[[Member], None]
+    ) -> None:
+        self._name, self._env, self._database, self._relay, self._resume = name, env, database, relay, resume
+        self.lanes = [Lane(number, env.agenda, self.take) for number in range(len(database.epochs))]
+        self._born = 0
+        self.members = [self._new() for _ in range(members)]
+        self.on_take: Callable[[Member, Lane], None] | None = None
+        self.away_until = self.down_until = env.now
+        self.offsets_fail = False
+        self._gathering = Happening(self.gather)
 
-    def __init__(self, name: str, relay: Callable[["Member"], None], resume: Callable[["Member"], None]) -> None:
-        self.name = name
-        self.alive, self.paused = True, False
-        self.epochs: dict[int, int] = {}
-        self.waiting: deque[Row] = deque()
-        self.known: set[int] = set()
-        self.asked: dict[str, int] = {}
-        self.inherited: dict[str, int] = {}
-        self.stale: deque[tuple[int, list[Delivery]]] = deque()
-        self.held: list[Happening] = []
-        self.relaying = Happening(partial(relay, self))
-        self.resuming = Happening(partial(resume, self))
+    def begin(self) -> None:
+        """The first members join, and own their lanes."""
+        self._assign(self.members)
+        for lane in self.lanes:
+            self.take(lane)
 
-    @property
-    def answers(self) -> bool:
-        """Whether the group knows it to be there."""
-        return self.alive and not self.paused
+    def gather(self) -> None:
+        """The group forms anew, of those who live and answer. Some of the dead may take longer to come back."""
+        if self.down_until > self._env.now:
+            self._env.agenda.remove(self._gathering)
+            self._env.timers.set(self.down_until, self._gathering)
+            return
+        for number, member in enumerate(self.members):
+            if not member.alive and (self._env.chance() < 0.5 or not any(m.answers for m in self.members)):
+                self.members[number] = self._new()
+        ready = [member for member in self.members if member.answers]
+        if not ready:
+            return  # all are paused: Kafka has nobody to ask
+        self._env.tell(self._name, f"the lanes go to {', '.join(member.name for member in ready)}")
+        self._revoke()
+        self._assign(ready)
+        if all(member.alive for member in self.members):
+            self._env.agenda.remove(self._gathering)
 
+    def rewind(self) -> None:
+        """Somebody sets the group's offsets back to the beginning of the topics."""
+        self.offsets_fail = True
+        for lane in self.lanes:
+            for feed in lane.feeds:
+                feed.committed = 0
+        self.gather()
 
-class Feed:
-    """One partition of a topic, as one service reads it: the records of the types it reacts to.
+    def _revoke(self) -> None:
+        """Who answers commits its offsets and owns nothing; who is paused has fetched what it has fetched."""
+        for lane in self.lanes:
+            member = lane.owner
+            if member is None:
+                continue
+            if member.paused:
+                member.stale.extend((lane.number, batch) for feed in lane.feeds for _, batch in feed.fetched)
+                continue
+            for feed in lane.feeds:
+                feed.committed = feed.committed if self.offsets_fail else feed.done
+            member.epochs.pop(lane.number, None)
+        self.offsets_fail = False
 
-    ``position``: the next to fetch. ``fetched``: batches that wait for their commit, each with the place of its first
-    record. ``done``: how far the owner's commits got. ``committed``: the group's offset, from where the next owner
-    reads. ``latest``: the last record whose first delivery is over.
-    """
+    def _assign(self, members: list[Member]) -> None:
+        first = int(self._env.chance() * len(members))
+        for lane in self.lanes:
+            lane.assign(members[(first + lane.number) % len(members)])
 
-    __slots__ = ("committed", "done", "fetched", "lane", "latest", "polling", "position", "records", "stalled", "topic")
+    def take(self, lane: Lane) -> None:
+        """The owner raises the epoch, and its relay gets what the former owner left, before any commit."""
+        self._env.agenda.remove(lane.taking)
+        member = lane.owner
+        if lane.taken or member is None or member.paused:
+            return
+        if self.away_until > self._env.now:
+            self._env.timers.set(self.away_until, lane.taking)
+            return
+        self._database.epochs[lane.number] += 1
+        member.epochs[lane.number] = self._database.epochs[lane.number]
+        self._relay.sweep(member, lane)
+        lane.open()
+        if self.on_take:
+            self.on_take(member, lane)
 
-    def __init__(self, topic: str, lane: "Lane", poll: Callable[["Feed"], None]) -> None:
-        self.topic, self.lane = topic, lane
-        self.records: list[Delivery] = []
-        self.position = self.done = self.committed = 0
-        self.latest = -1
-        self.fetched: deque[tuple[int, list[Delivery]]] = deque()
-        self.stalled = False
-        self.polling = Happening(partial(poll, self))
+    def owns(self, member: Member, lane: int) -> bool:
+        """What every commit checks: whether the member's epoch is the lane's."""
+        return member.epochs.get(lane) == self._database.epochs[lane]
 
-    @property
-    def waits(self) -> bool:
-        """Whether there is something to fetch or to commit."""
-        return bool(self.fetched) or self.position < len(self.records)
+    def release(self, member: Member) -> None:
+        """The member does not know what became of its commit: it takes its lanes anew before the next."""
+        member.epochs.clear()
+        for lane in self.lanes:
+            if lane.owner is member:
+                lane.shut()
+                self._env.agenda.add(lane.taking)
 
-    def restart(self) -> None:
-        """A new owner begins at the committed offset; what was fetched before is nothing to it."""
-        self.position = self.done = self.committed
-        self.fetched.clear()
+    def die(self, member: Member) -> None:
+        """A process ends, wherever it is."""
+        member.alive = False
+        member.epochs.clear()
+        member.waiting.clear()
+        self._env.agenda.remove(member.relaying)
+        self._env.agenda.remove(member.resuming)
+        for lane in self.lanes:
+            if lane.owner is member:
+                lane.assign(None)
+        self._env.agenda.add(self._gathering)
 
+    def go_down(self, until: datetime) -> None:
+        """All processes end, and none comes back before that."""
+        self.down_until = until
+        for member in self.members:
+            self.die(member)
 
-class Lane:
-    """The same partition of every topic a service reads. ``owner``: whom Kafka assigned it to.
-
-    ``taken``: the owner has raised the epoch and may commit. ``parked``: what waits for that.
-    """
-
-    __slots__ = ("agenda", "feeds", "number", "owner", "parked", "taken", "taking")
-
-    def __init__(self, number: int, agenda: Agenda, take: Callable[["Lane"], None]) -> None:
-        self.number, self.agenda = number, agenda
-        self.feeds: list[Feed] = []
-        self.owner: Member | None = None
-        self.taken = False
-        self.parked: list[Happening] = []
-        self.taking = Happening(partial(take, self))
-
-    def append(self, feed: Feed, delivery: Delivery) -> None:
-        """A record arrives."""
-        feed.records.append(delivery)
-        if self.taken and feed.polling.place < 0 and not feed.stalled:
-            self.agenda.add(feed.polling)
-
-    def open(self) -> None:
-        """The owner may commit: everything that waits can happen."""
-        self.taken = True
-        for feed in self.feeds:
-            self.look(feed)
-        for happening in self.parked:
-            self.agenda.add(happening)
-        self.parked.clear()
-
-    def look(self, feed: Feed) -> None:
-        """Poll the feed, or do not, as things stand."""
-        if self.taken and feed.waits and not feed.stalled:
-            self.agenda.add(feed.polling)
+    def pause(self, member: Member) -> None:
+        """A process stops in the middle of what it does, and knows nothing of it; the group may notice at once or later."""
+        member.paused = True
+        self._env.agenda.remove(member.relaying)
+        for lane in self.lanes:
+            if lane.owner is member:
+                lane.shut()
+        self._env.agenda.add(member.resuming)
+        if self._env.chance() < 0.5:
+            self.gather()
         else:
-            self.agenda.remove(feed.polling)
+            self._env.agenda.add(self._gathering)
 
-    def shut(self) -> None:
-        """Nobody may commit until it is taken (again)."""
-        self.taken = False
-        self.agenda.remove(self.taking)
-        for feed in self.feeds:
-            self.agenda.remove(feed.polling)
+    def resume(self, member: Member) -> None:
+        """It goes on where it was; where others own its lanes by now, ``resume`` says what that is."""
+        mine = [lane for lane in self.lanes if lane.owner is member]
+        if member.waiting:
+            self._env.agenda.add(member.relaying)
+        if not mine and (member.epochs or member.stale):
+            self._resume(member)
+            return
+        self._awake(member)
+        for lane in mine:
+            if lane.number in member.epochs:
+                lane.open()
+            else:
+                self._env.agenda.add(lane.taking)
 
-    def park(self, happening: Happening) -> None:
-        """Let something wait until the lane is taken."""
-        self.agenda.remove(happening)
-        self.parked.append(happening)
+    def fence(self, member: Member) -> None:
+        """The member has learnt that others own its lanes: it drops what it has in hand and joins anew."""
+        member.epochs.clear()
+        member.stale.clear()
+        self._awake(member)
+        self._env.agenda.add(self._gathering)
 
-    def assign(self, member: Member | None) -> None:
-        """Kafka gives the lane to another member, or to none."""
-        self.shut()
-        self.owner = member
-        for feed in self.feeds:
-            feed.restart()
-        if member is not None:
-            self.agenda.add(self.taking)
+    def _awake(self, member: Member) -> None:
+        member.paused = False
+        self._env.agenda.remove(member.resuming)
+        for happening in member.held:
+            self._env.agenda.add(happening)
+        member.held.clear()
+
+    def _new(self) -> Member:
+        self._born += 1
+        return Member(f"{self._name}-{self._born}", self._relay.run, self.resume)

@@ -11,9 +11,9 @@ from services.order.coupon import Coupon
 from services.order.model import Checkout, CheckoutState
 from services.payment.model import Payment, PaymentState
 from simulation.bank import Bank
-from simulation.part import parts
-from simulation.troubles import DeadLetter
+from simulation.faults import DeadLetter
 from simulation.watch import BrokenError, Watch
+from simulation.wiring import wiring
 from simulation.world import World
 
 PAID: Final = (PaymentState.CAPTURED, PaymentState.DEFERRED, PaymentState.PAID)
@@ -41,7 +41,7 @@ class Rested(Protocol):
         ...
 
     @property
-    def dancers(self) -> Mapping[str, Books]:
+    def services(self) -> Mapping[str, Books]:
         """The services, by name."""
         ...
 
@@ -63,7 +63,7 @@ def check_books(world: Rested) -> None:
 
 def _money(world: Rested) -> None:
     """1. captured - refunded = total where the order is confirmed and not deferred, else 0; no hold without an alert."""
-    checkouts = world.dancers["order"].aggregates[Checkout]
+    checkouts = world.services["order"].aggregates[Checkout]
     alerted = world.watch.alerts
     kept: Counter[str] = Counter()
     for entry in world.bank.entries:
@@ -81,7 +81,7 @@ def _money(world: Rested) -> None:
 
 def _alerts(world: Rested) -> None:
     """An alert is open where money is stuck, and nowhere else; and money is stuck only where the gateway failed us."""
-    for payment in world.dancers["payment"].aggregates[Payment].values():
+    for payment in world.services["payment"].aggregates[Payment].values():
         stuck, alerted = payment.state in STUCK, payment.checkout_id in world.watch.alerts
         if stuck != alerted:
             raise BrokenError("alerts", payment.checkout_id, f"is {payment.state}; an alert is open: {alerted}")
@@ -93,12 +93,12 @@ def _stock(world: Rested) -> None:
     """2. Reserved and committed are the sums of the reservations that are so; after days, none is held any more."""
     reserved: Counter[str] = Counter()
     committed: Counter[str] = Counter()
-    for reservation in world.dancers["inventory"].aggregates[Reservation].values():
+    for reservation in world.services["inventory"].aggregates[Reservation].values():
         if reservation.live:
             reserved.update(reservation.units)
         if reservation.state is ReservationState.COMMITTED:
             committed.update(reservation.units)
-    for stock in world.dancers["inventory"].aggregates[Stock].values():
+    for stock in world.services["inventory"].aggregates[Stock].values():
         if stock.reserved != reserved[stock.sku] or stock.committed != committed[stock.sku]:
             wrong = f"are held, and {committed[stock.sku]} sold, by the reservations: {stock}"
             raise BrokenError("stock", stock.sku, f"{reserved[stock.sku]} {wrong}")
@@ -108,22 +108,22 @@ def _stock(world: Rested) -> None:
 
 def _progress(world: Rested) -> None:
     """3. Every checkout has come to its end, in every service the same, and no deadline was forgotten."""
-    payments = world.dancers["payment"].aggregates[Payment]
-    reservations = world.dancers["inventory"].aggregates[Reservation]
-    for checkout in world.dancers["order"].aggregates[Checkout].values():
+    payments = world.services["payment"].aggregates[Payment]
+    reservations = world.services["inventory"].aggregates[Reservation]
+    for checkout in world.services["order"].aggregates[Checkout].values():
         if checkout.known:
             _ended(checkout, payments.get(checkout.checkout_id), reservations.get(checkout.checkout_id))
     _carts(world)
-    for name, books in world.dancers.items():
-        for kind in parts(name).by_deadline:
+    for name, books in world.services.items():
+        for kind in wiring(name).by_deadline:
             for aggregate in books.aggregates[kind].values():
                 if aggregate.due_at is not None and aggregate.due_at <= world.now:
                     raise BrokenError("deadlines", str(aggregate), "was due and nothing happened")
 
 
 def _carts(world: Rested) -> None:
-    checkouts = world.dancers["order"].aggregates[Checkout]
-    carts = world.dancers["cart"].aggregates[Cart]
+    checkouts = world.services["order"].aggregates[Checkout]
+    carts = world.services["cart"].aggregates[Cart]
     for cart in carts.values():
         if cart.state in (CartState.LOCKED, CartState.CHECKOUT):
             raise BrokenError("progress", cart.cart_id, f"is still {cart.state}")
@@ -154,10 +154,10 @@ def _ended(checkout: Checkout, payment: Payment | None, reservation: Reservation
 def _coupons(world: Rested) -> None:
     """4. Each redemption is that of an order that stands."""
     redeemed: Counter[str] = Counter()
-    for checkout in world.dancers["order"].aggregates[Checkout].values():
+    for checkout in world.services["order"].aggregates[Checkout].values():
         if checkout.state is CheckoutState.CONFIRMED and checkout.quote:
             redeemed.update(set(checkout.quote.coupons))
-    for coupon in world.dancers["order"].aggregates[Coupon].values():
+    for coupon in world.services["order"].aggregates[Coupon].values():
         if coupon.redeemed != redeemed[coupon.code]:
             wrong = f"counts {coupon.redeemed} redemptions, but {redeemed[coupon.code]} orders have it"
             raise BrokenError("coupons", coupon.code, wrong)
@@ -165,15 +165,15 @@ def _coupons(world: Rested) -> None:
 
 def _events(world: World) -> None:
     """5. What was committed is published, and what was published is handled, by everybody who reads it."""
-    for name, dancer in world.dancers.items():
-        for rows in dancer.database.outbox:
+    for name, service in world.services.items():
+        for rows in service.database.outbox:
             if rows:
                 raise BrokenError("outbox", name, f"has {len(rows)} committed events that are not published")
-        for lane in dancer.group.lanes:
+        for lane in service.group.lanes:
             for feed in lane.feeds:
-                _handled(name, dancer.database.inbox, feed.records)
+                _handled(name, service.database.inbox, feed.records)
     letters = Counter(message.of for message in world.log if isinstance(message, DeadLetter))
-    dead = {f"{name}/{message}" for name, dancer in world.dancers.items() for message in dancer.dead}
+    dead = {f"{name}/{message}" for name, service in world.services.items() for message in service.dead}
     if letters != world.watch.garbage + Counter(dead):
         raise BrokenError("dead letters", str(letters), f"are not those of {world.watch.garbage} and {dead}")
 

@@ -3,23 +3,23 @@
 from collections.abc import Sequence
 
 from simulation.database import Database, Row
-from simulation.group import Lane, Member
-from simulation.stage import Stage
+from simulation.environment import Environment
+from simulation.lanes import Lane, Member
 from simulation.watch import BrokenError
 
 
 class Relay:
     """Publishes what one service has committed. ``away_until``: its processes do not reach the broker."""
 
-    def __init__(self, name: str, stage: Stage, database: Database) -> None:
-        self._name, self._stage, self._database = name, stage, database
+    def __init__(self, name: str, env: Environment, database: Database) -> None:
+        self._name, self._env, self._database = name, env, database
         self._last = [0] * len(database.epochs)
-        self.away_until = stage.now
+        self.away_until = env.now
         self.doubles = 0
 
     def hand_in(self, member: Member, rows: Sequence[Row]) -> None:
         """The rows of a commit: sent at once, as a rule, or a while later."""
-        if not member.waiting and self._stage.chance() < 0.6 and self.away_until <= self._stage.now:
+        if not member.waiting and self._env.chance() < 0.6 and self.away_until <= self._env.now:
             for row in rows:
                 self._send(row)
         else:
@@ -31,7 +31,7 @@ class Relay:
         """Rows that are in the outbox, to be sent by this member."""
         member.waiting.extend(rows)
         member.known.update(row.id for row in rows)
-        self._stage.agenda.add(member.relaying)
+        self._env.agenda.add(member.relaying)
 
     def sweep(self, member: Member, lane: Lane) -> None:
         """What is in the outbox for a lane, and this member has not in hand: left by a crash or by another member."""
@@ -39,21 +39,21 @@ class Relay:
 
     def run(self, member: Member) -> None:
         """Send some of what waits."""
-        if self.away_until > self._stage.now:
-            self._stage.agenda.remove(member.relaying)
-            self._stage.timers.set(self.away_until, member.relaying)
+        if self.away_until > self._env.now:
+            self._env.agenda.remove(member.relaying)
+            self._env.timers.set(self.away_until, member.relaying)
             return
-        group = [member.waiting.popleft() for _ in range(min(len(member.waiting), 1 + int(self._stage.chance() * 8)))]
+        group = [member.waiting.popleft() for _ in range(min(len(member.waiting), 1 + int(self._env.chance() * 8)))]
         for row in group:
             self._send(row)
         if self.doubles and group:
             self.doubles -= 1
-            self._stage.tell(self._name, f"{member.name} gets no answer from the broker and sends again")
+            self._env.tell(self._name, f"{member.name} gets no answer from the broker and sends again")
             for row in group:
                 self._send(row)
         self._forget(member, group)
         if not member.waiting:
-            self._stage.agenda.remove(member.relaying)
+            self._env.agenda.remove(member.relaying)
 
     def send_and_die(self, member: Member, rows: Sequence[Row]) -> None:
         """All that waits and the rows of a last commit reach the topics, and nobody lives to delete them."""
@@ -72,4 +72,4 @@ class Relay:
                 raise BrokenError("outbox", f"{self._name}: {type(row.message).__name__}", "is overtaken by a later event")
             self._last[row.lane] = row.id
             row.published = True
-        self._stage.deliver(row)
+        self._env.deliver(row)

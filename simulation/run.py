@@ -11,8 +11,8 @@ from typing import Final
 from simulation.coverage import Coverage
 from simulation.shrink import shrink
 from simulation.story import Story
-from simulation.teller import tell
 from simulation.timeline import Timeline
+from simulation.workload import tell
 
 CHUNK: Final = 100
 """Stories a process plays at once."""

@@ -1,4 +1,4 @@
-"""Stories: what customers, staff and fate do to a world, in a list that can be read, replayed and cut down."""
+"""Stories: what customers and staff do to a world and what goes wrong, in a list that can be read, replayed and cut down."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,13 +10,12 @@ from services.order.model import Checkout, CheckoutState
 from services.payment.model import Payment, PaymentState
 from shared.contract.message import Message
 from shared.contract.payment import MarkRefunded, MarkVoided
-from simulation import bank
 from simulation.bank import Bank
 from simulation.coverage import Coverage
+from simulation.faults import CommitFault, GatewayFault, ServiceFault
 from simulation.invariants import check
 from simulation.races import AWAY
 from simulation.timeline import Timeline
-from simulation.troubles import Accident, Fate
 from simulation.world import World
 
 
@@ -77,7 +76,7 @@ class Amid:
 
     def play(self, world: World) -> None:
         """Do it."""
-        payments = world.dancers["payment"].aggregates[Payment]
+        payments = world.services["payment"].aggregates[Payment]
         for _ in range(self.steps):
             payment = payments.get(self.checkout_id)
             if (payment is not None and payment.state is self.state) or not world.step():
@@ -86,24 +85,24 @@ class Amid:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class Inject:
     """Something goes wrong: now, or with the next commit of a service, or with the next request to the gateway."""
 
-    what: Fate | Accident | bank.Fate
+    what: CommitFault | ServiceFault | GatewayFault
     where: str
     hours: float = 0.0
 
     def play(self, world: World) -> None:
         """Do it."""
-        if isinstance(self.what, bank.Fate):
-            world.bank.fates.append(self.what)
-        elif isinstance(self.what, Fate):
-            world.dancers[self.where].fates.append(self.what)
+        if isinstance(self.what, GatewayFault):
+            world.bank.faults.append(self.what)
+        elif isinstance(self.what, CommitFault):
+            world.services[self.where].faults.append(self.what)
         else:
-            world.coverage.troubles[self.what] += 1
-            world.coverage.races[AWAY] += self.what in (Accident.DATABASE_AWAY, Accident.BROKER_AWAY)
-            world.stage.tell(self.where, f"TROUBLE: {self.what}" + (f" for {self.hours:g} h" if self.hours else ""))
-            world.befall(self.what, self.where, self.hours)
+            world.coverage.faults[self.what] += 1
+            world.coverage.races[AWAY] += self.what in (ServiceFault.DATABASE_AWAY, ServiceFault.BROKER_AWAY)
+            world.env.tell(self.where, f"FAULT: {self.what}" + (f" for {self.hours:g} h" if self.hours else ""))
+            world.inject(self.what, self.where, self.hours)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +114,7 @@ class ByHand:
     def play(self, world: World) -> None:
         """Do it."""
         world.settle(hours=0.1)
-        payment = world.dancers["payment"].own(Payment, self.command.checkout_id)
+        payment = world.services["payment"].own(Payment, self.command.checkout_id)
         failed = PaymentState.VOID_FAILED if isinstance(self.command, MarkVoided) else PaymentState.REFUND_FAILED
         if payment.state is failed:
             world.settle(hours=0.1)  # what is on its way to the gateway arrives while they look
@@ -126,9 +125,9 @@ class ByHand:
 
 OVER: Final = (PaymentState.DECLINED, PaymentState.VOIDED, PaymentState.REFUNDED)
 """States in which saying that money was given back by hand is a mistake that does no harm."""
-Mood = tuple[float, tuple[bank.Fate, ...]]
+Mood = tuple[float, tuple[GatewayFault, ...]]
 """The part of requests a gateway fails, and the ways in which it does."""
-Action = Send | Go | Settle | Wait | Amid | Trouble | ByHand
+Action = Send | Go | Settle | Wait | Amid | Inject | ByHand
 
 
 @dataclass(frozen=True)
@@ -153,6 +152,6 @@ class Story:
 
 def _count(world: World, coverage: Coverage) -> None:
     coverage.stories += 1
-    coverage.checkouts += sum(cart.attempts for cart in world.dancers["cart"].aggregates[Cart].values())
-    orders = world.dancers["order"].aggregates[Checkout].values()
+    coverage.checkouts += sum(cart.attempts for cart in world.services["cart"].aggregates[Cart].values())
+    orders = world.services["order"].aggregates[Checkout].values()
     coverage.orders += sum(checkout.state is CheckoutState.CONFIRMED for checkout in orders)

@@ -1,34 +1,23 @@
-"""A world: the four dancers, a gateway, a clock, and a seed that decides what happens next."""
+"""A world: the four services, a gateway, a clock, and a seed that decides what happens next."""
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from services.cart import model as cart_model
-from services.inventory import model as inventory_model
-from services.order.rules import Rules, load_rules
-from services.payment import model as payment_model
 from services.payment.model import Payment
 from shared.contract.envelope import Envelope
 from shared.contract.message import Message
 from shared.contract.topics import SERVICES
-from simulation.accidents import befall
 from simulation.bank import Bank
 from simulation.calls import STRAY, Calls
 from simulation.coverage import Coverage
-from simulation.dancer import Dancer
 from simulation.database import Row
-from simulation.stage import Stage
+from simulation.environment import Environment
+from simulation.faults import ServiceFault
+from simulation.injection import inject
+from simulation.service import Service
 from simulation.timeline import Timeline
-from simulation.troubles import Accident
 from simulation.watch import BrokenError, Watch
 
-CONTEXT: Final[Mapping[type[Any], Any]] = {
-    cart_model.Policy: cart_model.Policy(session_seconds=1800),
-    inventory_model.Policy: inventory_model.Policy(900, 1800, 300),
-    payment_model.Policy: payment_model.Policy(attempts=4, backoff_seconds=1.0),
-    Rules: load_rules(None),
-}
 RESTLESS: Final = 100_000
 """So many steps without coming to rest mean that something turns in a circle."""
 
@@ -47,23 +36,21 @@ class World:
         coverage: Coverage | None = None,
         timeline: Timeline | None = None,
     ) -> None:
-        self.stage = Stage(seed, lanes, coverage or Coverage(), timeline)
+        self.env = Environment(seed, lanes, coverage or Coverage(), timeline)
         self.bank = bank or Bank()
-        self.bank.now = self.stage.now
+        self.bank.now = self.env.now
         self.watch = Watch()
-        self.dancers: dict[str, Dancer] = {
-            name: Dancer(name, self.stage, self.watch, lanes, members, CONTEXT) for name in SERVICES
-        }
-        self.calls = Calls(self.dancers["payment"], self.bank, self.watch)
-        for dancer in self.dancers.values():
-            dancer.group.begin()
+        self.services: dict[str, Service] = {name: Service(name, self.env, self.watch, lanes, members) for name in SERVICES}
+        self.calls = Calls(self.services["payment"], self.bank, self.watch)
+        for service in self.services.values():
+            service.group.begin()
         self._twice = twice
         self._sent = 0
 
     @property
     def now(self) -> datetime:
         """The world's clock."""
-        return self.stage.now
+        return self.env.now
 
     @now.setter
     def now(self, moment: datetime) -> None:
@@ -72,34 +59,34 @@ class World:
     @property
     def coverage(self) -> Coverage:
         """What this world, and those before it with the same coverage, went through."""
-        return self.stage.coverage
+        return self.env.coverage
 
     @property
     def log(self) -> list[Message]:
         """Every event that was committed, in the order of the commits."""
-        return self.stage.log
+        return self.env.log
 
     def send(self, *messages: Message) -> None:
         """Publish as a client would."""
         for message in messages:
             self._sent += 1
             key = message.key
-            lane, name = self.stage.lane_of(key), f"c{self._sent}"
+            lane, name = self.env.lane_of(key), f"c{self._sent}"
             envelope = Envelope(name, "/client", type(message).__name__, key, name, offset=self._sent)
-            if self.stage.timeline is not None:
-                self.stage.tell("client", f"sends {type(message).__name__} {key}")
+            if self.env.timeline is not None:
+                self.env.tell("client", f"sends {type(message).__name__} {key}")
             row = Row(0, lane, envelope, message, committed=True)
-            self.stage.deliver(row)
-            if self._twice and self.stage.chance() < self._twice:
-                self.stage.deliver(row)
+            self.env.deliver(row)
+            if self._twice and self.env.chance() < self._twice:
+                self.env.deliver(row)
 
     def step(self) -> bool:
         """One thing that can happen now, chosen by the seed; returns whether there was any."""
-        stage = self.stage
-        happening = stage.agenda.pick(stage.chance())
+        env = self.env
+        happening = env.agenda.pick(env.chance())
         if happening is None:
             return False
-        stage.coverage.steps += 1
+        env.coverage.steps += 1
         happening.act()
         return True
 
@@ -107,7 +94,7 @@ class World:
         """Go on until nothing is left to do; with ``hours``, time passes too, and what becomes due in it happens."""
         until = self.now + timedelta(hours=hours)
         self._exhaust()
-        while (due := self.stage.timers.next()) is not None and (due <= until or self._retrying(due)):
+        while (due := self.env.timers.next()) is not None and (due <= until or self._retrying(due)):
             self.pass_to(due)
             self._exhaust()
         self.pass_to(max(self.now, until))
@@ -115,7 +102,7 @@ class World:
     def rest(self) -> None:
         """Go on until nothing will ever happen again by itself."""
         self._exhaust()
-        while (due := self.stage.timers.next()) is not None:
+        while (due := self.env.timers.next()) is not None:
             self.pass_to(max(due, self.now))
             self._exhaust()
 
@@ -131,19 +118,19 @@ class World:
             self.calls.hurry()
         if moment > self.now:
             if moment - self.now > timedelta(minutes=1):
-                self.stage.tell("", f"… {moment - self.now} pass")
-            self.stage.now = self.bank.now = moment
-        self.stage.timers.ring(moment, self.stage.agenda)
+                self.env.tell("", f"… {moment - self.now} pass")
+            self.env.now = self.bank.now = moment
+        self.env.timers.ring(moment, self.env.agenda)
 
     def _retrying(self, due: datetime) -> bool:
         """Whether a call to the gateway is tried again soon."""
         return due < self.now + timedelta(minutes=4) and any(
-            payment.operation for payment in self.dancers["payment"].aggregates[Payment].values()
+            payment.operation for payment in self.services["payment"].aggregates[Payment].values()
         )
 
-    def befall(self, accident: Accident, service: str, hours: float = 0.0) -> None:
+    def inject(self, fault: ServiceFault, service: str, hours: float = 0.0) -> None:
         """Let something happen to a service."""
-        befall(self.dancers[service], self.calls, accident, hours)
+        inject(self.services[service], self.calls, fault, hours)
 
     def emitted(self, kind: type[Message], **fields: Any) -> list[Any]:
         """The events of a type that were committed, with these fields."""

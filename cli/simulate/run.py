@@ -13,8 +13,8 @@ from simulation.cases import CASES
 from simulation.coverage import Coverage
 from simulation.explore import explore
 from simulation.run import replay, run
-from simulation.teller import tell
 from simulation.watch import BrokenError
+from simulation.workload import tell
 
 EVERY_SECONDS = 2.0
 Say = Callable[[str], None]

@@ -22,7 +22,7 @@ def as_data(result: Result, seconds: float) -> dict[str, Any]:
         "steps": it.steps,
         "seconds": round(seconds, 1),
         "races": dict(it.races),
-        "troubles": {str(trouble): times for trouble, times in it.troubles.items()},
+        "faults": {str(fault): times for fault, times in it.faults.items()},
         "places": {named(place): times for place, times in it.places.items()},
         "redriven": {f"{service}: {kind}": times for (service, kind), times in it.redriven.items()},
         "never": it.unreached(),
@@ -58,12 +58,12 @@ def show_failure(failure: Failure, console: Console) -> None:
 def show_lines(lines: tuple[str, ...], console: Console) -> None:
     """A timeline."""
     for line in lines:
-        style = "red" if "BROKEN" in line else "yellow" if "TROUBLE" in line else None
+        style = "red" if "BROKEN" in line else "yellow" if "FAULT" in line else None
         console.print(escape(line), style=style, soft_wrap=True)
 
 
 def _show_coverage(coverage: Coverage, console: Console) -> None:
-    for title, counted in (("race", coverage.races), ("trouble", coverage.troubles)):
+    for title, counted in (("race", coverage.races), ("fault", coverage.faults)):
         table = Table(title, "times")
         for name, times in counted.most_common():
             table.add_row(str(name), f"{times:,}")

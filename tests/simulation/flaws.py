@@ -22,11 +22,11 @@ from services.payment.gateways.port import Declined, Unknown
 from services.payment.model import Payment, PaymentOperation, PaymentState
 from shared.contract.payment import PaymentCaptured, PaymentVoided
 from simulation.calls import Calls
-from simulation.dancer import Dancer
 from simulation.database import Database, Row
-from simulation.group import Feed, Lane, Member
-from simulation.membership import Membership
+from simulation.group import ConsumerGroup
+from simulation.lanes import Feed, Lane, Member
 from simulation.relay import Relay
+from simulation.service import Service
 
 Flaw = Callable[[pytest.MonkeyPatch], None]
 FLAWS: Final[dict[str, Flaw]] = {}
@@ -52,40 +52,40 @@ def no_inbox(patch: pytest.MonkeyPatch) -> None:
 
 @flaw
 def an_inbox_that_is_not_in_the_commit(patch: pytest.MonkeyPatch) -> None:
-    usual = Dancer._rehearse
+    usual = Service._rehearse
 
-    def rehearse(self: Dancer, inputs: Sequence[Any]) -> None:
+    def rehearse(self: Service, inputs: Sequence[Any]) -> None:
         usual(self, inputs)
         self.database.inbox.update(envelope.id for envelope, _ in inputs if envelope)
 
-    patch.setattr(Dancer, "_rehearse", rehearse)
+    patch.setattr(Service, "_rehearse", rehearse)
 
 
 @flaw
 def offsets_committed_before_the_database(patch: pytest.MonkeyPatch) -> None:
-    usual = Dancer._handle
+    usual = Service._handle
 
-    def handle(self: Dancer, feed: Feed, start: int, batch: Any) -> None:
+    def handle(self: Service, feed: Feed, start: int, batch: Any) -> None:
         feed.committed = start + len(batch)
         usual(self, feed, start, batch)
 
-    patch.setattr(Dancer, "_handle", handle)
+    patch.setattr(Service, "_handle", handle)
 
 
 @flaw
 def published_before_the_commit(patch: pytest.MonkeyPatch) -> None:
-    usual = Dancer._rehearse
+    usual = Service._rehearse
 
-    def rehearse(self: Dancer, inputs: Sequence[Any]) -> None:
+    def rehearse(self: Service, inputs: Sequence[Any]) -> None:
         for row in usual_rows(self, inputs):
-            self.stage.deliver(row)
+            self.env.deliver(row)
 
-    def usual_rows(self: Dancer, inputs: Sequence[Any]) -> list[Row]:
+    def usual_rows(self: Service, inputs: Sequence[Any]) -> list[Row]:
         return [
             self._row(cause, index, message) for cause, emitted in usual(self, inputs) for index, message in enumerate(emitted)
         ]
 
-    patch.setattr(Dancer, "_rehearse", rehearse)
+    patch.setattr(Service, "_rehearse", rehearse)
 
 
 @flaw
@@ -129,7 +129,7 @@ def what_a_former_owner_left_is_published_last(patch: pytest.MonkeyPatch) -> Non
 
 @flaw
 def no_epoch_check(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Membership, "owns", lambda self, member, lane: True)
+    patch.setattr(ConsumerGroup, "owns", lambda self, member, lane: True)
 
 
 @flaw
@@ -144,31 +144,31 @@ def records_fetched_before_a_rebalance_are_handled_after_it(patch: pytest.Monkey
 
 @flaw
 def a_lost_answer_to_a_commit_is_taken_for_a_failure(patch: pytest.MonkeyPatch) -> None:
-    usual = Membership.release
+    usual = ConsumerGroup.release
 
-    def release(self: Membership, member: Member) -> None:
+    def release(self: ConsumerGroup, member: Member) -> None:
         epochs = dict(member.epochs)
         usual(self, member)
         for lane in self.lanes:
-            if lane.owner is member and lane.number in epochs and self.away_until <= self._stage.now:
+            if lane.owner is member and lane.number in epochs and self.away_until <= self._env.now:
                 member.epochs[lane.number] = epochs[lane.number]
-                self._stage.agenda.remove(lane.taking)
+                self._env.agenda.remove(lane.taking)
                 lane.open()
 
-    patch.setattr(Membership, "release", release)
+    patch.setattr(ConsumerGroup, "release", release)
 
 
 @flaw
 def deadlines_forgotten_by_a_restart(patch: pytest.MonkeyPatch) -> None:
-    usual = Dancer._ring
+    usual = Service._ring
 
-    def ring(self: Dancer, ringing: Any, trigger: Any) -> None:
+    def ring(self: Service, ringing: Any, trigger: Any) -> None:
         usual(self, ringing, trigger)
         for lane in self.group.lanes:
             if not lane.taken and ringing in lane.parked:
                 lane.parked.remove(ringing)
 
-    patch.setattr(Dancer, "_ring", ring)
+    patch.setattr(Service, "_ring", ring)
 
 
 # --- reactions and models

@@ -82,15 +82,15 @@ def until(world: World, reached: Callable[[], bool]) -> None:
 
 
 def until_payment_is(world: World, state: str) -> None:
-    until(world, lambda: world.dancers["payment"].own(Payment, "a.1").state == state)
+    until(world, lambda: world.services["payment"].own(Payment, "a.1").state == state)
 
 
 def order_of(world: World, cart_id: str = "a") -> Checkout:
-    return world.dancers["order"].own(Checkout, f"{cart_id}.1")
+    return world.services["order"].own(Checkout, f"{cart_id}.1")
 
 
 def reservation_of(world: World, cart_id: str = "a") -> Reservation:
-    return world.dancers["inventory"].own(Reservation, f"{cart_id}.1")
+    return world.services["inventory"].own(Reservation, f"{cart_id}.1")
 
 
 def codes(world: World, kind: type[Message], cart_id: str = "a") -> list[str]:

@@ -3,7 +3,7 @@
 import pytest
 
 from simulation.shrink import broken_by
-from simulation.teller import tell
+from simulation.workload import tell
 from tests.simulation.flaws import FLAWS
 
 STORIES = 1_000

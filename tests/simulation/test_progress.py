@@ -14,9 +14,9 @@ from shared.contract.payment import RetryRefund, RetryVoid
 from shared.progress import KINDS, STEPS, Pace, Step, standing
 from shared.runtime.reactions import Due
 from simulation.bank import Bank
-from simulation.dancer import Dancer
-from simulation.story import Trouble
-from simulation.teller import tell
+from simulation.service import Service
+from simulation.story import Inject
+from simulation.workload import tell
 from simulation.world import World
 
 STORIES = 150
@@ -58,22 +58,22 @@ def open_or_moot(step: Step, seen: Mapping[str, datetime]) -> bool:
 
 
 def play(seed: int, waiting: Waiting, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A story without troubles but those of the gateway; then staff tries every void and refund again that failed."""
-    usual = Dancer._react
+    """A story without faults but those of the gateway; then staff tries every void and refund again that failed."""
+    usual = Service._react
 
-    def react(self: Dancer, member: Any, cause: Any, trigger: Any, rows: list[Any]) -> Any:
+    def react(self: Service, member: Any, cause: Any, trigger: Any, rows: list[Any]) -> Any:
         before = len(rows)
         own = usual(self, member, cause, trigger, rows)
         for row in rows[before:]:
-            waiting.see(row.message, trigger, self.stage.now)
+            waiting.see(row.message, trigger, self.env.now)
         return own
 
     story = tell(seed)
     with monkeypatch.context() as patch:
-        patch.setattr(Dancer, "_react", react)
+        patch.setattr(Service, "_react", react)
         world = World(seed, Bank(seed, *story.mood))
         for action in story.actions:
-            if not isinstance(action, Trouble):
+            if not isinstance(action, Inject):
                 action.play(world)
         world.settle(hours=48)
         world.now += timedelta(minutes=1)

@@ -14,5 +14,5 @@ def test_whatever_happens_the_invariants_hold_and_everything_happens() -> None:
     assert coverage.checkouts >= CHECKOUTS
     never = coverage.unreached()
     assert never["races"] == []
-    assert never["troubles"] == []
+    assert never["faults"] == []
     assert set(never["redrives"]) <= TOO_RARE

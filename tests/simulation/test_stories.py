@@ -19,7 +19,7 @@ TOKENS = {
 
 @pytest.mark.parametrize("story", stories.STORIES, ids=lambda story: str(story.title))
 def test_a_story_tells_all_that_follows_the_confirmation(story: Story) -> None:
-    world = World(seed=1, bank=Bank(1, trouble=0.0))
+    world = World(seed=1, bank=Bank(1, failing=0.0))
     world.send(*shop(10))
     world.send(OpenCart(cart_id="c", currency="EUR", customer_id="k"))
     world.settle()

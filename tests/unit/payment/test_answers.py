@@ -21,7 +21,7 @@ from shared.contract.payment import (
     RetryVoid,
     VoidFailed,
 )
-from tests.support.dancer import CONTEXT
+from simulation.wiring import CONTEXT
 from tests.support.facts import CHECKOUT, a
 from tests.support.solo import Solo, only
 from tests.unit.payment.payments import BUG, DONE, LOST, NO, found, operation, outcome, payment, payment_in

@@ -9,8 +9,8 @@ from services.payment.gateways.port import Unavailable
 from services.payment.model import Policy
 from shared.contract.order import OrderCancelled
 from shared.contract.payment import HoldNearlyLapsed, OperationNearlyGivenUp, PaymentDeclined
+from simulation.wiring import CONTEXT
 from tests.support.clock import NOW
-from tests.support.dancer import CONTEXT
 from tests.support.facts import CHECKOUT, a
 from tests.support.solo import only
 from tests.unit.payment.payments import NO, answer, payment, payment_in

@@ -1,4 +1,4 @@
-"""What all dancers share: the clock, the dice, the topics, and the notes of what happened."""
+"""What all services share: the clock, the dice, the topics, and the notes of what happened."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -9,12 +9,12 @@ from shared.contract.message import Message
 from simulation.agenda import Agenda, Timers
 from simulation.coverage import Coverage
 from simulation.database import Row
-from simulation.group import Feed
+from simulation.lanes import Feed
 from simulation.timeline import Timeline
 from simulation.watch import BrokenError
 
 
-class Stage:
+class Environment:
     """One world's clock, dice and topics.
 
     ``log``: every event that was committed.

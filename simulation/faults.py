@@ -1,10 +1,10 @@
-"""What may go wrong, beside the gateway (see :class:`simulation.bank.Fate`)."""
+"""What may go wrong."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Fate(StrEnum):
+class CommitFault(StrEnum):
     """What becomes of one commit. A process that is paused may find that others own its lanes when it goes on."""
 
     ABORTED = "database away for a commit"
@@ -15,7 +15,17 @@ class Fate(StrEnum):
     PAUSE = "process paused with a batch in hand"
 
 
-class Accident(StrEnum):
+class GatewayFault(StrEnum):
+    """What goes wrong with one request. ``late``: it takes effect, but long after the client has given it up."""
+
+    UNAVAILABLE = "unavailable"
+    LOST = "lost"
+    LATE = "late"
+    ANSWER_LOST = "answer lost"
+    ERROR = "error"
+
+
+class ServiceFault(StrEnum):
     """What happens to a service or to its group."""
 
     REBALANCE = "rebalance"

@@ -28,13 +28,12 @@ from shared.contract.order import CancelOrder, DefineCoupon
 from shared.contract.payment import MarkPaid, MarkRefunded, MarkVoided, RetryRefund, RetryVoid
 from shared.contract.topics import SERVICES
 from shared.contract.values import Address, PaymentMethod
-from simulation import bank
-from simulation.story import Action, Amid, ByHand, Go, Mood, Send, Settle, Story, Trouble, Wait
-from simulation.troubles import Accident, Fate
+from simulation.faults import CommitFault, GatewayFault, ServiceFault
+from simulation.story import Action, Amid, ByHand, Go, Inject, Mood, Send, Settle, Story, Wait
 
 SKUS: Final = ("a", "b")
 WHERE: Final = (*SERVICES, "payment")
-TROUBLES: Final = (*Fate, *(Fate.PAUSE,) * 4, *Accident, *bank.Fate)
+FAULTS: Final = (*CommitFault, *(CommitFault.PAUSE,) * 4, *ServiceFault, *GatewayFault)
 TOKENS: Final = (
     *("ok",) * 16,
     *("decline_authorize",) * 2,
@@ -70,17 +69,17 @@ class _Teller:
 
     def mood(self) -> Mood:
         """Mostly good; sometimes bad in every way, sometimes in one."""
-        ways = self.dice.choice((tuple(bank.Fate), (self.dice.choice(tuple(bank.Fate)),)))
+        ways = self.dice.choice((tuple(GatewayFault), (self.dice.choice(tuple(GatewayFault)),)))
         return self.dice.choice((0.0, 0.0, 0.0, 0.1, 0.4, 0.8)), ways
 
     def tell(self) -> Iterator[Action]:
-        """What customers, staff and fate do, each in its own order, at once."""
+        """What customers and staff do, and what goes wrong, each in its own order, at once."""
         dice = self.dice
         yield from self._shop()
         scripts: list[Iterator[Action]] = [self._customer(cart) for cart in self.carts]
         scripts.append(self._staff())
         if dice.random() < 0.8:
-            scripts.append(self._fate())
+            scripts.append(self._faults())
         while scripts:
             script = dice.choice(scripts)
             action = next(script, None)
@@ -217,16 +216,16 @@ class _Teller:
             if dice.random() < 0.1:
                 yield Send(ConfirmCheckout(cart_id=cart))
 
-    def _fate(self) -> Iterator[Action]:
+    def _faults(self) -> Iterator[Action]:
         dice = self.dice
         for _ in range(dice.choice((2, 4, 8, 12))):
-            yield Trouble(dice.choice(TROUBLES), dice.choice(WHERE), dice.choice((0.1, 0.5, 30)))
+            yield Inject(dice.choice(FAULTS), dice.choice(WHERE), dice.choice((0.1, 0.5, 30)))
             if dice.random() < 0.2:  # it seldom comes alone
-                yield from [Trouble(dice.choice(tuple(bank.Fate)), "payment")] * dice.choice((2, 4, 8))
+                yield from [Inject(dice.choice(tuple(GatewayFault)), "payment")] * dice.choice((2, 4, 8))
         if dice.random() < 0.2:  # one thing that goes wrong again and again
-            trouble, where = dice.choice(TROUBLES), dice.choice(SERVICES)
+            fault, where = dice.choice(FAULTS), dice.choice(SERVICES)
             for _ in range(dice.choice((10, 40))):
-                yield Trouble(trouble, where, dice.choice((0.1, 0.5)))
+                yield Inject(fault, where, dice.choice((0.1, 0.5)))
         if dice.random() < 0.1:  # a bug that is mended days later
             for _ in range(dice.choice((10, 40))):
-                yield Trouble(Accident.DIES, dice.choice(SERVICES), dice.choice((0.5, 30, 60, 150, 200)))
+                yield Inject(ServiceFault.DIES, dice.choice(SERVICES), dice.choice((0.5, 30, 60, 150, 200)))
