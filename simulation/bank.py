@@ -19,6 +19,7 @@ from services.payment.gateways.port import (
     Unavailable,
     Unknown,
 )
+from services.payment.model import Payment
 from simulation.faults import GatewayFault
 
 KEYS_KEPT: Final = timedelta(hours=24)
@@ -36,6 +37,14 @@ class Request:
     amount: int
     currency: str
     token: str
+
+    @classmethod
+    def of(cls, payment: Payment, now: datetime) -> "Request":
+        """The one a payment waits for."""
+        assert payment.operation is not None
+        hold, token = payment.hold or "", payment.token or ""
+        amount, currency = payment.amount, payment.currency
+        return cls(payment.request(now), payment.operation.key, payment.checkout_id, hold, amount, currency, token)
 
 
 @dataclass(slots=True)

@@ -80,17 +80,7 @@ class Calls:
         if member.asked.get(payment.checkout_id) == payment.serial:
             return
         member.asked[payment.checkout_id] = payment.serial
-        assert payment.operation is not None
-        request = Request(
-            payment.request(self._env.now),
-            payment.operation.key,
-            payment.checkout_id,
-            payment.hold or "",
-            payment.amount,
-            payment.currency,
-            payment.token or "",
-        )
-        self._send(member, payment.cart_id, payment.serial, request)
+        self._send(member, payment.cart_id, payment.serial, Request.of(payment, self._env.now))
 
     def _send(self, member: Member, cart_id: str, serial: int, request: Request) -> None:
         def arrive() -> None:
@@ -124,7 +114,7 @@ class Calls:
             self._env.coverage.faults[f"gateway: {fault}"] += 1
         if self._env.timeline is not None:
             answered = f"FAULT: {fault}" if fault else type(answer).__name__
-            self._env.tell("gateway", f"{request.kind} {request.reference}: {answered}")
+            self._env.note("gateway", f"{request.kind} {request.reference}: {answered}")
         if fault is GatewayFault.LATE and request.kind != "look_up":
             self._stray(request)
         self._watch.asked(self._bank, request)
@@ -133,7 +123,7 @@ class Calls:
     def _stray(self, request: Request) -> None:
         def arrive() -> None:
             self._env.agenda.remove(stray)
-            self._env.tell("gateway", f"{request.kind} {request.reference} takes effect late")
+            self._env.note("gateway", f"{request.kind} {request.reference} takes effect late")
             self._bank.perform(request)
             self._watch.asked(self._bank, request)
 

@@ -50,7 +50,7 @@ class Environment:
         for kind in kinds:
             self._readers[feed.lane.number].setdefault(kind, []).append(feed)
 
-    def tell(self, who: str, what: str) -> None:
+    def note(self, who: str, what: str) -> None:
         """Note something for the timeline, if one is kept."""
         if self.timeline is not None:
             self.timeline.add(self.now, who, what)

@@ -47,7 +47,7 @@ class ConsumerGroup:
         ready = [member for member in self.members if member.answers]
         if not ready:
             return  # all are paused: Kafka has nobody to ask
-        self._env.tell(self._name, f"the lanes go to {', '.join(member.name for member in ready)}")
+        self._env.note(self._name, f"the lanes go to {', '.join(member.name for member in ready)}")
         self._revoke()
         self._assign(ready)
         if all(member.alive for member in self.members):

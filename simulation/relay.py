@@ -48,7 +48,7 @@ class Relay:
             self._send(row)
         if self.doubles and group:
             self.doubles -= 1
-            self._env.tell(self._name, f"{member.name} gets no answer from the broker and sends again")
+            self._env.note(self._name, f"{member.name} gets no answer from the broker and sends again")
             for row in group:
                 self._send(row)
         self._forget(member, group)

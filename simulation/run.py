@@ -12,7 +12,7 @@ from simulation.coverage import Coverage
 from simulation.shrink import shrink
 from simulation.story import Story
 from simulation.timeline import Timeline
-from simulation.workload import tell
+from simulation.workload import generate
 
 CHUNK: Final = 100
 """Stories a process plays at once."""
@@ -87,7 +87,7 @@ def _play(first: int) -> tuple[Coverage, int | None]:
     try:
         for seed in range(first, first + CHUNK):
             try:
-                tell(seed).play(coverage)
+                generate(seed).play(coverage)
             except Exception:
                 return coverage, seed
     finally:
@@ -98,7 +98,7 @@ def _play(first: int) -> tuple[Coverage, int | None]:
 
 def explain(seed: int) -> Failure:
     """The shortest story in which the same goes wrong as in that of ``seed``."""
-    story, error = shrink(tell(seed))
+    story, error = shrink(generate(seed))
     return Failure(seed, f"{type(error).__name__}: {error}", story, replay(story))
 
 

@@ -123,7 +123,7 @@ class Service:
             return False
         if not self.group.owns(member, lane):
             self.env.coverage.races[races.FENCED] += 1
-            self.env.tell(member.name, "may not commit: others own its lanes")
+            self.env.note(member.name, "may not commit: others own its lanes")
             self.group.fence(member)
             return False
         if fault is CommitFault.CRASH_BEFORE:
@@ -190,7 +190,7 @@ class Service:
         rows.append(self._row(cause, 0, DeadLetter(f"{self.name}/{cause.id}"), lane))
         redriving = Happening(lambda: self._redrive(redriving, (replace(cause, redriven=True), trigger), lane))
         self.env.timers.set(self.env.now + self.dying.popleft(), redriving)
-        self.env.tell(self.name, f"{cause.type} {cause.key} becomes a dead letter")
+        self.env.note(self.name, f"{cause.type} {cause.key} becomes a dead letter")
         return True
 
     def _redrive(self, redriving: Happening, delivery: Delivery, lane: int) -> None:
@@ -218,7 +218,7 @@ class Service:
         if wired.numbered and own.number is None and own.cart_id:
             own.number = self.database.number()
         if env.timeline is not None:
-            self._tell(member, wired, trigger, state, own, emitted)
+            self._note_reaction(member, wired, trigger, state, own, emitted)
         for index, message in enumerate(emitted):
             rows.append(self._row(cause, index, message))
         return own
@@ -274,11 +274,11 @@ class Service:
 
     def _note(self, fault: CommitFault, member: Member) -> None:
         self.env.coverage.faults[fault] += 1
-        self.env.tell(member.name, f"FAULT: {fault}")
+        self.env.note(member.name, f"FAULT: {fault}")
 
-    def _tell(self, member: Member, wired: Wired, trigger: Any, state: Any, own: Any, emitted: Sequence[Message]) -> None:
+    def _note_reaction(self, member: Member, wired: Wired, trigger: Any, state: Any, own: Any, emitted: Sequence[Message]) -> None:
         after = getattr(own, "state", None)
         moved = f" {state or 'new'} → {after}" if after != state else f" stays {state}" if state else ""
         said = f", says {', '.join(type(message).__name__ for message in emitted)}" if emitted else ""
         about = getattr(trigger, "checkout_id", None) or getattr(trigger, "key", "") or getattr(trigger, "aggregate_id", "")
-        self.env.tell(member.name, f"{type(trigger).__name__} {about}: {wired.name}{moved}{said}")
+        self.env.note(member.name, f"{type(trigger).__name__} {about}: {wired.name}{moved}{said}")

@@ -255,19 +255,9 @@ class State:
 
     def _claim(self, checkout_id: str) -> None:
         payment: Payment = self.services["payment"].aggregates[Payment][checkout_id]
-        assert payment.operation is not None
         assert payment.due_at is not None
         self.now = max(self.now, payment.due_at)
-        request = Request(
-            payment.request(self.now),
-            payment.operation.key,
-            checkout_id,
-            payment.hold or "",
-            payment.amount,
-            payment.currency,
-            payment.token or "",
-        )
-        self.calls = (*self.calls, Call(request, payment.serial))
+        self.calls = (*self.calls, Call(Request.of(payment, self.now), payment.serial))
 
     def _go_on(self, call: Call, fault: GatewayFault | None) -> None:
         self.calls = tuple(other for other in self.calls if other is not call)

@@ -101,7 +101,7 @@ class Inject:
         else:
             world.coverage.faults[self.what] += 1
             world.coverage.races[AWAY] += self.what in (ServiceFault.DATABASE_AWAY, ServiceFault.BROKER_AWAY)
-            world.env.tell(self.where, f"FAULT: {self.what}" + (f" for {self.hours:g} h" if self.hours else ""))
+            world.env.note(self.where, f"FAULT: {self.what}" + (f" for {self.hours:g} h" if self.hours else ""))
             world.inject(self.what, self.where, self.hours)
 
 

@@ -1,4 +1,4 @@
-"""Tells stories: one for each seed, of a few carts, what their customers and the staff do, and what goes wrong."""
+"""Makes stories: one for each seed, of a few carts, what their customers and the staff do, and what goes wrong."""
 
 import random
 from collections.abc import Iterator
@@ -50,10 +50,10 @@ CASH: Final = PaymentMethod(kind="cash_on_delivery")
 SOON: Final = datetime(2026, 1, 1, 1, tzinfo=UTC)
 
 
-def tell(seed: int) -> Story:
+def generate(seed: int) -> Story:
     """The story of a seed: always the same."""
-    teller = _Teller(seed)
-    return Story(seed, teller.mood(), tuple(teller.tell()))
+    workload = _Workload(seed)
+    return Story(seed, workload.mood(), tuple(workload.actions()))
 
 
 class _Dice(random.Random):
@@ -62,7 +62,7 @@ class _Dice(random.Random):
         return seq[int(self.random() * len(seq))]
 
 
-class _Teller:
+class _Workload:
     def __init__(self, seed: int) -> None:
         self.dice = _Dice(seed)
         self.carts = [f"cart{n}" for n in range(self.dice.choice((1, 3, 6, 10, 14)))]
@@ -72,7 +72,7 @@ class _Teller:
         ways = self.dice.choice((tuple(GatewayFault), (self.dice.choice(tuple(GatewayFault)),)))
         return self.dice.choice((0.0, 0.0, 0.0, 0.1, 0.4, 0.8)), ways
 
-    def tell(self) -> Iterator[Action]:
+    def actions(self) -> Iterator[Action]:
         """What customers and staff do, and what goes wrong, each in its own order, at once."""
         dice = self.dice
         yield from self._shop()

@@ -74,7 +74,7 @@ class World:
             lane, name = self.env.lane_of(key), f"c{self._sent}"
             envelope = Envelope(name, "/client", type(message).__name__, key, name, offset=self._sent)
             if self.env.timeline is not None:
-                self.env.tell("client", f"sends {type(message).__name__} {key}")
+                self.env.note("client", f"sends {type(message).__name__} {key}")
             row = Row(0, lane, envelope, message, committed=True)
             self.env.deliver(row)
             if self._twice and self.env.chance() < self._twice:
@@ -118,7 +118,7 @@ class World:
             self.calls.hurry()
         if moment > self.now:
             if moment - self.now > timedelta(minutes=1):
-                self.env.tell("", f"… {moment - self.now} pass")
+                self.env.note("", f"… {moment - self.now} pass")
             self.env.now = self.bank.now = moment
         self.env.timers.ring(moment, self.env.agenda)
 

@@ -14,7 +14,7 @@ from simulation.coverage import Coverage
 from simulation.explore import explore
 from simulation.run import replay, run
 from simulation.watch import BrokenError
-from simulation.workload import tell
+from simulation.workload import generate
 
 EVERY_SECONDS = 2.0
 Say = Callable[[str], None]
@@ -39,7 +39,7 @@ def simulate(checkouts: int, seed: int, jobs: int, say: Say) -> tuple[bool, dict
 
 def play_again(seed: int) -> tuple[bool, dict[str, Any], Callable[[Console], None]]:
     """One story, line by line; returns as :func:`simulate`."""
-    lines = replay(tell(seed))
+    lines = replay(generate(seed))
     right = not any("BROKEN" in line for line in lines)
     return right, {"seed": seed, "right": right, "timeline": lines}, lambda console: show_lines(lines, console)
 

@@ -16,7 +16,7 @@ from shared.runtime.reactions import Due
 from simulation.bank import Bank
 from simulation.service import Service
 from simulation.story import Inject
-from simulation.workload import tell
+from simulation.workload import generate
 from simulation.world import World
 
 STORIES = 150
@@ -68,7 +68,7 @@ def play(seed: int, waiting: Waiting, monkeypatch: pytest.MonkeyPatch) -> None:
             waiting.see(row.message, trigger, self.env.now)
         return own
 
-    story = tell(seed)
+    story = generate(seed)
     with monkeypatch.context() as patch:
         patch.setattr(Service, "_react", react)
         world = World(seed, Bank(seed, *story.mood))
