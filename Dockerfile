@@ -5,6 +5,7 @@ COPY pyproject.toml constraints.txt README.md ./
 COPY shared shared
 COPY services services
 COPY sandbox sandbox
+COPY simulation simulation
 COPY stack stack
 COPY cli cli
 RUN python -m venv /opt/quadrille \

@@ -218,7 +218,7 @@ class Service:
         if wired.numbered and own.number is None and own.cart_id:
             own.number = self.database.number()
         if env.timeline is not None:
-            self._note_reaction(member, wired, trigger, state, own, emitted)
+            self._describe(member, wired, trigger, state, own, emitted)
         for index, message in enumerate(emitted):
             rows.append(self._row(cause, index, message))
         return own
@@ -276,7 +276,7 @@ class Service:
         self.env.coverage.faults[fault] += 1
         self.env.note(member.name, f"FAULT: {fault}")
 
-    def _note_reaction(self, member: Member, wired: Wired, trigger: Any, state: Any, own: Any, emitted: Sequence[Message]) -> None:
+    def _describe(self, member: Member, wired: Wired, trigger: Any, state: Any, own: Any, emitted: Sequence[Message]) -> None:
         after = getattr(own, "state", None)
         moved = f" {state or 'new'} → {after}" if after != state else f" stays {state}" if state else ""
         said = f", says {', '.join(type(message).__name__ for message in emitted)}" if emitted else ""

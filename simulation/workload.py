@@ -47,6 +47,8 @@ MOMENTS: Final = (PaymentState.AUTHORIZING, PaymentState.CAPTURING)
 """The worst to cancel in, and for a reservation to expire in."""
 NOWHERE: Final = Address(name="Ada Example", street="Ice 1", city="Base", postal_code="1", country="AQ")
 CASH: Final = PaymentMethod(kind="cash_on_delivery")
+MENDED: Final = (0.5, 30, 60, 150, 200)
+"""Hours after which a dead letter is redriven."""
 SOON: Final = datetime(2026, 1, 1, 1, tzinfo=UTC)
 
 
@@ -102,6 +104,8 @@ class _Workload:
 
     def _shop(self) -> Iterator[Action]:
         scarce = self.dice.choice((1, 5, 50, 50, 50, 50))
+        if self.dice.random() < 0.05:  # a bug that is there from the beginning
+            yield Inject(ServiceFault.DIES, self.dice.choice(SERVICES), self.dice.choice(MENDED))
         for sku in SKUS:
             yield Send(ProductListed(sku=sku, name=sku, prices={"EUR": self.dice.choice((1000, 1000, 1000, 0))}))
             yield Send(ReceiveStock(sku=sku, quantity=scarce))
@@ -228,4 +232,4 @@ class _Workload:
                 yield Inject(fault, where, dice.choice((0.1, 0.5)))
         if dice.random() < 0.1:  # a bug that is mended days later
             for _ in range(dice.choice((10, 40))):
-                yield Inject(ServiceFault.DIES, dice.choice(SERVICES), dice.choice((0.5, 30, 60, 150, 200)))
+                yield Inject(ServiceFault.DIES, dice.choice(SERVICES), dice.choice(MENDED))
