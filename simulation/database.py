@@ -1,11 +1,13 @@
 """A service's database: what outlives every crash of its processes. A commit of it is one step of the world."""
 
 from collections import defaultdict
-from copy import copy
-from dataclasses import dataclass, is_dataclass
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
 
 from shared.contract.envelope import Envelope
+from shared.runtime.reactions import is_aggregate
 
 
 @dataclass(slots=True, eq=False)
@@ -84,9 +86,15 @@ class Draft:
 
 def copied(aggregate: Any) -> Any:
     """An aggregate that shares nothing that can change with the original."""
-    made = copy(aggregate)
+    made: Any = object.__new__(type(aggregate))
     for name in aggregate.__dataclass_fields__:
         value = getattr(aggregate, name)
-        if isinstance(value, dict | list) or (is_dataclass(value) and not isinstance(value, type)):
-            setattr(made, name, copied(value) if is_dataclass(value) else value.copy())
+        if isinstance(value, dict | list):
+            value = value.copy()
+        elif _can_change(type(value)):
+            value = copied(value)
+        setattr(made, name, value)
     return made
+
+
+_can_change: Final[Callable[[Any], bool]] = cache(is_aggregate)

@@ -3,7 +3,7 @@
 States that were seen are not gone through again, but the orders that lead through them are counted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
 from shared.contract.message import Message
@@ -34,15 +34,15 @@ def explore(setup: Sequence[Message], open_: Sequence[Message], budget: Budget) 
     state.heard = ()
     state.send(*open_)
     found = Explored(races=state.races)
-    known: dict[bytes, int] = {}
+    known: dict[Hashable, int] = {}
     found.orders = _orders(state, known, found)
     found.states = len(known)
     return found
 
 
-def _orders(state: State, known: dict[bytes, int], found: Explored) -> int:
+def _orders(state: State, known: dict[Hashable, int], found: Explored) -> int:
     """In how many orders everything can go on from here."""
-    name = state.digest()
+    name = state.name()
     if name in known:
         return known[name]
     moves = state.moves()

@@ -5,7 +5,7 @@ message comes next, which comes twice, when the gateway acts, how it fails and w
 strikes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -129,6 +129,7 @@ class State:
         self.heard: tuple[tuple[str, Delivery], ...] = ()
         self.calls: tuple[Call, ...] = ()
         self.bank, self.watch, self.budget = Bank(), Watch(), budget
+        self.ledger = self.bank.digest()
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
         self.races: set[str] = set()
         """Those seen in any state that goes on from this one."""
@@ -139,19 +140,16 @@ class State:
         made = State.__new__(State)
         made.services, made.queues = self.services.copy(), self.queues.copy()
         made.heard, made.calls = self.heard, self.calls
-        made.bank, made.watch, made.budget = self.bank, self.watch, self.budget
+        made.bank, made.ledger, made.watch, made.budget = self.bank, self.ledger, self.watch, self.budget
         made.now, made.races, made._sent = self.now, self.races, self._sent
         return made
 
-    def digest(self) -> bytes:
+    def name(self) -> Hashable:
         """Equal for states that are equal in all that matters for what can happen."""
-        found = blake2b(digest_size=16)
-        for books in self.services.values():
-            found.update(books.digest())
-        queues = sorted((queue, [cause.id for cause, _ in waiting]) for queue, waiting in self.queues.items() if waiting)
-        found.update(self.bank.digest())
-        found.update(repr((queues, self.calls, self.budget, self.now, sorted(self.watch.alerts))).encode())
-        return found.digest()
+        books = tuple(books.digest() for books in self.services.values())
+        queues = sorted((queue, tuple(cause.id for cause, _ in waiting)) for queue, waiting in self.queues.items() if waiting)
+        rest = self.calls, self.budget, self.now, frozenset(self.watch.alerts)
+        return books, self.ledger, tuple(queues), rest
 
     def send(self, *messages: Message) -> None:
         """Publish as a client would."""
@@ -233,13 +231,14 @@ class State:
         (cause, message), *rest = self.queues[queue]
         self.queues[queue] = tuple(rest)
         self.heard = (*self.heard, (queue[0], (cause, message)))
-        books = self.services[queue[0]] = self.services[queue[0]].fork()
-        if books.is_new(cause.id):
-            self._react(queue[0], cause, message)
+        self._react(queue[0], cause, message)
 
     def _react(self, name: str, cause: Envelope | None, trigger: Any) -> None:
         wired, books = wiring(name).of(trigger), self.services[name].fork()
-        self.services[name], self.watch = books, self.watch.fork()
+        self.services[name] = books
+        if cause is not None and not books.is_new(cause.id):
+            return
+        self.watch = self.watch.fork()
         own = wired.own(books, trigger)
         cause = cause or inner_cause(name, trigger, own)
         state = own.state if wired.stateful else None
@@ -269,4 +268,5 @@ class State:
         self.bank = self.bank.fork()
         self.bank.now = self.now
         self.calls = (*self.calls, replace(call, answer=self.bank.ask(call.request, fault)))
+        self.ledger = self.bank.digest()
         self.watch.asked(self.bank, call.request)

@@ -52,22 +52,6 @@ class Watch:
         self._extended: set[str] = set()
         self._ordered: dict[str, set[str]] = defaultdict(set)
         self._paying: dict[str, set[str]] = defaultdict(set)
-        self._changed: dict[type[Any], Callable[[Any], None]] = {
-            Stock: _stock,
-            Coupon: _coupon,
-            Checkout: lambda it: _once(self._ordered, it, it.state in ORDERED, "has two orders"),
-            Payment: self._payment,
-        }
-        self._emitted: dict[type[Any], Callable[[Any], None]] = {
-            CheckoutConfirmed: self._confirm,
-            ReservationExtended: lambda event: self._extended.add(event.checkout_id),
-            TotalsCalculated: self._totals,
-            OrderCreated: self._order,
-            VoidFailed: self._alert,
-            RefundFailed: self._alert,
-            PaymentVoided: self._settle,
-            PaymentRefunded: self._settle,
-        }
 
     def fork(self) -> "Watch":
         """The same, to go on from."""
@@ -80,20 +64,20 @@ class Watch:
 
     def changed(self, own: Any, related: Mapping[str, Mapping[str, Any]]) -> None:
         """A reaction has run."""
-        check = self._changed.get(type(own))
+        check = _CHANGED.get(type(own))
         if check is not None:
-            check(own)
+            check(self, own)
         for aggregates in related.values():
             for aggregate in aggregates.values():
-                check = self._changed.get(type(aggregate))
+                check = _CHANGED.get(type(aggregate))
                 if check is not None:
-                    check(aggregate)
+                    check(self, aggregate)
 
     def emitted(self, message: Any) -> None:
         """An event was committed."""
-        note = self._emitted.get(type(message))
+        note = _EMITTED.get(type(message))
         if note is not None:
-            note(message)
+            note(self, message)
 
     def asked(self, bank: Bank, request: Request) -> None:
         """A request has reached the gateway."""
@@ -108,10 +92,16 @@ class Watch:
             raise BrokenError("one order", event.checkout_id, "was confirmed twice")
         self.confirmed[event.checkout_id] = event.cart_id
 
+    def _checkout(self, checkout: Checkout) -> None:
+        _once(self._ordered, checkout, checkout.state in ORDERED, "has two orders")
+
     def _payment(self, payment: Payment) -> None:
         wanted = payment.state in PAYING and not payment.unwanted
         if not self.dead:  # while the end of the first is a dead letter, both go on, and the alert of that is open
             _once(self._paying, payment, wanted, "is paid for twice")
+
+    def _extend(self, event: ReservationExtended) -> None:
+        self._extended.add(event.checkout_id)
 
     def _totals(self, event: TotalsCalculated) -> None:
         if event.checkout_id not in self._extended:
@@ -128,6 +118,34 @@ class Watch:
     def _settle(self, event: PaymentVoided | PaymentRefunded) -> None:
         self.alerts.discard(event.checkout_id)
 
+    def _stock(self, stock: Stock) -> None:
+        if not 0 <= stock.reserved <= stock.on_hand:
+            raise BrokenError("stock", stock.sku, f"is oversold: {stock.reserved} of {stock.on_hand} units are reserved")
+        if stock.received + stock.adjusted != stock.on_hand + stock.committed:
+            raise BrokenError("stock", stock.sku, f"does not add up: {stock}")
+
+    def _coupon(self, coupon: Coupon) -> None:
+        if coupon.redeemed < 0 or (coupon.redemption_limit is not None and coupon.redeemed > coupon.redemption_limit):
+            raise BrokenError("coupons", coupon.code, f"is redeemed {coupon.redeemed} times of {coupon.redemption_limit}")
+
+
+_CHANGED: Final[dict[type[Any], Callable[[Watch, Any], None]]] = {
+    Stock: Watch._stock,
+    Coupon: Watch._coupon,
+    Checkout: Watch._checkout,
+    Payment: Watch._payment,
+}
+_EMITTED: Final[dict[type[Any], Callable[[Watch, Any], None]]] = {
+    CheckoutConfirmed: Watch._confirm,
+    ReservationExtended: Watch._extend,
+    TotalsCalculated: Watch._totals,
+    OrderCreated: Watch._order,
+    VoidFailed: Watch._alert,
+    RefundFailed: Watch._alert,
+    PaymentVoided: Watch._settle,
+    PaymentRefunded: Watch._settle,
+}
+
 
 def _once(live: dict[str, set[str]], attempt: Checkout | Payment, is_live: bool, wrong: str) -> None:
     """One cart is never in two live checkouts."""
@@ -138,15 +156,3 @@ def _once(live: dict[str, set[str]], attempt: Checkout | Payment, is_live: bool,
     those.add(attempt.checkout_id)
     if len(those) > 1:
         raise BrokenError("one order", attempt.cart_id, f"{wrong}: {', '.join(sorted(those))}")
-
-
-def _stock(stock: Stock) -> None:
-    if not 0 <= stock.reserved <= stock.on_hand:
-        raise BrokenError("stock", stock.sku, f"is oversold: {stock.reserved} of {stock.on_hand} units are reserved")
-    if stock.received + stock.adjusted != stock.on_hand + stock.committed:
-        raise BrokenError("stock", stock.sku, f"does not add up: {stock}")
-
-
-def _coupon(coupon: Coupon) -> None:
-    if coupon.redeemed < 0 or (coupon.redemption_limit is not None and coupon.redeemed > coupon.redemption_limit):
-        raise BrokenError("coupons", coupon.code, f"is redeemed {coupon.redeemed} times of {coupon.redemption_limit}")

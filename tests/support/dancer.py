@@ -32,7 +32,7 @@ class Dancer:
 
     def run(self, reaction: Reaction, trigger: Any, cause: Envelope, now: datetime) -> list[Message]:
         """What a reaction emits. Raises what it raises, and ``UndeclaredEmissionError`` for what it did not declare."""
-        own = self.own(reaction.aggregate, reaction.id_of(trigger)) if reaction.aggregate else None
+        own: Any = self.own(reaction.aggregate, reaction.id_of(trigger)) if reaction.aggregate else None
         _, emitted = react(self.database, reaction, own, trigger, cause, now)
         if getattr(own, "number", 0) is None and own.cart_id:
             own.number = self.database.number()
