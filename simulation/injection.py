@@ -9,7 +9,7 @@ from simulation.agenda import Happening
 from simulation.calls import Calls
 from simulation.faults import Garbage, ServiceFault
 from simulation.lanes import Feed
-from simulation.service import Service
+from simulation.service import ANY, Service
 
 
 def inject(service: Service, calls: Calls, fault: ServiceFault, hours: float) -> None:
@@ -58,6 +58,13 @@ def _stall(service: Service, lasts: timedelta) -> None:
     service.env.timers.set(service.env.now + lasts, moving)
 
 
+def _die(service: Service, lasts: timedelta) -> None:
+    """There is a bug in one reaction, or in whichever comes next."""
+    kinds = list(service.wiring.kinds)
+    place = int(service.env.chance() * 2 * len(kinds))
+    service.dying.setdefault(kinds[place] if place < len(kinds) else ANY, []).append(lasts)
+
+
 def _some_feed(service: Service) -> Feed:
     feeds = [feed for lane in service.group.lanes for feed in lane.feeds]
     return feeds[int(service.env.chance() * len(feeds))]
@@ -73,5 +80,5 @@ _DO: Final[dict[ServiceFault, Callable[[Service, timedelta], None]]] = {
     ServiceFault.BROKER_AWAY: _broker_away,
     ServiceFault.SENT_TWICE: _send_twice,
     ServiceFault.GARBAGE: _garbage,
-    ServiceFault.DIES: lambda service, lasts: service.dying.append(lasts),
+    ServiceFault.DIES: _die,
 }

@@ -14,7 +14,7 @@ from simulation.story import Story
 from simulation.timeline import Timeline
 from simulation.workload import generate
 
-CHUNK: Final = 100
+CHUNK: Final = 25
 """Stories a process plays at once."""
 Progress = Callable[[Coverage], None]
 

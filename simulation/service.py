@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from shared.contract.envelope import Envelope
 from shared.contract.message import Message
@@ -28,12 +28,16 @@ from simulation.wiring import Deadline, Wired, envelope, inner_cause, react, wir
 A = TypeVar("A")
 Input = tuple[Envelope | None, Any]
 """What a batch is made of: a trigger, with its envelope where it came through Kafka."""
+ANY: Final = "any"
+AHEAD: Final = 0.2
+"""The part of batches that are fetched while another is not committed yet."""
 
 
 class Service:
     """One service. ``faults``: what becomes of the commits that come next, one each.
 
-    ``dying``: the next records become dead letters, each redriven so much later. ``dead``: those that did.
+    ``dying``: the next records of a type, or of :data:`ANY`, become dead letters, each redriven so much later. ``dead``:
+    those that did.
 
     ``on_commit`` is called with the member and the aggregate of each input it has committed.
     """
@@ -46,7 +50,7 @@ class Service:
         self.group = ConsumerGroup(name, env, self.database, self.relay, members, self._resume)
         self.faults: deque[CommitFault] = deque()
         self.on_commit: Callable[[Member, Any], None] | None = None
-        self.dying: deque[timedelta] = deque()
+        self.dying: dict[str, list[timedelta]] = {}
         self.dead: set[str] = set()
         self._redrives = [Feed("redrives", lane, self.poll) for lane in self.group.lanes]
         for feed in self._redrives:
@@ -73,9 +77,9 @@ class Service:
         if start < len(feed.records):
             batch = feed.records[start : start + 1 + int(chance * chance * 8)]
             feed.position += len(batch)
-            if feed.fetched or chance < 0.1:
+            if feed.fetched or chance < AHEAD:
                 feed.fetched.append((start, batch))
-                if chance < 0.1:
+                if chance < AHEAD:
                     return
                 start, batch = feed.fetched.popleft()
         else:
@@ -182,16 +186,27 @@ class Service:
             return False
         if cause.id in self.dead:
             return True
-        if not self.dying:
+        mended_after = self._mended_after(cause.type)
+        if mended_after is None:
             return False
         self.dead.add(cause.id)
         self.watch.dead += 1
         lane = self.env.lane_of(cause.key)
         rows.append(self._row(cause, 0, DeadLetter(f"{self.name}/{cause.id}"), lane))
         redriving = Happening(lambda: self._redrive(redriving, (replace(cause, redriven=True), trigger), lane))
-        self.env.timers.set(self.env.now + self.dying.popleft(), redriving)
+        self.env.timers.set(self.env.now + mended_after, redriving)
         self.env.note(self.name, f"{cause.type} {cause.key} becomes a dead letter")
         return True
+
+    def _mended_after(self, kind: str) -> timedelta | None:
+        """How long the next record of a type stays dead, where it dies."""
+        name = kind if kind in self.dying else ANY
+        those = self.dying.get(name)
+        if those is None:
+            return None
+        if len(those) == 1:
+            del self.dying[name]
+        return those.pop()
 
     def _redrive(self, redriving: Happening, delivery: Delivery, lane: int) -> None:
         self.env.agenda.remove(redriving)

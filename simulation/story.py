@@ -21,12 +21,15 @@ from simulation.world import World
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Somebody publishes a message."""
+    """Somebody publishes a message. ``dead_for``: so many hours, where the reaction to it has a bug."""
 
     message: Message
+    dead_for: float = 0.0
 
     def play(self, world: World) -> None:
         """Do it."""
+        if self.dead_for:
+            world.doom(type(self.message), hours=self.dead_for)
         world.send(self.message)
 
 

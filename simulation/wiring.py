@@ -66,6 +66,11 @@ class Wiring:
             if issubclass(trigger, Message):
                 self.topics.setdefault(trigger.topic, []).append(trigger)
 
+    @property
+    def kinds(self) -> dict[str, type[Message]]:
+        """The types of message that come through Kafka, by name."""
+        return {kind.__name__: kind for kinds in self.topics.values() for kind in kinds}
+
     def of(self, trigger: Any) -> Wired:
         """The reaction to a trigger."""
         found = self.by_trigger.get(type(trigger))

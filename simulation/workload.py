@@ -34,6 +34,8 @@ from simulation.story import Action, Amid, ByHand, Go, Inject, Mood, Send, Settl
 SKUS: Final = ("a", "b")
 WHERE: Final = (*SERVICES, "payment")
 FAULTS: Final = (*CommitFault, *(CommitFault.PAUSE,) * 4, *ServiceFault, *GatewayFault)
+AGAIN: Final = (*FAULTS, *(CommitFault.PAUSE,) * 12, *(ServiceFault.REBALANCE,) * 6)
+"""What breaks something seldom, and where only much of it is enough."""
 TOKENS: Final = (
     *("ok",) * 16,
     *("decline_authorize",) * 2,
@@ -67,6 +69,7 @@ class _Dice(random.Random):
 class _Workload:
     def __init__(self, seed: int) -> None:
         self.dice = _Dice(seed)
+        self.stock = self.dice.choice((1, 5, 50, 50, 50, 50))
         self.carts = [f"cart{n}" for n in range(self.dice.choice((1, 3, 6, 10, 14)))]
 
     def mood(self) -> Mood:
@@ -103,12 +106,11 @@ class _Workload:
         return Wait(self.dice.choice((0.01, 0.3, 0.6, 5)))
 
     def _shop(self) -> Iterator[Action]:
-        scarce = self.dice.choice((1, 5, 50, 50, 50, 50))
         if self.dice.random() < 0.05:  # a bug that is there from the beginning
             yield Inject(ServiceFault.DIES, self.dice.choice(SERVICES), self.dice.choice(MENDED))
         for sku in SKUS:
             yield Send(ProductListed(sku=sku, name=sku, prices={"EUR": self.dice.choice((1000, 1000, 1000, 0))}))
-            yield Send(ReceiveStock(sku=sku, quantity=scarce))
+            yield Send(ReceiveStock(sku=sku, quantity=self.stock))
         yield Send(DefineCoupon(code="FEW", kind="percentage", percent_off=1000, limit=self.dice.choice((1, 2))))
         yield Send(DefineCoupon(code="SOON", kind="free_shipping", valid_until=SOON))
         if self.dice.random() < 0.95:
@@ -119,16 +121,14 @@ class _Workload:
         yield from map(Send, self._fill(cart))
         for attempt in range(1, 5):
             token = None if dice.random() < 0.15 else dice.choice(TOKENS)
-            yield from map(Send, self._check_out(cart, token))
+            yield from self._check_out(cart, token)
             if dice.random() < 0.3:
                 yield Settle(dice.choice((0, 0, 0.4)))
-            elif dice.random() < 0.2:
-                checkout_id = f"{cart}.{attempt}"
-                cancel = Send(CancelOrder(cart_id=cart, checkout_id=checkout_id, reason="r"))
-                yield Amid(checkout_id, dice.choice(MOMENTS), dice.choice((cancel, cancel, Wait(0.6))))
+            elif dice.random() < 0.3:
+                yield from self._at_the_worst_moment(cart, f"{cart}.{attempt}")
             late = list(self._late(cart, attempt))
-            yield from map(Send, late)
-            given_up = any(isinstance(message, AbandonCheckout | CancelOrder) for message in late)
+            yield from late
+            given_up = any(isinstance(send.message, AbandonCheckout | CancelOrder) for send in late)
             again = 0.5 if given_up or token not in (None, "ok") else 0.1
             if dice.random() >= again:
                 return
@@ -143,33 +143,51 @@ class _Workload:
         if dice.random() < 0.4:
             yield ApplyCoupon(cart_id=cart, code=dice.choice(("FEW", "FEW", "SOON")))
 
-    def _check_out(self, cart: str, token: str | None) -> Iterator[Message]:
+    def _check_out(self, cart: str, token: str | None) -> Iterator[Send]:
         dice = self.dice
-        yield StartCheckout(cart_id=cart)
-        yield from self._second_thoughts(cart, 0.1)
+        yield Send(StartCheckout(cart_id=cart))
+        yield from self._second_thoughts(cart)
         method = CASH if token is None else PaymentMethod(kind="card", token=token)
-        yield SetShippingAddress(cart_id=cart, address=NOWHERE if dice.random() < 0.03 else HERE)
-        yield SetShippingMethod(cart_id=cart, method="standard")
-        yield SetPaymentMethod(cart_id=cart, method=method)
-        yield ConfirmCheckout(cart_id=cart, expected_total=1 if dice.random() < 0.03 else None)
+        yield Send(SetShippingAddress(cart_id=cart, address=NOWHERE if dice.random() < 0.03 else HERE))
+        yield Send(SetShippingMethod(cart_id=cart, method="standard"))
+        yield Send(SetPaymentMethod(cart_id=cart, method=method))
+        yield Send(ConfirmCheckout(cart_id=cart, expected_total=1 if dice.random() < 0.03 else None))
 
-    def _late(self, cart: str, attempt: int) -> Iterator[Message]:
+    def _at_the_worst_moment(self, cart: str, checkout_id: str) -> Iterator[Action]:
+        """The order is cancelled, or the reservation expires and somebody else wants all there is."""
+        dice = self.dice
+        moment = dice.choice(MOMENTS)
+        if dice.random() < 0.5:
+            yield Amid(checkout_id, moment, Send(CancelOrder(cart_id=cart, checkout_id=checkout_id, reason="r")))
+            return
+        yield Amid(checkout_id, moment, Wait(0.6))
+        rival = f"rival:{checkout_id}"
+        yield Send(OpenCart(cart_id=rival, currency="EUR", customer_id="k"))
+        yield Send(AddItem(cart_id=rival, sku=dice.choice(SKUS), quantity=self.stock))
+        yield Send(StartCheckout(cart_id=rival))
+
+    def _late(self, cart: str, attempt: int) -> Iterator[Send]:
         """What comes after the confirmation, whether or not that makes sense."""
         dice = self.dice
-        yield from self._second_thoughts(cart, 0.1)
+        yield from self._second_thoughts(cart)
         if dice.random() < 0.2:
-            yield ConfirmCheckout(cart_id=cart)
+            yield Send(ConfirmCheckout(cart_id=cart))
         if dice.random() < 0.1:
-            yield AbandonCheckout(cart_id=cart)
+            yield Send(AbandonCheckout(cart_id=cart))
         if dice.random() < 0.15:
-            yield CancelOrder(cart_id=cart, checkout_id=f"{cart}.{dice.choice((attempt, attempt, attempt + 1))}", reason="r")
+            of = f"{cart}.{dice.choice((attempt, attempt, attempt + 1))}"
+            yield Send(CancelOrder(cart_id=cart, checkout_id=of, reason="r"))
 
-    def _second_thoughts(self, cart: str, chance: float) -> Iterator[Message]:
+    def _seldom(self, message: Message) -> Send:
+        """What is seldom sent is often doomed: the reaction to it should be redriven as often as others."""
+        return Send(message, self.dice.choice(MENDED) if self.dice.random() < 0.15 else 0.0)
+
+    def _second_thoughts(self, cart: str) -> Iterator[Send]:
         dice = self.dice
-        if dice.random() >= chance:
+        if dice.random() >= 0.1:
             return
         sku, cart = dice.choice(SKUS), "nobody" if dice.random() < 0.05 else cart
-        yield dice.choice(
+        message = dice.choice(
             (
                 OpenCart(cart_id=cart if cart != "nobody" else "somebody", currency="EUR", customer_id="k"),
                 StartCheckout(cart_id=cart),
@@ -183,12 +201,13 @@ class _Workload:
                 AbandonCheckout(cart_id=cart),
             )
         )
+        yield self._seldom(message)
 
     def _staff(self) -> Iterator[Action]:
         dice = self.dice
         for _ in range(dice.randrange(4)):
             sku, price = dice.choice(SKUS), dice.choice((1000, 1200))
-            yield Send(
+            yield self._seldom(
                 dice.choice(
                     (
                         ProductPriceChanged(sku=sku, name=sku, prices={"EUR": price}),
@@ -226,8 +245,8 @@ class _Workload:
             yield Inject(dice.choice(FAULTS), dice.choice(WHERE), dice.choice((0.1, 0.5, 30)))
             if dice.random() < 0.2:  # it seldom comes alone
                 yield from [Inject(dice.choice(tuple(GatewayFault)), "payment")] * dice.choice((2, 4, 8))
-        if dice.random() < 0.2:  # one thing that goes wrong again and again
-            fault, where = dice.choice(FAULTS), dice.choice(SERVICES)
+        if dice.random() < 0.4:  # one thing that goes wrong again and again
+            fault, where = dice.choice(AGAIN), dice.choice(SERVICES)
             for _ in range(dice.choice((10, 40))):
                 yield Inject(fault, where, dice.choice((0.1, 0.5)))
         if dice.random() < 0.1:  # a bug that is mended days later

@@ -132,6 +132,12 @@ class World:
         """Let something happen to a service."""
         inject(self.services[service], self.calls, fault, hours)
 
+    def doom(self, kind: type[Message], hours: float) -> None:
+        """The next message of a type becomes a dead letter in the services that react to it, redriven after some hours."""
+        for service in self.services.values():
+            if kind in service.wiring.by_trigger:
+                service.dying.setdefault(kind.__name__, []).append(timedelta(hours=hours))
+
     def emitted(self, kind: type[Message], **fields: Any) -> list[Any]:
         """The events of a type that were committed, with these fields."""
         return [m for m in self.log if type(m) is kind and all(getattr(m, k) == v for k, v in fields.items())]

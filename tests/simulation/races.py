@@ -30,14 +30,16 @@ from simulation.invariants import check
 from simulation.world import World
 from tests.support.facts import ADDRESS
 
-SEEDS = 60
+SEEDS, MOST = 60, 600
 COUPON = "ONCE"
 
 
 def race(play: Callable[[World], str], *orders: str, twice: float = 0.1) -> None:
     """Play until each of these orders was seen, and no other; ``play`` names the one it saw, and checks its outcome."""
-    seen = set()
-    for seed in range(SEEDS):
+    seen: set[str] = set()
+    for seed in range(MOST):
+        if seed >= SEEDS and seen == set(orders):
+            return
         world = World(seed, twice=twice)
         world.send(ProductListed(sku="tea", name="Tea", prices={"EUR": 1000}), ReceiveStock(sku="tea", quantity=2))
         world.send(DefineCoupon(code=COUPON, kind="percentage", percent_off=1000, limit=1))
@@ -45,7 +47,8 @@ def race(play: Callable[[World], str], *orders: str, twice: float = 0.1) -> None
         seen.add(play(world))
         world.settle(hours=48)
         check(world)
-    assert seen == set(orders)
+        assert seen <= set(orders)
+    raise AssertionError(f"only {seen} of {orders} was seen")
 
 
 def fill(world: World, cart_id: str, token: str = "ok", quantity: int = 1, coupon: str | None = None) -> list[Message]:

@@ -10,6 +10,7 @@ import pytest
 from services.payment.answers import GatewayAnswered
 from shared.contract.cart import CheckoutChanged, CheckoutStarted
 from shared.contract.message import Command
+from shared.contract.order import OrderCreated
 from shared.contract.payment import RetryRefund, RetryVoid
 from shared.progress import KINDS, STEPS, Pace, Step, standing
 from shared.runtime.reactions import Due
@@ -47,7 +48,8 @@ class Waiting:
         asked_for = isinstance(trigger, Command | Due | CheckoutChanged)
         in_doubt = kind in UNFORESEEN and "PaymentDeclined" in seen and isinstance(trigger, GatewayAnswered)
         next_attempt = kind == "ReservationReleased" and isinstance(trigger, CheckoutStarted)
-        if not (steps or kind in seen or asked_for or in_doubt or next_attempt):
+        not_allocated = kind == "ReservationLost" and isinstance(trigger, OrderCreated)  # where it succeeds, nothing is said
+        if not (steps or kind in seen or asked_for or in_doubt or next_attempt or not_allocated):
             self.surprises.append(f"{kind} of {checkout_id} after {trigger!r}: {sorted(seen)}")
 
 
