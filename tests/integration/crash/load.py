@@ -28,8 +28,8 @@ from shared.contract.inventory import ReceiveStock
 from shared.contract.order import CancelOrder, OrderConfirmed, TotalsCalculated
 from shared.contract.values import PaymentMethod
 
-PATIENCE: Final = 600.0
-"""Seconds a customer waits for what makes them change their mind."""
+PATIENCE: Final = 3600.0
+"""Seconds a customer waits for what makes them change their mind: as long as services die, little moves."""
 
 OVER: Final = (CheckoutAbandoned, CheckoutRejected, CartReopened)
 """What comes in place of it where a death lasted longer than the checkout."""
@@ -100,7 +100,7 @@ class Load:
 
     def __init__(self, client: CheckoutClient, skus: Sequence[str], coupon: str) -> None:
         self._client, self._skus, self._coupon = client, skus, coupon
-        self._running: set[asyncio.Task[None]] = set()
+        self._stories: list[asyncio.Task[None]] = []
         self.carts: dict[str, str] = {}
 
     async def run(self, every: float) -> None:
@@ -117,9 +117,7 @@ class Load:
         """A customer comes."""
         cart_id = f"cart-{uuid.uuid4().hex[:10]}"
         self.carts[cart_id] = name
-        task = asyncio.create_task(self._tell(cart_id, *STORIES[name]))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._stories.append(asyncio.create_task(self._tell(cart_id, *STORIES[name])))
 
     async def _tell(self, cart_id: str, payment: PaymentMethod, ending: Ending) -> None:
         sku = self._skus[len(self.carts) % len(self._skus)]
@@ -137,4 +135,4 @@ class Load:
     async def ended(self, seconds: float) -> None:
         """Wait for the customers who mean to change their mind. Raises ``TimeoutError``, and what one of them met."""
         async with asyncio.timeout(seconds):
-            await asyncio.gather(*self._running)
+            await asyncio.gather(*self._stories)

@@ -16,7 +16,7 @@ from tests.integration.crash.mortal import DIED
 from tests.support import services
 
 MODULE: Final = "tests.integration.crash.mortal"
-REACHED_SECONDS: Final = 240.0
+REACHED_SECONDS: Final = 600.0
 """The longest a process may take to come to its point."""
 UNTOLD: Final = 10
 """One death in so many is one that nobody tells the broker of."""

@@ -132,7 +132,7 @@ async def test_nothing_is_to_be_seen_of_any_death(found: Found, members: int, ca
         for service in SERVICES
     }
     await _die(found.market, points, found.stopping, members=members)
-    books = await found.market.settled(180)
+    books = await found.market.settled(300)
     for service in SERVICES:
         assert sorted(point for who, point in deaths if who == service) == sorted(found.points(service))
     with capsys.disabled():
