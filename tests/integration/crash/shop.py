@@ -121,8 +121,7 @@ async def market(stack: Stack, folder: Path) -> AsyncIterator[Market]:
         async with CheckoutClient(settings) as client:
             try:
                 shop = Shop(client, engine)
-                for service in SERVICES:
-                    supervisor.start(service)
+                await asyncio.gather(*(supervisor.start(service).healthy() for service in SERVICES))
                 skus = [await shop.product(STOCK) for _ in range(3)]
                 await client.send(DefineCoupon(code=COUPON, kind="percentage", percent_off=1000))
                 await client.wait_for(COUPON, CouponDefined)
