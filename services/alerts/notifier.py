@@ -24,10 +24,10 @@ log = logging.getLogger(__name__)
 TICK_SECONDS: Final = 1.0
 SEND_SECONDS: Final = 15.0
 AT_ONCE: Final = 20
-CROWD: Final = 5
-"""More alerts of a service and kind than this that are due together are told as one."""
+CROWD: Final = 50
+"""So many alerts of a service and kind are told one by one in :data:`QUIET_SECONDS`; what comes after them as one."""
 QUIET_SECONDS: Final = 60.0
-"""After a crowd was told of, what joins it is told of so much later, again as one."""
+"""After a crowd was told of, what joins it is told of so much later."""
 
 sent = Counter("quadrille_notifications_total", "Attempts to notify of an alert", ["outcome"])
 
@@ -56,7 +56,7 @@ class Notifier:
     def __init__(self, engine: AsyncEngine, targets: Sequence[str]) -> None:
         self._engine = engine
         self._news = asyncio.Event()
-        self._quiet_until: dict[tuple[str, str], float] = {}
+        self._told: dict[tuple[str, str], tuple[float, int]] = {}
         self._apprise = apprise.Apprise()
         for target in targets:
             if not self._apprise.add(target):
@@ -85,20 +85,26 @@ class Notifier:
             self._news.set()
             return
         for crowd in await self._ask(_CROWDS, money=list(MONEY)):
-            if self._quiet_until.get((crowd.service, crowd.kind), 0.0) <= time.monotonic():
-                await self._tell_crowd(crowd)
+            await self._tell_crowd(crowd)
 
     async def _tell_crowd(self, crowd: Any) -> None:
         """Of a few, each for itself; of many, the first and how many there are."""
+        kind, now = (crowd.service, crowd.kind), time.monotonic()
+        since, told = self._told.get(kind, (now, 0))
+        if now - since > QUIET_SECONDS:
+            since, told = now, 0
+        if told > CROWD:
+            return
         these = {"service": crowd.service, "kind": crowd.kind, "until": crowd.until}
-        if crowd.alerts <= CROWD:
+        if told + crowd.alerts <= CROWD:
             for alert in await self._ask(_OF_CROWD, **these, limit=CROWD):
                 await self._tell(alert, alert.title, _THIS_ONE, {"alert_id": alert.alert_id, "notify_at": alert.notify_at})
+            self._told[kind] = since, told + crowd.alerts
             return
-        first = await self._ask(_OF_CROWD, **these, limit=1)
-        for alert in first:
-            await self._tell(alert, f"{alert.title}, and {crowd.alerts - 1} more like it", _CROWD, these)
-            self._quiet_until[crowd.service, crowd.kind] = time.monotonic() + QUIET_SECONDS
+        for alert in await self._ask(_OF_CROWD, **these, limit=1):
+            more = f", and {crowd.alerts - 1} more like it" if crowd.alerts > 1 else ""
+            await self._tell(alert, alert.title + more, _CROWD, these)
+        self._told[kind] = now, CROWD + 1
 
     async def _ask(self, question: TextClause, **parameters: Any) -> Sequence[Any]:
         async with self._engine.connect() as connection:
