@@ -228,7 +228,7 @@ def wreak(
     minutes: Annotated[float, typer.Option(min=0.5, help="How long, where every recovery is quick.")] = 10.0,
     seed: Annotated[int, typer.Option(help="Decides which faults come when, and what customers do.")] = 1,
     rate: Annotated[float, typer.Option(min=0.1, max=100, help="Customers a second.")] = 5.0,
-    brokers: Annotated[int, typer.Option(min=1, max=3, help="Kafka brokers.")] = 1,
+    brokers: Annotated[Literal["1", "3"], typer.Option(help="Kafka brokers.")] = "1",
     state: State = Path(".quadrille/chaos"),
     as_json: Json = False,
 ) -> None:
@@ -242,7 +242,7 @@ def wreak(
     from cli.chaos.run import chaos
     from cli.output import Lines
 
-    report = run(chaos(state, minutes, seed, rate, brokers, Lines(Console(stderr=True, highlight=False)).progress))
+    report = run(chaos(state, minutes, seed, rate, int(brokers), Lines(Console(stderr=True, highlight=False)).progress))
     if as_json:
         console.print_json(json.dumps(report_as_json(report)))
     else:

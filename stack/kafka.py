@@ -10,7 +10,7 @@ from stack import jars, java
 from stack.errors import StackError
 from stack.processes import Child, launch, listens, wait_until
 
-START_SECONDS: Final = 90.0
+START_SECONDS: Final = 180.0
 STOP_SECONDS: Final = 20.0
 JVM: Final = ("-Xms384m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=4", "-Djava.awt.headless=true")
 LOGGING: Final = """\

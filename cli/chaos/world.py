@@ -131,9 +131,10 @@ class World:
             await asyncio.sleep(0.2)
 
     async def stop(self) -> None:
-        """Stop all, and leave nothing but logs."""
-        await asyncio.gather(*(program.stop() for program in self.programs.values()))
+        """Stop all, whatever state it is in, and leave nothing but logs."""
+        await asyncio.gather(*(program.stop() for program in self.programs.values()), return_exceptions=True)
         await asyncio.gather(*(proxy.stop() for proxy in self._proxies))
-        await asyncio.gather(*(server.stop(signal.SIGKILL) for server in self.brokers), self.database.stop(signal.SIGINT))
+        stopping = (server.stop(signal.SIGKILL) for server in self.servers)
+        await asyncio.gather(*stopping, return_exceptions=True)
         for server in self.servers:
             server.disk.remove()

@@ -15,9 +15,11 @@ from cli.chaos.world import World
 
 FAMILY: Final = "database"
 TARGET: Final = ("database",)
+CUT: Final = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename <> current_user AND datname <> ''"
 CUT_SECONDS: Final = 1.0
 """Between two cuts of all connections."""
-ADMIN_SECONDS: Final = 10.0
+ADMIN_SECONDS, TRY_SECONDS, PAUSE_SECONDS = 60.0, 10.0, 0.2
+"""The longest that what we do as the administrator may take, each try of it, and between two."""
 
 
 def kinds(world: World) -> dict[Kind, Begin]:
@@ -48,9 +50,7 @@ async def cut(world: World, _: str) -> AsyncIterator[None]:
 
     async def cutting() -> None:
         while True:
-            await _as_admin(
-                world, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename <> current_user AND datname <> ''"
-            )
+            await _as_admin(world, CUT)
             await asyncio.sleep(CUT_SECONDS)
 
     task = asyncio.create_task(cutting())
@@ -80,9 +80,15 @@ async def full(world: World, _: str) -> AsyncIterator[None]:
 
 
 async def _as_admin(world: World, *statements: str) -> None:
-    connection = await asyncpg.connect(world.database.admin_url, timeout=ADMIN_SECONDS)
-    try:
-        for statement in statements:
-            await connection.execute(statement, timeout=ADMIN_SECONDS)
-    finally:
-        await connection.close()
+    """Do this as the administrator; on a busy machine that may take more than one try."""
+    async with asyncio.timeout(ADMIN_SECONDS):
+        while True:
+            with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                connection = await asyncpg.connect(world.database.admin_url, timeout=TRY_SECONDS)
+                try:
+                    for statement in statements:
+                        await connection.execute(statement, timeout=TRY_SECONDS)
+                finally:
+                    connection.terminate()
+                return
+            await asyncio.sleep(PAUSE_SECONDS)

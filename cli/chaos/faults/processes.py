@@ -6,6 +6,8 @@ import signal
 from collections.abc import AsyncIterator
 from typing import Final
 
+import psutil
+
 from cli.chaos.faults.kinds import Begin
 from cli.chaos.schedule import Kind
 from cli.chaos.world import World
@@ -29,7 +31,7 @@ def kinds(world: World) -> dict[Kind, Begin]:
 @contextlib.asynccontextmanager
 async def kill(world: World, target: str) -> AsyncIterator[None]:
     """The process is killed; whoever supervises it starts it again."""
-    (await world.programs[target].process()).kill()
+    _signal(await world.programs[target].process(), signal.SIGKILL)
     yield
 
 
@@ -40,12 +42,17 @@ async def zombie(world: World, target: str) -> AsyncIterator[None]:
     other = world.another(target)
     other.start()
     try:
-        process.send_signal(signal.SIGSTOP)
+        _signal(process, signal.SIGSTOP)
         yield
     finally:
-        process.send_signal(signal.SIGCONT)
+        _signal(process, signal.SIGCONT)
         await asyncio.sleep(STAY_SECONDS)  # two that both think the lanes are theirs
         await other.stop()
+
+
+def _signal(process: psutil.Process, number: signal.Signals) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):  # the other fault of a pair may have been its end
+        process.send_signal(number)
 
 
 @contextlib.asynccontextmanager
