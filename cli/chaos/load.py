@@ -30,7 +30,7 @@ from shared.contract.payment import PaymentVoided
 from shared.runtime import kafka
 from shared.settings import Settings
 
-PROBE_SECONDS: Final = 8.0
+PROBE_SECONDS: Final = 30.0
 """A probe that had no answer by then is left alone, and another sent: a customer would try again too."""
 RARE_UNITS: Final = 3
 """Units of a product that several customers want at once."""
