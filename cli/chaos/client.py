@@ -45,14 +45,19 @@ class DurableClient(CheckoutClient):
         for i, message in zip(ids, messages, strict=True):
             if isinstance(message, ConfirmCheckout):
                 self._unanswered[message.cart_id].add(i)
-        while True:
-            producer = self._producer
-            try:
-                async with asyncio.timeout(kafka.CLIENT_SECONDS):
-                    await asyncio.gather(*[await self._send(envelope, message) for envelope, message in pairs])
-                return ids
-            except AWAY:
-                await self._mend(producer)
+        try:
+            while True:
+                producer = self._producer
+                try:
+                    async with asyncio.timeout(kafka.CLIENT_SECONDS):
+                        await asyncio.gather(*[await self._send(envelope, message) for envelope, message in pairs])
+                    return ids
+                except AWAY:
+                    await self._mend(producer)
+        except asyncio.CancelledError:  # whether the broker has it nobody knows, so nobody may wait for an answer
+            for message in messages:
+                self._unanswered.get(message.key, set()).difference_update(ids)
+            raise
 
     async def _mend(self, broken: Any) -> None:
         """A new producer in place of one that failed; of many that noticed, one makes it."""

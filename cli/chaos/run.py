@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, TextIO
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from cli.audit import audit
 from cli.audit.books import Books, read
 from cli.bench.run import note
@@ -21,6 +23,7 @@ from cli.chaos.world import World
 from cli.demo.shop import Shop
 from cli.shell import UsageError
 from cli.up import stop_signals
+from shared.alerts.views import open_alerts
 from shared.runtime.database import connect
 from shared.telemetry.logs import JsonLines
 
@@ -98,13 +101,16 @@ class Run:
             client.forget([sku, cart_id])
             load = Load(client, shop, self._seed)
             customers = asyncio.create_task(load.run(rate))
-            hits = [await self._strike(client, sku, strike, ways, started) for strike in strikes]
-            customers.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await customers
+            try:
+                hits = [await self._strike(client, sku, strike, ways, started) for strike in strikes]
+            finally:
+                customers.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await customers
             minutes = (time.monotonic() - started) / 60
             self._tell("Everything has healed; waiting for every checkout to come to its end")
             settled = await self._settle(client)
+            self._wrong += await _never_taken_back(engine)
             books = await read(self._world.settings)
         await engine.dispose()
         return Report(
@@ -152,6 +158,16 @@ class Run:
         self._wrong += [f"{name} ended and is not started again" for name, p in self._world.programs.items() if p.given_up]
         self._wrong += [f"the confirmation of cart {cart_id} was never answered" for cart_id in client.unanswered]
         return time.monotonic() - started
+
+
+async def _never_taken_back(engine: AsyncEngine) -> list[str]:
+    """What the watchdog still tells of: it takes back what is over, and by now all of it should be."""
+    deadline = time.monotonic() + RECOVERY_SECONDS
+    while True:
+        told = [alert.title for alert in await open_alerts(engine) if alert.alert_id.startswith("watchdog:")]
+        if not told or time.monotonic() > deadline:
+            return [f"the watchdog still tells: {title}" for title in told]
+        await asyncio.sleep(1)
 
 
 def outcomes(books: Books) -> dict[str, int]:
