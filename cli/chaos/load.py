@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from cli.chaos.client import DurableClient
 from cli.demo import scenarios
 from cli.demo.scenarios import UnexpectedError, expect
@@ -117,7 +119,7 @@ class Load:
         try:
             await story(shop)
             self.as_planned += 1
-        except (UnexpectedError, OutcomeTimeoutError, AssertionError) as error:
+        except (UnexpectedError, OutcomeTimeoutError, AssertionError, SQLAlchemyError, OSError) as error:
             # a fault may well bring a customer another end than planned; whether it is a right one the audit says
             self.otherwise[type(error).__name__] += 1
         finally:

@@ -9,8 +9,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, TextIO
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from cli.audit import audit
 from cli.audit.books import Books, read
 from cli.bench.run import note
@@ -25,6 +23,7 @@ from cli.shell import UsageError
 from cli.up import stop_signals
 from shared.alerts.views import open_alerts
 from shared.runtime.database import connect
+from shared.settings import Settings
 from shared.telemetry.logs import JsonLines
 
 RECOVERY_SECONDS: Final = 300.0
@@ -110,7 +109,7 @@ class Run:
             minutes = (time.monotonic() - started) / 60
             self._tell("Everything has healed; waiting for every checkout to come to its end")
             settled = await self._settle(client)
-            self._wrong += await _never_taken_back(engine)
+            self._wrong += await _never_taken_back(self._world.settings)
             books = await read(self._world.settings)
         await engine.dispose()
         return Report(
@@ -160,14 +159,18 @@ class Run:
         return time.monotonic() - started
 
 
-async def _never_taken_back(engine: AsyncEngine) -> list[str]:
+async def _never_taken_back(settings: Settings) -> list[str]:
     """What the watchdog still tells of: it takes back what is over, and by now all of it should be."""
     deadline = time.monotonic() + RECOVERY_SECONDS
-    while True:
-        told = [alert.title for alert in await open_alerts(engine) if alert.alert_id.startswith("watchdog:")]
-        if not told or time.monotonic() > deadline:
-            return [f"the watchdog still tells: {title}" for title in told]
-        await asyncio.sleep(1)
+    engine = connect(settings.database_url("alerts"))
+    try:
+        while True:
+            told = [alert.title for alert in await open_alerts(engine) if alert.alert_id.startswith("watchdog:")]
+            if not told or time.monotonic() > deadline:
+                return [f"the watchdog still tells: {title}" for title in told]
+            await asyncio.sleep(1)
+    finally:
+        await engine.dispose()
 
 
 def outcomes(books: Books) -> dict[str, int]:
