@@ -11,9 +11,11 @@ from cli.chaos.disk import Disk
 from cli.chaos.proxy import Proxy
 from stack.kafka import Kafka
 from stack.postgres import Postgres
-from stack.processes import Child, free_port
+from stack.processes import Child, free_port, listens, wait_until
 
 STOP_SECONDS: Final = 20.0
+LISTEN_SECONDS: Final = 30.0
+"""From a broker's first listener to its last."""
 
 
 class Server(ABC):
@@ -87,6 +89,8 @@ class Broker(Server):
     def _start(self) -> None:
         kafka = Kafka(self.disk.folder, self._log, self._cluster_id, self._properties())
         kafka.start(self.port, self._controller_port, self._progress, self._launched)
+        assert self._child is not None
+        wait_until(lambda: all(map(listens, self._listeners.values())), self._child, "Kafka", self._log, LISTEN_SECONDS)
 
     def _properties(self) -> dict[str, str]:
         here = {"PLAINTEXT": self.port} | {name.upper(): port for name, port in self._listeners.items()}
