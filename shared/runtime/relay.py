@@ -176,7 +176,7 @@ class Relay:
             await self._forget()
 
     async def _forget(self) -> None:
-        ids, self._acked = self._acked, []
+        ids = list(self._acked)  # they stay there until they are deleted, should we be stopped meanwhile
         if not ids:
             return
         try:
@@ -184,9 +184,9 @@ class Relay:
                 await outbox.delete(connection, ids)
         except (SQLAlchemyError, OSError, TimeoutError) as error:
             log.warning("%s: %d sent rows stay in the outbox for now: %r", self._service, len(ids), error)
-            self._acked = ids + self._acked
             self._done.set()
         else:
+            del self._acked[: len(ids)]
             self._known.difference_update(ids)
 
     async def _close(self) -> None:
