@@ -102,7 +102,7 @@ def _play(first: int) -> tuple[Coverage, int | None]:
         for seed in range(first, first + CHUNK):
             try:
                 generate(seed).play(coverage)
-            except Exception:
+            except Exception:  # whatever it is, the seed plays it again, and tells it, where it can be shown
                 return coverage, seed
     finally:
         gc.enable()

@@ -11,11 +11,10 @@ from typing import Annotated, Final
 import typer
 from aiohttp import web
 
-from cli.bench.run import note
+from cli.bench.run import system_of_its_own
 from cli.demo.limits import LIMITS
 from cli.demo.shop import Shop, card
 from cli.shell import console, run
-from cli.up import Running
 from shared.client import CheckoutClient
 from shared.contract.payment import VoidFailed
 from shared.runtime.database import connect
@@ -76,29 +75,22 @@ async def alarm(shop: Shop, sku: str, pager: Pager) -> float:
 
 async def measure(state: Path, count: int) -> list[float]:
     """Seconds of each of so many alarms."""
-    log, port = state / "logs" / "alarms.log", free_port()
-    log.parent.mkdir(parents=True, exist_ok=True)
+    port = free_port()
     more = {**LIMITS, f"{PREFIX}ALERT_TARGETS": f"json://127.0.0.1:{port}/"}
-    with log.open("w") as lines:
-        running = Running(state, more, lambda name, line: note(lines, name, line), console.print)
-        async with listening(port) as pager:
-            await running.start()
-            try:
-                settings = load(running.environment)
-                engine = connect(settings.database_url("alerts"))
-                async with CheckoutClient(settings, "/quadrille/bench") as client:
-                    shop, slots = Shop(client, engine), asyncio.Semaphore(AT_ONCE)
-                    sku = await shop.product(stock=10 * count)
+    async with listening(port) as pager, system_of_its_own(state, "alarms", more, console.print) as running:
+        settings = load(running.environment)
+        engine = connect(settings.database_url("alerts"))
+        async with CheckoutClient(settings, "/quadrille/bench") as client:
+            shop, slots = Shop(client, engine), asyncio.Semaphore(AT_ONCE)
+            sku = await shop.product(stock=10 * count)
 
-                    async def one() -> float:
-                        async with slots:
-                            return await alarm(shop, sku, pager)
+            async def one() -> float:
+                async with slots:
+                    return await alarm(shop, sku, pager)
 
-                    found = await asyncio.gather(*(one() for _ in range(count)))
-                await engine.dispose()
-                return found
-            finally:
-                await running.stop()
+            found = await asyncio.gather(*(one() for _ in range(count)))
+        await engine.dispose()
+        return found
 
 
 def main(

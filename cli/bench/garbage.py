@@ -18,7 +18,7 @@ from sqlalchemy import text
 from cli.audit import audit
 from cli.bench.cost import Cost
 from cli.bench.load import Load, load
-from cli.bench.run import caught_up, note
+from cli.bench.run import caught_up, system_of_its_own
 from cli.shell import console, run
 from cli.up import Running
 from shared.runtime import kafka
@@ -71,17 +71,8 @@ def garbage(seed: int) -> Iterator[tuple[bytes, bytes | None, list[tuple[str, by
 
 async def measure(state: Path, records: int) -> Result:
     """Publish so many pieces of garbage, and checkouts between them."""
-    log = state / "logs" / "garbage.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w") as lines:
-        running = Running(
-            state, {"QUADRILLE_GATEWAY": "instant"}, lambda name, line: note(lines, name, line), console.print, console=False
-        )
-        await running.start()
-        try:
-            return await _measure(running, state, records)
-        finally:
-            await running.stop()
+    async with system_of_its_own(state, "garbage", {"QUADRILLE_GATEWAY": "instant"}, console.print) as running:
+        return await _measure(running, state, records)
 
 
 async def _measure(running: Running, state: Path, records: int) -> Result:

@@ -12,7 +12,7 @@ import typer
 
 from cli.bench.cost import Cost
 from cli.bench.load import load
-from cli.bench.run import WINDOW, caught_up, note
+from cli.bench.run import WINDOW, caught_up, system_of_its_own
 from cli.shell import console, run
 from cli.up import Running
 from shared.settings import load as load_settings
@@ -23,15 +23,8 @@ WARM_UP: Final = 500
 
 async def measure(state: Path, pairs: int, size: int) -> dict[str, list[float]]:
     """The rates of so many pairs of bursts of ``size`` checkouts each."""
-    log = state / "logs" / "journal.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w") as lines:
-        running = Running(state, {"QUADRILLE_GATEWAY": "instant"}, lambda name, line: note(lines, name, line), console.print)
-        await running.start()
-        try:
-            return await _measure(running, state, pairs, size)
-        finally:
-            await running.stop()
+    async with system_of_its_own(state, "journal", {"QUADRILLE_GATEWAY": "instant"}, console.print) as running:
+        return await _measure(running, state, pairs, size)
 
 
 async def _measure(running: Running, state: Path, pairs: int, size: int) -> dict[str, list[float]]:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TextIO
@@ -53,15 +53,22 @@ async def bench(state: Path, checkouts: int, gateway: str, progress: Callable[[s
     Each has a folder of its own in ``state``: the audit asks one gateway for every payment it finds.
     """
     state = state / gateway
-    log = state / "logs" / "bench.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w") as lines:
-        running = Running(
-            state, {"QUADRILLE_GATEWAY": gateway}, lambda name, line: note(lines, name, line), progress, console=False
-        )
+    async with system_of_its_own(state, "bench", {"QUADRILLE_GATEWAY": gateway}, progress) as running:
+        return await _measure(running, state, checkouts, gateway, progress)
+
+
+@contextlib.asynccontextmanager
+async def system_of_its_own(
+    state: Path, log: str, more: dict[str, str], progress: Callable[[str], None], *, console: bool = False
+) -> AsyncIterator[Running]:
+    """Everything but, as a rule, the console, up while somebody measures; what the programs say is in a file of that name."""
+    path = state / "logs" / f"{log}.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lines:
+        running = Running(state, more, lambda name, line: note(lines, name, line), progress, console=console)
         await running.start()
         try:
-            return await _measure(running, state, checkouts, gateway, progress)
+            yield running
         finally:
             await running.stop()
 

@@ -1,10 +1,11 @@
 """The console in a real browser: it lives, can be used by keyboard, fits a phone, and runs nothing that messages bring."""
 
 from collections.abc import AsyncIterator
+from typing import Literal
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import BrowserContext, Page, expect
+from playwright.async_api import BrowserContext, Page, ViewportSize, expect
 
 from cli.demo.shop import Shop, card
 from shared.contract.cart import CheckoutCompleted, ConfirmCheckout
@@ -14,7 +15,7 @@ from tests.support.browser import chromium
 from tests.support.console import SECONDS, until
 from tests.support.system import System
 
-PHONE, LAPTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
+PHONE, LAPTOP = ViewportSize(width=390, height=844), ViewportSize(width=1280, height=900)
 PAGES = ("/", "/orders", "/money", "/money?span=7d", "/lag", "/alerts", "/letters", "/letters?which=resolved")
 EVIL = "<img src=x onerror=document.title='hacked'>"
 
@@ -24,7 +25,7 @@ async def context(quadrille: System) -> AsyncIterator[BrowserContext]:
     """A browser in which Ada logged in, by keyboard."""
     expect.set_options(timeout=SECONDS * 1000)
     async with chromium() as browser:
-        made = await browser.new_context(base_url=quadrille.settings.console_address, viewport=LAPTOP)  # type: ignore[arg-type]
+        made = await browser.new_context(base_url=quadrille.settings.console_address, viewport=LAPTOP)
         made.set_default_timeout(SECONDS * 1000)
         page = await made.new_page()
         await page.goto("/orders")
@@ -97,11 +98,11 @@ async def test_stuck_money_is_settled_by_keyboard_alone_and_what_was_said_of_it_
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_every_page_fits_a_phone_and_has_landmarks_and_names(page: Page, scheme: str) -> None:
-    await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+async def test_every_page_fits_a_phone_and_has_landmarks_and_names(page: Page, scheme: Literal["light", "dark"]) -> None:
+    await page.emulate_media(color_scheme=scheme)
     for address in PAGES:
         for size in (PHONE, LAPTOP):
-            await page.set_viewport_size(size)  # type: ignore[arg-type]
+            await page.set_viewport_size(size)
             await page.goto(address)
             assert await page.evaluate("document.documentElement.scrollWidth") <= size["width"], address
         assert await page.locator("html").get_attribute("lang") == "en"
@@ -138,9 +139,9 @@ async def test_the_first_thing_a_keyboard_reaches_leads_to_the_content_and_what_
 
 async def test_without_a_script_the_pages_say_all_the_same(context: BrowserContext, quadrille: System) -> None:
     assert context.browser
-    cookies = await context.cookies()
-    plain = await context.browser.new_context(base_url=quadrille.settings.console_address, java_script_enabled=False)
-    await plain.add_cookies(cookies)  # type: ignore[arg-type]
+    plain = await context.browser.new_context(
+        base_url=quadrille.settings.console_address, java_script_enabled=False, storage_state=await context.storage_state()
+    )
     page = await plain.new_page()
     await page.goto("/")
     await expect(page.locator(".node")).to_have_count(6)
