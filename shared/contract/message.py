@@ -56,9 +56,13 @@ MAX_COUPONS = 10
 
 
 class Value(BaseModel):
-    """A part of a message: immutable, equal by content, tolerant of fields a newer writer added."""
+    """A part of a message: immutable, equal by content, tolerant of fields a newer writer added.
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+    A validator is built when its kind is first read: who needs three kinds of ninety, as a command line does, need not
+    wait for the others.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", defer_build=True)
 
 
 class StrictValue(Value):
