@@ -12,6 +12,8 @@ from shared.contract.topics import RETENTION
 
 KEPT: Final = RETENTION + timedelta(days=1)
 """How long a message is remembered: longer than a topic keeps its record."""
+FORGOTTEN_AT_ONCE: Final = 2_000
+"""More than one turn of a service remembers, so that forgetting keeps up with any rate."""
 
 _INSERT: Final = text(
     "INSERT INTO inbox (source, id) SELECT DISTINCT * FROM unnest(:sources, :ids) AS seen (source, id)"
@@ -19,7 +21,7 @@ _INSERT: Final = text(
 ).bindparams(bindparam("sources", type_=ARRAY(Text)), bindparam("ids", type_=ARRAY(Text)))
 _PRUNE: Final = text(
     "DELETE FROM inbox WHERE (source, id) IN"
-    " (SELECT source, id FROM inbox WHERE seen_at < now() - CAST(:kept AS interval) LIMIT :limit)"
+    " (SELECT source, id FROM inbox WHERE seen_at < now() - CAST(:kept AS interval) LIMIT :limit FOR UPDATE SKIP LOCKED)"
 )
 
 
@@ -29,6 +31,7 @@ async def insert(connection: AsyncConnection, seen: Sequence[tuple[str, str]]) -
     return {(row.source, row.id) for row in rows}
 
 
-async def prune(connection: AsyncConnection, limit: int = 10_000) -> int:
-    """Forget at most ``limit`` of the old ones; returns how many."""
-    return (await connection.execute(_PRUNE, {"kept": KEPT, "limit": limit})).rowcount
+async def prune(connection: AsyncConnection) -> bool:
+    """Forget some of the old ones; returns whether there may be more of them."""
+    pruned = await connection.execute(_PRUNE, {"kept": KEPT, "limit": FORGOTTEN_AT_ONCE})
+    return pruned.rowcount == FORGOTTEN_AT_ONCE

@@ -240,8 +240,8 @@ class Service:
             member.done([record for record in records if record.partition in member.epochs])
             if self._is_time("sweep", SWEEP_SECONDS):
                 await self.relay.sweep(set(member.epochs))
-        if self._is_time("prune", PRUNE_SECONDS):
-            await self._prune()
+        if self._is_time("prune", PRUNE_SECONDS) and await self._prune():
+            self._next["prune"] = 0.0  # the next turn goes on
 
     async def _commit(self, items: Sequence[Input], member: Member) -> None:
         started = time.perf_counter()
@@ -265,9 +265,9 @@ class Service:
                     items += [Handle(lane, deadlines[store.kind], Due(i)) for i, lane in found]
         return items
 
-    async def _prune(self) -> None:
+    async def _prune(self) -> bool:
         async with self.engine.begin() as connection:
-            await inbox.prune(connection)
+            return await inbox.prune(connection)
 
     def _is_time(self, what: str, seconds: float) -> bool:
         now = time.monotonic()

@@ -15,6 +15,10 @@ from tests.support.topics import headers, records
 CUT_OTHERS = text(
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 )
+OLD = text(
+    "INSERT INTO inbox (source, id, seen_at)"
+    " SELECT '/old', n::text, now() - interval '8 days 1 minute' FROM generate_series(1, :count) AS n"
+)
 
 
 def ids(start: int, count: int) -> list[str]:
@@ -107,4 +111,17 @@ async def test_a_database_that_goes_away_stops_nothing_for_good(inventory: Inven
         await inventory.receive("tea", ids(100 + 100 * round_, 100))
     await inventory.until_on_hand("tea", 400)
     assert member.process.poll() is None
+    await asyncio.to_thread(member.stop)
+
+
+async def test_what_is_old_is_forgotten_as_fast_as_a_busy_service_remembers(inventory: Inventory, tmp_path: Path) -> None:
+    async with inventory.engine.begin() as connection:
+        await connection.execute(text("INSERT INTO inbox (source, id) SELECT '/new', n::text FROM generate_series(1, 5) AS n"))
+        await connection.execute(OLD, {"count": 30_000})
+    member = await start(inventory, tmp_path)
+    for _ in range(300):
+        if await inventory.count("inbox") == 5:
+            break
+        await asyncio.sleep(0.1)
+    assert await inventory.count("inbox WHERE source = '/new'") == 5
     await asyncio.to_thread(member.stop)
