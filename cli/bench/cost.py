@@ -24,10 +24,13 @@ class Cost:
     async def watch(self) -> None:
         """Note the peak of each one's memory until cancelled."""
         while True:
-            for name, processes in self._processes.items():
-                used = sum(_memory(process) for process in processes) / 1e6
+            for name, used in self.memory_mb().items():
                 self.peak_mb[name] = max(used, self.peak_mb.get(name, 0.0))
             await asyncio.sleep(0.5)
+
+    def memory_mb(self) -> dict[str, float]:
+        """The memory of each as it is now, in MB."""
+        return {name: sum(map(_memory, processes)) / 1e6 for name, processes in self._processes.items()}
 
     def cpu_seconds(self) -> dict[str, float]:
         """CPU seconds of each since it was started."""

@@ -5,9 +5,9 @@ import contextlib
 import time
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from aiokafka import TopicPartition
 
@@ -36,6 +36,9 @@ REJECTED: Final = b"quadrille.CommandRejected.v1"
 ANSWER_SECONDS: Final = 30
 
 
+L = TypeVar("L", bound="Load")
+
+
 class LoadError(Exception):
     """Checkouts did not come to their end in time."""
 
@@ -60,9 +63,19 @@ class Load:
                     headers = dict(record.headers)
                     kind = headers["ce_type"]
                     self.counts[kind] += 1
-                    if kind == CONFIRMED:
-                        self.confirmed[record.key.decode()] = now
+                    self.seen(kind, record.key.decode(), now)
             self._news.set()
+
+    def seen(self, kind: bytes, cart_id: str, now: float) -> None:
+        """An event of a cart, or of a SKU, has arrived."""
+        if kind == CONFIRMED:
+            self.confirmed[cart_id] = now
+
+    async def news(self, seconds: float) -> None:
+        """Wait for events, at most so long."""
+        self._news.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._news.wait(), seconds)
 
     async def until(self, kind: str, count: int, seconds: float = 120) -> None:
         """Wait for so many events of a type. Raises :class:`LoadError`."""
@@ -71,43 +84,50 @@ class Load:
         while self.counts[name] < count:
             if time.monotonic() > deadline:
                 raise LoadError(f"{self.counts[name]} of {count} {kind} after {seconds:g} s")
-            self._news.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), 1)
+            await self.news(1)
 
     async def prepare(self, count: int) -> list[str]:
         """So many carts for which only the confirmation is missing."""
         run = uuid.uuid4().hex[:8]
-        skus = [f"bench-{run}-{n}" for n in range(PRODUCTS)]
-        for sku in skus:
-            await self._send(ProductListed(sku=sku, name="Bench", prices={"EUR": 1000}, weight_grams=100))
-            await self._send(ReceiveStock(sku=sku, quantity=10**6))
-        await self.until("StockReceived", PRODUCTS)
-        await self._until_sold(skus)
+        skus = await self.products(run)
         carts = [f"bench-{run}-{n}" for n in range(count)]
         for n, cart_id in enumerate(carts):
-            for command in (
-                OpenCart(cart_id=cart_id, currency="EUR", customer_id="bench"),
-                AddItem(cart_id=cart_id, sku=skus[n % PRODUCTS]),
-                StartCheckout(cart_id=cart_id),
-                SetShippingAddress(cart_id=cart_id, address=BERLIN),
-                SetShippingMethod(cart_id=cart_id, method="standard"),
-                SetPaymentMethod(cart_id=cart_id, method=card("tok_approve")),
-            ):
-                await self._send(command)
+            await self.fill(cart_id, skus[n % PRODUCTS])
         await self.until("CheckoutDetailsSet", 3 * count)
         await self.until("StockReserved", count)
         return carts
 
+    async def products(self, run: str) -> list[str]:
+        """The SKUs of a run, listed, known to cart and in stock."""
+        skus = [f"bench-{run}-{n}" for n in range(PRODUCTS)]
+        for sku in skus:
+            await self.send(ProductListed(sku=sku, name="Bench", prices={"EUR": 1000}, weight_grams=100))
+            await self.send(ReceiveStock(sku=sku, quantity=10**6))
+        await self.until("StockReceived", PRODUCTS)
+        await self._until_sold(skus)
+        return skus
+
+    async def fill(self, cart_id: str, sku: str, token: str = "tok_approve") -> None:
+        """Send all a customer sends before the confirmation."""
+        for command in (
+            OpenCart(cart_id=cart_id, currency="EUR", customer_id="bench"),
+            AddItem(cart_id=cart_id, sku=sku),
+            StartCheckout(cart_id=cart_id),
+            SetShippingAddress(cart_id=cart_id, address=BERLIN),
+            SetShippingMethod(cart_id=cart_id, method="standard"),
+            SetPaymentMethod(cart_id=cart_id, method=card(token)),
+        ):
+            await self.send(command)
+
     async def _until_sold(self, skus: Sequence[str]) -> None:
         """The catalogue travels in a topic of its own: ask until cart knows every product."""
         probe = f"probe-{uuid.uuid4().hex[:8]}"
-        await self._send(OpenCart(cart_id=probe, currency="EUR", customer_id="bench"))
+        await self.send(OpenCart(cart_id=probe, currency="EUR", customer_id="bench"))
         for sku in skus:
             known = self.counts[CHANGED]
             while self.counts[CHANGED] == known:
                 answers = self.counts[CHANGED] + self.counts[REJECTED]
-                await self._send(AddItem(cart_id=probe, sku=sku))
+                await self.send(AddItem(cart_id=probe, sku=sku))
                 while self.counts[CHANGED] + self.counts[REJECTED] == answers:
                     self._news.clear()
                     await asyncio.wait_for(self._news.wait(), ANSWER_SECONDS)
@@ -156,16 +176,15 @@ class Load:
         while missing := [c for c in carts if c not in self.confirmed]:
             if time.monotonic() > deadline:
                 raise LoadError(f"{len(missing)} checkouts were not confirmed, {missing[0]} among them")
-            self._news.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), 1)
+            await self.news(1)
 
     async def confirm(self, cart_id: str) -> None:
         """Confirm a checkout."""
         self.sent[cart_id] = time.monotonic()
-        await self._send(ConfirmCheckout(cart_id=cart_id))
+        await self.send(ConfirmCheckout(cart_id=cart_id))
 
-    async def _send(self, message: Message) -> None:
+    async def send(self, message: Message) -> None:
+        """Publish a command, or a product of the catalogue."""
         envelope = Envelope(str(uuid.uuid4()), "/quadrille/bench", message.type_name(), message.key, "bench")
         headers, value = write(envelope, message, datetime.now(UTC))
         partition = kafka.lane_of(message.key, self._settings.partitions)
@@ -176,6 +195,13 @@ class Load:
 @contextlib.asynccontextmanager
 async def load(settings: Settings) -> AsyncIterator[Load]:
     """A load, watching from now on."""
+    async with watching(Load, settings) as made:
+        yield made
+
+
+@contextlib.asynccontextmanager
+async def watching(kind: Callable[[Settings, Any, Any], L], settings: Settings) -> AsyncIterator[L]:
+    """A load of that kind, watching from now on."""
     producer = await kafka.producer(settings, "bench")
     consumer = kafka.consumer(settings, None, "bench")
     await kafka.start(consumer)
@@ -184,13 +210,13 @@ async def load(settings: Settings) -> AsyncIterator[Load]:
     await consumer.seek_to_end(*partitions)
     for partition in partitions:
         await consumer.position(partition)
-    made = Load(settings, producer, consumer)
-    watching = asyncio.create_task(made.watch())
+    made = kind(settings, producer, consumer)
+    watch = asyncio.create_task(made.watch())
     try:
         yield made
     finally:
-        watching.cancel()
+        watch.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await watching
+            await watch
         await kafka.stop(consumer)
         await kafka.stop(producer)

@@ -33,6 +33,8 @@ CHUNK: Final = 20_000
 DAYS: Final = 89
 """The stories lie within so many days."""
 TRIES: Final = 20
+KINDS: Final = 10
+"""Different stories that are copied, of each share."""
 SHARES: Final = {"completed": 0.94, "failed": 0.0595, "open": 0.0005}
 """Paid orders, those that came to nothing, and those that still wait for something."""
 
@@ -145,7 +147,7 @@ async def _plan(engine: AsyncEngine, orders: int) -> list[tuple[dict[str, Any], 
         rows = (await connection.execute(_TEMPLATES)).all()
     plan = []
     for share, part in SHARES.items():
-        of_it = [row for row in rows if row.share == share]
+        of_it = [row for row in rows if row.share == share][:KINDS]
         if share == "completed" and not of_it:
             raise LoadError("the journal holds no paid order to multiply: run `quadrille demo` first")
         for row in of_it:

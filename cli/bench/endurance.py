@@ -1,0 +1,187 @@
+"""``python -m cli.bench.endurance``: an hour, or more, at a steady rate, and what it did to memory, tables, lag and latency.
+
+First the top rate is measured with bursts, then customers come at a share of it. What is judged is whether the last third
+of the time looks as the one before it did: what grows with every customer would show.
+"""
+
+import asyncio
+import contextlib
+import json
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.table import Table
+
+from cli.audit import audit
+from cli.bench.load import load, watching
+from cli.bench.run import WINDOW, caught_up, system_of_its_own
+from cli.bench.samples import Sample, Sampler
+from cli.bench.steady import Steady
+from cli.shell import console, run
+from cli.up import Running
+from shared.lag.reader import LagReader
+from shared.settings import load as load_settings
+
+SETTINGS: Final = {"QUADRILLE_RESERVATION_SECONDS": "60", "QUADRILLE_SESSION_SECONDS": "120"}
+"""Who leaves is forgotten within minutes, so that deadlines come and go all the time."""
+BURST: Final = 1_500
+SAMPLE_SECONDS: Final = 60.0
+PATIENCE_SECONDS: Final = 240.0
+"""For the audit at the end: the last who left have to be forgotten first."""
+GROWTH: Final = 1.10
+"""By so much the median of the last third may exceed that of the second: memory, tables and lag are counted, not timed."""
+SLOWER: Final = 1.25
+"""The same for latencies, which depend on what else the machine does."""
+ROWS: Final = 200
+"""Fewer rows or records than this are a few customers who happen to be under way: no growth."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was measured, minute by minute, and what is wrong with it."""
+
+    top: float
+    rate: float
+    samples: list[Sample]
+    growing: list[str]
+    violations: list[str]
+
+
+async def measure(state: Path, minutes: float, share: float, rate: float | None) -> Result:
+    """Customers for so many minutes, at ``rate`` a second or at that share of the top rate."""
+    async with system_of_its_own(state, "endurance", SETTINGS, console.print) as running:
+        settings = load_settings(running.environment)
+        top = rate / share if rate else await _top(running)
+        console.print(f"Top rate: {top:.0f} confirmed a second. {minutes:g} minutes at {share:.0%} of it")
+        async with watching(Steady, settings) as customers:
+            samples = await _watch(running, state, customers, share * top, 60 * minutes)
+        await caught_up(settings, console.print)
+        console.print("Checking the invariants")
+        report = await audit(settings, patience=PATIENCE_SECONDS)
+    violations = [f"{v.invariant}: {v.subject}: {v.wrong}" for v in report.violations]
+    return Result(top, share * top, samples, growing(samples), violations)
+
+
+async def _top(running: Running) -> float:
+    """The best of two bursts; the first also makes connections and plans."""
+    settings = load_settings(running.environment)
+    async with load(settings) as driver:
+        rates = []
+        for _ in range(2):
+            carts = await driver.prepare(BURST)
+            await caught_up(settings, console.print)
+            rates.append(await driver.top(carts, WINDOW))
+    return max(rates)
+
+
+async def _watch(running: Running, state: Path, customers: Steady, rate: float, seconds: float) -> list[Sample]:
+    settings = load_settings(running.environment)
+    sampler = Sampler(settings, state, running.health_ports, customers)
+    samples: list[Sample] = []
+    try:
+        async with LagReader(settings) as reader:
+            await _age(sampler, customers, rate, seconds)
+            await sampler.look(reader)  # the first minute begins here
+            shopping = asyncio.create_task(customers.run(rate, seconds))
+            while not shopping.done():
+                await asyncio.wait([shopping], timeout=SAMPLE_SECONDS)
+                samples.append(await sampler.look(reader))
+                console.print(_line(samples[-1]))
+            await shopping
+    finally:
+        await sampler.close()
+    return samples
+
+
+async def _age(sampler: Sampler, customers: Steady, rate: float, seconds: float) -> None:
+    """As much to forget as there will be to remember: what a customer makes a service remember is tried first."""
+    tried = max(1.0, 20 * rate)
+    before = await sampler.inboxes()
+    await customers.run(rate, tried / rate)
+    after = await sampler.inboxes()
+    console.print("Putting the messages of as long a time into every inbox, to be forgotten one by one")
+    await sampler.age({name: int((after[name] - before[name]) / tried * rate * seconds) for name in after}, seconds)
+
+
+def growing(samples: Sequence[Sample]) -> list[str]:
+    """What the last third of the time has more of than the second, by more than it may."""
+    third = len(samples) // 3
+    if not third:
+        return []
+    second, last = samples[third : 2 * third], samples[2 * third :]
+    limits: dict[str, tuple[Callable[[Sample], Mapping[str, float]], float, float]] = {
+        "memory of": (lambda s: s.memory, GROWTH, 0),
+        "inbox of": (lambda s: s.inbox, GROWTH, ROWS),
+        "outbox of": (lambda s: s.outbox, GROWTH, ROWS),
+        "deadlines of": (lambda s: s.deadlines, GROWTH, ROWS),
+        "lag of": (lambda s: s.lag, GROWTH, ROWS),
+        "latency": (lambda s: {"p50": s.p50, "p99": s.p99}, SLOWER, 0),
+    }
+    found = []
+    for what, (values, allowed, ignored) in limits.items():
+        for name in values(last[-1]):
+            was, is_ = (statistics.median(values(s)[name] for s in part) for part in (second, last))
+            if is_ > ignored and is_ > allowed * was:
+                found.append(f"{what} {name}: {was:.0f} in the second third, {is_:.0f} in the last")
+    return found
+
+
+def _of(field: str, name: str) -> Callable[[Sample], float]:
+    return lambda sample: float(getattr(sample, field)[name])
+
+
+def _line(sample: Sample) -> str:
+    return (
+        f"{sample.minute:5.1f} min  {sample.confirmed} of {sample.customers} confirmed, p50 {sample.p50:.0f} ms,"
+        f" p99 {sample.p99:.0f} ms, {sum(sample.memory.values()):.0f} MB, lag {sum(sample.lag.values())},"
+        f" inboxes {sum(sample.inbox.values())}, loop {sample.machine:.0f} ms"
+    )
+
+
+def show(result: Result) -> None:
+    """Thirds, side by side."""
+    third = max(1, len(result.samples) // 3)
+    thirds = [result.samples[:third], result.samples[third : 2 * third], result.samples[2 * third :]]
+    table = Table("median of a minute", "first third", "second", "last")
+
+    def row(what: str, value: Callable[[Sample], float], form: str = ".0f") -> None:
+        table.add_row(what, *(format(statistics.median(map(value, part)), form) if part else "" for part in thirds))
+
+    row("latency p50, ms", lambda s: s.p50)
+    row("latency p99, ms", lambda s: s.p99)
+    for name in result.samples[-1].memory:
+        row(f"{name}, MB", _of("memory", name))
+    for name in result.samples[-1].inbox:
+        row(f"inbox of {name}, rows", _of("inbox", name))
+    row("outboxes, rows", lambda s: sum(s.outbox.values()))
+    row("deadlines, rows", lambda s: sum(s.deadlines.values()))
+    row("lag of all groups, records", lambda s: sum(s.lag.values()))
+    row("CPU of all processes, ms a customer", lambda s: sum(s.cpu.values()), ".2f")
+    row("fixed loop, ms", lambda s: s.machine)
+    console.print(table)
+    for wrong in (*result.growing, *result.violations):
+        console.print(wrong, markup=False, soft_wrap=True)
+
+
+def main(
+    minutes: Annotated[float, typer.Option(min=1, help="How long.")] = 60,
+    share: Annotated[float, typer.Option(min=0.01, max=1, help="Of the top rate.")] = 0.6,
+    rate: Annotated[float | None, typer.Option(min=0.1, help="Customers a second, in place of a measured share.")] = None,
+    state: Annotated[Path, typer.Option(help="Where the stack keeps its state.")] = Path(".quadrille/bench/endurance"),
+    out: Annotated[Path | None, typer.Option(help="A file for all samples, as JSON.")] = None,
+) -> None:
+    """Measure it, print the thirds of the time side by side; exit code 1 where anything grows or is wrong."""
+    result = run(measure(state, minutes, share, rate))
+    if out:
+        out.write_text(json.dumps(asdict(result), indent=1))
+    show(result)
+    raise typer.Exit(1 if result.growing or result.violations else 0)
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        typer.run(main)
