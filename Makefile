@@ -14,7 +14,7 @@ demo: $(BIN)/ready ## watch real checkouts pass through real Kafka and PostgreSQ
 .PHONY: test
 test: $(BIN)/ready ## all tests, on the embedded stack (STACK=compose or STACK=testcontainers for others)
 	@echo "Running all tests on the $${STACK:-embedded} stack"
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 $(ARGS)
 
 .PHONY: crash
 crash: $(BIN)/ready ## have every service die at every point where it can, and audit what is left (some minutes)

@@ -15,7 +15,7 @@ from tests.support.stacks import Stack
 from tests.support.system import System
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def quadrille(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """Every service, on the stack of the session, with limits that tests can wait for."""
     with system.running(
@@ -26,14 +26,14 @@ def quadrille(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield started
 
 
-@pytest_asyncio.fixture(scope="session")
+@pytest_asyncio.fixture(scope="package")
 async def client(quadrille: System) -> AsyncIterator[CheckoutClient]:
     """One client, that sees all events."""
     async with CheckoutClient(quadrille.settings) as entered:
         yield entered
 
 
-@pytest_asyncio.fixture(scope="session")
+@pytest_asyncio.fixture(scope="package")
 async def alerts(quadrille: System) -> AsyncIterator[AsyncEngine]:
     """The database of alerts."""
     engine = connect(quadrille.settings.database_url("alerts"))
