@@ -98,15 +98,17 @@ def _firsts(seed: int) -> Iterator[int]:
 def _play(first: int) -> tuple[Coverage, int | None]:
     coverage = Coverage()
     gc.disable()  # a world is one big circle, and is looked at while it grows
+    gc.freeze()
     try:
         for seed in range(first, first + CHUNK):
             try:
                 generate(seed).play(coverage)
             except Exception:  # whatever it is, the seed plays it again, and tells it, where it can be shown
                 return coverage, seed
+            gc.collect()
     finally:
+        gc.unfreeze()
         gc.enable()
-        gc.collect()
     return coverage, None
 
 
