@@ -56,9 +56,9 @@ class Record:
     redriven: Redriven | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Envelope:
-    """What is known of a message beside its body.
+    """What is known of a message beside its body. Nobody changes one; it is not frozen for the reason a record is not.
 
     ``key``: the one in the body, where that can be read, else the record's. ``time``: when it happened, where its writer
     says so. ``offset``: where it stood in its topic, so that one that comes ``redriven`` can be told to be older than

@@ -92,7 +92,9 @@ class Reaction:
 
 def is_aggregate(hint: Any) -> bool:
     """Whether a type is an aggregate: a dataclass that can change. Its first field is its id, all others have defaults."""
-    return isinstance(hint, type) and is_dataclass(hint) and not hint.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    if hint is Envelope or not isinstance(hint, type) or not is_dataclass(hint):
+        return False
+    return not hint.__dataclass_params__.frozen  # type: ignore[attr-defined]
 
 
 def id_field(aggregate: type[Any]) -> str:
