@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from shared.contract.message import MAX_COUPONS, MAX_LINES
-from shared.contract.values import Address, Item, PaymentMethod, Quote, QuoteLine, Reason
+from shared.contract.values import Address, Item, PaymentMethod, Quote, QuoteLine, Reason, item_of
 from shared.money import display
 
 MAX_QUANTITY = 10_000
@@ -110,7 +110,7 @@ class Cart:
     @property
     def items(self) -> tuple[Item, ...]:
         """What is in the cart."""
-        return tuple(Item(sku=line.sku, quantity=line.quantity) for line in self.lines.values())
+        return tuple(item_of(line.sku, line.quantity) for line in self.lines.values())
 
     @property
     def quote(self) -> Quote:

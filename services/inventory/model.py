@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from shared.contract.values import Item, Shortage
+from shared.contract.values import Item, Shortage, item_of
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Reservation:
     @property
     def items(self) -> tuple[Item, ...]:
         """What it holds, or held last."""
-        return tuple(Item(sku=sku, quantity=quantity) for sku, quantity in self.units.items())
+        return tuple(item_of(sku, quantity) for sku, quantity in self.units.items())
 
     def take(self, items: Iterable[Item], stocks: Mapping[str, Stock]) -> tuple[Shortage, ...]:
         """Hold exactly these items from now on; where one is short, hold nothing more and say which."""

@@ -1,5 +1,6 @@
 """The values messages carry: addresses, quotes, totals, reasons."""
 
+from functools import lru_cache
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
@@ -64,6 +65,12 @@ class Item(Value):
     quantity: Quantity
 
 
+@lru_cache(maxsize=4096)
+def item_of(sku: str, quantity: int) -> Item:
+    """The same again where it was made lately: a checkout names its items half a dozen times."""
+    return Item(sku=sku, quantity=quantity)
+
+
 Items = Annotated[tuple[Item, ...], Field(max_length=MAX_LINES, strict=False)]
 
 
@@ -122,7 +129,7 @@ class Quote(Value):
     @property
     def items(self) -> tuple[Item, ...]:
         """What to reserve."""
-        return tuple(Item(sku=line.sku, quantity=line.quantity) for line in self.lines)
+        return tuple(item_of(line.sku, line.quantity) for line in self.lines)
 
 
 class TotalsLine(Value):

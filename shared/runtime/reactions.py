@@ -15,7 +15,7 @@ A reaction that hands on a record as it is says so too: ``Emits[DeadLetterRedriv
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, is_dataclass
 from datetime import datetime
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -99,7 +99,8 @@ def is_aggregate(hint: Any) -> bool:
 
 def id_field(aggregate: type[Any]) -> str:
     """The first field of an aggregate: its id, called as in the messages that concern it."""
-    return fields(aggregate)[0].name
+    name: str = next(iter(aggregate.__dataclass_fields__))
+    return name
 
 
 class Reactions:
