@@ -1,7 +1,7 @@
 """What can happen next, and what will happen when its time has come."""
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 
 
@@ -16,35 +16,28 @@ class Happening:
 
 
 class Agenda:
-    """What can happen now, in no order, each once."""
+    """What can happen ``now``, in no order, each once."""
 
-    __slots__ = ("_now",)
+    __slots__ = ("now",)
 
     def __init__(self) -> None:
-        self._now: list[Happening] = []
+        self.now: list[Happening] = []
 
     def add(self, happening: Happening) -> None:
         """From now on it can happen."""
         if happening.place < 0:
-            happening.place = len(self._now)
-            self._now.append(happening)
+            happening.place = len(self.now)
+            self.now.append(happening)
 
     def remove(self, happening: Happening) -> None:
         """It cannot happen any more."""
         place = happening.place
         if place >= 0:
-            last = self._now.pop()
+            last = self.now.pop()
             if last is not happening:
-                self._now[place] = last
+                self.now[place] = last
                 last.place = place
             happening.place = -1
-
-    def pick(self, chance: float) -> Happening | None:
-        """One of them, where there is any; ``chance`` is from 0 up to, and without, 1."""
-        return self._now[int(chance * len(self._now))] if self._now else None
-
-    def __iter__(self) -> Iterator[Happening]:
-        return iter(self._now)
 
 
 class Timers:

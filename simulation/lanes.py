@@ -129,7 +129,8 @@ class Lane:
         self.taken = False
         self.agenda.remove(self.taking)
         for feed in self.feeds:
-            self.agenda.remove(feed.polling)
+            if feed.polling.place >= 0:
+                self.agenda.remove(feed.polling)
 
     def park(self, happening: Happening) -> None:
         """Let something wait until the lane is taken."""

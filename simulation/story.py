@@ -41,9 +41,7 @@ class Go:
 
     def play(self, world: World) -> None:
         """Do it."""
-        for _ in range(self.steps):
-            if not world.step():
-                return
+        world.go(self.steps)
 
 
 @dataclass(frozen=True, slots=True)

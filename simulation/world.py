@@ -82,12 +82,17 @@ class World:
 
     def step(self) -> bool:
         """One thing that can happen now, chosen by the seed; returns whether there was any."""
-        env = self.env
-        happening = env.agenda.pick(env.chance())
-        if happening is None:
-            return False
-        env.coverage.steps += 1
-        happening.act()
+        return self.go(1)
+
+    def go(self, steps: int) -> bool:
+        """So many things, one after the other; returns whether there were as many."""
+        now, chance, coverage = self.env.agenda.now, self.env.chance, self.env.coverage
+        for _ in range(steps):
+            where = chance()
+            if not now:
+                return False
+            coverage.steps += 1
+            now[int(where * len(now))].act()
         return True
 
     def settle(self, *, hours: float = 0.0) -> None:
@@ -107,10 +112,8 @@ class World:
             self._exhaust()
 
     def _exhaust(self) -> None:
-        for _ in range(RESTLESS):
-            if not self.step():
-                return
-        raise BrokenError("progress", "the world", f"does not come to rest in {RESTLESS} steps")
+        if self.go(RESTLESS):
+            raise BrokenError("progress", "the world", f"does not come to rest in {RESTLESS} steps")
 
     def pass_to(self, moment: datetime) -> None:
         """Time passes, and nothing is done in it; what is due by then can happen from now on."""
