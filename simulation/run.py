@@ -4,7 +4,7 @@ import gc
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -97,19 +97,24 @@ def _firsts(seed: int) -> Iterator[int]:
 
 def _play(first: int) -> tuple[Coverage, int | None]:
     coverage = Coverage()
+    return coverage, first_wrong(range(first, first + CHUNK), coverage)
+
+
+def first_wrong(seeds: Iterable[int], coverage: Coverage) -> int | None:
+    """Play one story after the other; returns the seed of the first that goes wrong, and plays none after it."""
     gc.disable()  # a world is one big circle, and is looked at while it grows
     gc.freeze()
     try:
-        for seed in range(first, first + CHUNK):
+        for seed in seeds:
             try:
                 generate(seed).play(coverage)
             except Exception:  # whatever it is, the seed plays it again, and tells it, where it can be shown
-                return coverage, seed
+                return seed
             gc.collect()
     finally:
         gc.unfreeze()
         gc.enable()
-    return coverage, None
+    return None
 
 
 def explain(seed: int) -> Failure:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from simulation.shrink import broken_by
-from simulation.workload import generate
+from simulation.coverage import Coverage
+from simulation.run import first_wrong
 from tests.simulation.flaws import FLAWS
 
 STORIES = 1_000
@@ -16,4 +16,4 @@ def test_there_are_enough_of_them() -> None:
 @pytest.mark.parametrize("name", FLAWS)
 def test_a_planted_bug_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     FLAWS[name](monkeypatch)
-    assert any(broken_by(generate(seed)) for seed in range(STORIES)), f"{name} is not found in {STORIES} stories"
+    assert first_wrong(range(STORIES), Coverage()) is not None, f"{name} is not found in {STORIES} stories"
