@@ -3,16 +3,12 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
-from enum import Enum
-from typing import Any, get_args, get_type_hints
 
 from shared.contract.topics import SERVICES
 from simulation.faults import CommitFault, GatewayFault, ServiceFault
+from simulation.places import Place, named, places
 from simulation.races import RACES
-from simulation.wiring import Wired, wiring
-
-Place = tuple[str, str, Any]
-"""Service, reaction, and the state its aggregate was in before; no state where it is new or knows none."""
+from simulation.wiring import wiring
 
 
 @dataclass
@@ -36,6 +32,10 @@ class Coverage:
         for it in fields(self):
             setattr(self, it.name, getattr(self, it.name) + getattr(other, it.name))
 
+    def unforeseen(self) -> list[str]:
+        """Where it went though nothing leads there: either an event came that could not, or the list of places is wrong."""
+        return sorted(map(named, self.places.keys() - set(places())))
+
     def unreached(self) -> dict[str, list[str]]:
         """The names of what was never reached, by what it is."""
         return {
@@ -44,30 +44,6 @@ class Coverage:
             "faults": [fault for fault in faults() if fault not in self.faults],
             "redrives": [f"{service}: {kind}" for service, kind in messages() if (service, kind) not in self.redriven],
         }
-
-
-def named(place: Place) -> str:
-    """A place in words."""
-    service, reaction, state = place
-    return f"{service}: {reaction} × {state or 'new'}"
-
-
-def places() -> Iterator[Place]:
-    """Every reaction with every state its aggregate can be in."""
-    for service in SERVICES:
-        known = wiring(service)
-        for wired in (*known.by_trigger.values(), *known.by_deadline.values()):
-            for state in _states(wired):
-                yield service, wired.name, state
-
-
-def _states(wired: Wired) -> tuple[Any, ...]:
-    if wired.kind is None or not wired.stateful:
-        return (None,)
-    hint = get_type_hints(wired.kind)["state"]
-    if isinstance(hint, type) and issubclass(hint, Enum):
-        return tuple(hint)
-    return (None, *(state for kind in get_args(hint) if issubclass(kind, Enum) for state in kind))
 
 
 def messages() -> Iterator[tuple[str, str]]:

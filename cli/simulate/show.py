@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from simulation.coverage import Coverage, Place, named, places
+from simulation.coverage import Coverage
+from simulation.places import Place, named, places
 from simulation.run import Failure, Result
 
 
@@ -26,6 +27,7 @@ def as_data(result: Result, seconds: float) -> dict[str, Any]:
         "places": {named(place): times for place, times in it.places.items()},
         "redriven": {f"{service}: {kind}": times for (service, kind), times in it.redriven.items()},
         "never": it.unreached(),
+        "unforeseen": it.unforeseen(),
         "failure": failure and {"seed": failure.seed, "wrong": failure.wrong, "timeline": failure.lines},
     }
 
@@ -74,6 +76,8 @@ def _show_coverage(coverage: Coverage, console: Console) -> None:
         often = " · ".join(f"{state} {times:,}" for state, times in seen.most_common() if times)
         table.add_row(service, reaction, often, ", ".join(state for state, times in seen.items() if not times))
     console.print(table)
+    if unforeseen := coverage.unforeseen():
+        console.print(f"[red]Reached, though nothing leads there:[/] {'; '.join(unforeseen)}", soft_wrap=True)
     for what, names in coverage.unreached().items():
         if what != "reactions by state":
             console.print(f"Never reached, of the {what}: {'; '.join(names) or 'none'}", soft_wrap=True)

@@ -14,6 +14,7 @@ def test_whatever_happens_the_invariants_hold_and_everything_happens() -> None:
     failure, coverage = result.failure, result.coverage
     assert failure is None, "\n".join((f"story {failure.seed}: {failure.wrong}", *failure.lines))
     assert coverage.checkouts >= CHECKOUTS
+    assert coverage.unforeseen() == []
     never = coverage.unreached()
     assert never["races"] == []
     assert never["faults"] == []
