@@ -63,7 +63,7 @@ def places() -> Iterator[Place]:
     for service in SERVICES:
         known = wiring(service)
         for wired in (*known.by_trigger.values(), *known.by_deadline.values()):
-            for state in TIMED.get(wired.name) or _states(wired):
+            for state in TIMED.get(wired.name) or states(wired):
                 if state not in NEVER.get(wired.name, ()):
                     yield service, wired.name, state
 
@@ -74,7 +74,8 @@ def named(place: Place) -> str:
     return f"{service}: {reaction} × {state or 'new'}"
 
 
-def _states(wired: Wired) -> tuple[Any, ...]:
+def states(wired: Wired) -> tuple[Any, ...]:
+    """All that the aggregate of a reaction can ever be in."""
     if wired.kind is None or not wired.stateful:
         return (None,)
     hint = get_type_hints(wired.kind)["state"]
