@@ -1,13 +1,14 @@
 """``python -m cli.bench.endurance``: an hour, or more, at a steady rate, and what it did to memory, tables, lag and latency.
 
-First the top rate is measured with bursts, then customers come at a share of it. What is judged is whether the last third
-of the time looks as the one before it did: what grows with every customer would show.
+First very many customers at once show the top rate, then they come at a share of it. What is judged is whether the last
+third of the time looks as the one before it did: what grows with every customer would show.
 """
 
 import asyncio
 import contextlib
 import json
 import statistics
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,8 +18,9 @@ import typer
 from rich.table import Table
 
 from cli.audit import audit
-from cli.bench.load import load, watching
-from cli.bench.run import WINDOW, caught_up, system_of_its_own
+from cli.bench.charts import charts
+from cli.bench.load import watching
+from cli.bench.run import caught_up, system_of_its_own
 from cli.bench.samples import Sample, Sampler
 from cli.bench.steady import Steady
 from cli.shell import console, run
@@ -28,7 +30,8 @@ from shared.settings import load as load_settings
 
 SETTINGS: Final = {"QUADRILLE_RESERVATION_SECONDS": "60", "QUADRILLE_SESSION_SECONDS": "120"}
 """Who leaves is forgotten within minutes, so that deadlines come and go all the time."""
-BURST: Final = 1_500
+BURST: Final = 3_000
+"""Customers who come at once, to find the top rate."""
 SAMPLE_SECONDS: Final = 60.0
 PATIENCE_SECONDS: Final = 240.0
 """For the audit at the end: the last who left have to be forgotten first."""
@@ -55,9 +58,9 @@ async def measure(state: Path, minutes: float, share: float, rate: float | None)
     """Customers for so many minutes, at ``rate`` a second or at that share of the top rate."""
     async with system_of_its_own(state, "endurance", SETTINGS, console.print) as running:
         settings = load_settings(running.environment)
-        top = rate / share if rate else await _top(running)
-        console.print(f"Top rate: {top:.0f} confirmed a second. {minutes:g} minutes at {share:.0%} of it")
         async with watching(Steady, settings) as customers:
+            top = rate / share if rate else await _top(customers)
+            console.print(f"Top rate: {top:.0f} customers a second. {minutes:g} minutes at {share:.0%} of it")
             samples = await _watch(running, state, customers, share * top, 60 * minutes)
         await caught_up(settings, console.print)
         console.print("Checking the invariants")
@@ -66,15 +69,13 @@ async def measure(state: Path, minutes: float, share: float, rate: float | None)
     return Result(top, share * top, samples, growing(samples), violations)
 
 
-async def _top(running: Running) -> float:
-    """The best of two bursts; the first also makes connections and plans."""
-    settings = load_settings(running.environment)
-    async with load(settings) as driver:
-        rates = []
-        for _ in range(2):
-            carts = await driver.prepare(BURST)
-            await caught_up(settings, console.print)
-            rates.append(await driver.top(carts, WINDOW))
+async def _top(customers: Steady) -> float:
+    """Customers a second when very many come at once, of two such bursts; the first also makes connections and plans."""
+    rates = []
+    for _ in range(2):
+        started = time.monotonic()
+        await customers.run(BURST, 1)
+        rates.append(BURST / (time.monotonic() - started))
     return max(rates)
 
 
@@ -172,12 +173,13 @@ def main(
     share: Annotated[float, typer.Option(min=0.01, max=1, help="Of the top rate.")] = 0.6,
     rate: Annotated[float | None, typer.Option(min=0.1, help="Customers a second, in place of a measured share.")] = None,
     state: Annotated[Path, typer.Option(help="Where the stack keeps its state.")] = Path(".quadrille/bench/endurance"),
-    out: Annotated[Path | None, typer.Option(help="A file for all samples, as JSON.")] = None,
+    out: Annotated[Path | None, typer.Option(help="A file for all samples, as JSON; the charts are put beside it.")] = None,
 ) -> None:
     """Measure it, print the thirds of the time side by side; exit code 1 where anything grows or is wrong."""
     result = run(measure(state, minutes, share, rate))
     if out:
         out.write_text(json.dumps(asdict(result), indent=1))
+        out.with_suffix(".md").write_text(charts(result.samples))
     show(result)
     raise typer.Exit(1 if result.growing or result.violations else 0)
 

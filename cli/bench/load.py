@@ -31,6 +31,7 @@ from shared.settings import Settings
 PRODUCTS: Final = 50
 WATCHED: Final = ("cart.events", "inventory.events", "order.events")
 CONFIRMED: Final = b"quadrille.OrderConfirmed.v1"
+RECEIVED: Final = b"quadrille.StockReceived.v1"
 CHANGED: Final = b"quadrille.CartChanged.v1"
 REJECTED: Final = b"quadrille.CommandRejected.v1"
 ANSWER_SECONDS: Final = 30
@@ -100,10 +101,11 @@ class Load:
     async def products(self, run: str) -> list[str]:
         """The SKUs of a run, listed, known to cart and in stock."""
         skus = [f"bench-{run}-{n}" for n in range(PRODUCTS)]
+        received = self.counts[RECEIVED]
         for sku in skus:
             await self.send(ProductListed(sku=sku, name="Bench", prices={"EUR": 1000}, weight_grams=100))
             await self.send(ReceiveStock(sku=sku, quantity=10**6))
-        await self.until("StockReceived", PRODUCTS)
+        await self.until("StockReceived", received + PRODUCTS)
         await self._until_sold(skus)
         return skus
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from cli.bench.charts import charts
 from cli.bench.endurance import growing
 from cli.bench.samples import Sample
 
@@ -52,3 +53,11 @@ def test_each_thing_that_grows_is_told(later: dict[str, object], told: str) -> N
 
 def test_few_rows_are_no_growth() -> None:
     assert growing([MINUTE] * 40 + [replace(MINUTE, outbox={"cart": 150})] * 20) == []
+
+
+def test_the_charts_have_a_point_a_minute_and_name_their_lines() -> None:
+    drawn = charts([replace(MINUTE, minute=n + 1, p99=300 + n) for n in range(120)])
+    assert drawn.count("```mermaid\nxychart-beta\n") == 4
+    assert f"line [{', '.join(str(300 + n) for n in range(0, 120, 2))}]" in drawn
+    assert 'y-axis "ms" 0 --> 460' in drawn
+    assert "Lines: p50, p99." in drawn
