@@ -1,0 +1,23 @@
+"""Mutation testing finds what is not tested, and nothing else."""
+
+from pathlib import Path
+
+from tests.mutation.mutants import mutants_of
+from tests.mutation.runner import run
+
+PARCEL = Path(__file__).with_name("parcel.py").relative_to(Path.cwd())
+HOLDS = str(PARCEL.with_name("holds.py"))
+
+
+def test_mutants_of_a_module() -> None:
+    becomes = {mutant.becomes for mutant in mutants_of(PARCEL)}
+    assert {"if grams < LIGHT:", "return 201", "if (grams <= LIGHT) and False:", "LIGHT = 501", "pass"} <= becomes
+    assert not any('"' in changed for changed in becomes)
+
+
+def test_what_no_test_holds_on_to_survives_and_nothing_else() -> None:
+    outcomes = {mutant.becomes: outcome for mutant, outcome in run(mutants_of(PARCEL), [HOLDS])}
+    assert {becomes for becomes, outcome in outcomes.items() if outcome == "survived"} == {"if grams < LIGHT:"}
+    assert outcomes["LIGHT = 501"] == "killed"
+    assert outcomes["LIGHT = None"] == "killed"
+    assert len(outcomes) > 6
