@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Never
+from typing import Literal, Never
 
 from services.order.coupon import Coupon
 from services.order.model import Checkout, CheckoutState, coupon_codes
@@ -72,7 +72,7 @@ def take_quote(
     if checkout.state is State.WAITING:
         yield from _total(checkout, coupons, rules, now)
     elif checkout.rejected:
-        yield from _reject(checkout, coupons, *checkout.rejected)
+        yield _rejected(checkout, *checkout.rejected)
 
 
 @reactions.on(ReservationExtended, coupons=coupon_codes)
@@ -97,7 +97,7 @@ def _total(
         message = f"the total is {display(totals.total, totals.currency)} and not as expected"
         totals = (Reason(code="total_differs", message=message, subject="expected_total"),)
     if isinstance(totals, tuple):
-        yield from _reject(checkout, coupons, *totals)
+        yield _reject(checkout, coupons, *totals)
         return
     checkout.bill(totals, coupons)
     yield TotalsCalculated(
@@ -109,10 +109,14 @@ def _total(
     )
 
 
-def _reject(checkout: Checkout, coupons: Mapping[str, Coupon], *reasons: Reason) -> Iterator[OrderRejected]:
+def _reject(checkout: Checkout, coupons: Mapping[str, Coupon], *reasons: Reason) -> OrderRejected:
     checkout.end(State.CLOSED, coupons)
     checkout.rejected = reasons
-    yield OrderRejected(cart_id=checkout.cart_id, checkout_id=checkout.checkout_id, reasons=reasons)
+    return _rejected(checkout, *reasons)
+
+
+def _rejected(checkout: Checkout, *reasons: Reason) -> OrderRejected:
+    return OrderRejected(cart_id=checkout.cart_id, checkout_id=checkout.checkout_id, reasons=reasons)
 
 
 @reactions.on(ReservationFailed, coupons=coupon_codes)
@@ -143,10 +147,11 @@ def create_deferred_order(
         yield _confirm(checkout)
 
 
-def _create(checkout: Checkout, payment: str, now: datetime) -> Iterator[OrderCreated | OrderRejected]:
+def _create(
+    checkout: Checkout, payment: Literal["authorized", "deferred"], now: datetime
+) -> Iterator[OrderCreated | OrderRejected]:
     if checkout.state is State.CLOSED:  # too late: whoever holds the money gives it back
-        reason = Reason(code="too_late", message="the checkout was over before the payment was made")
-        yield OrderRejected(cart_id=checkout.cart_id, checkout_id=checkout.checkout_id, reasons=(reason,))
+        yield _rejected(checkout, Reason(code="too_late", message="the checkout was over before the payment was made"))
     elif checkout.state is State.PAYING:
         assert checkout.quote is not None
         assert checkout.totals is not None
@@ -158,7 +163,7 @@ def _create(checkout: Checkout, payment: str, now: datetime) -> Iterator[OrderCr
             customer_id=checkout.quote.customer_id,
             items=checkout.quote.items,
             totals=checkout.totals,
-            payment="deferred" if payment == "deferred" else "authorized",
+            payment=payment,
         )
 
 
@@ -223,7 +228,7 @@ def end_abandoned(
     if checkout.state is State.CREATED:
         yield _cancel(checkout, coupons, reason)
     elif checkout.known and checkout.open:
-        yield from _reject(checkout, coupons, reason)
+        yield _reject(checkout, coupons, reason)
     elif checkout.open:
         checkout.cart_id, checkout.state, checkout.rejected = event.cart_id, State.CLOSED, (reason,)
 
@@ -242,7 +247,7 @@ def cancel_order(
         yield refusal(envelope, Reason(code="cancelled", message=f"order {checkout.order_number} is cancelled already"))
     elif checkout.open:
         checkout.cart_id = command.cart_id
-        yield from _reject(checkout, coupons, _cancelled(command))
+        yield _reject(checkout, coupons, _cancelled(command))
     else:
         yield _cancel(checkout, coupons, _cancelled(command))
 

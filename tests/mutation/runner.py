@@ -245,6 +245,7 @@ def _module_name(mutant: Mutant) -> str:
 
 def _imported(mutant: Mutant, tests: Sequence[str], seconds: dict[str, float]) -> bool:
     sys.meta_path.insert(0, _Finder(mutant))
+    import_module(_module_name(mutant))
     return _pytest(_Sorted(seconds), tests)
 
 

@@ -18,6 +18,7 @@ class Dancer:
 
     def __init__(self, service: str) -> None:
         self.reactions: Reactions = import_module(f"services.{service}.reactions").reactions
+        assert self.reactions.service == service
         self.database = Database(1)
 
     @property

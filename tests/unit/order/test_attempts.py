@@ -25,7 +25,7 @@ from shared.contract.values import Shortage
 from tests.support.clock import NOW
 from tests.support.facts import CARD, CHECKOUT, ITEMS, NEXT, QUOTE, a
 from tests.support.solo import Solo, codes, only
-from tests.unit.order.attempts import CANCEL, CONFIRMED, COUPON, EXTENDED, STATES, checkout, coupon, order
+from tests.unit.order.attempts import ABANDONED, CANCEL, CONFIRMED, COUPON, EXTENDED, STATES, checkout, coupon, order
 from tests.unit.order.quotes import bill
 
 # --- step 4
@@ -54,6 +54,7 @@ def test_a_total_the_customer_did_not_see_is_not(expected: int) -> None:
     rejected = only(OrderRejected, made.hear(CONFIRMED.model_copy(update={"expected_total": expected})))
     assert codes(rejected) == ["total_differs"]
     assert rejected.reasons[0].message == "the total is 27.40 EUR and not as expected"
+    assert rejected.reasons[0].subject == "expected_total"
     assert coupon(made).redeemed == 0
 
 
@@ -123,10 +124,12 @@ def test_the_confirmation_says_that_the_money_is_ours() -> None:
 
 
 def test_a_deferred_payment_confirms_at_once_and_stays_due() -> None:
-    created, confirmed = order("paying").hear(a(PaymentDeferred))
+    made = order("paying")
+    created, confirmed = made.hear(a(PaymentDeferred))
     assert isinstance(created, OrderCreated)
     assert isinstance(confirmed, OrderConfirmed)
     assert (created.payment, confirmed.payment, confirmed.total) == ("deferred", "due", 2740)
+    assert checkout(made).created_at == NOW
 
 
 def test_a_payment_that_comes_after_the_end_is_told_so() -> None:
@@ -161,6 +164,12 @@ def test_a_cancellation_says_by_whom_and_why(state: str) -> None:
     assert ended.reasons[0].message == "cancelled by staff7: changed my mind"
 
 
+@pytest.mark.parametrize("state", ["quoted", "paying", "created"])
+def test_who_gave_it_up_reads_that_it_is(state: str) -> None:
+    (ended,) = order(state).hear(ABANDONED)
+    assert codes(ended) == ["abandoned"]
+
+
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize("cart_id", ["other", "cart", "cart1.1"])
 def test_nobody_cancels_the_checkout_of_another_cart(cart_id: str, state: str) -> None:
@@ -169,6 +178,7 @@ def test_nobody_cancels_the_checkout_of_another_cart(cart_id: str, state: str) -
     before = checkout(made).state
     refused = only(CommandRejected, made.hear(command, message_id="m9"))
     assert (refused.command_key, refused.command_id, codes(refused)) == (command.cart_id, "m9", ["other_cart"])
+    assert refused.reasons[0].subject == "cart_id"
     assert checkout(made).state == before
 
 
@@ -183,6 +193,7 @@ def test_a_cart_named_after_an_attempt_of_another_has_attempts_of_its_own() -> N
 def test_a_refused_cancellation_says_how_the_order_stands() -> None:
     assert codes(only(CommandRejected, order("declined").hear(CANCEL))) == ["no_order"]
     refused = only(CommandRejected, order("cancelled").hear(CANCEL))
+    assert codes(refused) == ["cancelled"]
     assert refused.reasons[0].message == "order Q-0000001 is cancelled already"
 
 
@@ -212,6 +223,15 @@ def test_a_preview_shows_the_totals_and_keeps_nothing() -> None:
     totals = bill(CONFIRMED.quote, {COUPON: coupon(made)})
     assert (previewed.command_id, previewed.checkout_id, previewed.totals) == ("p1", CHECKOUT, totals)
     assert (made.aggregates[Checkout], coupon(made).redeemed) == ({}, 0)
+
+
+def test_a_preview_shows_what_holds_now() -> None:
+    made = order("unknown")
+    made.hear(DefineCoupon(code=COUPON, kind="percentage", percent_off=1000, valid_until=NOW + timedelta(minutes=1)))
+    request = a(PreviewRequested, quote=CONFIRMED.quote)
+    assert codes(only(CheckoutPreviewed, made.hear(request))) == []
+    made.now += timedelta(minutes=1)
+    assert codes(only(CheckoutPreviewed, made.hear(request))) == ["coupon_expired"]
 
 
 def test_a_preview_names_every_reason_why_there_are_no_totals() -> None:
