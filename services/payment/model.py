@@ -102,10 +102,9 @@ class Payment:
 
     def begin(self, kind: Kind, state: PaymentState, now: datetime, *, look_first: bool = False) -> None:
         """Queue an operation. ``look_first``: how the payment stands at the gateway is not sure."""
-        self.state = state
-        self.operation = PaymentOperation(kind, "", 0, "look_up" if look_first else "call", now, uncertain=look_first)
-        self._new_key(now)
-        self._ask(self.operation.step, now)
+        step: Literal["call", "look_up"] = "look_up" if look_first else "call"
+        self.state, self.serial, self.due_at = state, self.serial + 1, now
+        self.operation = PaymentOperation(kind, self._next_key(kind), self.serial, step, now)
 
     def request(self, now: datetime) -> Kind | Literal["look_up"]:
         """What to ask of the gateway now. Where it may have forgotten the key by now, how the payment stands comes first."""
@@ -124,7 +123,7 @@ class Payment:
         """The look-up found nothing done: ask now, with a new key where the old one cannot serve."""
         operation = self._current
         if operation.key_spent or operation.is_old(now):
-            self._new_key(now)
+            operation.key, operation.key_spent, operation.began_at = self._next_key(operation.kind), False, now
         self._ask("call", now)
 
     def retry(self, policy: Policy, now: datetime, code: str, reason: str, *, look_up: bool, wait: float | None = None) -> bool:
@@ -151,11 +150,9 @@ class Payment:
         assert self.operation is not None, f"payment {self.checkout_id} waits for nothing"
         return self.operation
 
-    def _new_key(self, now: datetime) -> None:
-        operation = self._current
+    def _next_key(self, kind: Kind) -> str:
         self.keys += 1
-        operation.key, operation.key_spent = f"{self.checkout_id}:{operation.kind}:{self.keys}", False
-        operation.began_at = now
+        return f"{self.checkout_id}:{kind}:{self.keys}"
 
     def _ask(self, step: Literal["call", "look_up"], at: datetime) -> None:
         self.serial += 1

@@ -7,7 +7,7 @@ import pytest
 
 from services.payment.answers import GatewayAnswered
 from services.payment.gateways.port import Answer, Declined, LookUp, NotFound, Refused, Unavailable, Unknown
-from services.payment.model import ARRIVES_WITHIN, MAX_BACKOFF, PaymentOperation, Policy, backoff
+from services.payment.model import ARRIVES_WITHIN, KEYS_REMEMBERED, MAX_BACKOFF, PaymentOperation, Policy, backoff
 from shared.contract.message import Message
 from shared.contract.order import OrderCancelled
 from shared.contract.payment import (
@@ -115,13 +115,27 @@ def test_unavailable_means_the_same_call_later(kind: str) -> None:
     first, again, wait = asked_again(BUSY, kind)
     assert (again.step, again.key, again.attempts, again.uncertain) == ("call", first.key, 1, False)
     assert again.serial == first.serial + 1
-    assert 0.5 <= wait <= 1
+    assert wait == pytest.approx(backoff(first.key, 1, POLICY.backoff_seconds))
 
 
 @pytest.mark.parametrize("kind", STATE)
 def test_unknown_means_a_look_before_anything_else(kind: str) -> None:
     first, again, _ = asked_again(LOST, kind)
     assert (again.step, again.key, again.uncertain) == ("look_up", first.key, True)
+
+
+@pytest.mark.parametrize("kind", STATE)
+def test_a_look_is_asked_for_where_it_is_due(kind: str) -> None:
+    made = payment_in(STATE[kind])
+    outcome(made, LOST)
+    assert payment(made).request(made.now) == "look_up"
+
+
+@pytest.mark.parametrize("kind", STATE)
+def test_a_look_that_fails_is_taken_again(kind: str) -> None:
+    made = payment_in(STATE[kind])
+    outcome(made, LOST, BUSY)
+    assert (operation(made).step, operation(made).attempts) == ("look_up", 2)
 
 
 @pytest.mark.parametrize("kind", ["void", "refund"])
@@ -145,6 +159,14 @@ def test_what_was_not_done_is_asked_for_again_at_once(given: Answer, same: bool)
     assert payment(made).due_at == made.now
 
 
+def test_a_new_key_has_no_stored_answer_yet() -> None:
+    made = payment_in("authorizing")
+    outcome(made, SPENT, MISSING)
+    key = operation(made).key
+    outcome(made, LOST, MISSING)
+    assert operation(made).key == key
+
+
 def test_the_gateway_may_ask_for_more_patience_and_not_for_less() -> None:
     assert asked_again(Unavailable("slow down", retry_after=30.0))[2] == 30.0
     assert asked_again(Unavailable("slow down", retry_after=0.0))[2] >= 0.5
@@ -154,7 +176,8 @@ def test_waits_double_up_to_a_limit_and_differ_from_payment_to_payment() -> None
     for attempts in range(1, 20):
         bound = min(MAX_BACKOFF, 2.0 ** (attempts - 1))
         waits = {backoff(f"cart{n}.1:void:1", attempts, 1.0) for n in range(50)}
-        assert bound / 2 <= min(waits) < max(waits) <= bound
+        assert bound * 0.5 <= min(waits) < bound * 0.55
+        assert bound * 0.95 < max(waits) <= bound
         assert len(waits) == 50
 
 
@@ -162,13 +185,16 @@ def test_waits_double_up_to_a_limit_and_differ_from_payment_to_payment() -> None
 def test_an_old_key_proves_nothing_so_the_gateway_is_looked_at_first(kind: str) -> None:
     made = payment_in(STATE[kind])
     key = operation(made).key
-    made.now += timedelta(hours=23, minutes=1)
+    made.now += KEYS_REMEMBERED
+    assert payment(made).request(made.now) == kind
+    made.now += timedelta(microseconds=1)
     assert payment(made).request(made.now) == "look_up"
     outcome(made, BUSY)
     assert payment(made).request(made.now) == "look_up"
     if kind in ("authorize", "void"):
         outcome(made, found("authorized") if kind == "void" else MISSING)
         assert operation(made).key != key
+        assert payment(made).request(made.now) == kind
 
 
 def test_keys_are_never_used_for_something_else() -> None:
@@ -209,9 +235,10 @@ def test_a_hold_that_is_not_found_is_looked_for_until_none_can_arrive_any_more(f
     while made.now < began + ARRIVES_WITHIN:
         assert (payment(made).state, operation(made).step, operation(made).attempts) == ("voiding", "look_up", 1)
         assert outcome(made, MISSING) == []
-        assert payment(made).due_at is not None
-        made.now = max(made.now, payment(made).due_at or made.now)
         looks += 1
+        wait = timedelta(seconds=backoff(operation(made).key, looks, POLICY.backoff_seconds))
+        assert payment(made).due_at == made.now + wait
+        made.now += wait
     assert looks >= 5
     only(PaymentVoided, outcome(made, MISSING))
 
@@ -241,9 +268,14 @@ def test_a_compensation_that_is_given_up_says_all_a_person_needs(kind: str) -> N
 
 
 def test_a_mistake_of_ours_is_not_repeated() -> None:
-    (failed,) = outcome(payment_in("voiding"), BUG)
+    (failed,) = outcome(payment_in("voiding"), BUSY, BUSY, BUG)
     assert isinstance(failed, VoidFailed)
-    assert (failed.attempts, failed.code) == (1, "api_key_invalid")
+    assert (failed.attempts, failed.code, failed.reason) == (3, "api_key_invalid", "the key is not valid")
+
+
+def test_a_refund_of_what_the_gateway_does_not_know_says_so() -> None:
+    failed = only(RefundFailed, outcome(payment_in("refunding"), LOST, *[MISSING] * (ATTEMPTS - 1)))
+    assert (failed.code, failed.reason) == ("not_found", "the gateway does not know this payment")
 
 
 # --- the order is off while the gateway works
@@ -252,20 +284,27 @@ def test_a_mistake_of_ours_is_not_repeated() -> None:
 @pytest.mark.parametrize(
     ("state", "given", "event", "then", "step"),
     [
-        ("authorizing, unwanted", DONE, PaymentAuthorized, "void", "call"),
-        ("authorizing, unwanted", NO, PaymentDeclined, None, None),
-        ("capturing, unwanted", DONE, PaymentCaptured, "refund", "call"),
-        ("capturing, unwanted", NO, CaptureFailed, "void", "call"),
-        ("capturing, unwanted", BUG, CaptureFailed, "void", "look_up"),
+        ("authorizing, unwanted", [DONE], PaymentAuthorized, "void", "call"),
+        ("capturing, unwanted", [DONE], PaymentCaptured, "refund", "call"),
+        ("capturing, unwanted", [NO], CaptureFailed, "void", "call"),
+        ("capturing, unwanted", [BUG], CaptureFailed, "void", "look_up"),
+        ("capturing, unwanted", [LOST, found("lapsed")], CaptureFailed, "void", "look_up"),
     ],
+    ids=names,
 )
-def test_what_comes_of_an_unwanted_request_is_undone(
-    state: str, given: Answer, event: type[Message], then: str | None, step: str | None
+def test_what_comes_of_an_unwanted_request_is_undone_at_once(
+    state: str, given: list[Answer | LookUp], event: type[Message], then: str, step: str
 ) -> None:
     made = payment_in(state)
-    only(event, outcome(made, given))
-    undoes = payment(made).operation
-    assert (undoes.kind if undoes else None, undoes.step if undoes else None) == (then, step)
+    only(event, outcome(made, *given))
+    assert (payment(made).state, operation(made).kind, operation(made).step) == (STATE[then], then, step)
+    assert payment(made).due_at == made.now
+
+
+def test_an_unwanted_hold_that_was_declined_is_not_undone() -> None:
+    made = payment_in("authorizing, unwanted")
+    only(PaymentDeclined, outcome(made, NO))
+    assert (payment(made).state, payment(made).operation, payment(made).due_at) == ("declined", None, None)
 
 
 def test_a_capture_that_may_have_landed_is_looked_at_before_the_void() -> None:
@@ -273,14 +312,14 @@ def test_a_capture_that_may_have_landed_is_looked_at_before_the_void() -> None:
     only(CaptureFailed, outcome(made, LOST, Declined("wrong_state", "it is captured")))
     assert (operation(made).kind, operation(made).step) == ("void", "look_up")
     outcome(made, found("captured"))
-    assert (payment(made).state, operation(made).kind) == ("refunding", "refund")
+    assert (payment(made).state, operation(made).kind, payment(made).due_at) == ("refunding", "refund", made.now)
     only(PaymentRefunded, outcome(made, DONE))
 
 
 def test_a_refund_of_what_was_only_held_becomes_a_void() -> None:
     made = payment_in("refunding")
     assert outcome(made, LOST, found("authorized")) == []
-    assert (payment(made).state, operation(made).kind) == ("voiding", "void")
+    assert (payment(made).state, operation(made).kind, payment(made).due_at) == ("voiding", "void", made.now)
     only(PaymentVoided, outcome(made, DONE))
 
 

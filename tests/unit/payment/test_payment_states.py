@@ -116,7 +116,7 @@ def test_where_nothing_is_to_be_held_the_payment_is_deferred(event: TotalsCalcul
     made = Solo("payment")
     deferred = only(PaymentDeferred, made.hear(event))
     assert (deferred.because, deferred.amount) == (because, amount)
-    assert (payment(made).operation, payment(made).token) == (None, None)
+    assert (payment(made).state, payment(made).operation, payment(made).token) == ("deferred", None, None)
 
 
 def test_money_paid_on_delivery_is_given_back_by_hand() -> None:
@@ -138,22 +138,48 @@ def test_totals_that_come_after_the_end_ask_for_no_money(
     assert (payment(made).state, payment(made).operation, payment(made).cart_id) == ("voided", None, "cart1")
 
 
-@pytest.mark.parametrize("command", [RetryVoid, RetryRefund])
-def test_a_compensation_tried_again_looks_first_and_has_a_key_of_its_own(command: type[RetryVoid | RetryRefund]) -> None:
-    state = "void_failed" if command is RetryVoid else "refund_failed"
-    made = payment_in(state)
+@pytest.mark.parametrize(("command", "kind"), [(RetryVoid, "void"), (RetryRefund, "refund")])
+def test_a_compensation_tried_again_looks_first_and_has_a_key_of_its_own(
+    command: type[RetryVoid | RetryRefund], kind: str
+) -> None:
+    made = payment_in(f"{kind}_failed")
     used = payment(made).keys
     made.hear(a(command))
-    assert (operation(made).step, operation(made).attempts, payment(made).keys) == ("look_up", 0, used + 1)
-    assert operation(made).key.endswith(f":{used + 1}")
+    assert (operation(made).kind, operation(made).step, operation(made).attempts) == (kind, "look_up", 0)
+    assert (operation(made).key, payment(made).keys) == (f"cart1.1:{kind}:{used + 1}", used + 1)
+
+
+@pytest.mark.parametrize(
+    ("state", "command"), [("void_failed", MarkVoided), ("refund_failed", MarkRefunded), ("deferred", MarkPaid)]
+)
+def test_what_was_done_by_hand_says_who_did_it_and_why(state: str, command: type[MarkVoided | MarkRefunded | MarkPaid]) -> None:
+    (marked,) = payment_in(state).hear(a(command, by="eve", why="by telephone"))
+    assert isinstance(marked, PaymentVoided | PaymentRefunded | PaymentMarkedPaid)
+    assert (marked.marked_by, marked.why) == ("eve", "by telephone")
 
 
 def test_staff_are_told_how_the_payment_stands() -> None:
     refused = only(CommandRejected, payment_in("captured").hear(a(MarkVoided), message_id="m5"))
     assert (refused.command_id, codes(refused)) == ("m5", ["wrong_state"])
-    assert refused.reasons[0].message == "the payment is captured; it must be void_failed for this"
     refused = only(CommandRejected, payment_in("unknown").hear(a(MarkPaid)))
     assert refused.reasons[0].message == "the payment does not exist; it must be deferred for this"
+
+
+@pytest.mark.parametrize(
+    ("command", "wanted"),
+    [
+        (RetryVoid, "void_failed"),
+        (RetryRefund, "refund_failed"),
+        (MarkVoided, "void_failed"),
+        (MarkRefunded, "refund_failed"),
+        (MarkPaid, "deferred"),
+    ],
+)
+def test_staff_are_told_when_they_might(
+    command: type[RetryVoid | RetryRefund | MarkVoided | MarkRefunded | MarkPaid], wanted: str
+) -> None:
+    refused = only(CommandRejected, payment_in("captured").hear(a(command)))
+    assert refused.reasons[0].message == f"the payment is captured; it must be {wanted} for this"
 
 
 @pytest.mark.parametrize("state", [state for state in STATES if state not in ("unknown", "rejected early")])

@@ -54,6 +54,10 @@ def test_a_hold_nobody_captured_or_released_is_told_of_once() -> None:
     assert made.hear(AGED) == []
 
 
+def test_a_warning_is_a_cause_with_a_name() -> None:
+    assert AGED.id == "hold/cart1.1"
+
+
 @pytest.mark.parametrize("state", ["authorizing", "capturing", "captured", "voiding", "voided", "declined", "unknown"])
 def test_where_nothing_is_held_in_vain_nobody_is_told(state: str) -> None:
     made = payment_in(state)
