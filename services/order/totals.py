@@ -62,8 +62,11 @@ def _terms(quote: Quote, coupons: Mapping[str, Coupon], rules: Rules, now: datet
         *map(_rate_missing, unrated),
         *(fault for coupon in used if (fault := coupon.fault(quote.currency, sum(subtotals), now))),
     ]
-    if faults or not isinstance(taxes, Taxes) or not isinstance(shipping, ShippingRate) or isinstance(included, Reason):
+    if faults:
         return tuple(faults)
+    assert isinstance(taxes, Taxes)
+    assert isinstance(shipping, ShippingRate)
+    assert isinstance(included, bool)
     used.sort(key=lambda coupon: ORDER.index(str(coupon.kind)))
     rates = [taxes.rates[line.tax_category] for line in quote.lines]
     return _Terms(subtotals, used, shipping, rates, taxes.rates[taxes.shipping], included)

@@ -37,6 +37,7 @@ def test_what_is_promised_cannot_be_counted_away(state: str) -> None:
     made = inventory(state)
     refused = only(CommandRejected, made.hear(a(AdjustStock, delta=-4), message_id="m7"))
     assert (refused.command_key, refused.command_id, codes(refused)) == ("tea", "m7", ["units_reserved"])
+    assert refused.reasons[0].subject == "delta"
     assert refused.reasons[0].message == "2 of 5 units are reserved; at most 3 can be taken off"
     assert stock(made).on_hand == 5
 
