@@ -69,7 +69,6 @@ class RuleError(Exception):
     """A command asks for what cannot be; ``reasons`` are for the customer."""
 
     def __init__(self, *reasons: Reason) -> None:
-        super().__init__("; ".join(reason.message for reason in reasons))
         self.reasons = reasons
 
 

@@ -38,7 +38,7 @@ def held(reservation: Reservation, *_: Any) -> Iterable[str]:
 
 def held_or_in(items: Callable[[Any], Iterable[Item]]) -> Callable[..., Iterable[str]]:
     """The SKUs a reservation holds and those of the message's items."""
-    return lambda reservation, event, *_: {**reservation.units, **{item.sku: 0 for item in items(event)}}
+    return lambda reservation, event, *_: dict.fromkeys([*reservation.units, *(item.sku for item in items(event))])
 
 
 # --- the stock

@@ -163,6 +163,12 @@ def test_a_product_that_is_gone_stays_against_it_until_it_is_taken_out() -> None
     only(CheckoutConfirmed, made.hear(a(ConfirmCheckout)))
 
 
+def test_a_product_that_is_gone_keeps_the_price_it_was_quoted_at() -> None:
+    made = cart_in("ready")
+    made.hear_all(a(ProductPriceChanged, sku="cup", prices={"EUR": 700}), a(ProductDelisted, sku="cup"), a(ConfirmCheckout))
+    assert cart(made).lines["cup"].unit_price == 500
+
+
 def test_without_a_session_there_is_nothing_to_confirm() -> None:
     rejected = only(CheckoutRejected, cart_in("active").hear(a(ConfirmCheckout), message_id="m9"))
     assert (codes(rejected), rejected.checkout_id, rejected.command_id) == (["no_session"], None, "m9")

@@ -88,6 +88,13 @@ def test_the_catalogue_s_last_word_stands(late: type[Any]) -> None:
     assert (product.prices, product.listed, product.position) == ({"EUR": 1200}, True, 8)
 
 
+def test_what_was_delisted_since_is_not_listed_by_a_redrive() -> None:
+    made = cart_in("active")
+    made.hear(a(ProductDelisted, sku="tea"), "later", offset=8)
+    redriven(made, a(ProductListed, sku="tea"), offset=7)
+    assert not made.own(Product, "tea").listed
+
+
 def test_a_redriven_fact_of_the_catalogue_counts_where_it_is_the_last() -> None:
     made = cart_in("active")
     made.hear(a(ProductListed, sku="tea", prices={"EUR": 900}), "before", offset=6)
