@@ -138,7 +138,8 @@ class TaxCountry(Rule):
     def _shipping_has_rate(self) -> "TaxCountry":
         for region in self.regions or (None,):
             taxes = self.taxes(region)
-            if taxes is not None and taxes.shipping not in taxes.rates:
+            assert taxes is not None, "the region is one of these"
+            if taxes.shipping not in taxes.rates:
                 where = f" of region {region}" if region else ""
                 raise ValueError(f"shipping{where} is in category {taxes.shipping}, which has no rate there")
         return self
@@ -234,7 +235,7 @@ def load_rules(path: Path | None = None) -> Rules:
 
 
 def _faults(error: ValidationError) -> Iterator[str]:
-    for fault in error.errors(include_url=False, include_input=False):
+    for fault in error.errors():
         detail: dict[str, Any] = fault.get("ctx", {})
         where = ".".join(map(str, fault["loc"]))
         message = str(detail.get("error", fault["msg"]))

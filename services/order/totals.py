@@ -99,7 +99,7 @@ def _bill(quote: Quote, terms: _Terms) -> Totals:
     subtotal = sum(terms.subtotals)
     discounts = _discounts(terms.coupons, quote.currency, subtotal)
     discount = sum(discounts)
-    lines = _lines(quote, terms, allocate(discount, terms.subtotals) if discount else [0] * len(terms.subtotals))
+    lines = _lines(quote, terms, allocate(discount, terms.subtotals))
     charge = terms.shipping.charge(subtotal - discount)
     coupons = _coupons(terms.coupons, discounts, charge)
     shipping_discount = sum(coupon.shipping_discount for coupon in coupons)

@@ -24,6 +24,7 @@ _LEFT_ALONE: Final = (
     | m.Decorator(decorator=m.Name() | m.Call(func=m.Name("dataclass")))
     | m.Expr(value=m.SimpleString() | m.ConcatenatedString())
     | m.Subscript(value=m.Name("Literal"))
+    | m.Arg(keyword=m.Name("strict"))
     | m.Assign(value=m.BinaryOperation(operator=m.BitOr(), left=_TYPE | m.BinaryOperation(), right=_TYPE))
 )
 _HAS_EFFECT: Final = (
@@ -34,6 +35,8 @@ _HAS_EFFECT: Final = (
     | m.Break()
     | m.Assign(targets=[m.AssignTarget(target=m.Attribute() | m.Subscript())])
 )
+_CHECKED: Final = m.AnnAssign() | m.Call(func=m.Name("zip"))
+"""What mypy refuses to be ``None``, and what asserts by ``strict`` that all are of one length."""
 _AT_ONCE: Final = m.Assign(targets=[m.AssignTarget(target=m.Tuple())])
 
 
@@ -92,7 +95,7 @@ def _parts(node: cst.CSTNode) -> Sequence[cst.CSTNode]:
 
 
 def _worth_trying(node: Any, changes: Iterable[cst.CSTNode]) -> Sequence[cst.CSTNode]:
-    if isinstance(node, cst.AnnAssign):  # None for what is never None: mypy sees to that
+    if m.matches(node, _CHECKED):
         return []
     if isinstance(node, cst.SimpleString):
         return [] if " " in node.value else list(changes)[:1]

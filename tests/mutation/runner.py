@@ -33,9 +33,11 @@ from tests.mutation.mutants import Mutant
 Outcome = Literal["killed", "survived", "timed out"]
 Place = tuple[str, int]
 """Where code is: its qualified name, and its first line."""
-CPU_SECONDS: Final = 60
+CPU_SECONDS: Final = 30
 LONGEST_SECONDS: Final = 1_800
 """For one that waits for what never comes; far above ``CPU_SECONDS``, as others may need the processor."""
+MACHINE_RUNS: Final = 30
+"""Examples of a model-based test, which are long ones."""
 MEMORY_BYTES: Final = 4 * 2**30
 WARM: Final = ("sqlalchemy.ext.asyncio", "jsonschema", "shared.contract.catalogue", "shared.runtime.service")
 """What takes long to import and imports nothing that is changed."""
@@ -102,7 +104,7 @@ def _pytest(plugin: object, tests: Sequence[str]) -> bool:
 
 
 class _Quick:
-    """A pytest plugin: no search for the smallest example that kills, and the same examples for every mutant."""
+    """A pytest plugin: no search for the smallest example that kills, and the same examples, and fewer, for every mutant."""
 
     def pytest_configure(self) -> None:
         hypothesis.settings.register_profile(
@@ -114,6 +116,12 @@ class _Quick:
             suppress_health_check=list(hypothesis.HealthCheck),
         )
         hypothesis.settings.load_profile("mutation")
+
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        machine = getattr(item, "cls", None)
+        usual = getattr(machine, "settings", None)
+        if machine and isinstance(usual, hypothesis.settings):
+            machine.settings = hypothesis.settings(usual, max_examples=min(MACHINE_RUNS, usual.max_examples))
 
 
 # --- mutants of functions

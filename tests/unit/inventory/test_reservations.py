@@ -34,6 +34,7 @@ def test_units_are_held_for_a_while() -> None:
     made = inventory("None")
     reserved = only(StockReserved, made.hear(a(CheckoutStarted)))
     assert (reserved.items, reserved.revision, reserved.expires_at) == (ITEMS, 0, NOW + timedelta(seconds=900))
+    assert list(made.aggregates[Reservation]) == [CHECKOUT]
     assert (free(made, "tea"), free(made, "cup")) == (3, 4)
 
 
@@ -64,7 +65,7 @@ def test_a_changed_cart_holds_what_is_in_it_now(items: tuple[Item, ...], tea: in
     made.now += timedelta(minutes=5)
     reserved = only(StockReserved, made.hear(a(CheckoutChanged, revision=3, items=items)))
     assert (reserved.items, reserved.revision) == (items, 3)
-    assert reserved.expires_at == made.now + timedelta(seconds=900)
+    assert reserved.expires_at == reservation(made).due_at == made.now + timedelta(seconds=900)
     assert (free(made, "tea"), free(made, "cup")) == (tea, cups)
 
 
@@ -98,6 +99,21 @@ def test_the_confirmation_holds_what_was_confirmed_and_longer() -> None:
     extended = only(ReservationExtended, made.hear(a(CheckoutConfirmed, quote=quote)))
     assert (extended.items, extended.expires_at) == (THREE_TEA, made.now + timedelta(seconds=1800))
     assert (free(made, "tea"), free(made, "cup")) == (2, 5)
+
+
+def test_a_confirmation_of_more_than_there_is_ends_the_attempt_and_gives_all_back() -> None:
+    made = inventory("held")
+    quote = QUOTE.model_copy(update={"lines": (line("tea", 6, 1000),)})
+    failed = only(ReservationFailed, made.hear(a(CheckoutConfirmed, quote=quote)))
+    assert failed.shortages == (Shortage(sku="tea", wanted=6, available=5),)
+    assert (free(made, "tea"), free(made, "cup")) == (5, 5)
+
+
+def test_an_order_of_more_than_there_is_is_lost_and_what_was_held_for_it_is_free() -> None:
+    made = inventory("held")
+    lost = only(ReservationLost, made.hear(a(OrderCreated, items=(Item(sku="tea", quantity=6),))))
+    assert lost.shortages == (Shortage(sku="tea", wanted=6, available=5),)
+    assert (free(made, "tea"), free(made, "cup")) == (5, 5)
 
 
 def test_a_declined_card_keeps_the_units_for_another_a_little() -> None:

@@ -116,6 +116,12 @@ def test_display_can_be_read_back(amount: int, currency: str) -> None:
 
 
 def test_exponents_are_those_of_iso_4217() -> None:
-    assert {EXPONENTS["JPY"], EXPONENTS["KRW"], EXPONENTS["CLP"]} == {0}
-    assert {EXPONENTS["EUR"], EXPONENTS["USD"], EXPONENTS["GBP"]} == {2}
-    assert {EXPONENTS["KWD"], EXPONENTS["BHD"], EXPONENTS["TND"]} == {3}
+    none, three = "CLP ISK JPY KRW PYG VND XAF XOF", "BHD IQD JOD KWD LYD OMR TND"
+    other = {currency: digits for currency, digits in EXPONENTS.items() if digits != 2}
+    assert other == {**dict.fromkeys(none.split(), 0), **dict.fromkeys(three.split(), 3)}
+    assert {"EUR", "USD", "GBP", "CAD"} <= EXPONENTS.keys()
+    assert all(len(currency) == 3 and currency.isupper() for currency in EXPONENTS)
+
+
+def test_amounts_go_as_far_as_the_readme_says() -> None:
+    assert MAX_AMOUNT == 1_000_000_000_000_000

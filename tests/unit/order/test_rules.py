@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
-from services.order.rules import ELSEWHERE, Rules, RulesError, ShippingRate, Taxes, load_rules
+from services.order.rules import ELSEWHERE, WHOLE, Rules, RulesError, ShippingRate, Taxes, load_rules
 from shared.contract.values import Address, Reason
 
 FILE = """
@@ -176,10 +177,14 @@ def test_the_shipped_rules_reach_every_country_they_tax() -> None:
         ('"19"', '"-1"', "tax.DE.rates.standard: a rate is a percentage in quotes"),
         ('"19"', "19.0", "tax.DE.rates.standard: a rate is a percentage in quotes"),
         ('"19"', '"NaN"', "tax.DE.rates.standard: a rate is a percentage in quotes"),
+        ('"19"', '"1000"', "tax.DE.rates.standard: a rate is a percentage in quotes"),
         ("EUR = 400", "EUR = 4.0", "shipping.post.zones.0.bands.0.price.EUR: "),
         ("EUR = 400", "EUR = -1", "shipping.post.zones.0.bands.0.price.EUR: "),
         ("{ EUR = 400 }", "{}", "shipping.post.zones.0.bands.0.price: "),
         ("{ EUR = 400 }", "{ XXX = 400 }", "XXX is not a currency this shop knows"),
+        ("up_to_grams = 1000", "up_to_grams = -1", "shipping.post.zones.0.bands.0.up_to_grams: "),
+        ("[{ up_to_grams = 2000, price = { EUR = 900 } }]", "[]", "shipping.bike.zones.0.bands: "),
+        ('["DE", "AT"]', "[]", "shipping.post.zones.0.countries: "),
         ("up_to_grams = 1000", "up_to_grams = 5000", "up_to_grams must rise from band to band"),
         ("up_to_grams = 1000, ", "", "up_to_grams must rise from band to band"),
         ('["DE", "AT"]', '["DE", "DE"]', "shipping.post: DE is in more than one place of the zones"),
@@ -201,6 +206,26 @@ def test_rules_that_cannot_be_used(write: Any, old: str, new: str, sentence: str
     assert str(refusal.value).startswith(f"the rules in {path} cannot be used: ")
     assert sentence in str(refusal.value)
     assert "\n" not in str(refusal.value)
+    assert ": : " not in str(refusal.value)
+
+
+def test_rules_at_their_bounds(write: Any) -> None:
+    rules = load_rules(write(FILE.replace('"19"', '"100"').replace("up_to_grams = 1000", "up_to_grams = 0")))
+    assert rules.tax["DE"].rates["standard"] == WHOLE
+    assert (rules.shipping_rate("post", "DE", "EUR", 0), rules.shipping_rate("post", "DE", "EUR", 1)) == (
+        (400, 5000),
+        (600, 5000),
+    )
+
+
+def test_rules_do_not_change_while_the_shop_is_open(rules: Rules) -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        rules.tax = {}  # type: ignore[misc]
+
+
+def test_rules_without_any_entry(write: Any) -> None:
+    with pytest.raises(RulesError, match=r"tax_included: .* shipping: .* tax: "):
+        load_rules(write("tax_included = {}\nshipping = {}\ntax = {}"))
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

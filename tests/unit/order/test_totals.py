@@ -120,6 +120,7 @@ def test_every_reason_at_once() -> None:
         ("coupon_below_minimum", "MIN"),
         ("coupon_unknown", "NONE"),
     ]
+    assert reasons[1].message == "ODD cannot be sold to this address: there is no tax rate for luxury there."
 
 
 @pytest.mark.parametrize(
@@ -140,7 +141,12 @@ def test_where_it_cannot_go(currency: str, place: str | None, method: str | None
 
 
 def test_an_empty_cart_has_no_totals() -> None:
-    assert [reason.code for reason in refusal(quote("EUR", "DE"))] == ["cart_empty"]
+    assert [(reason.code, reason.subject) for reason in refusal(quote("EUR", "DE"))] == [("cart_empty", "lines")]
+
+
+def test_what_is_missing_is_named() -> None:
+    missing = ["shipping_address", "shipping_method"]
+    assert [reason.subject for reason in refusal(quote("EUR", None, line(100), method=None))] == missing
 
 
 def test_a_parcel_nobody_carries() -> None:
@@ -156,7 +162,14 @@ def test_a_parcel_nobody_carries() -> None:
     ],
 )
 def test_amounts_beyond_the_limit(place: str, currency: str, lines: list[QuoteLine]) -> None:
-    assert [reason.code for reason in refusal(quote(currency, place, *lines))] == ["amount_too_large"]
+    (reason,) = refusal(quote(currency, place, *lines))
+    assert (reason.code, reason.subject) == ("amount_too_large", "lines")
+    assert reason.message == f"An order may come to 10000000000000.00 {currency} at most."
+
+
+def test_goods_beyond_the_limit_are_not_sold_whatever_a_coupon_takes_off() -> None:
+    of = quote("EUR", "DE", line(MAX_AMOUNT), line(1, sku="B"), use="ALL")
+    assert [reason.code for reason in refusal(of, coupons(ALL=percentage(10_000)))] == ["amount_too_large"]
 
 
 def test_the_limit_itself_is_allowed() -> None:
