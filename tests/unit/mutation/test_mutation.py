@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tests.mutation.explained import outdated, reasons
 from tests.mutation.mutants import mutants_of
 from tests.mutation.runner import run
 
@@ -21,3 +22,17 @@ def test_what_no_test_holds_on_to_survives_and_nothing_else() -> None:
     assert outcomes["LIGHT = 501"] == "killed"
     assert outcomes["LIGHT = None"] == "killed"
     assert len(outcomes) > 6
+
+
+def test_what_is_explained_is_code_that_is_there() -> None:
+    for (path, _, was, _), because in reasons().items():
+        lines = {line.strip() for line in Path(path).read_text().splitlines()}
+        assert set(was.splitlines()) <= lines, was
+        assert because
+
+
+def test_what_is_explained_and_killed_is_told() -> None:
+    living, dead = mutants_of(PARCEL)[:2]
+    path = str(PARCEL)
+    assert outdated([living.key, dead.key], [living], [path]) == [dead.key]
+    assert outdated([dead.key], [], ["another.py"]) == []
