@@ -56,6 +56,11 @@ def test_it_holds_until_just_before_its_end(now: datetime, code: str | None) -> 
     assert fault(coupon(valid_until=NOW), now=now) == code
 
 
+def test_with_both_dates_it_says_which_of_them_stands_against_it() -> None:
+    made = coupon(valid_from=NOW, valid_until=NOW + TICK)
+    assert [fault(made, now=now) for now in (NOW - TICK, NOW, NOW + TICK)] == ["coupon_not_yet_valid", None, "coupon_expired"]
+
+
 def test_dates_are_compared_across_time_zones() -> None:
     made = coupon(valid_until=datetime.fromisoformat("2026-05-01T14:00:00+02:00"))
     assert fault(made, now=NOW - TICK) is None
@@ -66,6 +71,9 @@ def test_the_customer_reads_which_date() -> None:
     reason = coupon(valid_from=NOW).fault("EUR", 0, NOW - TICK)
     assert reason is not None
     assert reason.message == "The coupon SPRING is valid only from 2026-05-01 12:00 UTC."
+    reason = coupon(valid_until=NOW).fault("EUR", 0, NOW)
+    assert reason is not None
+    assert reason.message == "The coupon SPRING was valid until 2026-05-01 12:00 UTC."
 
 
 def test_it_is_used_up_at_its_limit_and_not_before() -> None:
