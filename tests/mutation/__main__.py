@@ -3,6 +3,7 @@
 import json
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -49,10 +50,9 @@ console = Console(soft_wrap=True)
 
 @dataclass
 class Result:
-    """What became of the mutants of one module. ``explained``: survivors with the reason."""
+    """What became of the mutants of one module. ``outdated``: what is explained, and is dead or gone."""
 
     outcomes: Counter[Outcome] = field(default_factory=Counter)
-    explained: dict[Key, str] = field(default_factory=dict)
     unexplained: list[Mutant] = field(default_factory=list)
     outdated: list[Key] = field(default_factory=list)
 
@@ -62,15 +62,16 @@ class Result:
         return not self.unexplained and not self.outdated
 
 
-def examine(path: str, tests: list[str]) -> Result:
-    """Run the tests on every mutant of a module."""
+def examine(path: str, tests: list[str], tell: Callable[[Mutant], None]) -> Result:
+    """Run the tests on every mutant of a module, and tell at once of each that survives unexplained."""
     result, explained, survivors = Result(), reasons(), []
     for mutant, outcome in run(mutants_of(Path(path)), tests):
         result.outcomes[outcome] += 1
         if outcome == "survived":
             survivors.append(mutant)
-    result.explained = {mutant.key: explained[mutant.key] for mutant in survivors if mutant.key in explained}
-    result.unexplained = [mutant for mutant in survivors if mutant.key not in explained]
+            if mutant.key not in explained:
+                result.unexplained.append(mutant)
+                tell(mutant)
     result.outdated = outdated(explained, survivors, [path])
     return result
 
@@ -102,9 +103,9 @@ def main(
     for module, own in chosen(path, tests).items():
         if not as_json:
             console.print(f"[dim]{module}[/]")
-        results[module] = examine(module, own)
-        if not as_json:
-            show_survivors(results[module])
+        results[module] = examine(module, own, (lambda _: None) if as_json else show)
+        for key in () if as_json else results[module].outdated:
+            console.print(f"[yellow]explained, and does not survive:[/] in {key[1]}\n{escape(diff(*key[2:]))}")
     if as_json:
         print(json.dumps(as_data(results, time.monotonic() - began), indent=2))  # noqa: T201
     else:
@@ -112,12 +113,9 @@ def main(
     raise typer.Exit(not all(result.good for result in results.values()))
 
 
-def show_survivors(result: Result) -> None:
-    """Each that is not explained as a short diff, and what is explained and is dead."""
-    for mutant in result.unexplained:
-        console.print(f"[red]survived[/] in {mutant.where}\n{escape(diff(mutant.was, mutant.becomes))}")
-    for _, where, was, becomes in result.outdated:
-        console.print(f"[yellow]explained, and does not survive:[/] in {where}\n{escape(diff(was, becomes))}")
+def show(mutant: Mutant) -> None:
+    """A survivor, as a short diff."""
+    console.print(f"[red]survived[/] in {mutant.where}\n{escape(diff(mutant.was, mutant.becomes))}")
 
 
 def diff(was: str, becomes: str) -> str:
