@@ -33,7 +33,7 @@ from tests.mutation.mutants import Mutant
 Outcome = Literal["killed", "survived", "timed out"]
 Place = tuple[str, int]
 """Where code is: its qualified name, and its first line."""
-CPU_SECONDS: Final = 30
+CPU_SECONDS: Final = 15
 LONGEST_SECONDS: Final = 1_800
 """For one that waits for what never comes; far above ``CPU_SECONDS``, as others may need the processor."""
 MACHINE_RUNS: Final = 30
