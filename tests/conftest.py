@@ -9,14 +9,10 @@ from xdist.scheduler import LoadScopeScheduling
 from tests.support import stacks
 from tests.support.stacks import Stack
 
-WITHOUT_THE_STACK: Final = (
-    "tests/fuzz",
-    "tests/integration/chaos",
-    "tests/integration/stack",
-    "tests/simulation",
-    "tests/unit",
-)
-"""Tests that need no broker and no database, or start their own."""
+UNIT: Final = "tests/unit"
+"""The last of these asks which reactions the others have played."""
+WITHOUT_THE_STACK: Final = ("tests/fuzz", "tests/integration/chaos", "tests/integration/stack", "tests/simulation")
+"""Other tests that need no broker and no database, or start their own."""
 
 
 @pytest.fixture(scope="session")
@@ -27,13 +23,15 @@ def stack() -> Iterator[Stack]:
 
 
 class OneStack(LoadScopeScheduling):  # type: ignore[misc]
-    """Of several processes one has all tests that use the stack; the others are given file by file.
+    """Of several processes one has all tests that use the stack, and one the unit tests; the others are given file by file.
 
     (xdist has groups for this. Its 3.8 does not find them with pytest 9.2.)
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
+        if file.startswith(UNIT):
+            return UNIT
         return file if file.startswith(WITHOUT_THE_STACK) else "the stack"
 
 
