@@ -106,7 +106,8 @@ class Journal:
         return dict(await self.db.fetchrow("SELECT * FROM checkouts WHERE checkout_id = $1", checkout_id))
 
     async def reconnect(self) -> None:
-        """Connect anew, once somebody has cut all connections."""
+        """Connect anew, once somebody has cut all connections; that ours is cut need not have been noticed yet."""
+        self.db.terminate()
         self.db = await queries.connect(self.settings.database_url("journal"))
 
     async def has(self, table: str, count: int) -> bool:
