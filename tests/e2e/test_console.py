@@ -72,7 +72,7 @@ async def test_an_order_is_found_by_its_digits_and_told_as_the_command_tells_it(
     assert found.headers["location"] == f"/orders/{number}"
     assert "ReservationExtended" in page
     ran = await command(quadrille.environment, "trace", number)
-    assert ran.out.decode().splitlines()[-1] == told
+    assert told in ran.out.decode().splitlines()  # beneath it may stand that the journal has more to read
     assert number in await text_of(ada, "/orders", number)
     assert number in await text_of(ada, "/orders?which=completed", number)
     assert number in await text_of(ada, f"/orders?q={cart_id}", "OpenCart")

@@ -105,11 +105,6 @@ class Journal:
         """What is known of a checkout."""
         return dict(await self.db.fetchrow("SELECT * FROM checkouts WHERE checkout_id = $1", checkout_id))
 
-    async def reconnect(self) -> None:
-        """Connect anew, once somebody has cut all connections; that ours is cut need not have been noticed yet."""
-        self.db.terminate()
-        self.db = await queries.connect(self.settings.database_url("journal"))
-
     async def has(self, table: str, count: int) -> bool:
         """Whether a table has so many rows at least."""
         return await self.count(table) >= count

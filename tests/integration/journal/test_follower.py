@@ -5,8 +5,6 @@ import signal
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import text
-
 from services.journal.follower import Follower
 from shared.contract.cart import CartOpened, CheckoutStarted
 from shared.contract.inventory import StockReceived
@@ -18,7 +16,7 @@ from tests.integration.journal.conftest import AT, Journal, eventually
 from tests.support import services
 
 ITEMS = (Item(sku="tea", quantity=2),)
-CUT_OTHERS = text(
+CUT_OTHERS = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 )
 
@@ -91,10 +89,7 @@ async def test_a_database_that_goes_away_loses_nothing(journal: Journal) -> None
     async with journal.followed() as follower:
         for n in range(4):
             await journal.publish(*(opened(f"c{n}") for _ in range(50)))
-            async with journal.engine.connect() as connection:
-                await connection.execution_options(isolation_level="AUTOCOMMIT")
-                await connection.execute(CUT_OTHERS)
-            await journal.reconnect()
+            await journal.db.execute(CUT_OTHERS)
         for n in range(4):
             await journal.until_kept(f"c{n}", 50)
         await eventually(lambda: healthy(follower), "health")
