@@ -1,10 +1,11 @@
 """The samples of an endurance run as charts, in Mermaid: text that a browser draws where the documents are read."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from cli.bench.samples import Sample
 
-POINTS = 60
+POINTS: Final = 60
 """A chart has at most so many points a line; of longer runs every second, third ... minute is drawn."""
 
 

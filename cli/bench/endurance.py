@@ -5,7 +5,6 @@ third of the time looks as the one before it did: what grows with every customer
 """
 
 import asyncio
-import contextlib
 import json
 import statistics
 import time
@@ -185,5 +184,4 @@ def main(
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
-        typer.run(main)
+    typer.run(main)

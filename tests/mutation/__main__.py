@@ -107,7 +107,7 @@ def main(
         for key in () if as_json else results[module].outdated:
             console.print(f"[yellow]explained, and does not survive:[/] in {key[1]}\n{escape(diff(*key[2:]))}")
     if as_json:
-        print(json.dumps(as_data(results, time.monotonic() - began), indent=2))  # noqa: T201
+        typer.echo(json.dumps(as_data(results, time.monotonic() - began), indent=2))
     else:
         console.print(table(results))
     raise typer.Exit(not all(result.good for result in results.values()))
