@@ -23,6 +23,9 @@ class Violation:
     subject: str
     wrong: str
 
+    def __str__(self) -> str:
+        return f"invariant {self.invariant}: {self.subject}: {self.wrong}"
+
 
 @dataclass
 class Report:

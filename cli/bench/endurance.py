@@ -64,8 +64,7 @@ async def measure(state: Path, minutes: float, share: float, rate: float | None)
         await caught_up(settings, console.print)
         console.print("Checking the invariants")
         report = await audit(settings, patience=PATIENCE_SECONDS)
-    violations = [f"{v.invariant}: {v.subject}: {v.wrong}" for v in report.violations]
-    return Result(top, share * top, samples, growing(samples), violations)
+    return Result(top, share * top, samples, growing(samples), list(map(str, report.violations)))
 
 
 async def _top(customers: Steady) -> float:

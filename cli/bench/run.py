@@ -119,7 +119,7 @@ async def _measure(running: Running, state: Path, checkouts: int, gateway: str, 
         peak_mb=cost.peak_mb,
         statements_per_checkout=asked[STATEMENTS],
         kafka_requests_per_checkout=asked[KAFKA_REQUESTS],
-        violations=[f"{v.invariant}: {v.subject}: {v.wrong}" for v in report.violations],
+        violations=list(map(str, report.violations)),
     )
 
 

@@ -152,7 +152,7 @@ class Run:
             if not client.unanswered or time.monotonic() > started + SETTLED_SECONDS:
                 break
             await asyncio.sleep(0.5)
-        self._wrong += [f"invariant {v.invariant}: {v.subject}: {v.wrong}" for v in report.violations]
+        self._wrong += map(str, report.violations)
         self._wrong += [f"{name} needs a hand: {trouble}" for name, trouble in ill.items()]
         self._wrong += [f"{name} ended and is not started again" for name, p in self._world.programs.items() if p.given_up]
         self._wrong += [f"the confirmation of cart {cart_id} was never answered" for cart_id in client.unanswered]
