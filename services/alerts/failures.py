@@ -3,6 +3,7 @@
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from pydantic import ValidationError
@@ -36,13 +37,17 @@ class Arrival:
 
     def first(self, name: str) -> bytes | None:
         """A header; the first of equals."""
-        return next((value for header, value in self.headers if header == name), None)
+        return self._first.get(name)
+
+    @cached_property
+    def _first(self) -> dict[str, bytes | None]:
+        return dict(reversed(self.headers))
 
     def text(self, name: str) -> str:
         """A header as text; whatever its bytes are, never too long and never an error."""
         found = self.first(name) or b""
         words = found[: 4 * MAX_TEXT].decode("utf-8", "backslashreplace")[:MAX_TEXT]
-        return "".join(c if c.isprintable() else "�" for c in words)
+        return words if words.isprintable() else "".join(c if c.isprintable() else "�" for c in words)
 
     def number(self, name: str) -> int:
         """A header as a whole number, or -1."""
