@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,11 +17,12 @@ from shared.contract.message import Message
 from shared.contract.rejection import CommandRejected
 from shared.contract.topics import DEAD_LETTERS, events_topic
 from shared.runtime import inbox, outbox, ownership
+from shared.runtime.aggregates import Aggregates
 from shared.runtime.database import is_away, is_conflict
 from shared.runtime.inputs import Discard, Handle, Input, Postpone, Refuse, failure_headers, identity, ids, without_failure
 from shared.runtime.meter import Meter
 from shared.runtime.outbox import OutboxRow
-from shared.runtime.reactions import Due, Related, arguments
+from shared.runtime.reactions import Due, arguments
 from shared.runtime.records import Outgoing
 from shared.runtime.store import ConflictError, Loaded, Origin, Store
 from shared.runtime.tracing import Tracer
@@ -127,14 +128,14 @@ class Processor:
             began = time.perf_counter()
             unseen, known = await _sifted(connection, items)
             work = _Work(self, connection, now)
-            await work.preload(item for item in unseen if isinstance(item, Handle))
+            await work.aggregates.preload([item for item in unseen if isinstance(item, Handle)])
             for item in unseen:
                 await work.do(item)
             for item in unseen:
                 work.close_letter(item, "refused at last" if work.refused(item) else "handled at last")
             for item in known:
                 work.close_letter(item, "handled before")
-            changed = await work.save()
+            changed = await work.aggregates.save()
             rows = await outbox.insert(connection, work.outgoing) if work.outgoing else []
         at = now + timedelta(seconds=time.perf_counter() - began)
         work.spans.committed()
@@ -173,62 +174,16 @@ async def _sifted(connection: AsyncConnection, items: Sequence[Input]) -> tuple[
 
 
 class _Work:
-    """One transaction's aggregates, each loaded once, and what is to be published."""
+    """What the inputs of one transaction ask for, and what is to be published of it."""
 
     def __init__(self, processor: Processor, connection: AsyncConnection, now: datetime) -> None:
         self.processor, self.connection, self.now = processor, connection, now
-        self.loaded: dict[type[Any], dict[str, Loaded[Any]]] = defaultdict(dict)
-        self.absent: dict[type[Any], set[str]] = defaultdict(set)
-        self.locks: set[type[Any]] = set()
+        self.aggregates = Aggregates(connection, processor.stores, processor.lane_of)
         self.outgoing: list[Outgoing] = []
         self.spans = processor.tracer.spans()
         self._refused: set[int] = set()
         self.emitted: Counter[type[Message]] = Counter()
         self.dead: Counter[str] = Counter()
-
-    async def preload(self, items: Iterable[Handle]) -> None:
-        """Load all the aggregates the inputs name with one statement a type, then all those they need beside."""
-        items = list(items)
-        for reaction in {item.reaction.name: item.reaction for item in items}.values():
-            self.locks |= {related.aggregate for related in reaction.related if related.writes}
-            self.locks |= {reaction.aggregate} if reaction.aggregate else set()
-        main: dict[type[Any], set[str]] = defaultdict(set)
-        for item in items:
-            if item.reaction.aggregate:
-                main[item.reaction.aggregate].add(item.reaction.id_of(item.trigger))
-        await self._load(main)
-        for depth in (0, 1):
-            beside: dict[type[Any], set[str]] = defaultdict(set)
-            for item in items:
-                for wanted in item.reaction.related[depth : depth + 1]:
-                    before = [self._pick(b, self._needs(item, b, [])) for b in item.reaction.related[:depth]]
-                    beside[wanted.aggregate].update(self._needs(item, wanted, before))
-            await self._load(beside)
-
-    def _needs(self, item: Handle, wanted: Related, before: Sequence[Mapping[str, Any]]) -> list[str]:
-        """The ids of the related aggregates a reaction asks for, as things stand now."""
-        own = self._own(item.reaction.aggregate, item.reaction.id_of(item.trigger)) if item.reaction.aggregate else None
-        return list(wanted.needs(*([own.aggregate] if own else []), item.trigger, *before))
-
-    def _pick(self, wanted: Related, ids: Sequence[str]) -> dict[str, Any]:
-        if wanted.writes:
-            return {i: self._own(wanted.aggregate, i).aggregate for i in ids}
-        known = self.loaded[wanted.aggregate]
-        return {i: known[i].aggregate for i in ids if i in known}
-
-    async def _load(self, wanted: Mapping[type[Any], set[str]]) -> None:
-        for kind, store in self.processor.stores.items():
-            ids = wanted.get(kind, set()) - self.loaded[kind].keys() - self.absent[kind]
-            if ids:
-                found = await store.load(self.connection, ids, lock=kind in self.locks)
-                self.loaded[kind].update(found)
-                self.absent[kind] |= ids - found.keys()
-
-    def _own(self, kind: type[Any], aggregate_id: str) -> Loaded[Any]:
-        """The aggregate, made blank where it does not exist yet."""
-        if aggregate_id not in self.loaded[kind]:
-            self.loaded[kind][aggregate_id] = self.processor.stores[kind].blank(aggregate_id)
-        return self.loaded[kind][aggregate_id]
 
     async def do(self, item: Input) -> None:
         """Do what one input asks for."""
@@ -246,12 +201,12 @@ class _Work:
         reaction = item.reaction
         own = None
         if reaction.aggregate:
-            own = self._own(reaction.aggregate, reaction.id_of(item.trigger))
+            own = self.aggregates.own(reaction.aggregate, reaction.id_of(item.trigger))
             due_at = getattr(own.aggregate, "due_at", None)
             if isinstance(item.trigger, Due) and (due_at is None or due_at > self.now):
                 return  # moved or cleared since it was found
         cause = self.spans.handling(item, item.envelope or self._inner_cause(item, own))
-        related = await self._related(item) if reaction.related else {}
+        related = await self.aggregates.related(item) if reaction.related else {}
         try:
             aggregate = own.aggregate if own else None
             given = arguments(reaction, item.trigger, cause, self.now, aggregate, related, self.processor.context)
@@ -269,14 +224,6 @@ class _Work:
                 self._emit(cause, index, message)
         if any(isinstance(message, CommandRejected) for message in emitted):
             self._refused.add(id(item))
-
-    async def _related(self, item: Handle) -> dict[str, Mapping[str, Any]]:
-        related: dict[str, Mapping[str, Any]] = {}
-        for wanted in item.reaction.related:
-            ids = self._needs(item, wanted, list(related.values()))
-            await self._load({wanted.aggregate: set(ids)})
-            related[wanted.parameter] = self._pick(wanted, ids)
-        return related
 
     def _inner_cause(self, item: Handle, own: Loaded[Any] | None) -> Envelope:
         """The envelope of a deadline or an answer: it belongs to the story of its aggregate."""
@@ -374,12 +321,3 @@ class _Work:
         if isinstance(item.trigger, Due) and item.reaction.aggregate:
             store = self.processor.stores[item.reaction.aggregate]
             await store.postpone(self.connection, item.trigger.aggregate_id, self.now + POSTPONED)
-
-    async def save(self) -> list[Loaded[Any]]:
-        """Write the aggregates that changed, type by type."""
-        changed: list[Loaded[Any]] = []
-        for kind, store in self.processor.stores.items():
-            if kind in self.locks and self.loaded[kind]:
-                items = sorted(self.loaded[kind].items())
-                changed += await store.save(self.connection, [item for _, item in items], self.processor.lane_of)
-        return changed

@@ -1,0 +1,84 @@
+"""The aggregates of one transaction: each loaded once, all of a type with one statement, and saved where they changed."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.runtime.inputs import Handle
+from shared.runtime.reactions import Related
+from shared.runtime.store import Loaded, Store
+
+Stores = Mapping[type[Any], Store[Any]]
+"""The stores of a service by the type of their aggregates, in the order of locking."""
+
+
+class Aggregates:
+    """Loads what inputs need; a type that any of them may change is locked. ``lane_of`` gives the lane of a Kafka key."""
+
+    def __init__(self, connection: AsyncConnection, stores: Stores, lane_of: Callable[[str], int]) -> None:
+        self._connection, self._stores, self._lane_of = connection, stores, lane_of
+        self._loaded: dict[type[Any], dict[str, Loaded[Any]]] = defaultdict(dict)
+        self._absent: dict[type[Any], set[str]] = defaultdict(set)
+        self._locks: set[type[Any]] = set()
+
+    async def preload(self, items: Sequence[Handle]) -> None:
+        """Load all the aggregates the inputs name with one statement a type, then all those they need beside."""
+        for reaction in {item.reaction.name: item.reaction for item in items}.values():
+            self._locks |= {related.aggregate for related in reaction.related if related.writes}
+            self._locks |= {reaction.aggregate} if reaction.aggregate else set()
+        main: dict[type[Any], set[str]] = defaultdict(set)
+        for item in items:
+            if item.reaction.aggregate:
+                main[item.reaction.aggregate].add(item.reaction.id_of(item.trigger))
+        await self._load(main)
+        for depth in (0, 1):
+            beside: dict[type[Any], set[str]] = defaultdict(set)
+            for item in items:
+                for wanted in item.reaction.related[depth : depth + 1]:
+                    before = [self._pick(b, self._needs(item, b, [])) for b in item.reaction.related[:depth]]
+                    beside[wanted.aggregate].update(self._needs(item, wanted, before))
+            await self._load(beside)
+
+    def own(self, kind: type[Any], aggregate_id: str) -> Loaded[Any]:
+        """The aggregate, made blank where it does not exist yet."""
+        if aggregate_id not in self._loaded[kind]:
+            self._loaded[kind][aggregate_id] = self._stores[kind].blank(aggregate_id)
+        return self._loaded[kind][aggregate_id]
+
+    async def related(self, item: Handle) -> dict[str, Mapping[str, Any]]:
+        """What a reaction needs beside its own aggregate, as things stand now: by parameter, then by id."""
+        related: dict[str, Mapping[str, Any]] = {}
+        for wanted in item.reaction.related:
+            ids = self._needs(item, wanted, list(related.values()))
+            await self._load({wanted.aggregate: set(ids)})
+            related[wanted.parameter] = self._pick(wanted, ids)
+        return related
+
+    async def save(self) -> list[Loaded[Any]]:
+        """Write those that changed, type by type, and return them. Raises :class:`shared.runtime.store.ConflictError`."""
+        changed: list[Loaded[Any]] = []
+        for kind, store in self._stores.items():
+            if kind in self._locks and self._loaded[kind]:
+                items = sorted(self._loaded[kind].items())
+                changed += await store.save(self._connection, [item for _, item in items], self._lane_of)
+        return changed
+
+    async def _load(self, wanted: Mapping[type[Any], set[str]]) -> None:
+        for kind, store in self._stores.items():
+            ids = wanted.get(kind, set()) - self._loaded[kind].keys() - self._absent[kind]
+            if ids:
+                found = await store.load(self._connection, ids, lock=kind in self._locks)
+                self._loaded[kind].update(found)
+                self._absent[kind] |= ids - found.keys()
+
+    def _needs(self, item: Handle, wanted: Related, before: Iterable[Mapping[str, Any]]) -> list[str]:
+        own = self.own(item.reaction.aggregate, item.reaction.id_of(item.trigger)) if item.reaction.aggregate else None
+        return list(wanted.needs(*([own.aggregate] if own else []), item.trigger, *before))
+
+    def _pick(self, wanted: Related, ids: Sequence[str]) -> dict[str, Any]:
+        if wanted.writes:
+            return {i: self.own(wanted.aggregate, i).aggregate for i in ids}
+        known = self._loaded[wanted.aggregate]
+        return {i: known[i].aggregate for i in ids if i in known}
