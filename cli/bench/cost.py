@@ -1,8 +1,10 @@
 """What a load costs: CPU seconds and memory of every process, statements and Kafka requests of every service."""
 
 import asyncio
+import contextlib
 import json
 import re
+import time
 from pathlib import Path
 from typing import Final
 
@@ -30,15 +32,16 @@ class Cost:
 
     def memory_mb(self) -> dict[str, float]:
         """The memory of each as it is now, in MB."""
-        return {name: sum(map(_memory, processes)) / 1e6 for name, processes in self._processes.items()}
+        families = {"bench": [psutil.Process()]} | {name: _family(process) for name, process in self._processes.items()}
+        return {name: sum(map(_memory, family)) / 1e6 for name, family in families.items()}
 
     def cpu_seconds(self) -> dict[str, float]:
         """CPU seconds of each since it was started."""
-        return {name: sum(_cpu(process) for process in processes) for name, processes in self._processes.items()}
+        return {"bench": time.process_time()} | {name: _cpu(process) for name, process in self._processes.items()}
 
     def signal(self, name: str, number: int) -> None:
         """Send a signal to a process."""
-        for process in self._processes[name]:
+        for process in _family(self._processes[name]):
             process.send_signal(number)
 
     async def requests(self, metric: str) -> dict[str, float]:
@@ -53,18 +56,23 @@ class Cost:
         return found
 
 
-def _named(state: Path) -> dict[str, list[psutil.Process]]:
-    named: dict[str, list[psutil.Process]] = {"bench": [psutil.Process()]}
+def _named(state: Path) -> dict[str, psutil.Process]:
+    named = {}
     for child in psutil.Process().children():
         words = child.cmdline()
         module = next((word for word in words if word.startswith("services.") or word == "sandbox"), None)
         if module:
-            named[module.removeprefix("services.")] = [child]
+            named[module.removeprefix("services.")] = child
     noted = json.loads((state / "stack.json").read_text())["children"]
-    for name, child in noted.items():
-        process = psutil.Process(child["pid"])
-        named[name] = [process, *process.children()]
-    return named
+    return named | {name: psutil.Process(child["pid"]) for name, child in noted.items()}
+
+
+def _family(process: psutil.Process) -> list[psutil.Process]:
+    """A process and what it has started: PostgreSQL has one for each connection."""
+    try:
+        return [process, *process.children()]
+    except psutil.Error:
+        return []
 
 
 def _memory(process: psutil.Process) -> float:
@@ -75,8 +83,9 @@ def _memory(process: psutil.Process) -> float:
 
 
 def _cpu(process: psutil.Process) -> float:
-    try:
-        times = process.cpu_times()
-        return float(times.user + times.system)
-    except psutil.Error:
-        return 0.0
+    """With that of its children, also of those that have ended."""
+    used = 0.0
+    for one in _family(process):
+        with contextlib.suppress(psutil.Error):
+            used += sum(one.cpu_times()[:4])  # user and system, its own and of children that have ended
+    return used
