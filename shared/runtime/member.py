@@ -200,7 +200,7 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
             return
         ends = await asyncio.wait_for(self._consumer.end_offsets(assigned), WATCH_SECONDS)
         for tp, end in ends.items():
-            position = await asyncio.wait_for(self._consumer.position(tp), WATCH_SECONDS)
+            position = await self._position(tp)
             if position < end and not await self._moves(tp, position):
                 raise StalledError(f"{tp.topic}/{tp.partition} has {end - position} records that do not arrive")
 
@@ -208,7 +208,11 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
         batch = await self._consumer.getmany(timeout_ms=int(WATCH_SECONDS * 1000), max_records=self._records)
         if batch:
             await self._deliver(self._records_of(batch))
-        return bool(batch) or bool(await self._consumer.position(tp) > position)
+        return bool(batch) or await self._position(tp) > position
+
+    async def _position(self, tp: Any) -> int:
+        """Where the consumer stands. It may not know for ever: a consumer that is not polled does not join its group anew."""
+        return int(await asyncio.wait_for(self._consumer.position(tp), WATCH_SECONDS))
 
     def _records_of(self, batch: Mapping[Any, Sequence[Any]]) -> list[Record]:
         prefix = self._settings.topic_prefix

@@ -4,8 +4,10 @@ import asyncio
 from typing import Any
 
 import pytest
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
+from shared.runtime import member as member_module
 from shared.runtime.member import Member, StalledError
 from shared.settings import load
 
@@ -20,6 +22,36 @@ class Failing:
         raise self._error
 
 
+class Lost:
+    """A consumer of the library that lost its group in the middle of a look: it knows no position, and will know none."""
+
+    def __init__(self) -> None:
+        self._place = TopicPartition("cart.events", 0)
+        self._known = [3]
+
+    async def getmany(self, **_: Any) -> Any:
+        return {}
+
+    def assignment(self) -> set[TopicPartition]:
+        return {self._place}
+
+    async def end_offsets(self, _: Any) -> dict[TopicPartition, int]:
+        return {self._place: 5}
+
+    async def position(self, _: TopicPartition) -> int:
+        if not self._known:
+            await asyncio.Event().wait()
+        return self._known.pop()
+
+
+async def member_with(consumer: Any) -> Member:
+    settings = load({"QUADRILLE_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"})
+    member = Member("tests", settings, ["cart.events"], asyncio.Lock())
+    await member._consumer.stop()
+    member._consumer = consumer
+    return member
+
+
 @pytest.mark.parametrize(
     ("error", "told"),
     [
@@ -30,12 +62,20 @@ class Failing:
     ],
 )
 async def test_what_a_consumer_died_of_is_never_taken_for_the_database_s_fault(error: Exception, told: type[Exception]) -> None:
-    settings = load({"QUADRILLE_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"})
-    member = Member("tests", settings, ["cart.events"], asyncio.Lock())
-    await member._consumer.stop()
-    member._consumer = Failing(error)
+    member = await member_with(Failing(error))
     await member._fetch()
     assert member.ready.is_set()
     with pytest.raises(told) as raised:
         member.take()
     assert not isinstance(raised.value, OSError | TimeoutError)
+
+
+async def test_a_consumer_that_will_never_know_its_position_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    member = await member_with(Lost())
+    await member.on_partitions_assigned(set())
+    monkeypatch.setattr(member_module, "WATCH_SECONDS", 0.05)
+    member._last_arrival -= 1
+    async with asyncio.timeout(10):
+        await member._fetch()
+    with pytest.raises(StalledError):
+        member.take()
