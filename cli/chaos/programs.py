@@ -31,7 +31,7 @@ class Kept:
         """Stop it as an operator would."""
         if self._supervisor and self._task:
             self._supervisor.stop()
-            await self._task
+            await asyncio.shield(self._task)  # whoever waits for it may be cancelled; it is stopped none the less
 
     async def process(self) -> psutil.Process:
         """Its process, now or as soon as it is started again."""

@@ -59,13 +59,15 @@ def _signal(process: psutil.Process, number: signal.Signals) -> None:
 async def storm(world: World, target: str) -> AsyncIterator[None]:
     """More instances come and go, one after the other, so that the group hardly settles."""
 
+    over = asyncio.Event()
+
     async def come_and_go(delay: float) -> None:
-        await asyncio.sleep(delay)
-        while True:
+        await _passes(over, delay)
+        while not over.is_set():
             other = world.another(target)
             other.start()
             try:
-                await asyncio.sleep(MEMBERS * STAY_SECONDS)
+                await _passes(over, MEMBERS * STAY_SECONDS)
             finally:
                 await other.stop()
 
@@ -73,6 +75,10 @@ async def storm(world: World, target: str) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        for task in coming:
-            task.cancel()
+        over.set()  # and no cancellation: one that is being stopped would be left behind
         await asyncio.gather(*coming, return_exceptions=True)
+
+
+async def _passes(over: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(over.wait(), seconds)

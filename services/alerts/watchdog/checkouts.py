@@ -1,5 +1,6 @@
 """Follows every checkout by the events of the four dancers, and tells of those that do not move."""
 
+import asyncio
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
@@ -42,6 +43,11 @@ _ENDED_BY: Final = {
 
 _OVERDUE: Final = text(
     "SELECT checkout_id FROM watched WHERE overdue_at <= :now AND NOT alerts::jsonb ? :kind ORDER BY overdue_at LIMIT :limit"
+)
+_LEFT: Final = text(
+    "SELECT a.checkout_id FROM alerts AS a WHERE a.state <> 'resolved' AND a.alert_id = :prefix || a.checkout_id"
+    " AND NOT EXISTS (SELECT FROM watched AS w WHERE w.checkout_id = a.checkout_id"
+    " AND (w.alerts::jsonb ? :kind OR w.overdue_at <= :now)) LIMIT :limit"
 )
 _STUCK: Final = text("SELECT count(*) FROM watched WHERE overdue_at IS NOT NULL AND alerts::jsonb ? :kind")
 _WAITING: Final = text("SELECT step, count(*) AS checkouts FROM watched WHERE overdue_at IS NOT NULL GROUP BY step")
@@ -95,17 +101,24 @@ def _text(headers: Mapping[str, bytes | None], name: str) -> str:
 
 
 class Checkouts:
-    """The checkouts that are followed. A row is written after the alerts it speaks of, so that a crash loses none."""
+    """The checkouts that are followed. A row is written after the alerts it speaks of, so that a crash loses none.
+
+    An alert whose row was not written is found by :meth:`judge`, and closed where the checkout has moved since.
+    """
 
     def __init__(self, engine: AsyncEngine, keeper: Keeper, limits: Limits) -> None:
         self._engine, self._keeper, self._limits = engine, keeper, limits
         self._many_since: datetime | None = None
+        self._busy = asyncio.Lock()
+        """Held by whoever changes rows: who judges would else find that what he judged has moved, again and again."""
 
     async def follow(self, records: Iterable[Record], now: datetime) -> None:
         """Take in what happened. Raises ``SQLAlchemyError`` and ``ConflictError``: hand the same records in again."""
-        news = read(records)
-        if not news:
-            return
+        if news := read(records):
+            async with self._busy:
+                await self._take_in(news, now)
+
+    async def _take_in(self, news: Mapping[str, News], now: datetime) -> None:
         rows = await self._load(news)
         took: list[tuple[str, float]] = []
         outcomes: Counter[str] = Counter()
@@ -142,7 +155,16 @@ class Checkouts:
         watched.alerts = [open_one for open_one in watched.alerts if open_one != kind]
 
     async def judge(self, now: datetime) -> None:
-        """Open an alert for each checkout that is overdue. To be called only when all that happened was taken in."""
+        """Open an alert for each checkout that is overdue, and close those that were left behind.
+
+        To be called only when all that happened was taken in. Raises as :meth:`follow`.
+        """
+        async with self._busy:
+            told_of = await self._tell_of_overdue(now)
+            await self._settle_left(now)
+        await self._tell_of_many(told_of, now)
+
+    async def _tell_of_overdue(self, now: datetime) -> int:
         async with self._engine.connect() as connection:
             told_of = int((await connection.execute(_STUCK, {"kind": words.STUCK})).scalar() or 0)
             asked = {"now": now, "kind": words.STUCK, "limit": AT_ONCE}
@@ -155,7 +177,14 @@ class Checkouts:
                 await self._keeper.report(words.stuck(row.aggregate.checkout_id, waiting, now, quiet=quiet))
                 row.aggregate.alerts = sorted({*row.aggregate.alerts, words.STUCK})
         await self._save(rows)
-        await self._tell_of_many(told_of, now)
+        return told_of
+
+    async def _settle_left(self, now: datetime) -> None:
+        asked = {"now": now, "kind": words.STUCK, "prefix": words.identity(words.STUCK, ""), "limit": AT_ONCE}
+        async with self._engine.connect() as connection:
+            left = [row.checkout_id for row in await connection.execute(_LEFT, asked)]
+        for checkout_id in left:
+            await self._keeper.settle(words.identity(words.STUCK, checkout_id), words.BY, "it moves again")
 
     async def _tell_of_many(self, count: int, now: datetime) -> None:
         if count > TOLD_ONE_BY_ONE:

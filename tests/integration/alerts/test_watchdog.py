@@ -160,6 +160,16 @@ async def test_a_checkout_that_does_not_move(watching: Watching) -> None:
     await watching.closed(words.STUCK, checkout_id)
 
 
+async def test_an_alert_whose_mark_was_lost_closes_as_well(watching: Watching) -> None:
+    checkout_id, names = checkout()
+    await watching.publish(totals(names))
+    await watching.heard(await watching.opened(words.STUCK, checkout_id))
+    moved = "UPDATE watched SET alerts = '[]', step = NULL, overdue_at = NULL, version = version + 1 WHERE checkout_id = :id"
+    async with watching.alerts.begin() as connection:  # as if alerts had died before it wrote that it told of it
+        await connection.execute(text(moved), {"id": checkout_id})
+    await watching.closed(words.STUCK, checkout_id)
+
+
 async def test_a_hold_that_will_lapse(watching: Watching) -> None:
     checkout_id, names = checkout()
     await watching.publish(totals(names))
