@@ -29,6 +29,8 @@ GROUP: Final = 2_000
 FULL: Final = 10_000
 """Rows waiting at which a service stops committing more."""
 ACK_SECONDS: Final = 15
+FORGET_SECONDS: Final = 0.25
+"""How long acknowledgements are gathered for one statement that deletes their rows."""
 BACKOFF_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -171,7 +173,7 @@ class Relay:
     async def _delete_acked(self) -> None:
         while True:
             await self._done.wait()
-            await asyncio.sleep(0.05)  # gather the acknowledgements of several groups into one statement
+            await asyncio.sleep(FORGET_SECONDS)
             self._done.clear()
             await self._forget()
 

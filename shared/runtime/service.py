@@ -31,11 +31,11 @@ from shared.telemetry import health, metrics
 log = logging.getLogger(__name__)
 TICK_SECONDS: Final = 0.25
 """How often deadlines are looked for."""
+PACE: Final = 2.0
 PACE_SECONDS: Final = 0.1
-FEW: Final = 10
-"""A poll costs nearly the same whatever it brings, here and at the broker. So after a commit of more than a few inputs
-polls are as far apart as that commit took (at most so long): under load fewer, larger ones, and no delay where there is
-little to do."""
+"""A poll and a commit cost nearly the same whatever they bring, here, at the broker and at the database. So after a commit
+of more than one input polls are as far apart as twice the time it took, at most so long: the busier everything is the
+fewer and larger they are, and what comes alone is not kept waiting."""
 SWEEP_SECONDS: Final = 2.0
 """How often the outbox is searched for rows other members left for our lanes."""
 OFFSETS_SECONDS: Final = 1.0
@@ -249,7 +249,7 @@ class Service:
         took = time.perf_counter() - started
         self.relay.publish(committed.rows)
         self.on_commit(committed.changed)
-        member.pace = min(PACE_SECONDS, took) if len(items) >= FEW else 0.0
+        member.pace = min(PACE_SECONDS, PACE * took) if len(items) > 1 else 0.0
         self._batch_seconds.observe(took)
         self._batch_size.observe(len(items))
 
