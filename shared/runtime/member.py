@@ -83,13 +83,19 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
         await kafka.stop(self._consumer, 2)
 
     async def on_partitions_revoked(self, revoked: set[Any]) -> None:
-        """Finish the commit under way, note how far we got, and own nothing."""
+        """Finish the commit under way, note how far we got, own nothing, and have nothing in hand.
+
+        What was not taken is read again by whoever comes next. To keep it would be to poll no more where there is much of
+        it, and a consumer that is not polled does not join its group anew.
+        """
         self._settled.clear()
         async with self._busy:
             if self.epochs:
                 await self.commit_offsets()
             self.epochs.clear()
             self._positions.clear()
+            self._arrived.clear()
+            self._taken.set()
 
     async def on_partitions_assigned(self, assigned: set[Any]) -> None:
         """The work loop takes ownership of what is new."""
@@ -163,6 +169,7 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
             raise self._failure
 
     async def _fetch(self) -> None:
+        # No asyncio.wait_for in here: that of Python 3.11 can swallow the cancellation this ends with.
         try:
             while True:
                 batch = await self._consumer.getmany(timeout_ms=1_000, max_records=self._records - len(self._arrived))
@@ -198,7 +205,8 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
             raise StalledError("the group did not settle")
         if not assigned:
             return
-        ends = await asyncio.wait_for(self._consumer.end_offsets(assigned), WATCH_SECONDS)
+        async with asyncio.timeout(WATCH_SECONDS):
+            ends = await self._consumer.end_offsets(assigned)
         for tp, end in ends.items():
             position = await self._position(tp)
             if position < end and not await self._moves(tp, position):
@@ -212,7 +220,8 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _position(self, tp: Any) -> int:
         """Where the consumer stands. It may not know for ever: a consumer that is not polled does not join its group anew."""
-        return int(await asyncio.wait_for(self._consumer.position(tp), WATCH_SECONDS))
+        async with asyncio.timeout(WATCH_SECONDS):
+            return int(await self._consumer.position(tp))
 
     def _records_of(self, batch: Mapping[Any, Sequence[Any]]) -> list[Record]:
         prefix = self._settings.topic_prefix

@@ -1,6 +1,7 @@
 """What a member has in hand when Kafka assigns its lanes anew: nothing of it is passed over, whenever that happens."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,19 @@ from shared.runtime.service import Service
 from tests.integration.runtime.conftest import Inventory
 
 IDS = [f"id-{number:03d}" for number in range(20)]
+
+
+class Leaving(Member):
+    """A member that says when it has lost its lanes."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.left = asyncio.Event()
+
+    async def on_partitions_revoked(self, revoked: set[Any]) -> None:
+        await super().on_partitions_revoked(revoked)
+        if revoked:
+            self.left.set()
 
 
 async def _arrived(member: Member, count: int) -> list[int]:
@@ -43,6 +57,18 @@ async def _records(member: Member) -> list[Record]:
             await member.ready.wait()
             member.ready.clear()
     return records
+
+
+async def test_a_member_comes_back_whose_records_nobody_took_for_longer_than_its_group_allows(inventory: Inventory) -> None:
+    """As while a database is away: nothing is taken, so nothing is polled, so the group is left."""
+    await inventory.receive("tea", IDS)
+    topics, limit = ["inventory.commands"], {"max_poll_interval_ms": 1_000}
+    async with Leaving("inventory", inventory.settings, topics, asyncio.Lock(), records=5, **limit) as member:
+        async with asyncio.timeout(30):
+            await member.lanes()
+            await member.left.wait()
+            assert await member.lanes() == set(range(6))
+            assert await _arrived(member, 20) == list(range(20))
 
 
 async def test_what_arrives_while_lanes_are_assigned_anew_is_handled(
