@@ -70,7 +70,8 @@ class Notifier:
         """Send; a database that is away and a target that fails are tried again."""
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), TICK_SECONDS)
+                async with asyncio.timeout(TICK_SECONDS):
+                    await self._news.wait()
             self._news.clear()
             try:
                 await self._send_due()
