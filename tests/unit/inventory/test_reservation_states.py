@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.inventory.model import Reservation
+from services.inventory.model import Reservation, ReservationState
 from shared.contract.cart import CheckoutAbandoned, CheckoutChanged, CheckoutConfirmed, CheckoutStarted
 from shared.contract.inventory import (
     ReservationExtended,
@@ -128,3 +128,7 @@ def test_every_event_says_whose_it_is(state: str) -> None:
             assert (event.key, event.subject) == ("cart1", CHECKOUT)
             if isinstance(event, StockReserved | ReservationExtended | StockCommitted | StockReturned):
                 assert event.items == ITEMS
+
+
+def test_the_names_by_which_states_are_stored() -> None:
+    assert [*ReservationState] == ["held", "extended", "allocated", "committed", "expired", "released", "failed"]

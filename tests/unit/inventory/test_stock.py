@@ -32,6 +32,16 @@ def test_the_count_is_corrected_down_to_what_is_reserved(delta: int, on_hand: in
     check(made)
 
 
+def test_corrections_and_sales_add_up() -> None:
+    made = Solo("inventory")
+    made.hear_all(a(ReceiveStock, quantity=9), a(AdjustStock, delta=-3), a(AdjustStock, delta=1))
+    assert stock(made) == Stock("tea", on_hand=7, received=9, adjusted=-2)
+    sold = Stock("tea", on_hand=7, reserved=3)
+    sold.commit(1)
+    sold.commit(2)
+    assert sold == Stock("tea", on_hand=4, committed=3)
+
+
 @pytest.mark.parametrize("state", ["held", "extended", "allocated"])
 def test_what_is_promised_cannot_be_counted_away(state: str) -> None:
     made = inventory(state)

@@ -250,3 +250,8 @@ def test_a_redriven_definition_does_not_bring_back_older_terms() -> None:
     assert coupon(made).percent_off == 1000
     only(CouponDefined, made.hear(older, "m4", offset=9, redriven=True))
     assert coupon(made).percent_off == 5000
+
+
+def test_the_first_command_of_a_topic_may_be_redriven() -> None:
+    made = order("unknown")
+    only(CouponDefined, made.hear(DefineCoupon(code=COUPON, kind="free_shipping"), "m2", offset=0, redriven=True))

@@ -107,6 +107,17 @@ def test_the_customer_reads_the_minimum(minimum: int, currency: str, text: str) 
     assert reason.message == f"The coupon SPRING needs goods for at least {text}."
 
 
+def test_the_customer_reads_what_else_stands_against_it() -> None:
+    used = coupon(limit=1)
+    used.redeem()
+    reason = used.fault("EUR", 0, NOW)
+    assert reason is not None
+    assert reason.message == "The coupon SPRING has been used up."
+    reason = coupon("fixed_amount", amount_off={"EUR": 500}).fault("USD", 0, NOW)
+    assert reason is not None
+    assert reason.message == "The coupon SPRING cannot be used with prices in USD."
+
+
 def test_amounts_hold_only_in_the_currencies_they_name() -> None:
     fixed = coupon("fixed_amount", amount_off={"EUR": 500})
     assert fault(fixed, "EUR") is None
