@@ -22,7 +22,7 @@ from shared.runtime import kafka
 from shared.runtime.database import is_away, is_conflict
 from shared.runtime.member import Member, StalledError
 from shared.settings import Settings
-from shared.telemetry import metrics
+from shared.telemetry import health, metrics
 
 log = logging.getLogger(__name__)
 NAME: Final = "journal"
@@ -46,6 +46,7 @@ class Follower:
         self._member: Member | None = None
         self._next: dict[str, float] = {}
         self._trouble: str | None = "starting"
+        self._turns = health.Turns()
         self._behind = 0
 
     def stop(self) -> None:
@@ -57,8 +58,8 @@ class Follower:
     def state(self) -> dict[str, object]:
         """What ``/health`` says; ``behind``: records that wait to be read."""
         lanes = sorted(self._member.epochs) if self._member else []
-        healthy = self._trouble is None
-        return {"service": NAME, "healthy": healthy, "trouble": self._trouble, "lanes": lanes, "behind": self._behind}
+        trouble = self._trouble or self._turns.trouble
+        return {"service": NAME, "healthy": not trouble, "trouble": trouble, "lanes": lanes, "behind": self._behind}
 
     async def run(self) -> None:
         """Follow until stopped. Raises :class:`shared.runtime.kafka.TopicsError` where the topics are not there."""
@@ -82,6 +83,7 @@ class Follower:
         pending: list[Record] = []
         attempt = 0
         while not self._stopping.is_set():
+            self._turns.turn()
             try:
                 await self._own(member)
                 self._trouble = None

@@ -92,6 +92,7 @@ class Service:
         self._member: Member | None = None
         self._next: dict[str, float] = {}
         self._trouble: str | None = "starting"
+        self._turns = health.Turns()
         self._batch_seconds = metrics.batch_seconds.labels(self.name)
         self._batch_size = metrics.batch_size.labels(self.name)
 
@@ -122,7 +123,7 @@ class Service:
 
     def state(self) -> dict[str, object]:
         """What ``/health`` says."""
-        trouble = self._trouble or next((f"{who}: {what}" for who, what in self.troubles.items()), None)
+        trouble = self._trouble or self._turns.trouble or next((f"{who}: {what}" for who, what in self.troubles.items()), None)
         return {
             "service": self.name,
             "healthy": trouble is None,
@@ -174,6 +175,7 @@ class Service:
         pending: list[Record] = []
         attempt = 0
         while not self._stopping.is_set():
+            self._turns.turn()
             try:
                 await self._take_lanes(member)
                 self._trouble = None

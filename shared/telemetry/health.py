@@ -1,6 +1,8 @@
 """A service's health and metrics over HTTP."""
 
+import time
 from collections.abc import Callable
+from typing import Final
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -9,6 +11,25 @@ from shared.telemetry.metrics import healthy
 
 Health = Callable[[], dict[str, object]]
 """What a service says of itself; ``healthy`` decides between 200 and 503."""
+TURN_SECONDS: Final = 60.0
+"""Longer than any turn of a service's loop may take: its statements, its calls, and a rebalance have limits of their own."""
+
+
+class Turns:
+    """Tells a loop that turns from one that stands still, whatever it waits for."""
+
+    def __init__(self, limit: float = TURN_SECONDS) -> None:
+        self._limit, self._last = limit, time.monotonic()
+
+    def turn(self) -> None:
+        """The loop begins anew."""
+        self._last = time.monotonic()
+
+    @property
+    def trouble(self) -> str | None:
+        """What is to be said of a loop that stands still."""
+        seconds = time.monotonic() - self._last
+        return f"it stands still for {seconds:.0f} s" if seconds > self._limit else None
 
 
 async def serve(host: str, port: int, health: Health) -> tuple[web.AppRunner, int]:

@@ -74,7 +74,10 @@ async def test_a_member_comes_back_whose_records_nobody_took_for_longer_than_its
 async def test_what_arrives_while_lanes_are_assigned_anew_is_handled(
     inventory: Inventory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The rebalance begins and ends while the service waits for something to do, and records come before it has looked."""
+    """The rebalance begins and ends while the service waits for something to do, and records come before it has looked.
+
+    One that waited like that for a minute would say so.
+    """
     service = Service(define(inventory.settings), inventory.settings)
     owned, waits, go_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
     service.on_lanes = lambda lanes: owned.set()
@@ -89,6 +92,9 @@ async def test_what_arrives_while_lanes_are_assigned_anew_is_handled(
     try:
         async with asyncio.timeout(30):
             await waits.wait()
+            assert service.state()["healthy"]
+            monkeypatch.setattr(service._turns, "_limit", 0.0)
+            assert "stands still" in str(service.state()["trouble"])
             member = service._member
             assert member is not None
             assigned = member._consumer.assignment()
