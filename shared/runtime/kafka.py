@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 from aiokafka.partitioner import murmur2
 
 from shared.contract.topics import TOPICS, Topic
-from shared.runtime import batches, closing
+from shared.runtime import batches, closing, connection
 from shared.settings import Settings
 from shared.telemetry import metrics
 
@@ -23,6 +23,7 @@ CLIENT_SECONDS: Final = 10
 
 batches.install()
 closing.install()
+connection.install()
 
 
 class TopicsError(Exception):

@@ -20,6 +20,8 @@ POLL_RECORDS: Final = 1_000
 WATCH_SECONDS: Final = 10.0
 OFFSETS_SECONDS: Final = 3.0
 """The longest a commit of offsets may take."""
+FAILING_SECONDS: Final = 30.0
+"""A consumer that could not commit for so long is replaced."""
 
 
 class StalledError(Exception):
@@ -59,6 +61,7 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
         self._failure: BaseException | None = None
         self._fetcher: asyncio.Task[None] | None = None
         self._last_arrival = time.monotonic()
+        self._failing_since: float | None = None
         self.ready = asyncio.Event()
         """Set when there may be something to do."""
         self.epochs: dict[int, int] = {}
@@ -155,14 +158,20 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
         return waiting
 
     async def commit_offsets(self) -> None:
-        """Tell Kafka how far we got. A failure costs a re-read, which the inbox drops."""
+        """Tell Kafka how far we got. A failure costs a re-read, which the inbox drops; too many of them the consumer."""
         positions, self._positions = self._positions, {}
         owned = {tp: offset for tp, offset in positions.items() if tp.partition in self.epochs}
-        if owned:
-            try:
-                await asyncio.wait_for(self._consumer.commit(owned), OFFSETS_SECONDS)
-            except (KafkaError, OSError, TimeoutError, ValueError) as error:
-                log.warning("offsets were not committed, their records will be read again: %r", error)
+        if not owned:
+            return
+        try:
+            await asyncio.wait_for(self._consumer.commit(owned), OFFSETS_SECONDS)
+        except (KafkaError, OSError, TimeoutError, ValueError) as error:
+            log.warning("offsets were not committed, their records will be read again: %r", error)
+            self._failing_since = self._failing_since or time.monotonic()
+            if time.monotonic() - self._failing_since > FAILING_SECONDS:
+                self._failure = StalledError(f"no offsets could be committed for {FAILING_SECONDS:g} s: {error!r}")
+        else:
+            self._failing_since = None
 
     def _check(self) -> None:
         if self._failure is not None:

@@ -79,3 +79,34 @@ async def test_a_consumer_that_will_never_know_its_position_is_not_waited_for(mo
         await member._fetch()
     with pytest.raises(StalledError):
         member.take()
+
+
+class Deaf:
+    """A consumer of the library that reads, and whose commits nobody answers until ``heard``."""
+
+    heard = False
+
+    async def commit(self, _: Any) -> None:
+        if not self.heard:
+            raise TimeoutError
+
+
+async def test_a_consumer_that_cannot_commit_for_long_is_replaced() -> None:
+    consumer, place = Deaf(), TopicPartition("cart.events", 0)
+    member = await member_with(consumer)
+    member.epochs = {0: 1}
+
+    async def commit(*, heard: bool, seconds_later: float = 0) -> None:
+        consumer.heard, member._positions = heard, {place: 1}
+        if member._failing_since:
+            member._failing_since -= seconds_later
+        await member.commit_offsets()
+
+    await commit(heard=False)
+    await commit(heard=True, seconds_later=20)
+    await commit(heard=False, seconds_later=20)
+    await commit(heard=False, seconds_later=20)
+    assert member.take() == []
+    await commit(heard=False, seconds_later=20)
+    with pytest.raises(StalledError):
+        member.take()
