@@ -43,7 +43,7 @@ def allocate(amount: int, weights: list[int]) -> list[int]:
         return [amount, *[0] * (len(weights) - 1)]
     shares = [divmod(amount * weight, total) for weight in weights]
     parts = [quotient for quotient, _ in shares]
-    by_remainder = sorted(range(len(weights)), key=lambda i: (-shares[i][1], i))
+    by_remainder = sorted(range(len(weights)), key=lambda i: -shares[i][1])
     for i in by_remainder[: amount - sum(parts)]:
         parts[i] += 1
     return parts

@@ -51,8 +51,10 @@ def test_a_checkout_starts_with_what_is_in_the_cart_and_for_a_while() -> None:
 
 
 def test_a_reopened_cart_gets_a_new_attempt_that_names_the_one_before() -> None:
-    started = only(CheckoutStarted, cart_in("failed").hear(a(StartCheckout)))
+    made = cart_in("failed")
+    started = only(CheckoutStarted, made.hear(a(StartCheckout)))
     assert (started.checkout_id, started.previous_checkout_id) == (NEXT, CHECKOUT)
+    assert cart(made).failed is False
 
 
 def test_the_longest_name_of_a_cart_leaves_room_for_its_attempts() -> None:

@@ -9,9 +9,11 @@ from shared.contract.cart import (
     AbandonCheckout,
     AddItem,
     ApplyCoupon,
+    CartOpened,
     CheckoutChanged,
     CheckoutConfirmed,
     ConfirmCheckout,
+    OpenCart,
     PreviewCheckout,
     RemoveItem,
     SetPaymentMethod,
@@ -54,6 +56,11 @@ def test_a_command_is_granted_where_nothing_came_since(command: Any, state: str)
     made.hear(a(AddItem, sku="tea", quantity=1), "before", offset=20)
     (event,) = redriven(made, command, offset=21)
     assert not isinstance(event, CommandRejected)
+
+
+def test_the_first_command_of_a_topic_may_be_redriven() -> None:
+    (event,) = redriven(Solo("cart"), a(OpenCart), offset=0)
+    assert isinstance(event, CartOpened)
 
 
 def test_nobody_is_charged_for_an_attempt_they_gave_up() -> None:

@@ -196,6 +196,7 @@ def test_the_shipped_rules_reach_every_country_they_tax() -> None:
         ('{ standard = "8.875", reduced = "4" }', "{}", "shipping of region NY is in category standard"),
         ('name = "Post"', 'name = "Post"\ncolour = "yellow"', "shipping.post.colour: "),
         ("[tax.AT]\nshipping", "[tax.AT]\nshiping", "tax.AT.shipping: Field required"),
+        ("NY = { rates", "bavaria = { rates", "tax.US.regions.bavaria"),
     ],
 )
 def test_rules_that_cannot_be_used(write: Any, old: str, new: str, sentence: str) -> None:
@@ -216,6 +217,36 @@ def test_rules_at_their_bounds(write: Any) -> None:
         (400, 5000),
         (600, 5000),
     )
+
+
+def test_only_the_last_band_may_be_without_bound(write: Any) -> None:
+    rules = load_rules(write(FILE.replace("up_to_grams = 5000, ", "")))
+    assert rules.shipping_rate("post", "DE", "EUR", 10**6) == (600, 5000)
+
+
+ANYWHERE = FILE.replace('["DE", "AT"]', '["DE", "FR"]') + '[tax."*"]\nshipping = "standard"\nrates = { standard = "0" }\n'
+
+
+def test_a_shop_that_taxes_every_other_country_ships_to_any(write: Any) -> None:
+    rules = load_rules(write(ANYWHERE))
+    assert rules.shipping_rate("post", "FR", "EUR", 1000) == (400, 5000)
+
+
+def test_the_prices_of_every_zone_are_looked_at_also_where_all_countries_are_taxed(write: Any) -> None:
+    last = 'countries = ["*"], bands = [{ price = { USD = 2000 } }]'
+    assert last in ANYWHERE
+    with pytest.raises(RulesError, match=r"shipping\.post has prices in SEK, missing in tax_included"):
+        load_rules(write(ANYWHERE.replace(last, last.replace("USD", "SEK"))))
+
+
+def test_a_country_may_have_rates_in_its_regions_only(write: Any) -> None:
+    text = FILE.replace('rates = { zero = "0", reduced = "0" }\n', "").replace(
+        '"7.25" } }', '"7.25" }, shipping = "standard" }'
+    )
+    text = text.replace('shipping = "zero"', 'shipping = "standard"')
+    taxes = load_rules(write(text)).taxes(at("US", "CA"))
+    assert isinstance(taxes, Taxes)
+    assert dict(taxes.rates) == {"standard": 72_500}
 
 
 def test_rules_do_not_change_while_the_shop_is_open(rules: Rules) -> None:
