@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from stack.errors import StackError
 BROKER: Final = ("org.apache.kafka:kafka_2.13:4.3.1", "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4")
 """What is needed; the lock file holds what that needs in turn."""
 LOCK: Final = Path(__file__).with_name("kafka.lock")
+_FETCHING: Final = threading.Lock()
+"""Several brokers may be started at once: the first fetches for all."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +42,12 @@ def class_path(folder: Path, jars: list[Jar], progress: Callable[[str], None]) -
 
     Raises :class:`StackError` where a jar cannot be had or is not the one that was locked.
     """
-    missing = [jar for jar in jars if not (folder / jar.file).exists()]
-    if missing:
-        progress(f"Fetching {len(missing)} jars of Apache Kafka from Maven Central")
-        folder.mkdir(parents=True, exist_ok=True)
-        _fetch(missing, folder)
+    with _FETCHING:
+        missing = [jar for jar in jars if not (folder / jar.file).exists()]
+        if missing:
+            progress(f"Fetching {len(missing)} jars of Apache Kafka from Maven Central")
+            folder.mkdir(parents=True, exist_ok=True)
+            _fetch(missing, folder)
     for jar in jars:
         check(folder / jar.file, jar)
     return ":".join(str((folder / jar.file).resolve()) for jar in jars)
