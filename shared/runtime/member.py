@@ -158,20 +158,22 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
         return waiting
 
     async def commit_offsets(self) -> None:
-        """Tell Kafka how far we got. A failure costs a re-read, which the inbox drops; too many of them the consumer."""
-        positions, self._positions = self._positions, {}
-        owned = {tp: offset for tp, offset in positions.items() if tp.partition in self.epochs}
+        """Tell Kafka how far we got. What fails is tried again with the next; too many failures cost the consumer."""
+        owned = {tp: offset for tp, offset in self._positions.items() if tp.partition in self.epochs}
         if not owned:
             return
         try:
             await asyncio.wait_for(self._consumer.commit(owned), OFFSETS_SECONDS)
         except (KafkaError, OSError, TimeoutError, ValueError) as error:
-            log.warning("offsets were not committed, their records will be read again: %r", error)
+            log.warning("offsets are not committed yet: %r", error)
             self._failing_since = self._failing_since or time.monotonic()
             if time.monotonic() - self._failing_since > FAILING_SECONDS:
                 self._failure = StalledError(f"no offsets could be committed for {FAILING_SECONDS:g} s: {error!r}")
         else:
             self._failing_since = None
+            for tp, offset in owned.items():
+                if self._positions.get(tp) == offset:
+                    del self._positions[tp]
 
     def _check(self) -> None:
         if self._failure is not None:

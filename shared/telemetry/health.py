@@ -18,8 +18,8 @@ TURN_SECONDS: Final = 60.0
 class Turns:
     """Tells a loop that turns from one that stands still, whatever it waits for."""
 
-    def __init__(self, limit: float = TURN_SECONDS) -> None:
-        self._limit, self._last = limit, time.monotonic()
+    def __init__(self) -> None:
+        self._last = time.monotonic()
 
     def turn(self) -> None:
         """The loop begins anew."""
@@ -29,7 +29,7 @@ class Turns:
     def trouble(self) -> str | None:
         """What is to be said of a loop that stands still."""
         seconds = time.monotonic() - self._last
-        return f"it stands still for {seconds:.0f} s" if seconds > self._limit else None
+        return f"it stands still for {seconds:.0f} s" if seconds > TURN_SECONDS else None
 
 
 async def serve(host: str, port: int, health: Health) -> tuple[web.AppRunner, int]:

@@ -9,6 +9,7 @@ from services.inventory.__main__ import define
 from shared.contract.envelope import Record
 from shared.runtime.member import Member
 from shared.runtime.service import Service
+from shared.telemetry.health import TURN_SECONDS
 from tests.integration.runtime.conftest import Inventory
 
 IDS = [f"id-{number:03d}" for number in range(20)]
@@ -93,7 +94,7 @@ async def test_what_arrives_while_lanes_are_assigned_anew_is_handled(
         async with asyncio.timeout(30):
             await waits.wait()
             assert service.state()["healthy"]
-            monkeypatch.setattr(service._turns, "_limit", 0.0)
+            service._turns._last -= TURN_SECONDS
             assert "stands still" in str(service.state()["trouble"])
             member = service._member
             assert member is not None

@@ -86,9 +86,10 @@ class Deaf:
 
     heard = False
 
-    async def commit(self, _: Any) -> None:
+    async def commit(self, offsets: dict[TopicPartition, int]) -> None:
         if not self.heard:
             raise TimeoutError
+        self.committed = offsets
 
 
 async def test_a_consumer_that_cannot_commit_for_long_is_replaced() -> None:
@@ -110,3 +111,16 @@ async def test_a_consumer_that_cannot_commit_for_long_is_replaced() -> None:
     await commit(heard=False, seconds_later=20)
     with pytest.raises(StalledError):
         member.take()
+
+
+async def test_offsets_that_could_not_be_committed_are_committed_with_the_next() -> None:
+    consumer, places = Deaf(), [TopicPartition("cart.events", lane) for lane in range(2)]
+    member = await member_with(consumer)
+    member.epochs = {0: 1, 1: 1}
+    member._positions = {places[0]: 7, places[1]: 3}
+    await member.commit_offsets()
+    member._positions[places[1]] = 4
+    consumer.heard = True
+    await member.commit_offsets()
+    assert consumer.committed == {places[0]: 7, places[1]: 4}
+    assert member._positions == {}
