@@ -16,7 +16,8 @@ from cli import system
 from cli.supervisor import Program, Supervisor
 from shared.settings import PREFIX, Settings, load
 from stack import EmbeddedStack
-from stack.processes import Child, free_port
+from stack.ports import free_port
+from stack.processes import Child
 
 HEALTHY_SECONDS = 60.0
 CONSOLE = "console"

@@ -18,8 +18,9 @@ from shared.settings import DATABASES, PREFIX
 from stack import databases
 from stack.errors import StackError
 from stack.kafka import Kafka
+from stack.ports import free_port
 from stack.postgres import Postgres
-from stack.processes import Child, free_port
+from stack.processes import Child
 
 DEFAULT_STATE: Final = Path(".quadrille")
 

@@ -80,20 +80,6 @@ def tail(log: Path, characters: int = 2000) -> str:
     return log.read_text(errors="replace")[-characters:] if log.exists() else ""
 
 
-def free_port(preferred: int | None = None) -> int:
-    """``preferred`` where nobody uses it, else any free port."""
-    for port in (preferred or 0, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            found: int = probe.getsockname()[1]
-            return found
-    raise StackError("no port is free")
-
-
 def listens(port: int) -> bool:
     """Whether somebody accepts connections there."""
     try:

@@ -19,7 +19,7 @@ from shared.client import CheckoutClient
 from shared.contract.payment import VoidFailed
 from shared.runtime.database import connect
 from shared.settings import PREFIX, load
-from stack.processes import free_port
+from stack.ports import free_port
 
 AT_ONCE: Final = 4
 """Checkouts under way at the same time: failures as they come on a bad day, not a flood of them."""

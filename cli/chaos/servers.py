@@ -10,8 +10,9 @@ from typing import Final
 from cli.chaos.disk import Disk
 from cli.chaos.proxy import Proxy
 from stack.kafka import Kafka
+from stack.ports import free_port
 from stack.postgres import Postgres
-from stack.processes import Child, free_port, listens, wait_until
+from stack.processes import Child, listens, wait_until
 
 STOP_SECONDS: Final = 20.0
 LISTEN_SECONDS: Final = 30.0

@@ -16,7 +16,7 @@ from cli.chaos.servers import Broker, Database, Server
 from cli.up import StartError, health
 from shared.settings import DATABASES, PREFIX, Settings, load
 from stack import databases
-from stack.processes import free_port
+from stack.ports import free_port
 
 LIMITS: Final = {
     "GATEWAY_TIMEOUT_SECONDS": "2",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cli.demo.limits import LIMITS
 from shared.settings import DATABASES
-from tests.support.services import free_port
+from stack.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = "quadrille-tests"

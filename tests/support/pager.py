@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from tests.support.services import free_port
+from stack.ports import free_port
 
 
 class Pager:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stack import EmbeddedStack
+from stack.ports import free_port
 from tests.support import compose as containers
-from tests.support.services import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 KINDS = ("embedded", "compose", "testcontainers")

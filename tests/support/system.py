@@ -11,6 +11,7 @@ from pathlib import Path
 from shared.runtime import kafka, migrations
 from shared.settings import DATABASES, Settings, load
 from stack import databases
+from stack.ports import free_port
 from tests.support import services
 from tests.support.compose import CONSOLE_PASSWORD
 from tests.support.stacks import Stack
@@ -55,7 +56,7 @@ def running(stack: Stack, logs: Path, **settings: str) -> Iterator[System]:
         yield System(stack.services, {})
         return
     with services.sandbox(logs) as gateway:
-        console = {"QUADRILLE_CONSOLE_PORT": str(services.free_port()), "QUADRILLE_CONSOLE_PASSWORD": CONSOLE_PASSWORD}
+        console = {"QUADRILLE_CONSOLE_PORT": str(free_port()), "QUADRILLE_CONSOLE_PASSWORD": CONSOLE_PASSWORD}
         environment = prepare(stack, **gateway, **console, **settings)
         with services.running((*DATABASES, "console"), environment, logs) as started:
             yield System(environment, started)

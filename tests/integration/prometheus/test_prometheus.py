@@ -18,6 +18,7 @@ from shared.contract.envelope import Envelope, write
 from shared.contract.inventory import ReceiveStock
 from shared.runtime import kafka
 from shared.settings import Settings, load
+from stack.ports import free_port
 from tests.support import services, system
 from tests.support.clock import NOW
 from tests.support.stacks import Stack
@@ -106,7 +107,7 @@ async def scraped(stack: Stack, tmp_path: Path) -> AsyncIterator[tuple[Prometheu
         targets = [f"127.0.0.1:{service.port}" for service in running.values()]
         configuration["scrape_configs"][0]["static_configs"] = [{"targets": targets}]
         (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(configuration))
-        port = services.free_port()
+        port = free_port()
         process = await asyncio.create_subprocess_exec(
             "prometheus",
             f"--config.file={tmp_path / 'prometheus.yml'}",

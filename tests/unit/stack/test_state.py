@@ -17,7 +17,8 @@ import pytest
 from cli import system
 from stack import EmbeddedStack, StackError
 from stack.embedded import _write_secret
-from stack.processes import Child, free_port, launch, listens, tail, wait_until
+from stack.ports import FIRST, LAST, free_port
+from stack.processes import Child, launch, listens, tail, wait_until
 
 
 @pytest.fixture
@@ -123,6 +124,14 @@ def test_who_does_not_start_in_time_says_so(tmp_path: Path, sleeper: Child) -> N
     with pytest.raises(StackError, match=r"Kafka did not start within 0\.1 s"):
         wait_until(lambda: False, sleeper, "Kafka", tmp_path / "log", 0.1)
     assert time.monotonic() - started < 5
+
+
+def test_no_port_is_given_twice_in_no_process() -> None:
+    command = "from stack.ports import FIRST, LAST, free_port; print(*(free_port() for _ in range(150)))"
+    ours = [free_port() for _ in range(150)]
+    theirs = [int(port) for port in subprocess.check_output([sys.executable, "-c", command], text=True).split()]
+    assert len({*ours, *theirs}) == 300
+    assert all(FIRST < port < LAST for port in ours)
 
 
 def test_the_port_of_the_last_run_is_taken_again_unless_somebody_has_it() -> None:
