@@ -5,6 +5,7 @@ import contextlib
 import json
 import re
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -33,7 +34,7 @@ class Cost:
     def memory_mb(self) -> dict[str, float]:
         """The memory of each as it is now, in MB."""
         families = {"bench": [psutil.Process()]} | {name: _family(process) for name, process in self._processes.items()}
-        return {name: sum(map(_memory, family)) / 1e6 for name, family in families.items()}
+        return {name: _memory(family) / 1e6 for name, family in families.items()}
 
     def cpu_seconds(self) -> dict[str, float]:
         """CPU seconds of each since it was started."""
@@ -75,11 +76,15 @@ def _family(process: psutil.Process) -> list[psutil.Process]:
         return []
 
 
-def _memory(process: psutil.Process) -> float:
-    try:
-        return float(process.memory_info().rss)
-    except psutil.Error:
-        return 0.0
+def _memory(family: Sequence[psutil.Process]) -> float:
+    """What is in memory; what the processes of a family share, as PostgreSQL's do their buffers, counts once."""
+    own, shared = 0, 0
+    for process in family:
+        with contextlib.suppress(psutil.Error):
+            used = process.memory_info()
+            common = getattr(used, "shared", 0)  # macOS does not say
+            own, shared = own + used.rss - common, max(shared, common)
+    return float(own + shared)
 
 
 def _cpu(process: psutil.Process) -> float:

@@ -29,8 +29,10 @@ _WAITING: Final = "SELECT count(*) FROM {} WHERE due_at IS NOT NULL"
 _AGED: Final = text(
     "INSERT INTO inbox (source, id, seen_at) SELECT '/quadrille/bench', CAST(gen_random_uuid() AS text),"
     " now() - CAST(:kept AS interval) + n * make_interval(secs => :seconds) / :count"
-    " FROM generate_series(1, CAST(:count AS int)) AS n"
+    " FROM generate_series(CAST(:first AS int), CAST(:last AS int)) AS n"
 )
+_AT_ONCE: Final = 20_000
+"""Rows of one statement, as a statement may not take for ever."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class Sampler:
         self._settings, self._load = settings, load
         self._cost = Cost(state, ports)
         self._engines = {name: connect(settings.database_url(name)) for name in SERVICES}
-        self._started = time.monotonic()
+        self._started: float | None = None
         self._cpu = self._cost.cpu_seconds()
         self._begun = load.begun
 
@@ -77,23 +79,27 @@ class Sampler:
         """How many messages each service remembers, counted."""
         return await self._numbers(_REMEMBERED)
 
-    async def age(self, rows: dict[str, int], seconds: float) -> None:
+    async def age(self, messages: dict[str, int], seconds: float) -> None:
         """Put so many messages into each inbox that are forgotten one by one within the next ``seconds``.
 
         A service remembers for days. As if it had been busy then as it is now, as much is forgotten as is remembered.
         """
-        for name, count in rows.items():
-            async with self._engines[name].begin() as connection:
-                await connection.execute(_AGED, {"count": count, "kept": KEPT, "seconds": seconds})
+        for name, count in messages.items():
+            for first in range(1, count + 1, _AT_ONCE):
+                rows = {"first": first, "last": min(first + _AT_ONCE - 1, count)}
+                async with self._engines[name].begin() as connection:
+                    await connection.execute(_AGED, {**rows, "count": count, "kept": KEPT, "seconds": seconds})
 
     async def look(self, reader: LagReader) -> Sample:
-        """What happened since the last look, and how things are."""
+        """What happened since the last look, and how things are; time begins with the first."""
+        now = time.monotonic()
+        self._started = self._started or now
         customers, self._begun = self._load.begun - self._begun, self._load.begun
         latencies = self._load.taken()
         before, self._cpu = self._cpu, self._cost.cpu_seconds()
         groups = (await reader.snapshot(self._settings.topic("quadrille.*"), "*")).groups
         return Sample(
-            minute=(time.monotonic() - self._started) / 60,
+            minute=(now - self._started) / 60,
             customers=customers,
             confirmed=len(latencies),
             p50=1000 * statistics.median(latencies) if latencies else 0.0,

@@ -20,8 +20,8 @@ from shared.settings import Settings, SettingsError, load
 from shared.telemetry import health, logs
 
 log = logging.getLogger(__name__)
-NICE: Final = 19
-"""The others go first where the processor is short."""
+NICE: Final = 10
+"""The others go first where the processor is short; at 19 it would fall behind for as long as they find something to do."""
 
 
 def main() -> None:

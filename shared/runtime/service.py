@@ -31,10 +31,10 @@ from shared.telemetry import health, metrics
 log = logging.getLogger(__name__)
 TICK_SECONDS: Final = 0.25
 """How often deadlines are looked for."""
-PACE: Final = 2.0
-PACE_SECONDS: Final = 0.1
+PACE: Final = 4.0
+PACE_SECONDS: Final = 0.2
 """A poll and a commit cost nearly the same whatever they bring, here, at the broker and at the database. So after a commit
-of more than one input polls are as far apart as twice the time it took, at most so long: the busier everything is the
+of more than one input polls are as far apart as four times the time it took, at most so long: the busier everything is the
 fewer and larger they are, and what comes alone is not kept waiting."""
 SWEEP_SECONDS: Final = 2.0
 """How often the outbox is searched for rows other members left for our lanes."""
