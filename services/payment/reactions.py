@@ -17,6 +17,7 @@ from shared.contract.payment import (
     OperationNearlyGivenUp,
     PaymentAuthorized,
     PaymentCaptured,
+    PaymentCommand,
     PaymentDeclined,
     PaymentDeferred,
     PaymentMarkedPaid,
@@ -128,11 +129,11 @@ def tell_of_hold(payment: Payment, aged: HoldAged, policy: Policy, now: datetime
 @reactions.on(RetryVoid)
 def retry_void(payment: Payment, command: RetryVoid, envelope: Envelope, now: datetime) -> Emits[VoidRetried | CommandRejected]:
     """From the beginning, but looking first."""
-    if payment.state is State.VOID_FAILED:
+    if refused := _refused(payment, command, envelope, State.VOID_FAILED):
+        yield refused
+    else:
         payment.begin("void", State.VOIDING, now, look_first=True)
         yield VoidRetried(**facts(payment), by=command.by, why=command.why)
-    else:
-        yield _not_so(payment, envelope, State.VOID_FAILED)
 
 
 @reactions.on(RetryRefund)
@@ -140,8 +141,8 @@ def retry_refund(
     payment: Payment, command: RetryRefund, envelope: Envelope, now: datetime
 ) -> Emits[RefundRetried | CommandRejected]:
     """From the beginning, but looking first."""
-    if payment.state is not State.REFUND_FAILED:
-        yield _not_so(payment, envelope, State.REFUND_FAILED)
+    if refused := _refused(payment, command, envelope, State.REFUND_FAILED):
+        yield refused
     elif payment.token is None:
         message = "it was paid on delivery: give the money back by hand, and say so with MarkRefunded"
         yield refusal(envelope, Reason(code="paid_in_cash", message=message))
@@ -153,33 +154,38 @@ def retry_refund(
 @reactions.on(MarkVoided)
 def mark_voided(payment: Payment, command: MarkVoided, envelope: Envelope) -> Emits[PaymentVoided | CommandRejected]:
     """Somebody released the hold by hand."""
-    if payment.state is State.VOID_FAILED:
+    if refused := _refused(payment, command, envelope, State.VOID_FAILED):
+        yield refused
+    else:
         payment.state = State.VOIDED
         yield PaymentVoided(**facts(payment), marked_by=command.by, why=command.why)
-    else:
-        yield _not_so(payment, envelope, State.VOID_FAILED)
 
 
 @reactions.on(MarkRefunded)
 def mark_refunded(payment: Payment, command: MarkRefunded, envelope: Envelope) -> Emits[PaymentRefunded | CommandRejected]:
     """Somebody gave the money back by hand."""
-    if payment.state is State.REFUND_FAILED:
+    if refused := _refused(payment, command, envelope, State.REFUND_FAILED):
+        yield refused
+    else:
         payment.state = State.REFUNDED
         yield PaymentRefunded(**facts(payment), marked_by=command.by, why=command.why)
-    else:
-        yield _not_so(payment, envelope, State.REFUND_FAILED)
 
 
 @reactions.on(MarkPaid)
 def mark_paid(payment: Payment, command: MarkPaid, envelope: Envelope) -> Emits[PaymentMarkedPaid | CommandRejected]:
     """The money of a deferred payment is here."""
-    if payment.state is State.DEFERRED:
+    if refused := _refused(payment, command, envelope, State.DEFERRED):
+        yield refused
+    else:
         payment.state = State.PAID
         yield PaymentMarkedPaid(**facts(payment), marked_by=command.by, why=command.why)
-    else:
-        yield _not_so(payment, envelope, State.DEFERRED)
 
 
-def _not_so(payment: Payment, envelope: Envelope, wanted: PaymentState) -> CommandRejected:
+def _refused(payment: Payment, command: PaymentCommand, envelope: Envelope, wanted: PaymentState) -> CommandRejected | None:
+    """What stands against a decision. One that names another cart comes in another lane than the rest of this payment."""
+    if payment.state and command.cart_id != payment.cart_id:
+        return refusal(envelope, Reason(code="other_cart", message="this payment is of another cart", subject="cart_id"))
+    if payment.state is wanted:
+        return None
     found = f"is {payment.state}" if payment.state else "does not exist"
     return refusal(envelope, Reason(code="wrong_state", message=f"the payment {found}; it must be {wanted} for this"))

@@ -11,6 +11,7 @@ from shared.contract.payment import (
     MarkPaid,
     MarkRefunded,
     MarkVoided,
+    PaymentCommand,
     PaymentDeferred,
     PaymentMarkedPaid,
     PaymentRefunded,
@@ -163,6 +164,25 @@ def test_staff_are_told_how_the_payment_stands() -> None:
     assert (refused.command_id, codes(refused)) == ("m5", ["wrong_state"])
     refused = only(CommandRejected, payment_in("unknown").hear(a(MarkPaid)))
     assert refused.reasons[0].message == "the payment does not exist; it must be deferred for this"
+
+
+@pytest.mark.parametrize(
+    ("state", "command"),
+    [
+        ("void_failed", RetryVoid),
+        ("refund_failed", RetryRefund),
+        ("void_failed", MarkVoided),
+        ("refund_failed", MarkRefunded),
+        ("deferred", MarkPaid),
+    ],
+)
+def test_nobody_decides_about_the_payment_of_another_cart(state: str, command: type[PaymentCommand]) -> None:
+    made = payment_in(state)
+    before = deepcopy(payment(made))
+    refused = only(CommandRejected, made.hear(a(command, cart_id="cart2")))
+    assert (refused.command_key, codes(refused)) == ("cart2", ["other_cart"])
+    assert payment(made) == before
+    assert codes(only(CommandRejected, payment_in("unknown").hear(a(command, cart_id="cart2")))) == ["wrong_state"]
 
 
 @pytest.mark.parametrize(
