@@ -1,11 +1,13 @@
 """Reads again what Faust let slip: every offset of the dead-letter topic has a row, or is read once more.
 
 Faust acknowledges an event even when the agent raised, and may commit over gaps. So the database, not the group's
-offset, says what was handled.
+offset, says what was handled. Who finds again and again what Faust should have taken ends the process: a consumer that
+delivers nothing is seen by nobody else, and the next process has a new one.
 """
 
 import asyncio
 import logging
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
 
@@ -19,11 +21,14 @@ from services.alerts.failures import Arrival
 from services.alerts.keeper import Keeper
 from shared.contract.topics import DEAD_LETTERS
 from shared.runtime import kafka
+from shared.runtime.member import StalledError
 from shared.settings import Settings
 
 log = logging.getLogger(__name__)
 EVERY_SECONDS: Final = 30.0
 READ_SECONDS: Final = 20.0
+STANDSTILL: Final = 3
+"""Looks in a row that found letters while Faust had received none."""
 
 _MISSING: Final = text(
     "SELECT g.o AS first FROM generate_series(CAST(:start AS bigint), CAST(:end AS bigint) - 1) AS g(o)"
@@ -39,19 +44,32 @@ KEPT: Final = timedelta(days=90)
 
 
 class Reconciler:
-    """Compares the topic with the rows, at the start and every :data:`EVERY_SECONDS`."""
+    """Compares the topic with the rows, at the start and every :data:`EVERY_SECONDS`.
 
-    def __init__(self, settings: Settings, engine: AsyncEngine, keeper: Keeper) -> None:
-        self._settings, self._engine, self._keeper = settings, engine, keeper
+    ``received`` says how many records Faust has received so far.
+    """
+
+    def __init__(self, settings: Settings, engine: AsyncEngine, keeper: Keeper, received: Callable[[], int]) -> None:
+        self._settings, self._engine, self._keeper, self._received = settings, engine, keeper, received
 
     async def run(self) -> None:
-        """Reconcile until cancelled; what is away is tried again at the next turn."""
+        """Reconcile until cancelled; what is away is tried again at the next turn.
+
+        Raises :class:`shared.runtime.member.StalledError` where Faust receives nothing any more.
+        """
+        standing, last = 0, self._received()
         while True:
             try:
-                if found := await self.reconcile():
-                    log.warning("%d dead letters had been passed over and are kept now", found)
+                found = await self.reconcile()
             except (KafkaError, SQLAlchemyError, OSError, TimeoutError) as error:
                 log.warning("the dead letters cannot be reconciled now: %r", error)
+            else:
+                if found:
+                    log.warning("%d dead letters had been passed over and are kept now", found)
+                standing = standing + 1 if found and self._received() == last else 0
+                if standing == STANDSTILL:
+                    raise StalledError(f"Faust received none of the dead letters that were found {STANDSTILL} times in a row")
+            last = self._received()
             await asyncio.sleep(EVERY_SECONDS)
 
     async def reconcile(self) -> int:

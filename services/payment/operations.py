@@ -35,8 +35,8 @@ LEASE_MARGIN_SECONDS: Final = 15.0
 _LANES: Final = bindparam("lanes", type_=ARRAY(Integer))
 _CLAIM: Final = text(
     "UPDATE payments p SET leased_until = clock_timestamp() + make_interval(secs => :lease) WHERE checkout_id IN ("
-    " SELECT checkout_id FROM payments WHERE lane = ANY(:lanes) AND due_at <= clock_timestamp()"
-    " AND (leased_until IS NULL OR leased_until < clock_timestamp())"
+    " SELECT checkout_id FROM payments WHERE lane = ANY(:lanes) AND due_at <= now()"
+    " AND (leased_until IS NULL OR leased_until < now())"
     " ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED)"
     " RETURNING clock_timestamp() AS now, row_to_json(p)::text AS body, traceparent"
 ).bindparams(_LANES)

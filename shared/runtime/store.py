@@ -79,7 +79,7 @@ class Store(Generic[A]):
         self._upsert = text(self._upsert_statement())
         self._postpone = text(f"UPDATE {table.name} SET due_at = :due_at, version = version + 1 WHERE {self._id} = :id")
         self._due = text(
-            f"SELECT {self._id} AS id, lane FROM {table.name} WHERE lane = ANY(:lanes) AND due_at <= clock_timestamp()"
+            f"SELECT {self._id} AS id, lane FROM {table.name} WHERE lane = ANY(:lanes) AND due_at <= now()"
             f" ORDER BY due_at LIMIT :limit"
         ).bindparams(bindparam("lanes", type_=ARRAY(Integer)))
 
