@@ -6,6 +6,7 @@ third of the time looks as the one before it did: what grows with every customer
 
 import asyncio
 import json
+import os
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -33,6 +34,10 @@ SETTINGS: Final = {"QUADRILLE_RESERVATION_SECONDS": "60", "QUADRILLE_SESSION_SEC
 BURST: Final = 3_000
 """Customers who come at once, to find the top rate."""
 SAMPLE_SECONDS: Final = 60.0
+GLANCES: Final = 6
+"""So often within a sample the lags are looked at."""
+TOUCHED: Final = "-XX:+AlwaysPreTouch"
+"""Kafka's heap has one size and is in memory from the start: taken bit by bit it looks like growth for an hour."""
 PATIENCE_SECONDS: Final = 240.0
 """For the audit at the end: the last who left have to be forgotten first."""
 GROWTH: Final = 1.10
@@ -92,7 +97,10 @@ async def _watch(running: Running, state: Path, customers: Steady, rate: float, 
             await sampler.look(reader)  # the first minute begins here
             shopping = asyncio.create_task(customers.run(rate, seconds))
             while not shopping.done():
-                await asyncio.wait([shopping], timeout=SAMPLE_SECONDS)
+                for _ in range(GLANCES - 1):
+                    await asyncio.wait([shopping], timeout=SAMPLE_SECONDS / GLANCES)
+                    await sampler.glance(reader)
+                await asyncio.wait([shopping], timeout=SAMPLE_SECONDS / GLANCES)
                 samples.append(await sampler.look(reader))
                 console.print(_line(samples[-1]))
             await shopping
@@ -179,6 +187,7 @@ def main(
     out: Annotated[Path | None, typer.Option(help="A file for all samples, as JSON; the charts are put beside it.")] = None,
 ) -> None:
     """Measure it, print the thirds of the time side by side; exit code 1 where anything grows or is wrong."""
+    os.environ["JAVA_TOOL_OPTIONS"] = TOUCHED
     result = run(measure(state, minutes, share, rate))
     if out:
         out.write_text(json.dumps(asdict(result), indent=1))

@@ -41,7 +41,8 @@ class Sample:
     fixed loop took in milliseconds, as other work on a shared machine slows everything.
 
     ``inbox``: rows, by service, as PostgreSQL's statistics have them, ``inbox_mb`` what they take on its disk.
-    ``outbox`` and ``deadlines``: rows that wait, by service. ``lag``: records not yet read, by group.
+    ``outbox`` and ``deadlines``: rows that wait, by service. ``lag``: records not yet read, by group, the mean of several
+    glances, as it goes up and down with every commit of offsets.
     """
 
     minute: float
@@ -67,6 +68,7 @@ class Sampler:
         self._cost = Cost(state, ports)
         self._engines = {name: connect(settings.database_url(name)) for name in SERVICES}
         self._started: float | None = None
+        self._lags: list[dict[str, int]] = []
         self._cpu = self._cost.cpu_seconds()
         self._begun = load.begun
 
@@ -90,6 +92,11 @@ class Sampler:
                 async with self._engines[name].begin() as connection:
                     await connection.execute(_AGED, {**rows, "count": count, "kept": KEPT, "seconds": seconds})
 
+    async def glance(self, reader: LagReader) -> None:
+        """See how far each group is behind; the next sample has the mean."""
+        groups = (await reader.snapshot(self._settings.topic("quadrille.*"), "*")).groups
+        self._lags.append({name: group.lag for name, group in groups.items()})
+
     async def look(self, reader: LagReader) -> Sample:
         """What happened since the last look, and how things are; time begins with the first."""
         now = time.monotonic()
@@ -97,7 +104,8 @@ class Sampler:
         customers, self._begun = self._load.begun - self._begun, self._load.begun
         latencies = self._load.taken()
         before, self._cpu = self._cpu, self._cost.cpu_seconds()
-        groups = (await reader.snapshot(self._settings.topic("quadrille.*"), "*")).groups
+        await self.glance(reader)
+        lags, self._lags = self._lags, []
         return Sample(
             minute=(now - self._started) / 60,
             customers=customers,
@@ -110,7 +118,7 @@ class Sampler:
             inbox_mb={name: size / 1e6 for name, size in (await self._numbers(_BYTES)).items()},
             outbox=await self._numbers(_UNSENT),
             deadlines={name: await _number(self._engines[name], _WAITING.format(table)) for name, table in DEADLINES.items()},
-            lag={name: group.lag for name, group in groups.items()},
+            lag={name: round(statistics.mean(lag.get(name, 0) for lag in lags)) for name in lags[-1]},
             machine=await asyncio.to_thread(_loop),
         )
 
