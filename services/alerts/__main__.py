@@ -64,7 +64,7 @@ async def _listen(service: Service, keeper: Keeper) -> None:
         try:
             await app.start()
             del service.troubles["dead letters"]
-            await Reconciler(service.settings, service.engine, keeper, lambda: app.monitor.messages_received_total).run()
+            await Reconciler(service.settings, service.engine, keeper).run()
         finally:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(app.stop(), STOP_SECONDS)

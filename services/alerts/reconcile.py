@@ -7,7 +7,7 @@ delivers nothing is seen by nobody else, and the next process has a new one.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections import Counter
 from datetime import timedelta
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.alerts.app import GROUP
 from services.alerts.failures import Arrival
 from services.alerts.keeper import Keeper
 from shared.contract.topics import DEAD_LETTERS
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 EVERY_SECONDS: Final = 30.0
 READ_SECONDS: Final = 20.0
 STANDSTILL: Final = 3
-"""Looks in a row that found letters while Faust had received none."""
+"""Looks in a row that found letters in a partition of which the group had committed nothing since the look before."""
 
 _MISSING: Final = text(
     "SELECT g.o AS first FROM generate_series(CAST(:start AS bigint), CAST(:end AS bigint) - 1) AS g(o)"
@@ -44,32 +45,26 @@ KEPT: Final = timedelta(days=90)
 
 
 class Reconciler:
-    """Compares the topic with the rows, at the start and every :data:`EVERY_SECONDS`.
+    """Compares the topic with the rows, at the start and every :data:`EVERY_SECONDS`."""
 
-    ``received`` says how many records Faust has received so far.
-    """
-
-    def __init__(self, settings: Settings, engine: AsyncEngine, keeper: Keeper, received: Callable[[], int]) -> None:
-        self._settings, self._engine, self._keeper, self._received = settings, engine, keeper, received
+    def __init__(self, settings: Settings, engine: AsyncEngine, keeper: Keeper) -> None:
+        self._settings, self._engine, self._keeper = settings, engine, keeper
+        self._committed: dict[TopicPartition, int | None] = {}
+        self._standing: Counter[TopicPartition] = Counter()
 
     async def run(self) -> None:
         """Reconcile until cancelled; what is away is tried again at the next turn.
 
-        Raises :class:`shared.runtime.member.StalledError` where Faust receives nothing any more.
+        Raises :class:`shared.runtime.member.StalledError` where Faust gets no further in a partition that has letters.
         """
-        standing, last = 0, self._received()
         while True:
             try:
-                found = await self.reconcile()
+                if found := await self.reconcile():
+                    log.warning("%d dead letters had been passed over and are kept now", found)
             except (KafkaError, SQLAlchemyError, OSError, TimeoutError) as error:
                 log.warning("the dead letters cannot be reconciled now: %r", error)
-            else:
-                if found:
-                    log.warning("%d dead letters had been passed over and are kept now", found)
-                standing = standing + 1 if found and self._received() == last else 0
-                if standing == STANDSTILL:
-                    raise StalledError(f"Faust received none of the dead letters that were found {STANDSTILL} times in a row")
-            last = self._received()
+            if any(looks >= STANDSTILL for looks in self._standing.values()):
+                raise StalledError(f"Faust took none of the dead letters that were found {STANDSTILL} times in a row")
             await asyncio.sleep(EVERY_SECONDS)
 
     async def reconcile(self) -> int:
@@ -77,7 +72,7 @@ class Reconciler:
         async with self._engine.begin() as connection:
             for statement in _FORGET:
                 await connection.execute(statement, {"kept": KEPT})
-        consumer = kafka.consumer(self._settings, None, "alerts-reconciler")
+        consumer = kafka.consumer(self._settings, self._settings.topic(GROUP), "alerts-reconciler")
         await kafka.start(consumer)
         try:
             topic = self._settings.topic(DEAD_LETTERS)
@@ -85,9 +80,18 @@ class Reconciler:
             consumer.assign(partitions)
             starts = await asyncio.wait_for(consumer.beginning_offsets(partitions), READ_SECONDS)
             ends = await asyncio.wait_for(consumer.end_offsets(partitions), READ_SECONDS)
-            return sum([await self._partition(consumer, p, starts[p], ends[p]) for p in partitions])
+            return sum([await self._reconciled(consumer, p, starts[p], ends[p]) for p in partitions])
         finally:
             await kafka.stop(consumer)
+
+    async def _reconciled(self, consumer: Any, tp: TopicPartition, start: int, end: int) -> int:
+        """Keep what has no row in a partition, and note whether the group gets on there."""
+        found = await self._partition(consumer, tp, start, end)
+        committed = await asyncio.wait_for(consumer.committed(tp), READ_SECONDS)
+        stands = found > 0 and tp in self._committed and committed == self._committed[tp]
+        self._standing[tp] = self._standing[tp] + 1 if stands else 0
+        self._committed[tp] = committed
+        return found
 
     async def _partition(self, consumer: Any, tp: TopicPartition, start: int, end: int) -> int:
         place = {"partition": tp.partition, "start": start}

@@ -127,7 +127,7 @@ def test_who_does_not_start_in_time_says_so(tmp_path: Path, sleeper: Child) -> N
 
 
 def test_no_port_is_given_twice_in_no_process() -> None:
-    command = "from stack.ports import FIRST, LAST, free_port; print(*(free_port() for _ in range(150)))"
+    command = "from stack.ports import free_port; print(*(free_port() for _ in range(150)))"
     ours = [free_port() for _ in range(150)]
     theirs = [int(port) for port in subprocess.check_output([sys.executable, "-c", command], text=True).split()]
     assert len({*ours, *theirs}) == 300
