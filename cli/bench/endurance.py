@@ -94,14 +94,14 @@ async def _watch(running: Running, state: Path, customers: Steady, rate: float, 
     try:
         async with LagReader(settings) as reader:
             await _age(sampler, customers, rate, seconds)
-            await sampler.look(reader)  # the first minute begins here
+            await sampler.glance(reader)
+            await sampler.look()  # the first minute begins here
             shopping = asyncio.create_task(customers.run(rate, seconds))
             while not shopping.done():
-                for _ in range(GLANCES - 1):
+                for _ in range(GLANCES):
                     await asyncio.wait([shopping], timeout=SAMPLE_SECONDS / GLANCES)
                     await sampler.glance(reader)
-                await asyncio.wait([shopping], timeout=SAMPLE_SECONDS / GLANCES)
-                samples.append(await sampler.look(reader))
+                samples.append(await sampler.look())
                 console.print(_line(samples[-1]))
             await shopping
     finally:

@@ -97,14 +97,13 @@ class Sampler:
         groups = (await reader.snapshot(self._settings.topic("quadrille.*"), "*")).groups
         self._lags.append({name: group.lag for name, group in groups.items()})
 
-    async def look(self, reader: LagReader) -> Sample:
-        """What happened since the last look, and how things are; time begins with the first."""
+    async def look(self) -> Sample:
+        """What happened since the last look, and how things are; time begins with the first. A glance comes before it."""
         now = time.monotonic()
         self._started = self._started or now
         customers, self._begun = self._load.begun - self._begun, self._load.begun
         latencies = self._load.taken()
         before, self._cpu = self._cpu, self._cost.cpu_seconds()
-        await self.glance(reader)
         lags, self._lags = self._lags, []
         return Sample(
             minute=(now - self._started) / 60,
