@@ -8,6 +8,7 @@ delivers nothing is seen by nobody else, and the next process has a new one.
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from services.alerts.failures import Arrival
 from services.alerts.keeper import Keeper
 from shared.contract.topics import DEAD_LETTERS
 from shared.runtime import kafka
+from shared.runtime.database import is_away
 from shared.runtime.member import StalledError
 from shared.settings import Settings
 
@@ -72,7 +74,7 @@ class Reconciler:
         async with self._engine.begin() as connection:
             for statement in _FORGET:
                 await connection.execute(statement, {"kept": KEPT})
-        consumer = kafka.consumer(self._settings, self._settings.topic(GROUP), "alerts-reconciler")
+        consumer = kafka.consumer(self._settings, GROUP, "alerts-reconciler")
         await kafka.start(consumer)
         try:
             topic = self._settings.topic(DEAD_LETTERS)
@@ -104,10 +106,20 @@ class Reconciler:
             while missing and await consumer.position(tp) < end:
                 batch = await asyncio.wait_for(consumer.getmany(tp, timeout_ms=1_000), READ_SECONDS)
                 passed_over = [record for record in batch.get(tp, []) if record.offset in missing]
-                await self._keeper.keep([_arrival(record) for record in passed_over])
                 missing.difference_update(record.offset for record in passed_over)
-                found += len(passed_over)
+                found += await self._kept(passed_over)
         return found
+
+    async def _kept(self, records: Sequence[Any]) -> int:
+        """Keep records; returns how many. One that cannot be kept, for what it is, keeps no other from it."""
+        try:
+            await self._keeper.keep([_arrival(record) for record in records])
+        except SQLAlchemyError as error:
+            if is_away(error):
+                raise
+            log.exception("a dead letter cannot be kept")
+            return 0
+        return len(records)
 
 
 def _arrival(record: Any) -> Arrival:

@@ -3,15 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator
 from itertools import count
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.alerts import reconcile
-from services.alerts.app import GROUP
+from services.alerts.app import application
 from services.alerts.keeper import Keeper
 from services.alerts.reconcile import STANDSTILL, Reconciler
 from shared.contract.topics import DEAD_LETTERS
@@ -69,8 +70,12 @@ async def test_a_listener_that_takes_nothing_any_more_is_replaced(reconciler: Re
     assert await kept(engine) > STANDSTILL
 
 
-async def test_one_that_gets_on_is_not_however_much_is_found(reconciler: Reconciler, settings: Settings) -> None:
-    consumer, tp = kafka.consumer(settings, settings.topic(GROUP), "tests"), TopicPartition(settings.topic(DEAD_LETTERS), 0)
+async def test_one_that_gets_on_is_not_however_much_is_found(
+    reconciler: Reconciler, settings: Settings, engine: AsyncEngine, tmp_path: Path
+) -> None:
+    group = application(settings, Keeper(engine, lambda key: 0, lambda: None), str(tmp_path)).conf.id
+    consumer = AIOKafkaConsumer(**settings.kafka_client(), group_id=group, enable_auto_commit=False)
+    tp = TopicPartition(settings.topic(DEAD_LETTERS), 0)
     await kafka.start(consumer)
     consumer.assign([tp])
     for look in range(3 * STANDSTILL):
