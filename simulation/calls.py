@@ -41,7 +41,7 @@ class Calls:
                 requests.pop(payment.checkout_id, None)
         if payment.due_at is None:
             return
-        if operation and operation.attempts == 0 and payment.due_at <= self._env.now:
+        if operation and operation.is_first:
             self._call(member, payment)
         else:
             self._claim_later(payment)

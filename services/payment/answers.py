@@ -1,4 +1,4 @@
-"""What an answer of the gateway means for a payment: rules only, no calls (choreography, Payment operations)."""
+"""What an answer of the gateway means for a payment: rules only, no calls."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +20,6 @@ from services.payment.gateways.port import PaymentState as Found
 from services.payment.model import ARRIVES_WITHIN, Kind, Payment, PaymentState, Policy
 from shared.contract.payment import (
     CaptureFailed,
-    FailedCompensation,
     OperationNearlyGivenUp,
     PaymentAuthorized,
     PaymentCaptured,
@@ -236,8 +235,7 @@ def facts(payment: Payment) -> dict[str, Any]:
 
 
 def failure(payment: Payment, attempts: int, code: str, reason: str) -> dict[str, Any]:
-    """What a person needs to act on money that is stuck (see :class:`FailedCompensation`)."""
-    assert FailedCompensation.alarm
+    """What a person needs to act on money that is stuck (see :class:`shared.contract.payment.FailedCompensation`)."""
     return {
         **facts(payment),
         "gateway_reference": payment.checkout_id,

@@ -10,6 +10,8 @@ Kind = Literal["authorize", "capture", "void", "refund"]
 KEYS_REMEMBERED: Final = timedelta(hours=23)
 """Gateways may forget idempotency keys after 24 hours; older than this, a key proves nothing."""
 MAX_BACKOFF: Final = 60.0
+_MAX_DOUBLINGS: Final = 30
+"""Far beyond the limit, whatever the first wait is; a thousand would not fit into a float."""
 ARRIVES_WITHIN: Final = timedelta(minutes=2)
 """A request we have given up may take effect so long after it was sent: until then, not finding its hold proves nothing."""
 
@@ -33,7 +35,7 @@ class Policy:
 
 
 class PaymentState(StrEnum):
-    """As in the choreography, Who owns which state; ``paid`` is a deferred payment that was received."""
+    """Where the money of a checkout stands. ``paid`` is a deferred payment that was received."""
 
     AUTHORIZING = "authorizing"
     AUTHORIZED = "authorized"
@@ -71,6 +73,11 @@ class PaymentOperation:
     not_found: int = 0
     code: str = ""
     reason: str = ""
+
+    @property
+    def is_first(self) -> bool:
+        """Whether nothing came of it yet that has to be waited for before it is asked again."""
+        return self.attempts == 0 and self.not_found == 0
 
     def is_old(self, now: datetime) -> bool:
         """Whether the gateway may have forgotten the key."""
@@ -163,4 +170,5 @@ class Payment:
 def backoff(key: str, attempts: int, first: float) -> float:
     """Seconds to wait after so many attempts: doubling, capped, with a jitter that is a function of the key."""
     jitter = zlib.crc32(f"{key}/{attempts}".encode()) / 2**32
-    return float(min(MAX_BACKOFF, first * 2 ** (attempts - 1)) * (0.5 + jitter / 2))
+    doublings = min(attempts - 1, _MAX_DOUBLINGS)
+    return float(min(MAX_BACKOFF, first * 2**doublings) * (0.5 + jitter / 2))

@@ -78,14 +78,14 @@ class Operations:
         service.on_lanes = self._taken_over.update
 
     def start(self, changed: Sequence[Loaded[Any]]) -> None:
-        """Make the calls the payments of a commit are waiting for, if they are due at once."""
+        """Make the calls the payments of a commit are waiting for; what is asked again is claimed when it is due."""
         for written in changed:
             payment, origin = written.aggregate, written.origin
             for requests in (self._asked, self._inherited):
                 if not _among(requests, payment):
                     requests.pop(payment.checkout_id, None)
             # In a lane just taken over, what was asked for before is not known yet: it is claimed in a moment.
-            if payment.operation and payment.operation.attempts == 0 and not self._is_new(payment):
+            if payment.operation and payment.operation.is_first and not self._is_new(payment):
                 self._spawn(payment, payment.due_at, origin.traceparent if origin else None)
 
     async def run(self) -> None:

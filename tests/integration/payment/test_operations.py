@@ -4,13 +4,14 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.payment.__main__ import define
 from services.payment.gateways import InstantGateway
-from services.payment.gateways.port import Answer, Authorization, Unavailable
+from services.payment.gateways.port import Answer, Authorization, LookUp, NotFound, Unavailable, Unknown
 from services.payment.operations import Operations
 from shared.contract.envelope import Envelope, write
 from shared.contract.order import TotalsCalculated
@@ -38,6 +39,26 @@ class Silent(InstantGateway):
         self.asked.set()
         await asyncio.Event().wait()
         raise AssertionError
+
+
+class Empty(InstantGateway):
+    """Its answers to authorizations are lost, and no look finds what they made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looks: list[float] = []
+        self.enough = asyncio.Event()
+
+    async def authorize(self, key: str, request: Authorization) -> Answer:
+        """Nobody knows."""
+        return Unknown("lost")
+
+    async def look_up(self, reference: str) -> LookUp:
+        """Not found."""
+        self.looks.append(asyncio.get_running_loop().time())
+        if len(self.looks) == 6:
+            self.enough.set()
+        return NotFound(reference)
 
 
 class Busy:
@@ -99,3 +120,17 @@ async def test_a_hold_that_a_dead_process_has_made_is_released(stack: Stack) -> 
         await engine.dispose()
     found = await gateway.look_up(CHECKOUT)
     assert getattr(found, "status", found) == "voided"
+
+
+async def test_a_hold_that_is_not_found_is_looked_for_ever_more_seldom(stack: Stack) -> None:
+    """Each look waits twice as long as the one before it, though none of them is an attempt that failed."""
+    first = 0.2
+    limits = {"QUADRILLE_PAYMENT_ATTEMPTS": "1", "QUADRILLE_PAYMENT_BACKOFF_SECONDS": str(first)}
+    environment = await asyncio.to_thread(lambda: system.prepare(stack, QUADRILLE_GATEWAY="instant", **limits))
+    settings, gateway = load(environment), Empty()
+    async with _payment(settings, gateway):
+        await _publish(settings, a(TotalsCalculated))
+        async with asyncio.timeout(40):
+            await gateway.enough.wait()
+    waits = [after - before for before, after in pairwise(gateway.looks)]
+    assert all(wait >= first * 2**n / 2 for n, wait in enumerate(waits)), waits
