@@ -176,6 +176,8 @@ def mark_paid(payment: Payment, command: MarkPaid, envelope: Envelope) -> Emits[
     """The money of a deferred payment is here."""
     if refused := _refused(payment, command, envelope, State.DEFERRED):
         yield refused
+    elif payment.amount == 0:  # what was never paid cannot be given back
+        yield refusal(envelope, Reason(code="nothing_due", message="there is nothing to be paid for this order"))
     else:
         payment.state = State.PAID
         yield PaymentMarkedPaid(**facts(payment), marked_by=command.by, why=command.why)

@@ -159,6 +159,13 @@ def test_what_was_done_by_hand_says_who_did_it_and_why(state: str, command: type
     assert (marked.marked_by, marked.why) == ("eve", "by telephone")
 
 
+def test_an_order_that_costs_nothing_is_not_paid_and_its_money_never_given_back() -> None:
+    made = Solo("payment")
+    made.hear(a(TotalsCalculated, totals=FREE))
+    assert codes(only(CommandRejected, made.hear(a(MarkPaid)))) == ["nothing_due"]
+    only(PaymentVoided, made.hear(a(OrderCancelled)))
+
+
 def test_staff_are_told_how_the_payment_stands() -> None:
     refused = only(CommandRejected, payment_in("captured").hear(a(MarkVoided), message_id="m5"))
     assert (refused.command_id, codes(refused)) == ("m5", ["wrong_state"])
