@@ -61,13 +61,30 @@ def preview(event: PreviewRequested, coupons: Mapping[str, Coupon], rules: Rules
 # --- step 4: both halves, then the totals
 
 
-@reactions.on(CheckoutConfirmed, coupons=lambda checkout, event: event.quote.coupons)
+def _before(checkout: Checkout, event: CheckoutConfirmed) -> list[str]:
+    cart_id, _, number = event.checkout_id.rpartition(".")
+    return [f"{cart_id}.{int(number) - 1}"] if number.isdecimal() and int(number) > 1 else []
+
+
+def _quoted(checkout: Checkout, event: CheckoutConfirmed, before: dict[str, Checkout]) -> set[str]:
+    return set(event.quote.coupons).union(*map(coupon_codes, before.values()))
+
+
+@reactions.on(CheckoutConfirmed, before=_before, coupons=_quoted)
 def take_quote(
-    checkout: Checkout, event: CheckoutConfirmed, coupons: dict[str, Coupon], rules: Rules, now: datetime
+    checkout: Checkout,
+    event: CheckoutConfirmed,
+    before: dict[str, Checkout],
+    coupons: dict[str, Coupon],
+    rules: Rules,
+    now: datetime,
 ) -> Emits[TotalsCalculated | OrderRejected]:
     """One half: what is to be ordered. Where it was cancelled or given up before, cart does not know: say it again."""
     if checkout.quote is not None:
         return
+    for earlier in before.values():
+        if earlier.state is State.PAYING:  # it was declined, or the cart were not open again: its coupons serve this one
+            earlier.end(State.CLOSED, coupons)
     checkout.cart_id, checkout.quote, checkout.expected_total = event.cart_id, event.quote, event.expected_total
     if checkout.state is State.WAITING:
         yield from _total(checkout, coupons, rules, now)

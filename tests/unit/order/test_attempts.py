@@ -1,6 +1,8 @@
 """What order says and keeps: the bill, why there is none, the order, its confirmation, its end."""
 
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -19,13 +21,13 @@ from shared.contract.order import (
     OrderRejected,
     TotalsCalculated,
 )
-from shared.contract.payment import CaptureFailed, PaymentAuthorized, PaymentCaptured, PaymentDeferred
+from shared.contract.payment import CaptureFailed, PaymentAuthorized, PaymentCaptured, PaymentDeclined, PaymentDeferred
 from shared.contract.rejection import CommandRejected
 from shared.contract.values import Shortage
 from tests.support.clock import NOW
 from tests.support.facts import CARD, CHECKOUT, ITEMS, NEXT, QUOTE, a
 from tests.support.solo import Solo, codes, only
-from tests.unit.order.attempts import ABANDONED, CANCEL, CONFIRMED, COUPON, EXTENDED, STATES, checkout, coupon, order
+from tests.unit.order.attempts import ABANDONED, CANCEL, CONFIRMED, COUPON, EXTENDED, STATES, check, checkout, coupon, order
 from tests.unit.order.quotes import bill
 
 # --- step 4
@@ -78,6 +80,34 @@ def test_the_last_use_of_a_coupon_goes_to_one_attempt() -> None:
     made.hear(EXTENDED.model_copy(update=again))
     only(TotalsCalculated, made.hear(CONFIRMED.model_copy(update=again)))
     assert coupon(made).redeemed == 1
+
+
+@pytest.mark.parametrize("halves", [(CONFIRMED, EXTENDED), (EXTENDED, CONFIRMED)])
+def test_the_next_attempt_of_a_cart_has_the_coupon_of_the_one_that_was_declined(halves: tuple[Any, Any]) -> None:
+    """Its confirmation may be heard before the decline, and proves that there was one."""
+    made = order("paying")
+    following = [event.model_copy(update={"checkout_id": NEXT}) for event in halves]
+    only(TotalsCalculated, made.hear_all(*following))
+    assert (checkout(made).state, coupon(made).redeemed) == ("closed", 1)
+    assert made.hear(a(PaymentDeclined)) == []
+    assert codes(only(OrderRejected, made.hear(a(PaymentAuthorized)))) == ["too_late"]
+    check(made)
+
+
+@pytest.mark.parametrize("state", sorted({*STATES} - {"paying"}))
+def test_the_next_attempt_changes_nothing_else_of_the_one_before(state: str) -> None:
+    made = order(state)
+    before = replace(checkout(made))
+    made.hear_all(*(event.model_copy(update={"checkout_id": NEXT}) for event in (CONFIRMED, EXTENDED)))
+    assert checkout(made) == before
+    check(made)
+
+
+@pytest.mark.parametrize("checkout_id", ["cart1.1", "cart1.x", "cart1", "cart1.0"])
+def test_not_every_attempt_follows_another(checkout_id: str) -> None:
+    made = order("unknown")
+    made.hear(CONFIRMED.model_copy(update={"checkout_id": checkout_id}))
+    assert list(made.aggregates[Checkout]) == [checkout_id]
 
 
 def test_a_coupon_that_expires_between_the_halves_does_not_hold() -> None:
