@@ -1,4 +1,4 @@
-"""The topics, their keys and who writes them (choreography, section Topics)."""
+"""The topics, their keys and who writes them."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -6,7 +6,9 @@ from typing import Final, Literal
 
 DEAD_LETTERS: Final = "checkout.dlq"
 RETENTION: Final = timedelta(days=7)
-"""How long commands and events stay readable. Inboxes remember longer."""
+"""How long commands and events stay readable, and then until the last of their segment is as old."""
+SEGMENT: Final = timedelta(days=1)
+"""A new segment begins at least so often. Kafka's own week would let those of a quiet partition live for two."""
 DEAD_LETTER_BYTES: Final = 16_777_216
 """Bytes of the largest record a dead letter may be; its redrive must fit too."""
 
@@ -54,7 +56,8 @@ class Topic:
         if self.compacted:
             return config | {"cleanup.policy": "compact"}
         assert self.retention is not None
-        return config | {"cleanup.policy": "delete", "retention.ms": str(int(self.retention.total_seconds() * 1000))}
+        times = {"retention.ms": self.retention, "segment.ms": SEGMENT}
+        return config | {"cleanup.policy": "delete"} | {k: str(time // timedelta(milliseconds=1)) for k, time in times.items()}
 
 
 TOPICS: Final[dict[str, Topic]] = {

@@ -8,10 +8,10 @@ from sqlalchemy import Text, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.contract.topics import RETENTION
+from shared.contract.topics import RETENTION, SEGMENT
 
-KEPT: Final = RETENTION + timedelta(days=1)
-"""How long a message is remembered: longer than a topic keeps its record."""
+KEPT: Final = RETENTION + SEGMENT + timedelta(days=1)
+"""How long a message is remembered: longer than any topic keeps its record."""
 FORGOTTEN_AT_ONCE: Final = 2_000
 """More than one turn of a service remembers, so that forgetting keeps up with any rate."""
 

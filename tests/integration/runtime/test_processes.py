@@ -7,6 +7,7 @@ from pathlib import Path
 from sqlalchemy import text
 
 from shared.runtime import outbox
+from shared.runtime.inbox import KEPT
 from shared.runtime.records import Outgoing
 from tests.integration.runtime.conftest import Inventory
 from tests.support import services
@@ -17,7 +18,7 @@ CUT_OTHERS = text(
 )
 OLD = text(
     "INSERT INTO inbox (source, id, seen_at)"
-    " SELECT '/old', n::text, now() - interval '8 days 1 minute' FROM generate_series(1, :count) AS n"
+    " SELECT '/old', n::text, now() - CAST(:kept AS interval) - interval '1 minute' FROM generate_series(1, :count) AS n"
 )
 
 
@@ -117,7 +118,7 @@ async def test_a_database_that_goes_away_stops_nothing_for_good(inventory: Inven
 async def test_what_is_old_is_forgotten_as_fast_as_a_busy_service_remembers(inventory: Inventory, tmp_path: Path) -> None:
     async with inventory.engine.begin() as connection:
         await connection.execute(text("INSERT INTO inbox (source, id) SELECT '/new', n::text FROM generate_series(1, 5) AS n"))
-        await connection.execute(OLD, {"count": 30_000})
+        await connection.execute(OLD, {"count": 30_000, "kept": KEPT})
     member = await start(inventory, tmp_path)
     for _ in range(300):
         if await inventory.count("inbox") == 5:
