@@ -1,4 +1,5 @@
-# The commands of a newcomer. Each sets up what it needs in .venv and .quadrille, and nothing elsewhere.
+# The commands of a newcomer. Each sets up what it needs in .venv and .quadrille; run by root, PostgreSQL, which does not
+# run as root, has its data in /var/tmp where it cannot reach .quadrille.
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
@@ -12,7 +13,7 @@ demo: $(BIN)/ready ## watch real checkouts pass through real Kafka and PostgreSQ
 	@$(BIN)/quadrille demo
 
 .PHONY: test
-test: $(BIN)/ready ## all tests, on the embedded stack (STACK=compose or STACK=testcontainers for others)
+test: $(BIN)/ready ## all tests but `make crash`, on the embedded stack (STACK=compose or STACK=testcontainers for others)
 	@echo "Running all tests on the $${STACK:-embedded} stack"
 	@$(BIN)/python -m pytest --numprocesses 2 $(ARGS)
 
@@ -41,6 +42,8 @@ docs: $(BIN)/ready ## write what is generated: README, docs/, JSON Schemas
 
 .PHONY: clean
 clean: ## remove the environment and the state of the embedded stack
+	@for note in .quadrille/postgres/elsewhere .quadrille/*/postgres/elsewhere; do \
+		if [ -f "$$note" ]; then rm -rf "$$(dirname "$$(cat "$$note")")"; fi; done
 	@rm -rf .venv .quadrille
 
 $(BIN)/ready: pyproject.toml constraints.txt

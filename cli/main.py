@@ -75,7 +75,8 @@ def up(state: State = STATE) -> None:
         running = Running(state, {}, lines.say, progress)
         with stop_signals(stopped.set):
             await running.start()
-            progress(f"The console is at {load(running.environment).console_address}")
+            settings = load(running.environment)
+            progress(f"Kafka is at {settings.kafka_bootstrap_servers}, the console at {settings.console_address}")
             progress(f"Quadrille is up after {time.monotonic() - started:.1f} s; Ctrl-C stops it")
             await stopped.wait()
             progress("Stopping")
@@ -111,6 +112,7 @@ def status(state: State = STATE, as_json: Json = False) -> None:
 
     from cli import system
     from cli.up import health
+    from shared.settings import load
 
     found = system.find(state)
     if found is None:
@@ -127,6 +129,7 @@ def status(state: State = STATE, as_json: Json = False) -> None:
             address = f"http://127.0.0.1:{found.health_ports[name]}"
             table.add_row(name, "yes" if said["healthy"] else "NO", lanes, str(said.get("trouble") or ""), address)
         console.print(table)
+        console.print(f"Kafka is at {load(found.environment).kafka_bootstrap_servers}")
     if not all(said["healthy"] for said in states.values()):
         raise typer.Exit(WRONG)
 
@@ -181,9 +184,10 @@ def check_topics(state: State = STATE) -> None:
 def migrate(state: State = STATE) -> None:
     """Bring the database of every service to its newest version."""
     from cli import system
+    from shared.settings import DATABASES
 
-    names = run(system.migrate(system.settings(state)))
-    console.print(f"Migrated {', '.join(names)}")
+    run(system.migrate(system.settings(state)))
+    console.print(f"Migrated {', '.join(DATABASES)}")
 
 
 @app.command("demo", epilog="Example: quadrille demo")

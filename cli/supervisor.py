@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from shared.settings import PREFIX
+
 BACKOFF_SECONDS: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 STEADY_SECONDS: Final = 60.0
 """A child that lived so long starts again at once, and its backoff from the beginning."""
@@ -97,5 +99,6 @@ class Supervisor:
 
 
 def inherited() -> dict[str, str]:
-    """Our environment without our settings: a child gets those it is given."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("QUADRILLE_")}
+    """Our environment without our settings: a child gets those it is given, and does not look at ``.env``."""
+    foreign = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    return {**foreign, "PYTHON_DOTENV_DISABLED": "1"}

@@ -5,12 +5,10 @@ Every command starts here, so the libraries of the broker and the databases are 
 
 import importlib
 import json
-import os
 from dataclasses import asdict, dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
-from shared.settings import DATABASES, PREFIX, Settings, SettingsError, load
+from shared.settings import DATABASES, Settings, load, names_broker
 from stack.processes import Child
 
 
@@ -50,11 +48,11 @@ def find(state: Path) -> Up | None:
 
 
 def settings(state: Path) -> Settings:
-    """The settings of the environment where it names a broker, else of what runs in this folder.
+    """The settings of the environment and ``.env`` where they name a broker, else of what runs in this folder.
 
     Raises :class:`NotRunningError` where there is neither, :class:`SettingsError` where they cannot be used.
     """
-    if f"{PREFIX}KAFKA_BOOTSTRAP_SERVERS" in os.environ or Path(".env").exists():
+    if names_broker():
         return load()
     up = find(state)
     if up is None:
@@ -62,19 +60,12 @@ def settings(state: Path) -> Settings:
     return load(up.environment)
 
 
-def services() -> list[str]:
-    """The services that can be started."""
-    return [name for name in DATABASES if find_spec(f"services.{name}")]
-
-
-async def migrate(chosen: Settings) -> list[str]:
-    """Bring the database of every service to its newest version; returns their names."""
+async def migrate(chosen: Settings) -> None:
+    """Bring the database of every service to its newest version."""
     from shared.runtime import migrations
 
-    names = services()
-    for name in names:
+    for name in DATABASES:
         await migrations.upgrade(chosen.database_url(name), importlib.import_module(f"services.{name}.migrations"))
-    return names
 
 
 async def set_up(chosen: Settings) -> None:
@@ -83,6 +74,3 @@ async def set_up(chosen: Settings) -> None:
 
     await kafka.create_topics(chosen)
     await migrate(chosen)
-
-
-__all__ = ["NotRunningError", "SettingsError", "Up", "find", "forget", "migrate", "note", "services", "set_up", "settings"]

@@ -14,7 +14,7 @@ import psutil
 
 from cli import system
 from cli.supervisor import Program, Supervisor
-from shared.settings import PREFIX, Settings, load
+from shared.settings import DATABASES, PREFIX, Settings, given, load, names_broker
 from stack import EmbeddedStack
 from stack.ports import free_port
 from stack.processes import Child
@@ -31,7 +31,8 @@ class StartError(Exception):
 class Running:
     """Everything, up: start with :meth:`start`, end with :meth:`stop`.
 
-    ``more``: settings of the services beside those that name the stack. ``console``: whether the console is wanted too.
+    ``more``: settings of the services beside those that name the stack. ``measured``: with a stack of its own, whatever
+    broker the environment names, with no other settings than these, and without the console.
     """
 
     def __init__(
@@ -41,10 +42,10 @@ class Running:
         say: Callable[[str, str], None],
         progress: Callable[[str], None],
         *,
-        console: bool = True,
+        measured: bool = False,
     ) -> None:
         self._state, self._more, self._say, self._progress = state, more, say, progress
-        self._console = console
+        self._measured = measured
         self._stack = ExitStack()
         self._supervisor: Supervisor | None = None
         self._task: asyncio.Task[None] | None = None
@@ -74,7 +75,7 @@ class Running:
         self._progress("Creating topics and migrating databases")
         await system.set_up(load(self.environment))
         self._progress("Starting the services")
-        names = [*system.services(), *([CONSOLE] if self._console else [])]
+        names = [*DATABASES, *([] if self._measured else [CONSOLE])]
         self.health_ports = {"gateway": gateway_port, **{name: free_port() for name in names}}
         watched = [f"{name}=http://127.0.0.1:{self.health_ports[name]}" for name in names]
         self.environment = {f"{PREFIX}WATCHED_SERVICES": ",".join(watched), **self.environment}
@@ -93,11 +94,10 @@ class Running:
         await asyncio.to_thread(self._stack.close)
 
     def _broker_and_database(self) -> dict[str, str]:
-        given = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
-        if f"{PREFIX}KAFKA_BOOTSTRAP_SERVERS" in given:
-            return given
+        if not self._measured and names_broker():
+            return given()
         embedded = self._stack.enter_context(EmbeddedStack(self._state, progress=self._progress))
-        return {**given, **embedded.environment}
+        return embedded.environment if self._measured else {**given(), **embedded.environment}
 
     def _api_key(self) -> str:
         path = self._state / "gateway.key"

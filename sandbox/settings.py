@@ -4,12 +4,12 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from sandbox.faults import Faults, FaultsError, parse
+from shared.settings import SANDBOX, given
 
-PREFIX: Final = "QUADRILLE_SANDBOX_"
+PREFIX: Final = SANDBOX
 DEFAULT_KEY: Final = "sk_sandbox"
 """Accepted where no key is set, on loopback only. It opens nothing but play money."""
 
@@ -18,10 +18,10 @@ class SettingsError(Exception):
     """The settings do not allow a start; the message says which and why."""
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """What may be set. Field ``x`` is the variable ``QUADRILLE_SANDBOX_X``."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True)
+    model_config = ConfigDict(frozen=True)
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(0, ge=0, le=65_535, description="0: any free port")
@@ -51,10 +51,15 @@ class Settings(BaseSettings):
 def load(**overrides: object) -> Settings:
     """The settings from the environment and ``.env``, overruled by ``overrides``.
 
-    Raises :class:`SettingsError` naming every setting that has a value it cannot have.
+    Raises :class:`SettingsError` naming every setting that is unknown or has a value it cannot have.
     """
+    named = given(PREFIX)
+    unknown = sorted(named.keys() - {PREFIX + name.upper() for name in Settings.model_fields})
+    if unknown:
+        raise SettingsError(f"the sandbox does not know the setting {', '.join(unknown)}")
+    values = {name[len(PREFIX) :].lower(): value for name, value in named.items()}
     try:
-        settings = Settings.model_validate(overrides)
+        settings = Settings.model_validate({**values, **overrides})
     except ValidationError as error:
         wrong = (f"{PREFIX}{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors(include_input=False))
         raise SettingsError("settings that cannot be used: " + "; ".join(wrong)) from None

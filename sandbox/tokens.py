@@ -26,7 +26,6 @@ DECLINES: Final[dict[str, str]] = {
 }
 """Reasons a card may be declined for, and the sentence a customer may see (it never accuses them)."""
 MAX_SECONDS: Final = 600.0
-MAX_COUNT: Final = 1_000_000
 
 
 class UnknownTokenError(ValueError):

@@ -1,4 +1,4 @@
-"""The table of races (choreography), as things that can be seen to have happened."""
+"""The races of a checkout, as things that can be seen to have happened."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final

@@ -28,7 +28,6 @@ from simulation.wiring import Deadline, envelope, inner_cause, react, wiring
 
 Queue = tuple[str, str, str]
 """Reader, topic and key."""
-UNANSWERED: Final = (GatewayFault.UNAVAILABLE, GatewayFault.LOST, GatewayFault.ANSWER_LOST, GatewayFault.ERROR)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,17 +38,6 @@ async def _create(connection: asyncpg.Connection, name: str, password: str) -> N
     await connection.execute(f"REVOKE ALL ON DATABASE {_quoted(name)} FROM PUBLIC")
 
 
-async def adrop(admin_url: str, prefix: str, names: Sequence[str] = DATABASES) -> None:
-    """Drop what :func:`create` made, with all that is in it."""
-    connection = await asyncpg.connect(admin_url, timeout=10)
-    try:
-        for name in names:
-            await connection.execute(f"DROP DATABASE IF EXISTS {_quoted(f'{prefix}_{name}')} WITH (FORCE)")
-            await connection.execute(f"DROP ROLE IF EXISTS {_quoted(f'{prefix}_{name}')}")
-    finally:
-        await connection.close()
-
-
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 

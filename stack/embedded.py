@@ -31,20 +31,17 @@ class EmbeddedStack:
         with EmbeddedStack(Path(".quadrille"), progress=print) as stack:
             settings = load(stack.environment)
 
-    ``kafka_port`` and ``postgres_port``: 0 takes those of the last run, or free ones. What a crashed run left behind
-    is stopped first. Raises :class:`StackError` where another process has the folder, or a server does not start.
+    Its ports are those of the last run, or free ones. What a crashed run left behind is stopped first. Raises
+    :class:`StackError` where another process has the folder, or a server does not start.
     """
 
     def __init__(
         self,
         state: Path = DEFAULT_STATE,
         *,
-        kafka_port: int = 0,
-        postgres_port: int = 0,
         progress: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._state = state.resolve()
-        self._ports = {"kafka": kafka_port, "postgres": postgres_port}
         self._progress = progress
         self._lock: IO[str] | None = None
         self._children: dict[str, Child] = {}
@@ -87,7 +84,7 @@ class EmbeddedStack:
     def _start_servers(self) -> None:
         known = self._secrets()
         last = self._noted().get("ports", {})
-        ports = {name: port or free_port(last.get(name)) for name, port in self._ports.items()}
+        ports = {name: free_port(last.get(name)) for name in ("kafka", "postgres")}
         logs = self._state / "logs"
         postgres = Postgres(self._state / "postgres", logs / "postgres.log", known["admin"])
         kafka = Kafka(self._state / "kafka", logs / "kafka.log", known["cluster_id"])

@@ -1,5 +1,6 @@
 """One stack for the whole session; tests are kept apart by names. What needs no stack is tested beside."""
 
+import os
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -14,6 +15,9 @@ UNIT: Final = "tests/unit"
 WITHOUT_THE_STACK: Final = ("tests/fuzz", "tests/integration/chaos", "tests/integration/stack", "tests/simulation")
 """Other tests that need no broker and no database, or start their own."""
 
+os.environ["PYTHON_DOTENV_DISABLED"] = "1"
+"""What a developer has set in ``.env`` is not what is tested."""
+
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
@@ -22,7 +26,7 @@ def stack() -> Iterator[Stack]:
         yield started
 
 
-class OneStack(LoadScopeScheduling):  # type: ignore[misc]
+class OneStack(LoadScopeScheduling):
     """Of several processes one has all tests that use the stack, and one the unit tests; the others are given file by file.
 
     (xdist has groups for this. Its 3.8 does not find them with pytest 9.2.)

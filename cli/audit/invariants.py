@@ -1,4 +1,4 @@
-"""The five invariants (choreography, Invariants), each a function from the books to what breaks it."""
+"""The five invariants (docs/reliability.md), each a function from the books to what breaks it."""
 
 import asyncio
 import time

@@ -59,13 +59,13 @@ async def bench(state: Path, checkouts: int, gateway: str, progress: Callable[[s
 
 @contextlib.asynccontextmanager
 async def system_of_its_own(
-    state: Path, log: str, more: dict[str, str], progress: Callable[[str], None], *, console: bool = False
+    state: Path, log: str, more: dict[str, str], progress: Callable[[str], None]
 ) -> AsyncIterator[Running]:
-    """Everything but, as a rule, the console, up while somebody measures; what the programs say is in a file of that name."""
+    """Everything but the console, up while somebody measures; what the programs say is in a file of that name."""
     path = state / "logs" / f"{log}.log"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as lines:
-        running = Running(state, more, lambda name, line: note(lines, name, line), progress, console=console)
+        running = Running(state, more, lambda name, line: note(lines, name, line), progress, measured=True)
         await running.start()
         try:
             yield running

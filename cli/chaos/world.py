@@ -37,11 +37,10 @@ class World:
     def __init__(self, state: Path, brokers: int, say: Callable[[str, str], None], progress: Callable[[str], None]) -> None:
         self._state, self._say, self._progress = state, say, progress
         (state / "logs").mkdir(parents=True, exist_ok=True)
-        self._names = system.services()
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         voters = {number: free_port() for number in range(1, brokers + 1)}
-        self.brokers = [Broker(n, voters, self._names, state, cluster_id, progress) for n in voters]
-        self.database = Database(self._names, state, uuid.uuid4().hex)
+        self.brokers = [Broker(n, voters, DATABASES, state, cluster_id, progress) for n in voters]
+        self.database = Database(DATABASES, state, uuid.uuid4().hex)
         self._gateway_port = free_port()
         self.gateway_proxy = Proxy(self._gateway_port)
         self.programs: dict[str, Kept] = {}
@@ -58,11 +57,6 @@ class World:
     @property
     def _proxies(self) -> list[Proxy]:
         return [self.gateway_proxy, *(proxy for server in self.servers for proxy in server.proxies.values())]
-
-    @property
-    def services(self) -> list[str]:
-        """The names of the services."""
-        return self._names
 
     @property
     def settings(self) -> Settings:
@@ -91,9 +85,9 @@ class World:
         for file in self._state.glob("gateway.db*"):
             file.unlink()
         arguments = ["sandbox", "--port", str(self._gateway_port), "--ledger", str(ledger)]
-        self.ports = {"gateway": self._gateway_port, **{name: free_port() for name in self._names}}
+        self.ports = {"gateway": self._gateway_port, **{name: free_port() for name in DATABASES}}
         self.programs["gateway"] = Kept("gateway", arguments, {f"{PREFIX}SANDBOX_API_KEY": API_KEY}, self._say)
-        for name in self._names:
+        for name in DATABASES:
             self.programs[name] = self._kept(name, name, self.ports[name])
         for program in self.programs.values():
             program.start()
@@ -107,7 +101,7 @@ class World:
     def _kept(self, name: str, service: str, port: int) -> Kept:
         kafka = ",".join(f"127.0.0.1:{broker.proxies[service].port}" for broker in self.brokers)
         proxy = self.database.proxies[service].port
-        watched = ",".join(f"{other}=http://127.0.0.1:{self.ports[other]}" for other in self._names)
+        watched = ",".join(f"{other}=http://127.0.0.1:{self.ports[other]}" for other in DATABASES)
         environment = {
             **self._environment,
             f"{PREFIX}KAFKA_BOOTSTRAP_SERVERS": kafka,
@@ -131,7 +125,7 @@ class World:
             await asyncio.sleep(0.2)
 
     async def stop(self) -> None:
-        """Stop all, whatever state it is in, and leave nothing but logs."""
+        """Stop all, whatever state it is in, and remove the data of the servers."""
         await asyncio.gather(*(program.stop() for program in self.programs.values()), return_exceptions=True)
         await asyncio.gather(*(proxy.stop() for proxy in self._proxies))
         stopping = (server.stop(signal.SIGKILL) for server in self.servers)

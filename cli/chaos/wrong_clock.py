@@ -11,7 +11,7 @@ import time_machine
 from aiokafka.producer import message_accumulator
 
 
-class Batch(message_accumulator.BatchBuilder):  # type: ignore[misc]
+class Batch(message_accumulator.BatchBuilder):
     """aiokafka dates records in C, where our clock is not seen."""
 
     def append(self, *, timestamp: int | None, key: Any, value: Any, headers: Sequence[Any] = ()) -> Any:

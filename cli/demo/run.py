@@ -1,7 +1,6 @@
 """The demonstration: starts what is not running, tries every scenario, shows a table, and audits."""
 
 import asyncio
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,13 +19,14 @@ from cli.demo.scenarios import SCENARIOS, Scenario, UnexpectedError
 from cli.demo.shop import Shop, unique
 from cli.output import as_json
 from cli.up import Running
-from shared.client import CheckoutClient, OutcomeTimeoutError
+from shared.client import HEARD, CheckoutClient, OutcomeTimeoutError
 from shared.contract.catalog import ProductListed
 from shared.contract.inventory import ReceiveStock, StockReceived
 from shared.contract.order import OrderConfirmed, OrderCreated
 from shared.contract.payment import CaptureFailed, VoidFailed
+from shared.contract.topics import DEAD_LETTERS
 from shared.runtime.database import connect
-from shared.settings import PREFIX, Settings, load
+from shared.settings import Settings, load, names_broker
 
 PRODUCTS: Final = 1_000
 AT_ONCE: Final = 8
@@ -50,7 +50,7 @@ class Outcome:
 async def demo(state: Path, console: Console, progress: Callable[[str], None]) -> bool:
     """Run the demonstration; returns whether every scenario and the audit were right."""
     started = time.monotonic()
-    if system.find(state) is None and f"{PREFIX}KAFKA_BOOTSTRAP_SERVERS" not in os.environ:
+    if system.find(state) is None and not names_broker():
         progress("Nothing runs yet: starting a broker, a database, a payment gateway and the services")
         log = state / "logs" / "demo.log"
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -74,7 +74,7 @@ def _write(lines: TextIO, name: str, line: str) -> None:
 async def _show(settings: Settings, console: Console, progress: Callable[[str], None], started: float) -> bool:
     engine = connect(settings.database_url("alerts"))
     try:
-        async with CheckoutClient(settings, "/quadrille/demo") as client:
+        async with CheckoutClient(settings, "/quadrille/demo", (*HEARD, DEAD_LETTERS)) as client:
             scenarios = _possible(settings, progress)
             shops = [Shop(client, engine) for _ in scenarios]
             progress(f"Publishing a catalogue of {PRODUCTS} products with stock")

@@ -13,7 +13,7 @@ from rich.text import Text
 from cli.alerts.show import history
 from cli.staff import age
 from shared.alerts.model import Alert, DeadLetter, DeadRecord, LetterState
-from shared.alerts.payload import as_text, decoded, dump
+from shared.alerts.payload import DECODED, DUMPED, decoded, dump, shown
 from shared.alerts.views import Cause
 from shared.runtime.records import unpack
 
@@ -23,9 +23,6 @@ COLOURS: Final = {
     LetterState.PARKED: "yellow",
     LetterState.RESOLVED: "green",
 }
-DUMPED: Final = 512
-DECODED: Final = 4_000
-"""Bytes and characters of a payload that are shown."""
 
 
 def histogram(causes: Sequence[Cause]) -> Table:
@@ -66,9 +63,9 @@ def show(letter: DeadLetter, record: DeadRecord, alert: Alert, console: Console)
         console.print(history(letter.actions))
     headers = Table("header", "value")
     for name, value in unpack(record.headers):
-        headers.add_row(escape(_plain(name.encode())), escape(_plain(value)))
+        headers.add_row(escape(shown(name.encode())), escape(shown(value)))
     console.print(headers)
-    console.print(f"[bold]key[/] {escape(_plain(record.key))}", soft_wrap=True)
+    console.print(f"[bold]key[/] {escape(shown(record.key))}", soft_wrap=True)
     _payload(record.value, console)
 
 
@@ -105,10 +102,5 @@ def _payload(value: bytes | None, console: Console) -> None:
     console.print("[bold]raw[/]")
     for line in dump(value, DUMPED):
         console.print(Text(line), soft_wrap=True)
-
-
-def _plain(raw: bytes | None) -> str:
-    if raw is None:
-        return "none"
-    text = as_text(raw[:1_000])
-    return f"0x{raw[:500].hex()}" if text is None else text
+    if len(value) > DUMPED:
+        console.print("--raw writes all of them")

@@ -10,8 +10,8 @@ import typer
 from cli.docs import choreography, compatibility, pages
 from cli.docs.diagrams import StoryError
 from cli.docs.examples import ExampleError
+from cli.shell import REFUSED, WRONG
 
-WRONG, REFUSED = 1, 2
 WAY_OUT = (
     "Take the change back, or give the message a new version and keep the old one beside it for as long as anybody sends"
     " or reads it."

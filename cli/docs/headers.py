@@ -4,9 +4,9 @@ from typing import Any, Final
 
 from cli.docs.examples import AT
 from cli.docs.schemas import Schema
+from shared.contract.dead_letter import ERRORS, failure_headers
 from shared.contract.envelope import MAX_ATTRIBUTE
 from shared.contract.message import Message
-from shared.runtime.inputs import ERRORS, failure_headers
 
 _ATTRIBUTE: Final = {"type": "string", "minLength": 1, "maxLength": MAX_ATTRIBUTE}
 _SENT: Final[dict[str, dict[str, Any]]] = {

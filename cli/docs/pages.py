@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from cli.docs import asyncapi, catalogue, readme
+from cli.docs import asyncapi, catalogue, readme, steps
 from cli.docs.choreography import Choreography
 from cli.docs.diagrams import overview, sequence, surroundings
 from cli.docs.edges import edges
@@ -84,8 +84,10 @@ def _choreography(choreography: Choreography) -> str:
     parts = [
         "# The choreography",
         catalogue.NOTE,
-        "Who hears whom. What each event means is in [events.md](events.md); every reaction is in the"
-        " [README](../README.md#how-it-works).",
+        "## The ten steps",
+        steps.table(),
+        "## Who hears whom",
+        "What each event means is in [events.md](events.md); every reaction is in the [README](../README.md#how-it-works).",
         overview(choreography),
         "Who speaks from outside, who is asked there, and where failures go:",
         surroundings(choreography),

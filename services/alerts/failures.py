@@ -9,12 +9,13 @@ from typing import Final
 from pydantic import ValidationError
 
 from shared.alerts.model import DeadLetter, Failure, Fault, LetterKind, LetterState
+from shared.contract.dead_letter import ERRORS
 from shared.contract.envelope import Headers
 from shared.contract.payment import FailedCompensation, RefundFailed, VoidFailed
+from shared.contract.text import plain
 from shared.contract.topics import REDRIVABLE
 from shared.money import display
 
-ERRORS: Final = "__connect.errors."
 MAX_TEXT: Final = 300
 WHY: Final = '--why "..."'
 BY_HAND: Final = "paid_in_cash"
@@ -46,8 +47,7 @@ class Arrival:
     def text(self, name: str) -> str:
         """A header as text; whatever its bytes are, never too long and never an error."""
         found = self.first(name) or b""
-        words = found[: 4 * MAX_TEXT].decode("utf-8", "backslashreplace")[:MAX_TEXT]
-        return words if words.isprintable() else "".join(c if c.isprintable() else "�" for c in words)
+        return plain(found[: 4 * MAX_TEXT].decode("utf-8", "backslashreplace"), MAX_TEXT)
 
     def number(self, name: str) -> int:
         """A header as a whole number, or -1."""

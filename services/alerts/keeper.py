@@ -16,12 +16,12 @@ from services.alerts.failures import Arrival, DeadLetterArrived, read
 from services.alerts.reactions import keep
 from services.alerts.tables import ALERTS, LETTERS
 from shared.alerts.model import Alert, Failure
+from shared.contract.dead_letter import without_failure
 from shared.contract.envelope import Envelope, message_id, write
 from shared.contract.message import Message
 from shared.contract.topics import events_topic
 from shared.runtime import outbox
 from shared.runtime.database import is_away, is_conflict
-from shared.runtime.inputs import without_failure
 from shared.runtime.records import Outgoing, pack
 from shared.runtime.store import ConflictError, Loaded, Store
 

@@ -73,7 +73,7 @@ def is_loopback(host: str) -> bool:
 
 async def run(settings: Settings, listening: socket.socket) -> None:
     """Work until SIGTERM or SIGINT."""
-    settings.kafka_client()
+    settings.require_broker()
     journal = await asyncpg.create_pool(
         settings.database_url("journal"),
         min_size=0,

@@ -38,7 +38,7 @@ def main() -> None:
 
 async def run(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT."""
-    settings.kafka_client()
+    settings.require_broker()
     url = settings.database_url(NAME)
     await check_database(url, NAME, migrations)
     engine = connect(url, pool=2)

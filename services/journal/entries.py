@@ -1,22 +1,20 @@
 """A record of any topic as an entry. Nothing in a record can make this fail."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from services.journal.essence import essence
 from shared.contract.catalogue import MESSAGES
+from shared.contract.dead_letter import ERRORS
 from shared.contract.envelope import MAX_ATTRIBUTE, Envelope, Record, RefusedError, UnreadableError, read
 from shared.contract.message import Message
 from shared.contract.redrive import unwrap
+from shared.contract.text import plain
 from shared.contract.topics import DEAD_LETTERS, SERVICES, events_topic
+from shared.contract.when import happened_at, recorded_at
 from shared.journal.model import Entry, Form
 
-ERRORS: Final = "__connect.errors."
-EARLY: Final = timedelta(minutes=5)
-"""So far the writer's clock may be ahead of the broker's record."""
-LATE: Final = timedelta(days=30)
-"""So long an event may have waited in an outbox."""
 MAX_TEXT: Final = 300
 _TOLD: Final = {"service": "quadrille.service", "stage": "stage", "error": "exception.message"}
 """What a dead letter's headers tell of its failure."""
@@ -36,8 +34,8 @@ class _Place(NamedTuple):
 
 def entry(record: Record, now: datetime) -> Entry:
     """The entry of a record. ``now`` bounds the times it claims."""
-    recorded_at = _recorded_at(record.timestamp, now)
-    place = _Place(record.topic, record.partition, record.offset, recorded_at, recorded_at)
+    recorded = recorded_at(record.timestamp, now)
+    place = _Place(record.topic, record.partition, record.offset, recorded, recorded)
     if record.topic in _HOMES:
         return _message(place, record)
     return _dead_letter(place, record) if record.topic == DEAD_LETTERS else _redrive(place, record)
@@ -99,27 +97,14 @@ def _refused(place: _Place, form: Form, record: Record, refused: RefusedError, f
 
 
 def _failure(error: str) -> dict[str, Any]:
-    return {"failure": {"error": _plain(error)}}
+    return {"failure": {"error": plain(error, MAX_TEXT)}}
 
 
 def _text(value: bytes | None) -> str:
     """Bytes from anywhere as text that a database takes and a terminal survives."""
-    return _plain((value or b"")[: 4 * MAX_TEXT].decode("utf-8", "replace"))[:MAX_ATTRIBUTE]
-
-
-def _plain(text: str) -> str:
-    return text[:MAX_TEXT] if text.isprintable() else "".join(c if c.isprintable() else "�" for c in text[:MAX_TEXT])
-
-
-def _recorded_at(timestamp: int, now: datetime) -> datetime:
-    """When Kafka says the record came: its writer may have set that, but not into the future."""
-    try:
-        return min(now, datetime.fromtimestamp(timestamp / 1000, UTC))
-    except (ValueError, OverflowError, OSError):
-        return now
+    return plain((value or b"")[: 4 * MAX_TEXT].decode("utf-8", "replace"), MAX_ATTRIBUTE)
 
 
 def _dated(place: _Place, envelope: Envelope) -> _Place:
     """With when the writer says it happened, where that fits to when it was published."""
-    at, recorded_at = envelope.time, place.recorded_at
-    return place._replace(at=at) if at and recorded_at - LATE <= at <= recorded_at + EARLY else place
+    return place._replace(at=happened_at(envelope.time, place.recorded_at))

@@ -1,7 +1,7 @@
 """Follows every topic of the contract: what arrives is kept, then its offsets are committed.
 
 It is nobody's bottleneck: a group and a database of its own, large lazy fetches instead of many small ones, bounded buffers,
-and the lowest claim on the processor. Where it falls behind it catches up, and says by how much it is behind.
+and a lower claim on the processor. Where it falls behind it catches up, and says by how much it is behind.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from shared.contract.topics import TOPICS
 from shared.runtime import kafka
 from shared.runtime.database import is_away, is_conflict
 from shared.runtime.member import Member, StalledError
+from shared.runtime.pacing import Pacing
 from shared.settings import Settings
 from shared.telemetry import health, metrics
 
@@ -33,7 +34,6 @@ OFFSETS_SECONDS: Final = 1.0
 READING_SECONDS: Final = 2.0
 PRUNE_SECONDS: Final = 60.0
 PRUNE_PAUSE_SECONDS: Final = 0.5
-BACKOFF_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 
 
 class Follower:
@@ -42,29 +42,27 @@ class Follower:
     def __init__(self, settings: Settings, keeper: Keeper) -> None:
         self._settings, self._keeper = settings, keeper
         self._busy = asyncio.Lock()
-        self._stopping = asyncio.Event()
+        self._pacing = Pacing("journal")
         self._member: Member | None = None
-        self._next: dict[str, float] = {}
-        self._trouble: str | None = "starting"
         self._turns = health.Turns()
         self._behind = 0
 
     def stop(self) -> None:
         """Finish the batch, commit the offsets, leave the group."""
-        self._stopping.set()
+        self._pacing.stopping.set()
         if self._member:
             self._member.ready.set()
 
     def state(self) -> dict[str, object]:
         """What ``/health`` says; ``behind``: records that wait to be read."""
         lanes = sorted(self._member.epochs) if self._member else []
-        trouble = self._trouble or self._turns.trouble
+        trouble = self._pacing.trouble or self._turns.trouble
         return {"service": NAME, "healthy": not trouble, "trouble": trouble, "lanes": lanes, "behind": self._behind}
 
     async def run(self) -> None:
         """Follow until stopped. Raises :class:`shared.runtime.kafka.TopicsError` where the topics are not there."""
         attempt, checked = 0, False
-        while not self._stopping.is_set():
+        while not self._pacing.stopping.is_set():
             started = time.monotonic()
             try:
                 if not checked:
@@ -75,18 +73,18 @@ class Follower:
                     await self._follow(member)
             except (KafkaError, OSError, TimeoutError, StalledError) as error:
                 attempt = 0 if time.monotonic() - started > 60 else attempt + 1
-                await self._back_off(attempt, f"the broker cannot be read: {error!r}")
+                await self._pacing.back_off(attempt, f"the broker cannot be read: {error!r}")
             finally:
                 self._member = None
 
     async def _follow(self, member: Member) -> None:
         pending: list[Record] = []
         attempt = 0
-        while not self._stopping.is_set():
+        while not self._pacing.stopping.is_set():
             self._turns.turn()
             try:
                 await self._own(member)
-                self._trouble = None
+                self._pacing.trouble = None
                 pending = pending or await self._arrived(member)
                 await self._keep(member, pending)
                 pending, attempt = [], 0
@@ -94,9 +92,9 @@ class Follower:
             except Exception as error:
                 if not (is_away(error) or is_conflict(error)):
                     raise
-                await self._back_off(attempt, f"the database is away: {error!r}")
+                await self._pacing.back_off(attempt, f"the database is away: {error!r}")
                 attempt += 1
-            if self._is_time("offsets", OFFSETS_SECONDS):
+            if self._pacing.is_time("offsets", OFFSETS_SECONDS):
                 await member.commit_offsets()
 
     async def _own(self, member: Member) -> None:
@@ -126,7 +124,7 @@ class Follower:
 
     async def _note(self, member: Member) -> None:
         """Say how far it has read, unless a rebalance is under way."""
-        if not self._is_time("reading", READING_SECONDS):
+        if not self._pacing.is_time("reading", READING_SECONDS):
             return
         try:
             behind = await asyncio.wait_for(member.behind(), READING_SECONDS)
@@ -144,17 +142,3 @@ class Follower:
             except Exception as error:
                 log.warning("the journal cannot be pruned now: %r", error)
             await asyncio.sleep(PRUNE_PAUSE_SECONDS if pruned else PRUNE_SECONDS)
-
-    def _is_time(self, what: str, seconds: float) -> bool:
-        now = time.monotonic()
-        if now < self._next.get(what, 0.0):
-            return False
-        self._next[what] = now + seconds
-        return True
-
-    async def _back_off(self, attempt: int, trouble: str) -> None:
-        self._trouble = trouble
-        wait = BACKOFF_SECONDS[min(attempt, len(BACKOFF_SECONDS) - 1)]
-        log.warning("journal: %s; again in %.1f s", trouble, wait)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), wait)

@@ -16,10 +16,13 @@ from shared.contract.alerts import (
     DeadLetterResolved,
     DeadLetterReturned,
 )
+from shared.contract.text import plain
 from shared.contract.values import Reason
 
 MAX_RETURNS: Final = 3
 """How often a record may come back from a redrive before it is parked."""
+MAX_TITLE, MAX_TEXT = 300, 3_000
+"""Characters of what people are told."""
 REMEMBERED: Final = 100
 """Reports of one alert that are known again when they come once more, by another way."""
 
@@ -102,7 +105,8 @@ class Alert:
     def report(self, failure: Failure, now: datetime) -> AlertOpened | None:
         """The failure was seen; returns what is to be said where the alert was not open."""
         news = self.over
-        self.kind, self.severity, self.title, self.text = failure.kind, failure.severity, failure.title, failure.text
+        self.kind, self.severity = failure.kind, failure.severity
+        self.title, self.text = plain(failure.title, MAX_TITLE), plain(failure.text, MAX_TEXT)
         self.service, self.checkout_id = failure.service, failure.checkout_id
         self.times_seen += 1
         self.first_seen_at, self.last_seen_at = self.first_seen_at or now, now

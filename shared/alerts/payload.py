@@ -6,6 +6,10 @@ from typing import Any, Final
 
 WIDTH: Final = 16
 """Bytes in a line of a dump."""
+SHOWN: Final = 1_000
+DUMPED: Final = 512
+DECODED: Final = 4_000
+"""Characters of a header, and bytes and characters of a payload, that people are shown."""
 
 
 def as_text(raw: bytes) -> str | None:
@@ -15,6 +19,14 @@ def as_text(raw: bytes) -> str | None:
     except UnicodeDecodeError:
         return None
     return text if all(c.isprintable() or c in "\n\r\t" for c in text) else None
+
+
+def shown(raw: bytes | None) -> str:
+    """The beginning of a key or a header: text where it is text, else hexadecimal digits."""
+    if raw is None:
+        return "none"
+    text = as_text(raw[:SHOWN])
+    return f"0x{raw[: SHOWN // 2].hex()}" if text is None else text
 
 
 def decoded(raw: bytes) -> str | None:
@@ -43,4 +55,4 @@ def dump(raw: bytes, limit: int) -> Iterator[str]:
         seen = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in some)
         yield f"{start:08x}  {some.hex(' '):<{3 * WIDTH - 1}}  {seen}"
     if len(raw) > limit:
-        yield f"… and {len(raw) - limit} bytes more; --raw writes all of them"
+        yield f"… and {len(raw) - limit} bytes more"

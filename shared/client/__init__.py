@@ -28,7 +28,7 @@ from shared.settings import Settings
 
 M = TypeVar("M", bound=Message)
 Outcome = CheckoutCompleted | CheckoutRejected | CartReopened | CheckoutAlreadyConfirmed | CommandRejected
-HEARD = (*(events_topic(service) for service in SERVICES), DEAD_LETTERS)
+HEARD = tuple(events_topic(service) for service in SERVICES)
 OUTCOMES = (CheckoutCompleted, CheckoutRejected, CartReopened, CheckoutAlreadyConfirmed, CommandRejected)
 
 
@@ -139,7 +139,10 @@ class CheckoutClient:
         await (await self._producer.send(name, value, key.encode(), partition=partition))
 
     async def dead_letter(self, key: str, *, timeout: float = 30.0) -> bytes:
-        """The bytes of the first dead letter with this key that the client saw or will see."""
+        """The bytes of the first dead letter with this key that the client saw or will see.
+
+        For a client that listens to :data:`shared.contract.topics.DEAD_LETTERS` as well, which storefronts need not.
+        """
         async with self._news:
             try:
                 await asyncio.wait_for(self._news.wait_for(lambda: key in self._dead), timeout)

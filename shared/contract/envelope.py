@@ -1,4 +1,4 @@
-"""CloudEvents 1.0 in Kafka records: binary mode written, binary and structured mode read (conventions: Messages)."""
+"""CloudEvents 1.0 in Kafka records: binary mode written, binary and structured mode read."""
 
 import hashlib
 import json
@@ -17,6 +17,7 @@ from shared.contract.message import Command, Message
 from shared.contract.rejection import CommandRejected
 from shared.contract.topics import TOPICS
 from shared.contract.values import Reason
+from shared.contract.when import moment
 
 Headers = Sequence[tuple[str, bytes | None]]
 """As in Kafka, where a header may have no value and a name may come several times."""
@@ -248,15 +249,6 @@ def _key(record: Record, attributes: Mapping[str, str]) -> str:
 def _sane(text: str | None) -> str | None:
     """An optional attribute, or nothing where it is not fit to be passed on."""
     return text if text and len(text) <= MAX_ATTRIBUTE and text.isprintable() else None
-
-
-def moment(text: str) -> datetime | None:
-    """A CloudEvents time, or nothing where it is none: whoever wrote it, it fails nothing."""
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return at if at.tzinfo else None
 
 
 def _validate(envelope: Envelope, kind: type[Message], body: bytes) -> Message:

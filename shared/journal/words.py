@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
+from shared.contract.text import plain
 from shared.journal.model import Entry, Form
 from shared.money import EXPONENTS, display
 
@@ -51,8 +52,7 @@ def title(entry: Entry) -> str:
 
 def words(entry: Entry) -> str:
     """What an entry says, in one line that a terminal survives."""
-    told = _told(entry)
-    return told if told.isprintable() else "".join(c if c.isprintable() else "�" for c in told)
+    return plain(_told(entry))
 
 
 def _told(entry: Entry) -> str:

@@ -1,6 +1,6 @@
 """Money as integers: amounts in minor units of an ISO 4217 currency, and the one rounding rule of the project.
 
-There are no floats and no default currency. Rounding is half-even, once per line (architecture, section Messages).
+There are no floats and no default currency. Rounding is half-even, once per line.
 """
 
 from typing import Final

@@ -1,4 +1,4 @@
-"""A batch of reactions as one commit: state, inbox and outbox together, or nothing (architecture, One event's way)."""
+"""A batch of reactions as one commit: state, inbox and outbox together, or nothing."""
 
 import asyncio
 import logging
@@ -12,6 +12,7 @@ from typing import Any, Final
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared.contract.alerts import ResolveDeadLetter
+from shared.contract.dead_letter import failure_headers, without_failure
 from shared.contract.envelope import Envelope, message_id, write
 from shared.contract.message import Message
 from shared.contract.rejection import CommandRejected
@@ -19,7 +20,7 @@ from shared.contract.topics import DEAD_LETTERS, events_topic
 from shared.runtime import inbox, outbox, ownership
 from shared.runtime.aggregates import Aggregates
 from shared.runtime.database import is_away, is_conflict
-from shared.runtime.inputs import Discard, Handle, Input, Postpone, Refuse, failure_headers, identity, ids, without_failure
+from shared.runtime.inputs import Discard, Handle, Input, Postpone, Refuse, identity, ids
 from shared.runtime.meter import Meter
 from shared.runtime.outbox import OutboxRow
 from shared.runtime.reactions import Due, arguments
@@ -136,6 +137,7 @@ class Processor:
             for item in known:
                 work.close_letter(item, "handled before")
             changed = await work.aggregates.save()
+            await work.postpone()
             rows = await outbox.insert(connection, work.outgoing) if work.outgoing else []
         at = now + timedelta(seconds=time.perf_counter() - began)
         work.spans.committed()
@@ -182,6 +184,7 @@ class _Work:
         self.outgoing: list[Outgoing] = []
         self.spans = processor.tracer.spans()
         self._refused: set[int] = set()
+        self._overdue: list[tuple[Store[Any], str]] = []
         self.emitted: Counter[type[Message]] = Counter()
         self.dead: Counter[str] = Counter()
 
@@ -195,7 +198,7 @@ class _Work:
             case Discard():
                 self._dead_letter(item)
             case Postpone():
-                await self._postpone(item)
+                self._fell_over(item)
 
     async def _react(self, item: Handle) -> None:
         reaction = item.reaction
@@ -312,12 +315,16 @@ class _Work:
         self.dead[item.stage] += 1
         self.outgoing.append(Outgoing(item.lane, DEAD_LETTERS, record.key, record.value, headers))
 
-    async def _postpone(self, item: Postpone) -> None:
+    def _fell_over(self, item: Postpone) -> None:
         name, error = item.reaction.name, item.error
         body = repr(item.trigger).encode()
         why = failure_headers(self.processor.service, name, "", item.lane, -1, type(error).__name__, str(error), self.now)
         self.dead[name] += 1
         self.outgoing.append(Outgoing(item.lane, DEAD_LETTERS, item.reaction.id_of(item.trigger).encode(), body, why))
         if isinstance(item.trigger, Due) and item.reaction.aggregate:
-            store = self.processor.stores[item.reaction.aggregate]
-            await store.postpone(self.connection, item.trigger.aggregate_id, self.now + POSTPONED)
+            self._overdue.append((self.processor.stores[item.reaction.aggregate], item.trigger.aggregate_id))
+
+    async def postpone(self) -> None:
+        """Move the deadlines whose reactions failed, once all is saved: another input may have moved or cleared them."""
+        for store, aggregate_id in self._overdue:
+            await store.postpone(self.connection, aggregate_id, self.now + POSTPONED)

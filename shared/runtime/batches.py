@@ -15,7 +15,7 @@ MAGIC: Final = 16
 """Where a batch says which format it has; since 2 records have headers."""
 
 
-class Batches(_MemoryRecordsPy):  # type: ignore[misc]
+class Batches(_MemoryRecordsPy):
     """The batches of one answer of the broker, in the place of aiokafka's own class."""
 
     def next_batch(self, *defaults: int) -> Any:

@@ -11,7 +11,7 @@ from aiokafka.consumer import consumer
 from aiokafka.consumer.fetcher import Fetcher
 
 
-class ClosingFetcher(Fetcher):  # type: ignore[misc]
+class ClosingFetcher(Fetcher):
     """In the place of aiokafka's own class."""
 
     async def close(self) -> None:

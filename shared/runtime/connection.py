@@ -14,7 +14,7 @@ from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.errors import KafkaConnectionError
 
 
-class Connection(AIOKafkaConnection):  # type: ignore[misc]
+class Connection(AIOKafkaConnection):
     """In the place of aiokafka's own class."""
 
     def send(self, request: Any, expect_response: bool = True) -> Any:

@@ -2,17 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from shared.contract.catalogue import MESSAGES
-from shared.contract.envelope import Envelope, Headers, Record, Redriven, RefusedError, UnreadableError, read, type_of
+from shared.contract.envelope import Envelope, Record, Redriven, RefusedError, UnreadableError, read, type_of
 from shared.contract.redrive import unwrap
 from shared.contract.topics import TOPICS
 from shared.runtime.reactions import Due, Reaction, Reactions, id_field
 from shared.telemetry.logs import Ids
 
-ERRORS: Final = "__connect.errors."
 NAMED: Final = ("cart_id", "checkout_id", "order_number", "sku")
 """The fields of messages that log lines name."""
 
@@ -125,26 +123,3 @@ class Reader:
     def _answers_for(self, record: Record) -> bool:
         topic = TOPICS.get(record.topic)
         return record.redriven is not None or (topic is not None and topic.reader == self._service)
-
-
-def failure_headers(
-    service: str, stage: str, topic: str, partition: int, offset: int, error: str, message: str, at: datetime
-) -> list[tuple[str, bytes]]:
-    """Why a record is a dead letter, under the names Kafka Connect uses, and ours beside them."""
-    texts = {
-        "topic": topic,
-        "partition": str(partition),
-        "offset": str(offset),
-        "exception.class.name": error,
-        "exception.message": message[:1000],
-        "stage": stage,
-        "quadrille.service": service,
-        "quadrille.attempts": "1",
-        "quadrille.failed_at": at.astimezone(UTC).isoformat(),
-    }
-    return [(ERRORS + name, text.encode("utf-8", "backslashreplace")) for name, text in texts.items()]
-
-
-def without_failure(headers: Headers) -> list[tuple[str, bytes | None]]:
-    """The headers as they first came: those of an earlier failure do not pile up."""
-    return [(name, value) for name, value in headers if not name.startswith(ERRORS)]

@@ -1,4 +1,4 @@
-"""Kafka clients with the settings this project needs (conventions: what the libraries' defaults would cost)."""
+"""Kafka clients with the settings this project needs."""
 
 import asyncio
 import time

@@ -9,7 +9,6 @@ from types import ModuleType
 from typing import Any
 
 import uvloop
-from aiokafka.errors import KafkaError
 
 from shared.runtime import migrations
 from shared.runtime.database import is_away
@@ -56,7 +55,7 @@ async def _run(
     database: ModuleType,
     workers: Callable[[Service], list[Worker]],
 ) -> None:
-    settings.kafka_client()
+    settings.require_broker()
     service = Service(definition, settings)
     await check_database(settings.database_url(service.name), service.name, database)
     await serve(service, *workers(service))
@@ -68,8 +67,6 @@ async def check_database(url: str, name: str, database: ModuleType) -> None:
     while True:
         try:
             return await migrations.check(url, name, database)
-        except (KafkaError, MigrationsError):
-            raise
         except Exception as error:
             if not is_away(error):
                 raise

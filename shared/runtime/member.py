@@ -28,7 +28,7 @@ class StalledError(Exception):
     """Records wait in Kafka and the consumer delivers none (seen after broker restarts): a new one is needed."""
 
 
-class Member(ConsumerRebalanceListener):  # type: ignore[misc]
+class Member(ConsumerRebalanceListener):
     """A consumer with its assignment. ``busy`` is held by whoever commits a batch; a rebalance waits for it.
 
     ``records`` is the most that :meth:`take` returns; ``consumer``: settings of aiokafka's consumer in place of ours.

@@ -1,4 +1,4 @@
-"""Traces as OpenTelemetry's spans, sent by OTLP over HTTP (conventions: messaging spans).
+"""Traces as OpenTelemetry's spans, sent by OTLP over HTTP, named as its conventions for messaging say.
 
 A span that is not ended is not sent, so the spans of a transaction are ended when it is committed, and forgotten with it
 when it is not. They are sent by a thread of the library: whoever is away is not waited for, and what does not fit into

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import BigInteger
 
-from shared.contract.envelope import moment
+from shared.contract.when import moment
 from shared.runtime.records import Outgoing, pack, unpack
 
 

@@ -21,6 +21,7 @@ from shared.runtime.batch import DatabaseAwayError, Processor
 from shared.runtime.database import connect, is_away
 from shared.runtime.inputs import Handle, Input, Reader
 from shared.runtime.member import Member, StalledError
+from shared.runtime.pacing import Pacing
 from shared.runtime.reactions import Due, Reactions
 from shared.runtime.relay import Relay
 from shared.runtime.store import Loaded, Store
@@ -41,7 +42,6 @@ SWEEP_SECONDS: Final = 2.0
 OFFSETS_SECONDS: Final = 1.0
 PRUNE_SECONDS: Final = 60.0
 DUE_AT_ONCE: Final = 500
-BACKOFF_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 
 
 @dataclass(frozen=True)
@@ -87,11 +87,9 @@ class Service:
         self.troubles: dict[str, str] = {}
         self._reader = Reader(definition.reactions)
         self._busy = asyncio.Lock()
-        self._stopping = asyncio.Event()
+        self._pacing = Pacing(self.name)
         self._submitted: list[Handle] = []
         self._member: Member | None = None
-        self._next: dict[str, float] = {}
-        self._trouble: str | None = "starting"
         self._turns = health.Turns()
         self._batch_seconds = metrics.batch_seconds.labels(self.name)
         self._batch_size = metrics.batch_size.labels(self.name)
@@ -113,17 +111,18 @@ class Service:
 
     def publish_soon(self) -> None:
         """A worker has written to the outbox beside the batches: publish it at the next turn."""
-        self._next.pop("sweep", None)
+        self._pacing.hurry("sweep")
         self._wake()
 
     def stop(self) -> None:
         """Finish the batch, publish, commit the offsets, leave the group: :meth:`run` returns within five seconds."""
-        self._stopping.set()
+        self._pacing.stopping.set()
         self._wake()
 
     def state(self) -> dict[str, object]:
         """What ``/health`` says."""
-        trouble = self._trouble or self._turns.trouble or next((f"{who}: {what}" for who, what in self.troubles.items()), None)
+        told = next((f"{who}: {what}" for who, what in self.troubles.items()), None)
+        trouble = self._pacing.trouble or self._turns.trouble or told
         return {
             "service": self.name,
             "healthy": trouble is None,
@@ -134,12 +133,12 @@ class Service:
     async def ready(self) -> None:
         """Wait for the broker. Raises :class:`shared.runtime.kafka.TopicsError` where the topics are not there."""
         attempt = 0
-        while not self._stopping.is_set():
+        while not self._pacing.stopping.is_set():
             try:
                 await kafka.check_topics(self.settings)
                 return
             except (KafkaError, OSError, TimeoutError) as error:
-                await self._back_off(attempt, f"the broker cannot be reached: {error!r}")
+                await self._pacing.back_off(attempt, f"the broker cannot be reached: {error!r}")
                 attempt += 1
 
     async def run(self) -> None:
@@ -159,7 +158,7 @@ class Service:
 
     async def _work_with_members(self) -> None:
         attempt = 0
-        while not self._stopping.is_set():
+        while not self._pacing.stopping.is_set():
             started = time.monotonic()
             try:
                 async with Member(self.name, self.settings, self.definition.topics, self._busy) as member:
@@ -167,18 +166,18 @@ class Service:
                     await self._work(member)
             except (KafkaError, OSError, TimeoutError, StalledError, ownership.FencedError) as error:
                 attempt = 0 if time.monotonic() - started > 60 else attempt + 1
-                await self._back_off(attempt, f"joining the group anew: {error!r}")
+                await self._pacing.back_off(attempt, f"joining the group anew: {error!r}")
             finally:
                 self._member = None
 
     async def _work(self, member: Member) -> None:
         pending: list[Record] = []
         attempt = 0
-        while not self._stopping.is_set():
+        while not self._pacing.stopping.is_set():
             self._turns.turn()
             try:
                 await self._take_lanes(member)
-                self._trouble = None
+                self._pacing.trouble = None
                 if not pending:
                     pending = await self._arrived(member)
                 await self._turn(member, pending)
@@ -188,9 +187,9 @@ class Service:
                     raise
                 await member.commit_offsets()
                 member.epochs.clear()  # what became of the commit shows when the lanes are taken anew
-                await self._back_off(attempt, f"the database is away: {error}")
+                await self._pacing.back_off(attempt, f"the database is away: {error}")
                 attempt += 1
-            if self._is_time("offsets", OFFSETS_SECONDS):
+            if self._pacing.is_time("offsets", OFFSETS_SECONDS):
                 await member.commit_offsets()
 
     async def _take_lanes(self, member: Member) -> None:
@@ -233,17 +232,17 @@ class Service:
             mine = [item for item in (*read, *submitted, *due) if item.lane in member.epochs]
             try:
                 for some in batched(mine, self.definition.at_once):
-                    if self._stopping.is_set():
+                    if self._pacing.stopping.is_set():
                         return  # the records are read again by the next owner, which drops what is handled
                     await self._commit(some, member)
             except BaseException:
                 self._submitted = submitted + self._submitted
                 raise
             member.done([record for record in records if record.partition in member.epochs])
-            if self._is_time("sweep", SWEEP_SECONDS):
+            if self._pacing.is_time("sweep", SWEEP_SECONDS):
                 await self.relay.sweep(set(member.epochs))
-        if self._is_time("prune", PRUNE_SECONDS) and await self._prune():
-            self._next["prune"] = 0.0  # the next turn goes on
+        if self._pacing.is_time("prune", PRUNE_SECONDS) and await self._prune():
+            self._pacing.hurry("prune")  # the next turn goes on
 
     async def _commit(self, items: Sequence[Input], member: Member) -> None:
         started = time.perf_counter()
@@ -256,7 +255,7 @@ class Service:
         self._batch_size.observe(len(items))
 
     async def _due(self, member: Member) -> list[Input]:
-        if not member.epochs or not self._is_time("due", TICK_SECONDS):
+        if not member.epochs or not self._pacing.is_time("due", TICK_SECONDS):
             return []
         items: list[Input] = []
         deadlines = self.definition.reactions.by_deadline
@@ -270,20 +269,6 @@ class Service:
     async def _prune(self) -> bool:
         async with self.engine.begin() as connection:
             return await inbox.prune(connection)
-
-    def _is_time(self, what: str, seconds: float) -> bool:
-        now = time.monotonic()
-        if now < self._next.get(what, 0.0):
-            return False
-        self._next[what] = now + seconds
-        return True
-
-    async def _back_off(self, attempt: int, trouble: str) -> None:
-        self._trouble = trouble
-        wait = BACKOFF_SECONDS[min(attempt, len(BACKOFF_SECONDS) - 1)]
-        log.warning("%s: %s; again in %.1f s", self.name, trouble, wait)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), wait)
 
     def _wake(self) -> None:
         if self._member:

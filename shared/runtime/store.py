@@ -77,7 +77,9 @@ class Store(Generic[A]):
         self._read = text(f"{select} WHERE {self._id} = ANY(:ids)").bindparams(ids)
         self._lock = text(f"{select} WHERE {self._id} = ANY(:ids) ORDER BY {self._id} FOR UPDATE").bindparams(ids)
         self._upsert = text(self._upsert_statement())
-        self._postpone = text(f"UPDATE {table.name} SET due_at = :due_at, version = version + 1 WHERE {self._id} = :id")
+        self._postpone = text(
+            f"UPDATE {table.name} SET due_at = :due_at, version = version + 1 WHERE {self._id} = :id AND due_at <= now()"
+        )
         self._due = text(
             f"SELECT {self._id} AS id, lane FROM {table.name} WHERE lane = ANY(:lanes) AND due_at <= now()"
             f" ORDER BY due_at LIMIT :limit"
@@ -135,7 +137,7 @@ class Store(Generic[A]):
         return orjson.dumps(head)[:-1] + b","
 
     async def postpone(self, connection: AsyncConnection, aggregate_id: str, due_at: datetime) -> None:
-        """Move a deadline past the reactions' own rules: the one it was for failed."""
+        """Move a deadline that has passed, beyond the reactions' own rules: the one it was for failed."""
         await connection.execute(self._postpone, {"id": aggregate_id, "due_at": due_at})
 
     async def due(self, connection: AsyncConnection, lanes: Iterable[int], limit: int) -> list[tuple[str, int]]:

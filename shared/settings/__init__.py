@@ -1,4 +1,4 @@
-"""Every setting of the project, read from the environment (prefix ``QUADRILLE_``) or a file ``.env``.
+"""Every setting but those of the sandbox, from the environment (prefix ``QUADRILLE_``) or a file ``.env``.
 
 Nothing has a default that could hide a mistake: where a broker or a database is needed and not named, the start is
 refused in one sentence, and so it is for a setting nobody knows.
@@ -6,14 +6,16 @@ refused in one sentence, and so it is for a setting nobody knows.
 
 import os
 import ssl
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 PREFIX = "QUADRILLE_"
+SANDBOX = f"{PREFIX}SANDBOX_"
+"""What begins so is the sandbox gateway's own (``sandbox/settings.py``)."""
 DATABASES = ("cart", "inventory", "order", "payment", "alerts", "journal")
 """The services that own a database."""
 
@@ -22,10 +24,10 @@ class SettingsError(Exception):
     """The settings do not allow a start; the message says which and why."""
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """What may be set. Field ``x`` is the variable ``QUADRILLE_X``."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True)
+    model_config = ConfigDict(frozen=True)
 
     kafka_bootstrap_servers: str | None = Field(None, description="host:port of one or more brokers, comma separated")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
@@ -96,6 +98,10 @@ class Settings(BaseSettings):
         """The name of a topic, or of a consumer group, on the broker."""
         return self.topic_prefix + name
 
+    def require_broker(self) -> None:
+        """Raise :class:`SettingsError` where no broker is named, or not all that reaching it takes."""
+        self.kafka_client()
+
     def kafka_client(self) -> dict[str, Any]:
         """The arguments every aiokafka client takes. Raises :class:`SettingsError` where no broker is named."""
         if not self.kafka_bootstrap_servers:
@@ -123,22 +129,33 @@ class Settings(BaseSettings):
         return context
 
 
-def load(environment: dict[str, str] | None = None) -> Settings:
-    """The settings from the process's environment and ``.env``, or from ``environment`` alone.
+def given(prefix: str = PREFIX) -> dict[str, str]:
+    """The variables of that prefix in the process's environment and, where that is silent, in ``.env``.
+
+    A process that has ``PYTHON_DOTENV_DISABLED`` in its environment does not look at ``.env``.
+    """
+    file = {} if os.environ.get("PYTHON_DOTENV_DISABLED") else dotenv_values(".env")
+    named = {**file, **os.environ}
+    return {name: value for name, value in named.items() if name.startswith(prefix) and value is not None}
+
+
+def names_broker() -> bool:
+    """Whether the environment or ``.env`` says which Kafka is meant."""
+    return bool(given().get(f"{PREFIX}KAFKA_BOOTSTRAP_SERVERS"))
+
+
+def load(environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings of the process's environment and ``.env``, or of ``environment`` alone.
 
     Raises :class:`SettingsError` naming every setting that is unknown or has a value it cannot have.
     """
-    known = {PREFIX + name.upper() for name in Settings.model_fields}
-    named = {**dotenv_values(".env"), **os.environ} if environment is None else environment
-    given = {name for name in named if name.startswith(PREFIX)}
-    unknown = sorted(name for name in given - known if not name.startswith(f"{PREFIX}SANDBOX_"))
+    named = given() if environment is None else environment
+    ours = {name: value for name, value in named.items() if name.startswith(PREFIX) and not name.startswith(SANDBOX)}
+    unknown = sorted(ours.keys() - {PREFIX + name.upper() for name in Settings.model_fields})
     if unknown:
         raise SettingsError(f"nobody knows the setting {', '.join(unknown)}; see .env.example")
     try:
-        if environment is None:
-            return Settings()
-        values = {name[len(PREFIX) :].lower(): environment[name] for name in given & known}
-        return Settings(_env_file=None, **values)  # type: ignore[arg-type]
+        return Settings.model_validate({name[len(PREFIX) :].lower(): value for name, value in ours.items()})
     except ValidationError as error:
         faults = (f"{PREFIX}{str(d['loc'][0]).upper()}: {d['msg']}" for d in error.errors(include_input=False))
         raise SettingsError("settings that cannot be used: " + "; ".join(faults)) from None

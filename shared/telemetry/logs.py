@@ -41,7 +41,7 @@ def told(error: BaseException) -> str:
 class _Lines(logging.Formatter):
     """What both forms of a line have in common."""
 
-    def formatException(self, ei: ExceptionInfo | Any) -> str:  # noqa: N802
+    def formatException(self, ei: ExceptionInfo | Any) -> str:  # noqa: N802  (the library's name)
         """As :func:`told`."""
         return told(ei[1]) if ei[1] else ""
 
@@ -74,7 +74,7 @@ class Words(_Lines):
     def __init__(self, service: str) -> None:
         super().__init__(f"%(asctime)s {service:<9} %(levelname)-7s %(message)s", "%H:%M:%S")
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (the library's name)
         """The line without its exception."""
         return super().formatMessage(record) + in_words(getattr(record, "about", {}))
 

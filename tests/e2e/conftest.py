@@ -8,7 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from cli.demo.limits import LIMITS
 from cli.demo.shop import Shop
-from shared.client import CheckoutClient
+from shared.client import HEARD, CheckoutClient
+from shared.contract.topics import DEAD_LETTERS
 from shared.runtime.database import connect
 from tests.support import system
 from tests.support.stacks import Stack
@@ -29,7 +30,7 @@ def quadrille(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 @pytest_asyncio.fixture(scope="package")
 async def client(quadrille: System) -> AsyncIterator[CheckoutClient]:
     """One client, that sees all events."""
-    async with CheckoutClient(quadrille.settings) as entered:
+    async with CheckoutClient(quadrille.settings, topics=(*HEARD, DEAD_LETTERS)) as entered:
         yield entered
 
 

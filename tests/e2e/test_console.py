@@ -15,10 +15,10 @@ from shared.alerts.views import Filter
 from shared.contract.cart import CheckoutCompleted
 from shared.contract.payment import VoidFailed
 from tests.support.cli import quadrille as command
-from tests.support.console import SECONDS, logged_in, token, until
+from tests.support.console import SECONDS, logged_in, until
 from tests.support.system import System
 from tests.support.topics import raw_producer
-from tests.unit.console.told import Seen
+from tests.unit.console.told import Seen, token
 
 EVIL = '<img src=x onerror="alert(1)"></script><script>alert(2)</script>'
 

@@ -65,9 +65,9 @@ def up() -> Iterator[Compose]:
         "DATABASE_PORT": str(made.database),
         "GATEWAY_PORT": str(made.gateway),
         "CONSOLE_PORT": str(made.console),
-        "CONSOLE_PASSWORD": CONSOLE_PASSWORD,
         "DATABASE_PASSWORD": PASSWORD,
-        "GATEWAY_API_KEY": API_KEY,
+        "QUADRILLE_CONSOLE_PASSWORD": CONSOLE_PASSWORD,
+        "QUADRILLE_GATEWAY_API_KEY": API_KEY,
     }
     compose = ["docker", "compose", "--project-name", PROJECT]
     down = [*compose, "down", "--volumes", "--remove-orphans", "--timeout", "10"]

@@ -8,16 +8,10 @@ from typing import TypeVar
 from httpx import AsyncClient
 
 from tests.support.system import System
-from tests.unit.console.told import Seen
+from tests.unit.console.told import token
 
 T = TypeVar("T")
 SECONDS = 40.0
-
-
-async def token(at: AsyncClient, page: str) -> str:
-    """The token in the forms of a page."""
-    fields = Seen((await at.get(page)).text).all("input")
-    return next(field["value"] or "" for field in fields if field.get("name") == "csrf")
 
 
 @asynccontextmanager

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cli.supervisor import inherited
 from stack.ports import free_port
 
 START_SECONDS = 40.0
@@ -67,11 +67,10 @@ def start(name: str, module: str, environment: Mapping[str, str], logs: Path, *a
     """Start ``python -m module``; ``port`` is where its health will be (a free one, unless said)."""
     port = port or free_port()
     log = logs / f"{name}-{port}.log"
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith("QUADRILLE_")}
     with log.open("wb") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
-            env={**inherited, **environment, "QUADRILLE_HEALTH_PORT": str(port)},
+            env={**inherited(), **environment, "QUADRILLE_HEALTH_PORT": str(port)},
             stdout=out,
             stderr=subprocess.STDOUT,
             start_new_session=True,

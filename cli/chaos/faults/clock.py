@@ -7,6 +7,7 @@ from typing import Final
 from cli.chaos.faults.kinds import Begin
 from cli.chaos.schedule import Kind
 from cli.chaos.world import World
+from shared.settings import DATABASES
 
 FAMILY: Final = "clock"
 WRONG_SECONDS: Final = 3700
@@ -18,10 +19,9 @@ START_SECONDS: Final = 20.0
 
 def kinds(world: World) -> dict[Kind, Begin]:
     """The kinds of this family."""
-    services = tuple(world.services)
     return {
-        Kind(FAMILY, "clock an hour ahead", services, (8.0, 14.0)): _begin(WRONG_SECONDS),
-        Kind(FAMILY, "clock an hour behind", services, (8.0, 14.0)): _begin(-WRONG_SECONDS),
+        Kind(FAMILY, "clock an hour ahead", DATABASES, (8.0, 14.0)): _begin(WRONG_SECONDS),
+        Kind(FAMILY, "clock an hour behind", DATABASES, (8.0, 14.0)): _begin(-WRONG_SECONDS),
     }
 
 

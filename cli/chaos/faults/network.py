@@ -8,6 +8,7 @@ from cli.chaos.faults.kinds import Begin
 from cli.chaos.proxy import Proxy, Weather
 from cli.chaos.schedule import Kind
 from cli.chaos.world import World
+from shared.settings import DATABASES
 
 FAMILY: Final = "network"
 SECONDS: Final = (5.0, 15.0)
@@ -16,7 +17,7 @@ GATEWAY: Final = "payment to gateway"
 
 def kinds(world: World) -> dict[Kind, Begin]:
     """The kinds of this family: each weather but the fair."""
-    pairs = tuple(f"{service} to {server}" for service in world.services for server in ("broker", "database"))
+    pairs = tuple(f"{service} to {server}" for service in DATABASES for server in ("broker", "database"))
     return {
         Kind(FAMILY, f"network {weather.value}", (*pairs, GATEWAY), SECONDS): _begin(weather)
         for weather in Weather

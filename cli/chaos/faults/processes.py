@@ -11,6 +11,7 @@ import psutil
 from cli.chaos.faults.kinds import Begin
 from cli.chaos.schedule import Kind
 from cli.chaos.world import World
+from shared.settings import DATABASES
 
 FAMILY: Final = "processes"
 MEMBERS: Final = 3
@@ -20,11 +21,10 @@ STAY_SECONDS: Final = 2.0
 
 def kinds(world: World) -> dict[Kind, Begin]:
     """The kinds of this family. A zombie sleeps for longer than a session of the group lasts (10 s)."""
-    services = tuple(world.services)
     return {
-        Kind(FAMILY, "SIGKILL", (*services, "gateway"), (0.0, 2.0)): kill,
-        Kind(FAMILY, "zombie", services, (12.0, 16.0)): zombie,
-        Kind(FAMILY, "storm of members", services, (8.0, 14.0)): storm,
+        Kind(FAMILY, "SIGKILL", (*DATABASES, "gateway"), (0.0, 2.0)): kill,
+        Kind(FAMILY, "zombie", DATABASES, (12.0, 16.0)): zombie,
+        Kind(FAMILY, "storm of members", DATABASES, (8.0, 14.0)): storm,
     }
 
 

@@ -5,7 +5,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import pydantic_core
@@ -16,8 +16,10 @@ from services.alerts.keeper import Keeper
 from services.alerts.tables import WATCHED
 from services.alerts.watchdog import metrics, words
 from services.alerts.watchdog.watched import Watched, durations
-from shared.contract.envelope import Record, moment, type_of
+from shared.contract.envelope import MAX_ATTRIBUTE, Record, type_of
 from shared.contract.payment import HoldNearlyLapsed, OperationNearlyGivenUp
+from shared.contract.text import plain
+from shared.contract.when import happened_at, moment, recorded_at
 from shared.progress import KINDS, Limits
 from shared.runtime.store import Loaded
 
@@ -74,8 +76,11 @@ class News:
     told: list[Notice | str] = field(default_factory=list)
 
 
-def read(records: Iterable[Record]) -> dict[str, News]:
-    """What records tell, by checkout. Nothing but headers is read of nearly all of them."""
+def read(records: Iterable[Record], now: datetime) -> dict[str, News]:
+    """What records tell, by checkout. Nothing but headers is read of nearly all of them, and nothing in them can fail it.
+
+    ``now`` bounds the times they claim.
+    """
     news: dict[str, News] = defaultdict(News)
     for record in records:
         kind = type_of(record) or b""
@@ -87,7 +92,7 @@ def read(records: Iterable[Record]) -> dict[str, News]:
             continue
         if kind in _KINDS:
             name, of = _KINDS[kind], news[checkout_id]
-            at = moment(_text(headers, "ce_time")) or datetime.fromtimestamp(record.timestamp / 1000, UTC)
+            at = happened_at(moment(_text(headers, "ce_time")), recorded_at(record.timestamp, now))
             of.facts[name] = max(at, of.facts.get(name, at))
             of.told.append(name)
         else:
@@ -97,7 +102,7 @@ def read(records: Iterable[Record]) -> dict[str, News]:
 
 
 def _text(headers: Mapping[str, bytes | None], name: str) -> str:
-    return (headers.get(name) or b"").decode("utf-8", "replace")
+    return plain((headers.get(name) or b"").decode("utf-8", "replace"), MAX_ATTRIBUTE)
 
 
 class Checkouts:
@@ -114,7 +119,7 @@ class Checkouts:
 
     async def follow(self, records: Iterable[Record], now: datetime) -> None:
         """Take in what happened. Raises ``SQLAlchemyError`` and ``ConflictError``: hand the same records in again."""
-        if news := read(records):
+        if news := read(records, now):
             async with self._busy:
                 await self._take_in(news, now)
 

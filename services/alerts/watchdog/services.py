@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,19 +13,21 @@ from prometheus_client.parser import text_string_to_metric_families
 from services.alerts.keeper import Keeper
 from services.alerts.watchdog import words
 from services.alerts.watchdog.damper import Damper
+from shared.alerts.model import Failure
 from shared.settings import PREFIX, Settings, SettingsError
 
 log = logging.getLogger(__name__)
 ASK_SECONDS: Final = 3.0
-DEPTH, AGE = "quadrille_outbox_depth", "quadrille_outbox_age_seconds"
+NAMES: Final = ("quadrille_outbox_depth", "quadrille_outbox_age_seconds", "quadrille_outbox_set_aside")
 
 
 @dataclass(frozen=True)
 class Outbox:
-    """What a service says of its outbox: records that wait, and the age of the oldest in seconds."""
+    """What a service says of its outbox: records that wait, the age of the oldest in seconds, and those set aside."""
 
     depth: float = 0.0
     age: float = 0.0
+    set_aside: float = 0.0
 
 
 def addresses(named: str) -> dict[str, str]:
@@ -41,9 +43,9 @@ def addresses(named: str) -> dict[str, str]:
 
 def outbox(metrics: str) -> Outbox:
     """The outbox, of all that a service says; one that says nothing of it has nothing waiting."""
-    lines = "".join(f"{line}\n" for line in metrics.splitlines() if line.startswith((DEPTH, AGE)))
+    lines = "".join(f"{line}\n" for line in metrics.splitlines() if line.startswith(NAMES))
     samples = [sample for family in text_string_to_metric_families(lines) for sample in family.samples]
-    return Outbox(*(max((s.value for s in samples if s.name == name), default=0.0) for name in (DEPTH, AGE)))
+    return Outbox(*(max((s.value for s in samples if s.name == name), default=0.0) for name in NAMES))
 
 
 class Services:
@@ -53,15 +55,18 @@ class Services:
         every = settings.watch_seconds
         self._keeper, self._every, self._limit = keeper, every, settings.outbox_seconds
         self._addresses = addresses(settings.watched_services)
-        self._outboxes = Damper(every, 2 * every)
-        self._services = Damper(2 * every, 2 * every)
+        self._dampers = {
+            words.SERVICE: Damper(2 * every, 2 * every),
+            words.OUTBOX: Damper(every, 2 * every),
+            words.SET_ASIDE: Damper(0, 2 * every),
+        }
         if not self._addresses:
             log.warning("no outbox is watched: name the services in %sWATCHED_SERVICES", PREFIX)
 
-    def recall(self, down: Iterable[str], grown: Iterable[str]) -> None:
-        """These services, and these outboxes, have an open alert."""
-        self._services.raised.update(down)
-        self._outboxes.raised.update(grown)
+    def recall(self, known: Sequence[str]) -> None:
+        """These alerts are open."""
+        for kind, damper in self._dampers.items():
+            damper.raised.update(words.subjects(kind, known))
 
     async def run(self) -> None:
         """Ask until cancelled."""
@@ -80,17 +85,20 @@ class Services:
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             return f"{type(error).__name__}: {error}".rstrip(": ")
 
-    async def _judge(self, found: dict[str, Outbox | str], now: float) -> None:
-        down = self._services.see({name: isinstance(said, str) for name, said in found.items()}, now)
-        for name in down.raised:
-            await self._keeper.report(words.service_down(name, self._addresses[name], str(found[name]), time.time()))
-        for name in down.cleared:
-            await self._keeper.settle(words.identity(words.SERVICE, name), words.BY, "it answers")
-        outboxes = {name: said if isinstance(said, Outbox) else None for name, said in found.items()}
-        old = {name: None if box is None else box.age > self._limit for name, box in outboxes.items()}
-        grow = self._outboxes.see(old, now)
-        for name in grow.raised:
-            if box := outboxes[name]:
-                await self._keeper.report(words.outbox_grows(name, box.depth, box.age, time.time()))
-        for name in grow.cleared:
-            await self._keeper.settle(words.identity(words.OUTBOX, name), words.BY, "it publishes")
+    async def _judge(self, found: Mapping[str, Outbox | str], now: float) -> None:
+        at, told = time.time(), {name: said for name, said in found.items() if isinstance(said, Outbox)}
+        silent = {name: why for name, why in found.items() if isinstance(why, str)}
+        down = {name: words.service_down(name, self._addresses[name], why, at) for name, why in silent.items()}
+        old = {name: words.outbox_grows(name, o.depth, o.age, at) for name, o in told.items() if o.age > self._limit}
+        aside = {name: words.set_aside(name, o.set_aside, at) for name, o in told.items() if o.set_aside}
+        await self._tell(words.SERVICE, down, found, now, "it answers")
+        await self._tell(words.OUTBOX, old, told, now, "it publishes")
+        await self._tell(words.SET_ASIDE, aside, told, now, "none is set aside any more")
+
+    async def _tell(self, kind: str, wrong: Mapping[str, Failure], known: Container[str], now: float, over: str) -> None:
+        """Open alerts for what is wrong and close those of what is over; of services not ``known`` nobody can tell."""
+        changes = self._dampers[kind].see({n: n in wrong if n in known else None for n in self._addresses}, now)
+        for name in changes.raised:
+            await self._keeper.report(wrong[name])
+        for name in changes.cleared:
+            await self._keeper.settle(words.identity(kind, name), words.BY, over)

@@ -18,6 +18,7 @@ OPERATION: Final = "operation_nearly_given_up"
 HOLD: Final = "hold_nearly_lapsed"
 GROUP: Final = "group"
 OUTBOX: Final = "outbox"
+SET_ASIDE: Final = "set_aside"
 SERVICE: Final = "service"
 
 
@@ -107,6 +108,22 @@ def outbox_grows(service: str, depth: float, age: float, at: float) -> Failure:
         title=f"{service} does not publish: {depth:.0f} records wait in its outbox, the oldest for {age:.0f} s",
         text="Nothing is lost, but no other service hears of it. Can the service reach Kafka? Its log says what happens"
         " when it publishes; `quadrille status` how it is.",
+        service=service,
+        checkout_id=None,
+    )
+
+
+def set_aside(service: str, count: float, at: float) -> Failure:
+    """Records no broker takes: they are passed over, and will never be sent."""
+    return Failure(
+        alert_id=identity(SET_ASIDE, service),
+        occurrence=f"{identity(SET_ASIDE, service)}:{at:.3f}",
+        kind="set_aside",
+        severity="critical",
+        title=f"{service} has committed {count:.0f} records that the broker refuses",
+        text="They are set aside in its table outbox, with why; what stands behind them goes on, and who waits for them"
+        " waits in vain. Mend what refuses them, most likely a limit of the topic or the broker, then let them go:"
+        " UPDATE outbox SET set_aside = NULL.",
         service=service,
         checkout_id=None,
     )

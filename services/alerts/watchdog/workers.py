@@ -64,7 +64,7 @@ async def recall(engine: AsyncEngine, groups: Groups, services: Services) -> Non
             await _wait(error, "remember what was wrong")
         else:
             groups.recall(words.subjects(words.GROUP, known))
-            services.recall(words.subjects(words.SERVICE, known), words.subjects(words.OUTBOX, known))
+            services.recall(known)
             return
 
 

@@ -9,17 +9,13 @@ from services.console.actions import of_letter
 from services.console.context import console, page
 from shared.alerts import views
 from shared.alerts.model import LetterState
-from shared.alerts.payload import as_text, decoded, dump
+from shared.alerts.payload import DECODED, DUMPED, SHOWN, decoded, dump, shown
 from shared.alerts.views import Filter
 from shared.contract.topics import REDRIVABLE
 from shared.runtime.records import unpack
 
 LISTED: Final = 100
 CAUSES: Final = 12
-DUMPED: Final = 512
-DECODED: Final = 4_000
-TOLD: Final = 1_000
-"""Bytes, characters and characters of a header that are shown."""
 WHICH: Final[dict[str, tuple[LetterState, ...]]] = {
     "unresolved": views.UNRESOLVED_LETTERS,
     **{state: (state,) for state in LetterState},
@@ -32,7 +28,7 @@ async def index(request: Request) -> Response:
     which = asked.get("which", "unresolved")
     which = which if which in WHICH else "unresolved"
     service = asked.get("service") or None
-    reason = asked.get("reason", "").strip()[:TOLD] or None
+    reason = asked.get("reason", "").strip()[:SHOWN] or None
     readable = all(text is None or text.isprintable() for text in (service, reason))
     chosen = Filter(WHICH[which], service=service if readable else "", reason=reason if readable else None)
     engine = console(request).alerts
@@ -62,19 +58,11 @@ async def show(request: Request) -> Response:
     values: dict[str, Any] = {
         "letter": letter,
         "alert": await views.alert(here.alerts, letter.alert_id),
-        "headers": [(plain(name.encode()), plain(value)) for name, value in unpack(record.headers)],
-        "key": plain(record.key),
+        "headers": [(shown(name.encode()), shown(value)) for name, value in unpack(record.headers)],
+        "key": shown(record.key),
         "text": text[:DECODED] if text is not None else None,
         "more": max(0, len(text or "") - DECODED),
         "dump": list(dump(record.value or b"", DUMPED)),
         "actions": of_letter(letter),
     }
     return page(request, "letter.html", live="/live?view=frame", **values)
-
-
-def plain(raw: bytes | None) -> str:
-    """Bytes as text where they are text, else as hexadecimal digits."""
-    if raw is None:
-        return "none"
-    text = as_text(raw[:TOLD])
-    return f"0x{raw[: TOLD // 2].hex()}" if text is None else text

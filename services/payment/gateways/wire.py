@@ -18,7 +18,10 @@ from services.payment.gateways.port import (
     Unavailable,
     Unknown,
 )
+from shared.contract.text import plain
 
+MAX_CODE, MAX_MESSAGE = 100, 300
+"""Characters that are kept of what the gateway says."""
 STATE_CODES: Final = frozenset({"payment_intent_unexpected_state", "charge_expired_for_capture", "charge_already_refunded"})
 """Codes of HTTP 400 that say where the payment stands: an answer, not a mistake in the request."""
 _HOLDS_MONEY: Final[tuple[PaymentStatus, ...]] = ("captured", "authorized", "refunded", "voided", "lapsed", "declined")
@@ -42,20 +45,21 @@ class Reply:
         return body if isinstance(body, dict) else {}
 
     def error(self) -> tuple[str, str]:
-        """The code and the message of an error."""
+        """The code and the message of an error, as an event and a database take them."""
         error = self.json().get("error")
         if not isinstance(error, dict):
             return f"http_{self.status}", f"the gateway answered HTTP {self.status}"
-        return str(error.get("code") or error.get("type")), str(error.get("message") or f"HTTP {self.status}")
+        code, message = error.get("code") or error.get("type"), error.get("message") or f"HTTP {self.status}"
+        return plain(str(code), MAX_CODE), plain(str(message), MAX_MESSAGE)
 
 
 def answer(reply: Reply, hold_field: str) -> Answer:
     """What the reply to an operation means; ``hold_field`` is the field of a success that names the payment."""
     if reply.status == 200:
-        hold = reply.json().get(hold_field)
-        if isinstance(hold, str) and hold:
-            return Succeeded(hold, replayed=reply.headers.get("Idempotent-Replayed") == "true")
-        return Unknown("the gateway's success cannot be read", code="unreadable")
+        try:
+            return Succeeded(_hold(reply.json()[hold_field]), replayed=reply.headers.get("Idempotent-Replayed") == "true")
+        except (KeyError, ValueError):
+            return Unknown("the gateway's success cannot be read", code="unreadable")
     code, message = reply.error()
     if reply.status == 402 or (reply.status == 400 and code in STATE_CODES):
         return Declined(code, message)
@@ -87,7 +91,7 @@ def look_up(reference: str, reply: Reply) -> LookUp:
 
 def _state(payment: dict[str, Any]) -> PaymentState:
     return PaymentState(
-        hold=str(payment["id"]),
+        hold=_hold(payment["id"]),
         reference=str(payment["reference"]),
         status=_status(payment),
         amount=int(payment["amount"]),
@@ -95,6 +99,13 @@ def _state(payment: dict[str, Any]) -> PaymentState:
         captured=int(payment["amount_received"]),
         refunded=int(payment["amount_refunded"]),
     )
+
+
+def _hold(found: object) -> str:
+    """The gateway's name of a payment."""
+    if not isinstance(found, str) or not 0 < len(found) <= MAX_CODE or not found.isprintable():
+        raise ValueError("a payment has no name that can be used")
+    return found
 
 
 def _status(payment: dict[str, Any]) -> PaymentStatus:

@@ -16,6 +16,7 @@ from cli.demo.shop import unique
 from shared.alerts import views
 from shared.alerts.model import Alert, DeadLetter
 from shared.alerts.views import Filter
+from shared.contract.dead_letter import ERRORS
 from shared.contract.envelope import Envelope, write
 from shared.contract.inventory import ReceiveStock
 from shared.contract.message import Message
@@ -24,7 +25,6 @@ from shared.contract.redrive import PREFIX
 from shared.contract.topics import DEAD_LETTERS, redrive_topic
 from shared.runtime import kafka
 from shared.runtime.database import connect
-from shared.runtime.inputs import ERRORS
 from shared.runtime.records import unpack
 from shared.settings import Settings, load
 from tests.support import services, system

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -285,6 +286,17 @@ async def test_an_outbox_that_grows(watching: Watching) -> None:
     await admin.create_topics([late])
     await admin.close()
     await watching.closed(words.OUTBOX, "payment")
+
+
+async def test_a_record_the_broker_refuses(watching: Watching) -> None:
+    insert = text("INSERT INTO outbox (lane, topic, value, headers) VALUES (0, 'payment.events', :value, :headers)")
+    async with watching.payment.begin() as connection:
+        await connection.execute(insert, {"value": random.Random(1).randbytes(3_000_000), "headers": pack([])})
+    alert = await watching.opened(words.SET_ASIDE, "payment")
+    assert alert.title == "payment has committed 1 records that the broker refuses"
+    async with watching.payment.begin() as connection:
+        await connection.execute(text("DELETE FROM outbox WHERE set_aside IS NOT NULL"))
+    await watching.closed(words.SET_ASIDE, "payment")
 
 
 async def test_a_service_that_is_down(watching: Watching) -> None:

@@ -12,9 +12,9 @@ from typing import Any, Final
 from cli.audit import audit
 from cli.audit.books import Books, read
 from cli.demo.shop import Shop
-from shared.client import CheckoutClient
+from shared.client import HEARD, CheckoutClient
 from shared.contract.order import CouponDefined, DefineCoupon
-from shared.contract.topics import SERVICES, events_topic
+from shared.contract.topics import DEAD_LETTERS, SERVICES, events_topic
 from shared.runtime.database import connect
 from shared.settings import Settings, load
 from tests.integration.crash.load import Load
@@ -118,7 +118,7 @@ async def market(stack: Stack, folder: Path) -> AsyncIterator[Market]:
         settings = load(environment)
         supervisor = Supervisor(environment, folder)
         engine = connect(settings.database_url("alerts"))
-        async with CheckoutClient(settings) as client:
+        async with CheckoutClient(settings, topics=(*HEARD, DEAD_LETTERS)) as client:
             try:
                 shop = Shop(client, engine)
                 await asyncio.gather(*(supervisor.start(service).healthy() for service in SERVICES))

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest_asyncio
 from sqlalchemy import text
@@ -20,6 +21,9 @@ from tests.support import system
 from tests.support.clock import NOW
 from tests.support.stacks import Stack
 from tests.support.topics import raw_producer
+
+_RUN_OUT = text("UPDATE reservations SET due_at = now() - interval '1 second' WHERE checkout_id = :checkout_id")
+_TIME_LEFT = text("SELECT due_at - now() FROM reservations WHERE checkout_id = :checkout_id")
 
 
 @dataclass
@@ -65,6 +69,18 @@ class Inventory:
         """The rows of a table."""
         async with self.engine.connect() as connection:
             return int((await connection.execute(text(f"SELECT count(*) FROM {table}"))).scalar() or 0)
+
+    async def run_out(self, checkout_id: str) -> None:
+        """The deadline of a reservation passes."""
+        async with self.engine.begin() as connection:
+            await connection.execute(_RUN_OUT, {"checkout_id": checkout_id})
+
+    async def time_left(self, checkout_id: str) -> timedelta:
+        """Until the deadline of a reservation."""
+        async with self.engine.connect() as connection:
+            left = (await connection.execute(_TIME_LEFT, {"checkout_id": checkout_id})).scalar_one()
+            assert isinstance(left, timedelta)
+            return left
 
     async def until_some(self, sku: str) -> None:
         """Wait until inventory has any of it."""

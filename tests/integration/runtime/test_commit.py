@@ -1,16 +1,23 @@
 """The batch as one commit, on a real database: nothing twice, nothing by a zombie, nothing lost beside a culprit."""
 
+from datetime import timedelta
+
 import pytest
 
-from services.inventory.model import Stock
+from services.inventory.model import Reservation, Stock
 from services.inventory.reactions import reactions
+from shared.contract.cart import CheckoutConfirmed, CheckoutStarted
 from shared.contract.envelope import Envelope, Record, write
 from shared.contract.inventory import ReceiveStock
+from shared.contract.message import Message
 from shared.contract.topics import DEAD_LETTERS
+from shared.runtime.batch import POSTPONED
 from shared.runtime.inputs import Discard, Handle, Input, Reader
 from shared.runtime.ownership import FencedError
+from shared.runtime.reactions import Due
 from tests.integration.runtime.conftest import Inventory
 from tests.support.clock import NOW
+from tests.support.facts import CHECKOUT, ITEMS, a
 
 READER = Reader(reactions)
 
@@ -22,6 +29,11 @@ def received(sku: str, message_id: str, lane: int, quantity: int = 1) -> Input:
     item = READER.read(Record("inventory.commands", lane, int(message_id, 36), sku.encode(), value, headers, 0))
     assert isinstance(item, Handle)
     return item
+
+
+def heard(event: Message, lane: int) -> Input:
+    """The input of an event of a checkout."""
+    return Handle(lane, reactions.by_trigger[type(event)], event, Envelope(type(event).__name__, "/tests", "", event.key, "c"))
 
 
 async def test_a_message_that_comes_again_changes_nothing(inventory: Inventory) -> None:
@@ -84,3 +96,23 @@ def _beyond_the_column(lane: int) -> Input:
     envelope = Envelope("much", "/tests", command.type_name(), "much", "much")
     record = Record("inventory.commands", lane, 1, b"much", b"{}", [], 0)
     return Handle(lane, reactions.by_trigger[ReceiveStock], command, envelope, record)
+
+
+async def test_a_deadline_that_falls_over_is_put_off_unless_another_input_moves_it(
+    inventory: Inventory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def free(reservation: Reservation, *_: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    epochs, processor = await inventory.own("a"), inventory.processor()
+    lane = inventory.lane_of(CHECKOUT.partition(".")[0])
+    stock = [received(item.sku, f"m{n}", inventory.lane_of(item.sku), 100) for n, item in enumerate(ITEMS)]
+    await processor.process([*stock, heard(a(CheckoutStarted), lane)], epochs)
+    monkeypatch.setattr(Reservation, "free", free)
+    due = Handle(lane, reactions.by_deadline[Reservation], Due(CHECKOUT))
+    confirmed = heard(a(CheckoutConfirmed), lane)
+    for items, wanted in (([due], POSTPONED), ([due, confirmed], timedelta(seconds=inventory.settings.extension_seconds))):
+        await inventory.run_out(CHECKOUT)
+        committed = await processor.process(items, epochs)
+        assert DEAD_LETTERS in {row.record.topic for row in committed.rows}
+        assert timedelta() <= wanted - await inventory.time_left(CHECKOUT) < timedelta(minutes=1)

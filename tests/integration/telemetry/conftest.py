@@ -6,7 +6,8 @@ from pathlib import Path
 
 from cli.demo.limits import LIMITS
 from cli.demo.shop import Shop
-from shared.client import CheckoutClient
+from shared.client import HEARD, CheckoutClient
+from shared.contract.topics import DEAD_LETTERS
 from shared.runtime.database import connect
 from tests.support import services, system
 from tests.support.stacks import Stack
@@ -28,6 +29,6 @@ def dancing(stack: Stack, logs: Path, settings: Mapping[str, str], names: tuple[
 async def storefront(dancers: System) -> AsyncIterator[Shop]:
     """A shop on them."""
     alerts = connect(dancers.settings.database_url("alerts"))
-    async with CheckoutClient(dancers.settings) as client:
+    async with CheckoutClient(dancers.settings, topics=(*HEARD, DEAD_LETTERS)) as client:
         yield Shop(client, alerts)
     await alerts.dispose()

@@ -7,10 +7,10 @@ from services.alerts.failures import Arrival, read
 from shared.alerts.model import Alert, DeadLetter, DeadRecord
 from shared.contract.alerts import ParkDeadLetter, RedriveDeadLetter, ResolveDeadLetter
 from shared.contract.cart import OpenCart
+from shared.contract.dead_letter import failure_headers, without_failure
 from shared.contract.envelope import Envelope, Headers, write
 from shared.contract.message import Message
 from shared.contract.payment import FailedCompensation, VoidFailed
-from shared.runtime.inputs import failure_headers, without_failure
 from shared.runtime.records import pack
 from tests.support.clock import NOW
 from tests.support.solo import Solo
@@ -35,11 +35,13 @@ def unhandled(message_id: str = "m1", *, offset: int = 17, dlq_offset: int = 0) 
     return Arrival(3, dlq_offset, 1_000, b"c1", value, [*headers, *why])
 
 
-def stuck(kind: type[FailedCompensation] = VoidFailed, code: str = "refused", event_id: str = "e1") -> Arrival:
+def stuck(
+    kind: type[FailedCompensation] = VoidFailed, code: str = "refused", event_id: str = "e1", reason: str = "the bank said no"
+) -> Arrival:
     """A compensation that failed."""
     event = kind(
         cart_id="c1", checkout_id="c1.1", amount=1490, currency="EUR", gateway_reference="c1.1", hold="hold_1",
-        attempts=8, code=code, reason="the bank said no",
+        attempts=8, code=code, reason=reason,
     )  # fmt: skip
     headers, value = write(Envelope(event_id, "/quadrille/payment", event.type_name(), "c1", "story"), event, NOW)
     why = failure_headers("payment", "compensation", "shop.payment.events", 3, -1, kind.__name__, event.reason, NOW)

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.alerts.failures import ERRORS, Arrival, failure_of, fault_of
+from services.alerts.failures import Arrival, failure_of, fault_of
+from shared.contract.dead_letter import ERRORS
 from shared.contract.payment import RefundFailed, VoidFailed
 from tests.unit.alerts.letters import GARBAGE, deadline, stuck, unhandled, unreadable, with_
 
@@ -118,3 +119,11 @@ def test_texts_have_limits() -> None:
     letter, alert = desk.letter, desk.alert
     assert len(alert.text) < 1_000
     assert len(letter.message_id or "") == 300
+
+
+@pytest.mark.parametrize("reason", ["a\x00b", "\x1b[2J", "x" * 1_000_000])
+def test_people_are_told_of_stuck_money_whatever_the_gateway_said(reason: str) -> None:
+    alert = with_(stuck(reason=reason)).alert
+    assert alert.kind == "void_failed"
+    assert alert.text.isprintable()
+    assert len(alert.text) < 2_000

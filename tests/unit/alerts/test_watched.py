@@ -1,6 +1,7 @@
 """What the watchdog knows of a checkout, whatever the order in which it hears of it."""
 
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import permutations
 
 import pytest
@@ -108,19 +109,33 @@ HELD = HoldNearlyLapsed(cart_id="c", checkout_id="c.1", amount=1490, currency="E
 
 
 def test_records_are_read_by_their_headers() -> None:
-    news = read([record(CONFIRMED, after(5)), record(CONFIRMED, after(3)), record(VOIDED, after(9))])
+    news = read([record(CONFIRMED, after(5)), record(CONFIRMED, after(3)), record(VOIDED, after(9))], NOW)
     assert news["c.1"].facts == {"OrderConfirmed": after(5), "PaymentVoided": after(9)}
 
 
 def test_notices_and_their_ends_keep_their_order() -> None:
-    told = read([record(HELD), record(VOIDED)])["c.1"].told
+    told = read([record(HELD), record(VOIDED)], NOW)["c.1"].told
     assert [getattr(one, "kind", one) for one in told] == [words.HOLD, "PaymentVoided"]
 
 
 @pytest.mark.parametrize("header", ["ce_subject", "ce_type"])
 def test_a_record_nobody_can_place_is_passed_over(header: str) -> None:
-    assert not read([record(CONFIRMED, spoilt=header)])
+    assert not read([record(CONFIRMED, spoilt=header)], NOW)
 
 
 def test_a_time_nobody_can_read_is_the_records_own() -> None:
-    assert read([record(CONFIRMED, spoilt="ce_time")])["c.1"].facts["OrderConfirmed"] == NOW
+    assert read([record(CONFIRMED, spoilt="ce_time")], NOW)["c.1"].facts["OrderConfirmed"] == NOW
+
+
+@pytest.mark.parametrize("claimed", [datetime.max, datetime.min, datetime(2099, 1, 1), datetime(1970, 1, 1)])
+def test_a_time_that_cannot_be_is_not_believed(claimed: datetime) -> None:
+    facts = read([record(CONFIRMED, claimed.replace(tzinfo=UTC))], NOW)["c.1"].facts
+    assert facts["OrderConfirmed"] == NOW
+
+
+@pytest.mark.parametrize("timestamp", [2**62, -(2**62), -1])
+def test_nor_is_the_records_own(timestamp: int) -> None:
+    spoilt = replace(record(CONFIRMED, spoilt="ce_time"), timestamp=timestamp)
+    watched = Watched("c.1")
+    watched.take_in(read([spoilt], NOW)["c.1"].facts, LIMITS, NOW)
+    assert watched.overdue_at is not None

@@ -13,7 +13,7 @@ from services.console import __main__ as program
 from services.console.app import application
 from services.console.headers import HEADERS
 from shared.settings import SettingsError, load
-from tests.unit.console.told import NOWHERE, SETTINGS, Seen, console
+from tests.unit.console.told import NOWHERE, SETTINGS, Seen, console, token
 
 PASSWORD = "correct horse"
 
@@ -27,12 +27,6 @@ async def browser(*, password: bool = False, scheme: str = "http", client: str =
         transport = ASGITransport(application(replace(here, settings=settings, journal=journal)), client=(client, 1))
         async with AsyncClient(transport=transport, base_url=f"{scheme}://127.0.0.1:8790") as made:
             yield made
-
-
-async def token(at: AsyncClient, page: str) -> str:
-    """The token in the forms of a page."""
-    fields = Seen((await at.get(page)).text).all("input")
-    return next(field["value"] or "" for field in fields if field.get("name") == "csrf")
 
 
 async def log_in(at: AsyncClient, **fields: str) -> int:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from html.parser import HTMLParser
 
+from httpx import AsyncClient
+
 from services.console import choreography
 from services.console.context import Console
 from services.console.watcher import Watcher
@@ -61,3 +63,9 @@ class Seen(HTMLParser):
     def all(self, tag: str) -> list[dict[str, str | None]]:
         """The attributes of all elements of a kind."""
         return [attributes for name, attributes in self.elements if name == tag]
+
+
+async def token(at: AsyncClient, page: str) -> str:
+    """The token in the forms of a page."""
+    fields = Seen((await at.get(page)).text).all("input")
+    return next(field["value"] or "" for field in fields if field.get("name") == "csrf")

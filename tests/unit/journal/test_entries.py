@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from services.journal.entries import entry
 from shared.contract.cart import AddItem, CheckoutConfirmed, OpenCart, PreviewRequested, SetPaymentMethod, SetShippingAddress
 from shared.contract.catalogue import MESSAGES
+from shared.contract.dead_letter import failure_headers
 from shared.contract.envelope import Envelope, Record, write
 from shared.contract.message import Message
 from shared.contract.order import OrderCreated, TotalsCalculated
@@ -23,7 +24,6 @@ from shared.contract.values import Address, Item, PaymentMethod, Quote, QuoteLin
 from shared.journal.model import Form
 from shared.journal.story import forest
 from shared.journal.words import title, words
-from shared.runtime.inputs import failure_headers
 from tests.support.clock import NOW
 
 ADDRESS = Address(name="Ada Example", street="Hauptstr. 1", city="Berlin", postal_code="10115", country="DE")

@@ -13,7 +13,7 @@ from shared.runtime import kafka
 from shared.runtime.closing import ClosingFetcher
 
 
-class Gone(AIOKafkaClient):  # type: ignore[misc]
+class Gone(AIOKafkaClient):
     """The client of a broker that died. ``asked``: set once it has failed."""
 
     def __init__(self) -> None:

@@ -8,12 +8,13 @@ from services.cart.reactions import reactions as cart
 from services.inventory.reactions import reactions as inventory
 from services.order.reactions import reactions as order
 from shared.contract.cart import AddItem, CartOpened, CheckoutConfirmed
+from shared.contract.dead_letter import failure_headers, without_failure
 from shared.contract.envelope import Record, RefusedError, UnreadableError
 from shared.contract.message import Message
 from shared.contract.order import OrderCreated
 from shared.contract.payment import PaymentCaptured
 from shared.contract.rejection import CommandRejected
-from shared.runtime.inputs import Discard, Handle, Postpone, Reader, Refuse, failure_headers, identity, without_failure
+from shared.runtime.inputs import Discard, Handle, Postpone, Reader, Refuse, identity
 from shared.runtime.reactions import Due
 from tests.support.facts import a
 from tests.unit.contract.records import binary, body, record, structured

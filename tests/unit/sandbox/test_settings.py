@@ -25,6 +25,12 @@ def test_a_wrong_value_is_named(name: str, value: str) -> None:
         load(**{name: value})
 
 
+def test_a_setting_it_does_not_know_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUADRILLE_SANDBOX_TYPO", "1")
+    with pytest.raises(SettingsError, match="QUADRILLE_SANDBOX_TYPO"):
+        load()
+
+
 def test_the_well_known_key_is_for_loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingsError, match="API_KEY"):
         load(host="0.0.0.0")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.settings import PREFIX, Settings, SettingsError, load
+from shared.settings import PREFIX, Settings, SettingsError, load, names_broker
 
 EXAMPLE = Path(__file__).resolve().parents[3] / ".env.example"
 
@@ -18,6 +18,26 @@ def test_the_example_names_exactly_the_settings_there_are() -> None:
 def test_a_setting_nobody_knows_is_refused_by_name() -> None:
     with pytest.raises(SettingsError, match="QUADRILLE_PARTITION;"):
         load({"QUADRILLE_PARTITION": "6"})
+
+
+def test_only_what_is_given_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUADRILLE_TOPIC_PREFIX", "other.")
+    assert load({}).topic_prefix == ""
+    assert load().topic_prefix == "other."
+
+
+def test_a_file_is_looked_at_where_the_environment_is_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYTHON_DOTENV_DISABLED")
+    monkeypatch.setenv("QUADRILLE_PARTITIONS", "3")
+    Path(".env").write_text("QUADRILLE_PARTITIONS=12\nQUADRILLE_LOG_LEVEL=DEBUG\n")
+    assert (load().partitions, load().log_level) == (3, "DEBUG")
+    assert not names_broker()
+    with Path(".env").open("a") as file:
+        file.write("QUADRILLE_KAFKA_BOOTSTRAP_SERVERS=kafka:9092\n")
+    assert names_broker()
+    monkeypatch.setenv("PYTHON_DOTENV_DISABLED", "1")
+    assert not names_broker()
 
 
 def test_every_bad_value_is_named() -> None:

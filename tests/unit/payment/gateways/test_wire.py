@@ -3,7 +3,7 @@
 import pytest
 
 from services.payment.gateways import Declined, HttpGateway, NotFound, Refused, Succeeded, Unavailable, Unknown
-from services.payment.gateways.wire import Reply, answer, look_up
+from services.payment.gateways.wire import MAX_CODE, MAX_MESSAGE, Reply, answer, look_up
 
 
 def error(status: int, code: str, **headers: str) -> Reply:
@@ -32,6 +32,23 @@ def error(status: int, code: str, **headers: str) -> Reply:
 )
 def test_the_meaning_of_a_reply(reply: Reply, expected: object) -> None:
     assert answer(reply, "id") == expected
+
+
+@pytest.mark.parametrize("status", [400, 402, 404, 409, 500, 503])
+@pytest.mark.parametrize("message", ["a\\u0000b", "\\u001b[2J", "x" * 1_000_000])
+def test_what_a_gateway_says_can_be_kept(status: int, message: str) -> None:
+    said = answer(Reply(status, {}, f'{{"error":{{"code":"{message}","message":"{message}"}}}}'.encode()), "id")
+    assert isinstance(said, Declined | Refused | Unavailable | Unknown)
+    words = said.message if isinstance(said, Declined | Refused) else said.reason
+    for text, most in ((said.code, MAX_CODE), (words, MAX_MESSAGE)):
+        assert text.isprintable()
+        assert 0 < len(text) <= most
+
+
+@pytest.mark.parametrize("name", ["a\\u0000b", "", "x" * 1_000])
+def test_a_payment_without_a_name_that_can_be_kept_cannot_be_read(name: str) -> None:
+    assert isinstance(answer(Reply(200, {}, f'{{"id":"{name}"}}'.encode()), "id"), Unknown)
+    assert isinstance(look_up("r", Reply(200, {}, f'{{"data":[{{"id":"{name}"}}]}}'.encode())), Unavailable)
 
 
 def test_the_meaning_of_a_look_up() -> None:

@@ -1,0 +1,43 @@
+"""The pace of a loop that works until it is told to stop."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from typing import Final
+
+log = logging.getLogger(__name__)
+BACKOFF_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
+
+
+class Pacing:
+    """What is due by now, and how long to wait for what is away.
+
+    ``trouble``: why the loop gets nowhere, or nothing where it does; whoever works sets it back. ``stopping``: it is to end.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._next: dict[str, float] = {}
+        self.trouble: str | None = "starting"
+        self.stopping = asyncio.Event()
+
+    def is_time(self, what: str, seconds: float) -> bool:
+        """Whether something was not done for so long; then it counts as done now."""
+        now = time.monotonic()
+        if now < self._next.get(what, 0.0):
+            return False
+        self._next[what] = now + seconds
+        return True
+
+    def hurry(self, what: str) -> None:
+        """It is due at once."""
+        self._next.pop(what, None)
+
+    async def back_off(self, attempt: int, trouble: str) -> None:
+        """Wait, the longer the more attempts there were (from 0), and no longer than until it is to end."""
+        self.trouble = trouble
+        wait = BACKOFF_SECONDS[min(attempt, len(BACKOFF_SECONDS) - 1)]
+        log.warning("%s: %s; again in %.1f s", self._name, trouble, wait)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.stopping.wait(), wait)
