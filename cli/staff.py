@@ -40,7 +40,7 @@ USER: Final = _user()
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-def order(kind: type[C], **fields: Any) -> C:
+def typed(kind: type[C], **fields: Any) -> C:
     """A command, from what was typed. Raises :class:`UsageError` naming every option it does not fit."""
     try:
         return command(kind, **fields)

@@ -10,7 +10,7 @@ from pydantic_core import to_jsonable_python
 
 from cli.alerts.show import show, table
 from cli.shell import STATE, Json, State, console, run
-from cli.staff import PATIENCE, USER, By, Patience, Why, decide_all, desk, order, say
+from cli.staff import PATIENCE, USER, By, Patience, Why, decide_all, desk, say, typed
 from shared.alerts import views
 from shared.alerts.model import Alert, AlertState
 from shared.client.staff import Decided
@@ -99,6 +99,6 @@ def _decide(
     async def work() -> list[Decided]:
         async with desk(state) as engine:
             ids = [(await views.alert(engine, beginning)).alert_id for beginning in beginnings]
-        return await decide_all(state, [order(kind, alert_id=alert_id, **fields) for alert_id in ids], wanted, timeout)
+        return await decide_all(state, [typed(kind, alert_id=alert_id, **fields) for alert_id in ids], wanted, timeout)
 
     say(run(work()), as_json)

@@ -13,7 +13,7 @@ from cli.dlq.redrive import EXAMPLES, redrive_letters
 from cli.dlq.select import Reason, Service, Since, Topic, filtered
 from cli.dlq.show import histogram, show, table
 from cli.shell import STATE, Json, State, console, run
-from cli.staff import PATIENCE, USER, By, Patience, Why, decide_all, desk, order, say
+from cli.staff import PATIENCE, USER, By, Patience, Why, decide_all, desk, say, typed
 from shared.alerts import views
 from shared.alerts.model import Alert, DeadLetter, DeadRecord, LetterState
 from shared.alerts.payload import told
@@ -125,6 +125,6 @@ def _decide(
     async def work() -> list[Decided]:
         async with desk(state) as engine:
             ids = [(await views.letter(engine, beginning)).letter_id for beginning in beginnings]
-        return await decide_all(state, [order(kind, letter_id=letter_id, **fields) for letter_id in ids], wanted, timeout)
+        return await decide_all(state, [typed(kind, letter_id=letter_id, **fields) for letter_id in ids], wanted, timeout)
 
     say(run(work()), as_json)

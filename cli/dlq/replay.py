@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from cli.staff import order
+from cli.staff import typed
 from shared.alerts.model import DeadLetter
 from shared.client import CheckoutClient
 from shared.client.staff import Replayed, redrive
@@ -27,7 +27,7 @@ class Redriving:
 
     def command(self, letter: DeadLetter) -> RedriveDeadLetter:
         """The command for one dead letter. Raises ``UsageError`` where who or why cannot be so."""
-        return order(RedriveDeadLetter, letter_id=letter.letter_id, by=self.by, why=self.why, parked=self.parked)
+        return typed(RedriveDeadLetter, letter_id=letter.letter_id, by=self.by, why=self.why, parked=self.parked)
 
 
 async def replay(

@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from cli.payments.lookup import checkout_of
 from cli.shell import STATE, WRONG, Json, State, console, run
-from cli.staff import PATIENCE, USER, By, Patience, Why, line_to, order
+from cli.staff import PATIENCE, USER, By, Patience, Why, line_to, typed
 from shared.client.staff import Decided, settle
 from shared.contract.message import Message
 from shared.contract.payment import MarkPaid, MarkRefunded, MarkVoided, PaymentCommand, RetryRefund, RetryVoid
@@ -66,7 +66,7 @@ def mark_paid(
 def _decide(kind: type[PaymentCommand], named: str, by: str, why: str, state: Path, timeout: float, as_json: bool) -> None:
     async def work() -> tuple[Decided, Message | None]:
         cart_id, checkout_id = await checkout_of(state, named)
-        command = order(kind, cart_id=cart_id, checkout_id=checkout_id, by=by, why=why)
+        command = typed(kind, cart_id=cart_id, checkout_id=checkout_id, by=by, why=why)
         async with line_to(state, "payment") as client:
             return await settle(client, command, timeout)
 

@@ -85,15 +85,7 @@ async def run(settings: Settings, listening: socket.socket) -> None:
     watcher = Watcher(settings, journal, alerts)
     user = None if settings.console_password else _user()
     console = Console(settings, limits(settings), choreography.load(), journal, alerts, watcher, user)
-    config = uvicorn.Config(
-        application(console),
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        lifespan="off",
-        timeout_graceful_shutdown=STOP_SECONDS,
-    )
-    server = Server(config)
+    server = _server(console)
     stopping = asyncio.Event()
     for sign in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sign, stopping.set)
@@ -117,6 +109,18 @@ async def run(settings: Settings, listening: socket.socket) -> None:
         await runner.cleanup()
         await alerts.dispose()
         journal.terminate()
+
+
+def _server(console: Console) -> Server:
+    config = uvicorn.Config(
+        application(console),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
+    return Server(config)
 
 
 def state(watcher: Watcher) -> dict[str, object]:
