@@ -17,7 +17,7 @@ from services.payment.gateways.port import (
     Unknown,
 )
 from services.payment.gateways.port import PaymentState as Found
-from services.payment.model import ARRIVES_WITHIN, Kind, Payment, PaymentState, Policy
+from services.payment.model import Kind, Payment, PaymentState, Policy
 from shared.contract.payment import (
     CaptureFailed,
     OperationNearlyGivenUp,
@@ -177,7 +177,7 @@ def _not_found(payment: Payment, policy: Policy, now: datetime) -> Iterator[Outc
         payment.call(now)
     elif operation.kind != "void":
         yield from _again(payment, policy, now, "not_found", "the gateway does not know this payment")
-    elif now - operation.began_at < ARRIVES_WITHIN:
+    elif now - operation.began_at < policy.arrives_within:
         payment.look_again(policy, now)
     else:
         yield from _succeed(payment, policy, now)

@@ -12,14 +12,14 @@ KEYS_REMEMBERED: Final = timedelta(hours=23)
 MAX_BACKOFF: Final = 60.0
 _MAX_DOUBLINGS: Final = 30
 """Far beyond the limit, whatever the first wait is; a thousand would not fit into a float."""
-ARRIVES_WITHIN: Final = timedelta(minutes=2)
-"""A request we have given up may take effect so long after it was sent: until then, not finding its hold proves nothing."""
 
 
 @dataclass(frozen=True)
 class Policy:
     """``attempts``: calls before an operation is given up. ``backoff_seconds``: wait before the second, then doubled.
 
+    ``arrives_within``: a request we have given up may take effect so long after it was sent; until then, not finding its
+    hold proves nothing.
     ``hold_warning``: the age at which a hold that is neither captured nor released is told of; banks let one lapse after
     about seven days.
     """
@@ -27,6 +27,7 @@ class Policy:
     attempts: int
     backoff_seconds: float
     hold_warning: timedelta = timedelta(days=6)
+    arrives_within: timedelta = timedelta(minutes=2)
 
     @property
     def warned_at(self) -> int:
@@ -146,11 +147,14 @@ class Payment:
         return True
 
     def look_again(self, policy: Policy, now: datetime) -> None:
-        """The look-up found nothing, which may change: look again later, which is no attempt that failed."""
+        """The look-up found nothing, which may change: look again later, which is no attempt that failed.
+
+        The last time is when nothing can arrive any more, so that whoever was held up is not for longer than that.
+        """
         operation = self._current
         operation.not_found += 1
-        pause = backoff(operation.key, operation.not_found, policy.backoff_seconds)
-        self._ask("look_up", now + timedelta(seconds=pause))
+        pause = timedelta(seconds=backoff(operation.key, operation.not_found, policy.backoff_seconds))
+        self._ask("look_up", min(now + pause, operation.began_at + policy.arrives_within))
 
     @property
     def _current(self) -> PaymentOperation:

@@ -4,6 +4,7 @@ Each is a patch of one function, as small as the mistake somebody could make the
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from services.payment import answers
 from services.payment import reactions as payment
 from services.payment.answers import facts
 from services.payment.gateways.port import Declined, Unknown
-from services.payment.model import Payment, PaymentOperation, PaymentState
+from services.payment.model import Payment, PaymentOperation, PaymentState, Policy
 from shared.contract.payment import PaymentCaptured, PaymentVoided
 from simulation.calls import Calls
 from simulation.database import Database, Row
@@ -27,6 +28,7 @@ from simulation.group import ConsumerGroup
 from simulation.lanes import Feed, Lane, Member
 from simulation.relay import Relay
 from simulation.service import Service
+from simulation.wiring import CONTEXT
 
 Flaw = Callable[[pytest.MonkeyPatch], None]
 FLAWS: Final[dict[str, Flaw]] = {}
@@ -399,7 +401,8 @@ def an_unknown_authorization_that_is_not_voided(patch: pytest.MonkeyPatch) -> No
 
 @flaw
 def a_hold_that_is_looked_for_once_only(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(answers, "ARRIVES_WITHIN", timedelta(0))
+    assert isinstance(CONTEXT, dict)
+    patch.setitem(CONTEXT, Policy, replace(CONTEXT[Policy], arrives_within=timedelta(0)))
 
 
 @flaw

@@ -7,7 +7,7 @@ import pytest
 
 from services.payment.answers import GatewayAnswered
 from services.payment.gateways.port import Answer, Declined, LookUp, NotFound, Refused, Unavailable, Unknown
-from services.payment.model import ARRIVES_WITHIN, KEYS_REMEMBERED, MAX_BACKOFF, PaymentOperation, Policy, backoff
+from services.payment.model import KEYS_REMEMBERED, MAX_BACKOFF, PaymentOperation, Policy, backoff
 from shared.contract.message import Message
 from shared.contract.order import OrderCancelled
 from shared.contract.payment import (
@@ -221,7 +221,7 @@ def test_an_authorization_that_ends_unknown_is_declined_and_voided_in_case_it_ho
     assert declined.reason == "the payment could not be made; try again or choose another way to pay"
     assert (payment(made).state, operation(made).kind, operation(made).step) == ("voiding", "void", "look_up")
     assert outcome(made, MISSING) == []
-    made.now += ARRIVES_WITHIN
+    made.now += POLICY.arrives_within
     only(PaymentVoided, outcome(made, MISSING))
 
 
@@ -232,14 +232,16 @@ def test_a_hold_that_is_not_found_is_looked_for_until_none_can_arrive_any_more(f
     began = made.now
     outcome(made, first)
     looks = 0
-    while made.now < began + ARRIVES_WITHIN:
+    final = began + POLICY.arrives_within
+    while made.now < final:
         assert (payment(made).state, operation(made).step, operation(made).attempts) == ("voiding", "look_up", 1)
         assert outcome(made, MISSING) == []
         looks += 1
         wait = timedelta(seconds=backoff(operation(made).key, looks, POLICY.backoff_seconds))
-        assert payment(made).due_at == made.now + wait
+        due_at = min(made.now + wait, final)
+        assert payment(made).due_at == due_at
         assert not operation(made).is_first
-        made.now += wait
+        made.now = due_at
     assert looks >= 5
     only(PaymentVoided, outcome(made, MISSING))
 
