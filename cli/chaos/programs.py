@@ -20,9 +20,13 @@ class Kept:
         self.name, self._arguments, self._environment, self._say = name, list(arguments), environment, say
         self._supervisor: Supervisor | None = None
         self._task: asyncio.Task[None] | None = None
+        self._ending: list[asyncio.Task[None]] = []
 
     def start(self, *more: str, before: Sequence[str] = ()) -> None:
         """Start it, with more arguments, or with some ``before`` its own."""
+        if self._supervisor and self._task and not self._task.done():  # the other fault of a pair has started it meanwhile
+            self._supervisor.stop()
+            self._ending.append(self._task)
         program = Program(self.name, [*before, *self._arguments, *more], self._environment)
         self._supervisor = Supervisor([program], self._say)
         self._task = asyncio.create_task(self._supervisor.run())
@@ -31,7 +35,9 @@ class Kept:
         """Stop it as an operator would."""
         if self._supervisor and self._task:
             self._supervisor.stop()
-            await asyncio.shield(self._task)  # whoever waits for it may be cancelled; it is stopped none the less
+            ending = asyncio.gather(self._task, *self._ending)
+            self._ending.clear()
+            await asyncio.shield(ending)  # whoever waits for it may be cancelled; it is stopped none the less
 
     async def process(self) -> psutil.Process:
         """Its process, now or as soon as it is started again."""
