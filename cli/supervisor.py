@@ -16,6 +16,7 @@ BACKOFF_SECONDS: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 STEADY_SECONDS: Final = 60.0
 """A child that lived so long starts again at once, and its backoff from the beginning."""
 STOP_SECONDS: Final = 8.0
+LONGEST_LINE: Final = 2**20
 REFUSED: Final = 2
 """The exit code of a child that cannot start as things are set up: starting it again changes nothing."""
 
@@ -74,6 +75,7 @@ class Supervisor:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
+            limit=LONGEST_LINE,
             start_new_session=True,
         )
         self.pids[program.name] = process.pid
@@ -94,7 +96,13 @@ class Supervisor:
 
     async def _read(self, name: str, stream: asyncio.StreamReader | None) -> None:
         assert stream is not None
-        while line := await stream.readline():
+        while True:
+            try:
+                line = await stream.readline()
+            except ValueError:  # whoever stopped reading would have the program wait for ever
+                line = b"(a line of more than a megabyte is left out)"
+            if not line:
+                return
             self._say(name, line.decode(errors="replace").rstrip())
 
 

@@ -87,6 +87,8 @@ class Postgres:
         if _reachable(self._binaries, user):
             return
         copy = _shared_folder() / "quadrille-postgres-18"
+        if copy.exists() and (copy.stat().st_uid != os.getuid() or copy.stat().st_mode & 0o022):
+            raise StackError(f"{copy} can be written by others, so the programs in it are not run: remove it")
         if not (copy / "complete").exists():
             shutil.rmtree(copy, ignore_errors=True)
             shutil.copytree(self._binaries.parent, copy)

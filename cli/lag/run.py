@@ -15,6 +15,7 @@ from rich.live import Live
 
 from cli.lag import limits, report, show
 from cli.shell import UsageError
+from shared.contract.text import plain
 from shared.lag.model import Snapshot
 from shared.lag.reader import LagReader
 from shared.settings import Settings
@@ -54,7 +55,7 @@ async def run_lag(settings: Settings, console: Console, asked: Asked, fail_above
         for remark in show.remarks(found[-1]):
             console.print(remark, markup=False, soft_wrap=True)
     above = limit.exceeded(found[-1].groups.values()) if limit else []
-    sys.stderr.write("".join(f"{words}\n" for words in above))
+    sys.stderr.write("".join(f"{plain(words)}\n" for words in above))
     return not above
 
 

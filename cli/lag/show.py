@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli.lag.report import Line, partitions, topics
+from shared.contract.text import plain
 from shared.lag.judgement import MEANING, Status
 from shared.lag.model import NEVER, Snapshot
 
@@ -23,7 +24,7 @@ def table(window: Sequence[Snapshot], *, every_partition: bool) -> Table:
     made = _table("partition", "current", "end")
     for group in window[-1].groups.values():
         for topic, lines in topics(partitions(window, group)):
-            made.add_row(topic.group, topic.topic, f"all {len(lines)}", *_offsets(topic), *_cells(topic))
+            made.add_row(named(topic.group), named(topic.topic), f"all {len(lines)}", *_offsets(topic), *_cells(topic))
             for line in lines:
                 if every_partition or line.remarkable:
                     made.add_row("", "", str(line.partition), *_offsets(line), *_cells(line))
@@ -37,7 +38,7 @@ def live(window: Sequence[Snapshot], history: Sequence[Snapshot], rows: int) -> 
     kept = {id(line) for line in sorted(found, key=lambda line: (line.remarkable, line.lag), reverse=True)[: max(1, rows)]}
     for line in found:
         if id(line) in kept:
-            made.add_row(line.group, line.topic, sparkline(_past(history, line)), *_cells(line))
+            made.add_row(named(line.group), named(line.topic), sparkline(_past(history, line)), *_cells(line))
     if len(found) > len(kept):
         made.caption = f"{len(found) - len(kept)} more that do not fit; --group and --topic choose"
     return made
@@ -55,7 +56,12 @@ def remarks(snapshot: Snapshot) -> list[str]:
         if silent:
             said.append(f"{group.name} never committed an offset for {', '.join(silent)}: its lag there is not known")
     said += [f"{name} could not be asked: {why}" for name, why in snapshot.unread.items()]
-    return said
+    return [plain(words) for words in said]
+
+
+def named(name: str) -> str:
+    """What anybody may have called a group: it changes neither the table nor the terminal."""
+    return escape(plain(name))
 
 
 def sparkline(values: Sequence[int]) -> str:

@@ -139,12 +139,13 @@ def failure_of(letter: DeadLetter) -> Failure:
     reading = letter.stage == "read"
     named = letter.message_type and _TYPE.fullmatch(letter.message_type)  # a title is told to the log, too
     what = letter.message_type if named else "a record"
+    why = f": {letter.reason}" if reading else ""  # what an exception says may quote a customer, and goes to chats
     return Failure(
         alert_id=dead_alert(letter.letter_id),
         kind="unreadable" if reading else "unhandled",
         severity="warning" if reading else "critical",
         title=f"{letter.service} could not {'read' if reading else 'handle'} {what} from {letter.place}",
-        text=f"{letter.error} at {letter.stage}: {letter.reason}. {_advice(letter)}",
+        text=f"{letter.error} at {letter.stage}{why}. {_advice(letter)}",
         service=letter.service,
         checkout_id=letter.checkout_id,
     )

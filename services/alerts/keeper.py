@@ -19,7 +19,7 @@ from shared.alerts.model import Alert, Failure
 from shared.contract.dead_letter import without_failure
 from shared.contract.envelope import Envelope, message_id, write
 from shared.contract.message import Message
-from shared.contract.topics import events_topic
+from shared.contract.topics import events_topic, source_of
 from shared.runtime import outbox
 from shared.runtime.database import is_away, is_conflict
 from shared.runtime.records import Outgoing, pack
@@ -27,7 +27,7 @@ from shared.runtime.store import ConflictError, Loaded, Store
 
 log = logging.getLogger(__name__)
 BACKOFF_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
-SOURCE: Final = "/quadrille/alerts"
+SOURCE: Final = source_of("alerts")
 PORTION, PORTION_BYTES = 200, 16_000_000
 """Dead letters, and bytes of them, of one commit."""
 A = TypeVar("A")

@@ -127,9 +127,14 @@ class Notifier:
             log.log(level, "ALERT %s", title, extra=what)
         if len(self._apprise) == 0:
             return True
-        sending = asyncio.to_thread(self._apprise.notify, body=alert.text, title=f"Quadrille: {title}")
+        told = {"body": alert.text, "title": f"Quadrille: {title}"}
+        plainly = apprise.NotifyFormat.TEXT  # it may quote a record, whose markup is no word of ours
+        sending = asyncio.to_thread(self._apprise.notify, **told, body_format=plainly)
         try:
-            return bool(await asyncio.wait_for(sending, SEND_SECONDS))
+            if await asyncio.wait_for(sending, SEND_SECONDS):
+                return True
+            log.warning("an alert target did not take what it was told", extra=about(alert_id=alert.alert_id))
+            return False
         except Exception as error:  # a plugin of Apprise may raise anything
             log.warning("an alert target failed: %s", type(error).__name__, extra=about(alert_id=alert.alert_id))
             return False

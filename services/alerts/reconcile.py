@@ -39,8 +39,14 @@ _MISSING: Final = text(
 )
 _PRUNE: Final = text('DELETE FROM arrivals WHERE partition = :partition AND "offset" < :start')
 _FORGET: Final = (
-    text("DELETE FROM dead_letters WHERE state = 'resolved' AND last_failed_at < now() - CAST(:kept AS interval)"),
-    text("DELETE FROM alerts WHERE state = 'resolved' AND resolved_at < now() - CAST(:kept AS interval)"),
+    text(
+        "DELETE FROM dead_letters WHERE letter_id IN (SELECT letter_id FROM dead_letters"
+        " WHERE state = 'resolved' AND last_failed_at < now() - CAST(:kept AS interval) LIMIT 1000)"
+    ),
+    text(
+        "DELETE FROM alerts WHERE alert_id IN (SELECT alert_id FROM alerts"
+        " WHERE state = 'resolved' AND resolved_at < now() - CAST(:kept AS interval) LIMIT 1000)"
+    ),
 )
 KEPT: Final = timedelta(days=90)
 """How long it can be looked up what became of a failure that is dealt with; longer than the topic keeps its record."""
@@ -71,9 +77,13 @@ class Reconciler:
 
     async def reconcile(self) -> int:
         """Keep every record that has no row, and forget what is long over; returns how many records there were."""
+        found = await self._find()
         async with self._engine.begin() as connection:
             for statement in _FORGET:
                 await connection.execute(statement, {"kept": KEPT})
+        return found
+
+    async def _find(self) -> int:
         consumer = kafka.consumer(self._settings, GROUP, "alerts-reconciler")
         await kafka.start(consumer)
         try:

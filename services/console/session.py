@@ -119,7 +119,10 @@ def same(given: str, wanted: str) -> bool:
 
 def local(path: str) -> str:
     """A path of this console; anything else that was asked for is the first page."""
-    parts = urlsplit(path)
+    try:
+        parts = urlsplit(path)
+    except ValueError:
+        return "/"
     good = path.startswith("/") and not path.startswith("//") and "\\" not in path and path.isprintable()
     return path if good and not parts.scheme and not parts.netloc else "/"
 

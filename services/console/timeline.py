@@ -6,6 +6,7 @@ Each row draws its own part of the lines, so that rows may be as high as their t
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate
 from typing import Final
 
 from shared.contract.topics import SERVICES
@@ -60,14 +61,25 @@ def picture(trace: Trace) -> list[Row]:
     nodes = sorted((node for _, node in rows(trace)), key=lambda node: (node.entry.at, node.entry.place))
     place = {id(node): number for number, node in enumerate(nodes)}
     paths: list[list[str]] = [[] for _ in nodes]
+    lines: dict[int, list[int]] = {}
     for cause in nodes:
         for effect in cause.children:
-            _draw(paths, place[id(cause)], place[id(effect)], lane_of(cause), lane_of(effect))
+            start, end, lane = place[id(cause)], place[id(effect)], lane_of(effect)
+            _draw(paths, start, end, lane_of(cause), lane)
+            steps = lines.setdefault(lane, [0] * (len(nodes) + 1))
+            steps[min(start, end) + 1] += 1
+            steps[max(start, end, min(start, end) + 1)] -= 1
+    for lane, steps in lines.items():
+        for path, passing in zip(paths, accumulate(steps), strict=False):
+            if passing:
+                path.append(f"M{lane + 0.5} 0L{lane + 0.5} 1")
     return [_row(node, paths[number], trace.message_id) for number, node in enumerate(nodes)]
 
 
 def _draw(paths: list[list[str]], start: int, end: int, a: int, b: int) -> None:
-    """From a cause to its effect: over to the effect's lane first, then down; so a line in a lane is a service at work.
+    """Both ends of what leads from a cause to its effect: over to the effect's lane first, then down.
+
+    So a line in a lane is a service at work. What is between the ends is drawn once for all that pass there.
 
     Where clocks differ an effect may stand above its cause: then up.
     """
@@ -78,8 +90,6 @@ def _draw(paths: list[list[str]], start: int, end: int, a: int, b: int) -> None:
     edge, other = (1, 0) if down else (0, 1)
     bend = 0.55 if down else 0.45
     paths[start].append(f"M{ax} .5L{ax} {edge}" if a == b else f"M{ax} .5C{ax + 0.8 * (bx - ax):g} .5 {bx} {bend} {bx} {edge}")
-    for between in range(min(start, end) + 1, max(start, end)):
-        paths[between].append(f"M{bx} 0L{bx} 1")
     paths[end].append(f"M{bx} {other}L{bx} .5")
 
 

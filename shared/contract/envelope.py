@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from shared.contract.catalogue import MESSAGES
 from shared.contract.message import Command, Message
 from shared.contract.rejection import CommandRejected
-from shared.contract.topics import TOPICS
+from shared.contract.topics import REDRIVABLE, TOPICS, source_of
 from shared.contract.values import Reason
 from shared.contract.when import moment
 
@@ -25,6 +25,7 @@ Headers = Sequence[tuple[str, bytes | None]]
 STRUCTURED: Final = "application/cloudevents+json"
 MAX_ATTRIBUTE: Final = 200
 """Characters of the longest attribute (id, source, ...) that is read."""
+_SOURCES: Final = frozenset(map(source_of, REDRIVABLE))
 MAX_VALUE_BYTES: Final = 262_144
 """Bytes of the largest message that is parsed; 200 lines need far less."""
 
@@ -220,6 +221,9 @@ def _envelope(record: Record, attributes: Mapping[str, str]) -> tuple[Envelope, 
     topic = TOPICS.get(record.topic)
     if kind.topic and topic is not None and kind.topic != topic.name:
         raise UnreadableError(f"{kind.__name__} belongs on {kind.topic}, not on {record.topic}")
+    if topic is not None and topic.from_outside and attributes["source"] in _SOURCES:
+        # under its source and id, what the service says itself would count as handled
+        raise UnreadableError(f"{attributes['source']} does not write {record.topic}")
     correlation = _sane(attributes.get("correlationid")) or attributes["id"]
     envelope = Envelope(
         id=attributes["id"],

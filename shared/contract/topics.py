@@ -16,12 +16,17 @@ Service = Literal["cart", "inventory", "order", "payment"]
 SERVICES: Final[tuple[Service, ...]] = ("cart", "inventory", "order", "payment")
 """The dancers, in the order a checkout meets them."""
 REDRIVABLE: Final = (*SERVICES, "alerts")
-"""The services whose dead letters can be sent to them once more."""
+"""The services whose dead letters can be sent to them once more: those that publish."""
 
 
 def events_topic(service: str) -> str:
     """Where a service publishes its events."""
     return f"{service}.events"
+
+
+def source_of(service: str) -> str:
+    """The CloudEvents source of what a service publishes."""
+    return f"/quadrille/{service}"
 
 
 def redrive_topic(service: str) -> str:
@@ -40,6 +45,11 @@ class Topic:
     retention: timedelta | None = RETENTION
     compacted: bool = False
     max_bytes: int = 1_048_576
+
+    @property
+    def from_outside(self) -> bool:
+        """Whether no service of ours writes it."""
+        return self.writer not in REDRIVABLE and "every service" not in self.writer
 
     def config(self, replicas: int = 1) -> dict[str, str]:
         """Its settings on the broker.

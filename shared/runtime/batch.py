@@ -16,7 +16,7 @@ from shared.contract.dead_letter import failure_headers, without_failure
 from shared.contract.envelope import Envelope, message_id, write
 from shared.contract.message import Message
 from shared.contract.rejection import CommandRejected
-from shared.contract.topics import DEAD_LETTERS, events_topic
+from shared.contract.topics import DEAD_LETTERS, events_topic, source_of
 from shared.runtime import inbox, outbox, ownership
 from shared.runtime.aggregates import Aggregates
 from shared.runtime.database import is_away, is_conflict
@@ -81,7 +81,7 @@ class Processor:
         self.service, self.engine, self.lane_of, self.context = service, engine, lane_of, context
         self.stores = {store.kind: store for store in stores}
         self.topic_name = topic_name
-        self.source = f"/quadrille/{service}"
+        self.source = source_of(service)
         self.meter = Meter(service)
         self.tracer = tracer or Tracer()
 

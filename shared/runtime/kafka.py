@@ -1,6 +1,7 @@
 """Kafka clients with the settings this project needs."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
 from functools import lru_cache
@@ -93,8 +94,21 @@ async def stop(client: Any, seconds: float = CLIENT_SECONDS) -> None:
     end = client.close if isinstance(client, AIOKafkaAdminClient) else client.stop
     try:
         await asyncio.wait_for(end(), seconds)
-    except (KafkaError, OSError, TimeoutError):
+    except (KafkaError, OSError):
         return
+    except TimeoutError:
+        await _abandon(client, seconds)
+
+
+async def _abandon(client: Any, seconds: float) -> None:
+    """End what a client that does not stop leaves behind: an idempotent producer would send its records for ever."""
+    sender = getattr(client, "_sender", None)
+    if sender is not None and sender.sender_task is not None:
+        sender.sender_task.cancel()
+    connections = getattr(client, "_client", None) or getattr(client, "client", None)
+    if connections is not None:
+        with contextlib.suppress(KafkaError, OSError, TimeoutError):
+            await asyncio.wait_for(connections.close(), seconds)
 
 
 async def create_topics(settings: Settings) -> list[str]:

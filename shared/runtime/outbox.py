@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import BigInteger
 
+from shared.contract.dead_letter import ERRORS
 from shared.contract.when import moment
 from shared.runtime.records import Outgoing, pack, unpack
 
@@ -88,6 +89,7 @@ async def set_aside(connection: AsyncConnection, row_id: int, why: str) -> None:
 async def backlog(connection: AsyncConnection) -> Backlog:
     """What waits now, of all lanes; by the database's clock, as the records are dated."""
     row = (await connection.execute(_BACKLOG)).one()
-    told = dict(unpack(row.headers)).get("ce_time") if row.headers else None
-    written = moment(told.decode()) if told else None
+    headers = dict(unpack(row.headers)) if row.headers else {}
+    told = headers.get(f"{ERRORS}quadrille.failed_at") or headers.get("ce_time") or b""  # of a dead letter only ours counts
+    written = moment(told.decode("utf-8", "replace"))
     return Backlog(row.depth, max(0.0, (row.now - written).total_seconds()) if written else 0.0, row.set_aside)

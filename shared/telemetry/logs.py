@@ -89,7 +89,7 @@ def configure(service: str, level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Words(service) if sys.stderr.isatty() else JsonLines(service))
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for noisy in ("alembic", "aiokafka", "kafka", "faust", "mode", "aiohttp.access", "urllib3"):
+    for noisy in ("alembic", "aiokafka", "kafka", "faust", "mode", "aiohttp.access", "urllib3", "apprise"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level)))
     logging.captureWarnings(True)
     sys.excepthook = _died

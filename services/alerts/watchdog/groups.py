@@ -53,6 +53,7 @@ class Groups:
         last, statuses = self.window.last, self.window.statuses()
         assert last is not None
         bad = {n: None if status is None else status in BAD for n, status in statuses.items() if n.startswith(self._ours)}
+        bad |= {name: None for name in last.unread if name.startswith(self._ours)}
         changes = self._damper.see(bad, time.monotonic())
         for name in changes.raised:
             status = statuses[name]

@@ -63,6 +63,11 @@ class Services:
         if not self._addresses:
             log.warning("no outbox is watched: name the services in %sWATCHED_SERVICES", PREFIX)
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of alert it opens and closes."""
+        return tuple(self._dampers)
+
     def recall(self, known: Sequence[str]) -> None:
         """These alerts are open."""
         for kind, damper in self._dampers.items():

@@ -1,10 +1,13 @@
 """What the watchdog says: each condition as an alert, with what to do about it."""
 
+import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
 from shared.alerts.model import Failure
+from shared.contract.text import plain
 from shared.lag.judgement import MEANING, Status
 from shared.lag.model import Group
 from shared.money import EXPONENTS, display
@@ -20,11 +23,17 @@ GROUP: Final = "group"
 OUTBOX: Final = "outbox"
 SET_ASIDE: Final = "set_aside"
 SERVICE: Final = "service"
+LONGEST: Final = 100
+"""Characters of a subject in the name of its alert."""
+_UNFIT: Final = re.compile(r"[^A-Za-z0-9._:/\-]")
 
 
 def identity(kind: str, subject: str) -> str:
-    """What an alert of the watchdog is known by: one for each kind and subject."""
-    return f"watchdog:{kind}:{subject}"
+    """What an alert of the watchdog is known by: one for each kind and subject, whatever that is called."""
+    fitting = _UNFIT.sub("-", subject)[:LONGEST]
+    if fitting != subject:
+        fitting += f"-{hashlib.blake2b(subject.encode('utf-8', 'replace'), digest_size=4).hexdigest()}"
+    return f"watchdog:{kind}:{fitting}"
 
 
 def subjects(kind: str, identities: Iterable[str]) -> list[str]:
@@ -95,7 +104,7 @@ def group_behind(group: Group, status: Status, at: float) -> Failure:
 
 
 def _service(group: str) -> str:
-    return group.partition("quadrille.")[2].partition(".")[0] or group
+    return plain(group.partition("quadrille.")[2].partition(".")[0] or group, LONGEST)
 
 
 def outbox_grows(service: str, depth: float, age: float, at: float) -> Failure:

@@ -8,6 +8,8 @@ from typing import Final
 
 from aiokafka.errors import KafkaError
 from prometheus_client import REGISTRY
+from sqlalchemy import Text, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -17,7 +19,6 @@ from services.alerts.watchdog.checkouts import Checkouts
 from services.alerts.watchdog.exporter import LagExporter
 from services.alerts.watchdog.groups import Groups
 from services.alerts.watchdog.services import Services
-from shared.alerts.views import open_alerts
 from shared.contract.envelope import Record
 from shared.contract.topics import SERVICES, events_topic
 from shared.progress import limits
@@ -37,6 +38,11 @@ GATHER_RECORDS: Final = 2_000
 """At most so many are held at once: a backlog costs time and no memory."""
 AGAIN_SECONDS: Final = 2.0
 PRUNE_SECONDS: Final = 60.0
+_RECALLED: Final = text(
+    "SELECT alert_id FROM alerts WHERE state <> 'resolved' AND split_part(alert_id, ':', 1) = 'watchdog'"
+    " AND split_part(alert_id, ':', 2) = ANY(:kinds)"
+).bindparams(bindparam("kinds", type_=ARRAY(Text)))
+"""Of all that is open, which may be very much, those the watchdog has to close."""
 
 
 def watchdog(service: Service, keeper: Keeper) -> Worker:
@@ -59,7 +65,8 @@ async def recall(engine: AsyncEngine, groups: Groups, services: Services) -> Non
     """Remember what has an open alert, so that it closes when it is over. A database that is away is waited for."""
     while True:
         try:
-            known = [alert.alert_id for alert in await open_alerts(engine)]
+            async with engine.connect() as connection:
+                known = list((await connection.execute(_RECALLED, {"kinds": [words.GROUP, *services.kinds]})).scalars())
         except (SQLAlchemyError, OSError, TimeoutError) as error:
             await _wait(error, "remember what was wrong")
         else:

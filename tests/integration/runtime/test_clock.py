@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import time_machine
 
+from shared.contract.dead_letter import failure_headers
+from shared.contract.topics import DEAD_LETTERS
 from shared.runtime import outbox
 from shared.runtime.records import Outgoing
 from tests.integration.runtime.conftest import Inventory
@@ -40,3 +42,14 @@ async def test_it_knows_how_long_a_record_waits_to_be_published(inventory: Inven
             found = await outbox.backlog(connection)
     assert (found.depth, found.set_aside) == (1, 0)
     assert 30 <= found.age < WRONG_SECONDS / 2
+
+
+@pytest.mark.parametrize("told", [b"\xff", b"", b"0001-01-01T00:00:00Z", b"9999-12-31T23:59:59Z"])
+async def test_what_a_dead_record_claims_of_its_time_is_not_how_long_it_waits(inventory: Inventory, told: bytes) -> None:
+    failed = failure_headers("inventory", "read", "inventory.commands", 0, 1, "Error", "why", datetime.now(UTC))
+    waiting = Outgoing(0, DEAD_LETTERS, b"k", b"v", [("ce_time", told), *failed])
+    async with inventory.engine.begin() as connection:
+        await outbox.insert(connection, [waiting])
+        found = await outbox.backlog(connection)
+    assert found.depth == 1
+    assert found.age < WRONG_SECONDS / 2

@@ -38,7 +38,7 @@ def test_a_path_of_ours_is_gone_to(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)", "", "/\r\nx"]
+    "path", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)", "", "/\r\nx", "http://["]
 )
 def test_no_other_place_is(path: str) -> None:
     assert local(path) == "/"

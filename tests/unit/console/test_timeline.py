@@ -1,6 +1,7 @@
 """A story as a picture: every entry a row, and a line from every cause to its effect."""
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -52,3 +53,12 @@ def test_an_effect_hangs_on_its_cause() -> None:
 
 def test_whoever_is_no_service_has_the_first_lane() -> None:
     assert {row.lane for row in picture(recorded("paid")) if row.title == "ConfirmCheckout"} == {0}
+
+
+def test_a_line_is_drawn_once_for_all_that_passes() -> None:
+    """However many effects one cause has: what is drawn is not their number times that of the rows."""
+    begun = next(e for e in stories.load("paid").entries if e.message_id)
+    effects = [replace(begun, offset=begun.offset + n, message_id=f"m{n}", cause=begun.message_id) for n in range(1, 300)]
+    drawn = picture(trace([begun, *effects]))
+    assert len(drawn) == 300
+    assert max(len(row.paths) for row in drawn[1:]) <= 3

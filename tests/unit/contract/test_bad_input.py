@@ -5,11 +5,15 @@ from typing import Any
 
 import pytest
 
+from shared.contract.alerts import ResolveDeadLetter
 from shared.contract.cart import AddItem, CheckoutConfirmed, ConfirmCheckout, OpenCart, SetPaymentMethod, SetShippingAddress
+from shared.contract.catalog import ProductListed
 from shared.contract.catalogue import MESSAGES
 from shared.contract.envelope import MAX_VALUE_BYTES, Record, RefusedError, UnreadableError, read
+from shared.contract.inventory import ReceiveStock
 from shared.contract.message import Command, Message
-from shared.contract.order import DefineCoupon
+from shared.contract.order import CancelOrder, DefineCoupon
+from shared.contract.payment import MarkPaid
 from tests.support.facts import a
 from tests.unit.contract.records import binary, body, record, structured
 
@@ -185,3 +189,19 @@ def test_a_flood_of_faults_is_cut_off() -> None:
 def test_commands_that_may_leave_things_out_are_read() -> None:
     assert read(structured(ConfirmCheckout(cart_id="c"), partitionkey=None))[1] == ConfirmCheckout(cart_id="c")
     assert read(binary(a(OpenCart)))[0].type == "quadrille.OpenCart.v1"
+
+
+# --- who says it
+
+
+@pytest.mark.parametrize("service", ["cart", "inventory", "order", "payment", "alerts"])
+@pytest.mark.parametrize("kind", [CancelOrder, ConfirmCheckout, MarkPaid, ReceiveStock, ProductListed])
+def test_nobody_speaks_for_a_service_where_services_do_not(kind: type[Message], service: str) -> None:
+    """What the service says itself, under such an id, would count as handled."""
+    with pytest.raises(UnreadableError, match=f"^/quadrille/{service} does not write {kind.topic}$"):
+        read(structured(a(kind), source=f"/quadrille/{service}"))
+
+
+@pytest.mark.parametrize("message", [a(ResolveDeadLetter), a(CheckoutConfirmed)])
+def test_services_speak_where_they_do(message: Message) -> None:
+    assert read(structured(message, source="/quadrille/cart"))[1] == message

@@ -14,7 +14,7 @@ from shared.contract.cart import AddItem, CheckoutConfirmed, OpenCart, PreviewRe
 from shared.contract.catalogue import MESSAGES
 from shared.contract.dead_letter import failure_headers
 from shared.contract.envelope import Envelope, Record, write
-from shared.contract.message import Message
+from shared.contract.message import Command, Message
 from shared.contract.order import OrderCreated, TotalsCalculated
 from shared.contract.payment import PaymentDeclined, VoidFailed
 from shared.contract.redrive import wrap
@@ -61,7 +61,8 @@ def record(
     message: Message, at: datetime = NOW, timestamp: datetime = NOW, topic: str = "", more: Sequence[tuple[str, bytes]] = ()
 ) -> Record:
     """A message as its writer's relay would publish it."""
-    headers, value = write(Envelope("m1", "/quadrille/cart", message.type_name(), message.key, "c", "m0"), message, at)
+    source = "/shop" if isinstance(message, Command) else "/quadrille/cart"
+    headers, value = write(Envelope("m1", source, message.type_name(), message.key, "c", "m0"), message, at)
     ms = int(timestamp.timestamp() * 1000)
     return Record(topic or message.topic or "cart.events", 2, 7, message.key.encode(), value, [*headers, *more], ms)
 

@@ -1,5 +1,6 @@
 """What is shown of the lag, and the limit of a check."""
 
+import io
 import json
 from math import inf
 
@@ -110,3 +111,18 @@ def test_json_has_every_partition_and_nothing_programs_cannot_read() -> None:
     assert group["never_committed"] == [["b", 0]]
     assert [(p["topic"], p["partition"], p["lag"]) for p in group["partitions"]] == [("a", 0, 4), ("a", 1, 0), ("b", 0, -1)]
     assert group["partitions"][0]["catch_up_seconds"] is None
+
+
+@pytest.mark.parametrize("name", ["[/]", "[link=http://evil]x[/]", "x\x1b]0;pwned\x07\x1b[2J"])
+def test_what_a_group_is_called_changes_neither_the_table_nor_the_terminal(name: str) -> None:
+    group = Group(name, "Stable", 1, {(name, 0): Position(None, 5, 0)})
+    looks = [Snapshot(at, {name: group}, unread={name: name}) for at in (100.0, 110.0)]
+    file = io.StringIO()
+    console = Console(file=file, width=200, force_terminal=True, color_system=None)
+    console.print(show.table(looks, every_partition=True))
+    console.print(show.live(looks, looks, 10))
+    for remark in show.remarks(looks[-1]):
+        console.print(remark, markup=False)
+    told = file.getvalue()
+    assert name.replace("\x1b", "�").replace("\x07", "�") in told
+    assert "\x1b" not in told

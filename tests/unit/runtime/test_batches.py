@@ -1,5 +1,7 @@
 """A header whose name is no text: its record is read like any other, and so are those around it."""
 
+import gzip
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordBa
 
 from shared.runtime import kafka
 from shared.runtime.batches import Batches
+from shared.runtime.unpacking import ATTRIBUTES, MAX_BYTES, RECORDS, is_too_large
 from tests.support.topics import Name
 
 Headers = list[tuple[str, bytes | None]]
@@ -71,3 +74,39 @@ def test_what_is_all_text_is_read_by_the_fast_code() -> None:
 def test_every_consumer_reads_so() -> None:
     assert kafka.consumer is not None
     assert fetcher.MemoryRecords is Batches
+
+
+CODECS = pytest.mark.parametrize("compression", [1, 3, 4], ids=["gzip", "lz4", "zstd"])
+
+
+def packed(compression: int, *values: bytes) -> bytes:
+    """A batch of these values."""
+    builder = _DefaultRecordBatchBuilderPy(2, compression, 0, -1, -1, -1, 2 * MAX_BYTES)
+    for number, value in enumerate(values):
+        builder.append(number, 1_000, b"key", value, [])
+    return bytes(builder.build())
+
+
+@CODECS
+def test_what_is_packed_too_tightly_is_not_unpacked(compression: int) -> None:
+    bomb = packed(compression, b"first", bytes(MAX_BYTES))
+    after = bytearray(batch([("a", b"1")], offset=2))
+    tracemalloc.start()
+    found = read(bomb + after)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert [record.offset for record in found] == [1, 2]
+    assert found[0].key is None
+    assert found[0].value.startswith(b"2 records in ")
+    assert peak < 2.5 * MAX_BYTES
+
+
+@CODECS
+def test_what_is_large_and_allowed_is(compression: int) -> None:
+    value = bytes(MAX_BYTES - 1_000)
+    assert [record.value for record in read(packed(compression, value))] == [value]
+
+
+def test_streams_one_after_the_other_are_added_up() -> None:
+    half = gzip.compress(bytes(MAX_BYTES // 2 + 1))
+    assert is_too_large(memoryview(bytes(ATTRIBUTES) + b"\x01" + bytes(RECORDS - ATTRIBUTES - 1) + half + half))
