@@ -34,6 +34,8 @@ Outcome = Literal["killed", "survived", "timed out"]
 Place = tuple[str, int]
 """Where code is: its qualified name, and its first line."""
 CPU_SECONDS: Final = 15
+TIMES: Final = 4
+"""Seconds of a processor a mutant may have beside those the tests take without it, and how often it may have these."""
 LONGEST_SECONDS: Final = 1_800
 """For one that waits for what never comes; far above ``CPU_SECONDS``, as others may need the processor."""
 MACHINE_RUNS: Final = 30
@@ -74,16 +76,17 @@ def run(mutants: Sequence[Mutant], tests: Sequence[str]) -> Iterator[tuple[Mutan
     process.join()
     for mutant, outcome in zip(mutants, outcomes, strict=True):
         if outcome is None:
-            yield mutant, _in_fork(partial(_imported, mutant, tests, seconds))
+            yield mutant, _in_fork(partial(_imported, mutant, tests, seconds), sum(seconds.values()))
 
 
-def _in_fork(work: Callable[[], bool]) -> Outcome:
-    """Do it in a fork of this process; ``work`` says whether all tests passed."""
+def _in_fork(work: Callable[[], bool], usual: float) -> Outcome:
+    """Do it in a fork of this process; ``work`` says whether all tests passed, ``usual`` what that takes without mutants."""
+    limit = CPU_SECONDS + round(TIMES * usual)
     pid = os.fork()
     if pid == 0:
         code = 1
         try:
-            resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+            resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
             resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
             signal.alarm(LONGEST_SECONDS)
             code = 0 if work() else 1
@@ -201,7 +204,7 @@ def _try(
     if not chosen:  # it may be run at import
         return None
     chosen.sort(key=lambda item: baseline.seconds[item.nodeid])
-    return _in_fork(partial(_swapped, swaps, chosen))
+    return _in_fork(partial(_swapped, swaps, chosen), sum(baseline.seconds[item.nodeid] for item in chosen))
 
 
 def _swapped(swaps: Sequence[tuple[FunctionType, CodeType]], items: Sequence[pytest.Item]) -> bool:

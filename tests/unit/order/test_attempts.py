@@ -103,6 +103,14 @@ def test_the_next_attempt_changes_nothing_else_of_the_one_before(state: str) -> 
     check(made)
 
 
+def test_the_cart_of_an_attempt_may_have_dots_in_its_name() -> None:
+    made = order("unknown")
+    for checkout_id in ("my.cart.1", "my.cart.2"):
+        made.hear_all(*(e.model_copy(update={"cart_id": "my.cart", "checkout_id": checkout_id}) for e in (CONFIRMED, EXTENDED)))
+    assert [checkout(made, f"my.cart.{n}").state for n in (1, 2)] == ["closed", "paying"]
+    check(made)
+
+
 @pytest.mark.parametrize("checkout_id", ["cart1.1", "cart1.x", "cart1", "cart1.0"])
 def test_not_every_attempt_follows_another(checkout_id: str) -> None:
     made = order("unknown")
@@ -283,5 +291,5 @@ def test_a_redriven_definition_does_not_bring_back_older_terms() -> None:
 
 
 def test_the_first_command_of_a_topic_may_be_redriven() -> None:
-    made = order("unknown")
+    made = Solo("order")
     only(CouponDefined, made.hear(DefineCoupon(code=COUPON, kind="free_shipping"), "m2", offset=0, redriven=True))
