@@ -331,3 +331,10 @@ def test_a_capture_that_failed_uncertainly_is_looked_at_when_the_order_is_cancel
     only(CaptureFailed, outcome(made, Refused("bug", "ours")))
     made.hear(a(OrderCancelled))
     assert (operation(made).kind, operation(made).step) == ("void", "look_up")
+
+
+@pytest.mark.parametrize(("attempts", "not_found", "first"), [(0, 0, True), (1, 0, False), (0, 1, False), (2, 3, False)])
+def test_only_what_nothing_came_of_yet_is_asked_for_at_once(attempts: int, not_found: int, *, first: bool) -> None:
+    made = payment_in("voiding")
+    operation(made).attempts, operation(made).not_found = attempts, not_found
+    assert operation(made).is_first is first

@@ -188,6 +188,7 @@ def test_nobody_decides_about_the_payment_of_another_cart(state: str, command: t
     before = deepcopy(payment(made))
     refused = only(CommandRejected, made.hear(a(command, cart_id="cart2")))
     assert (refused.command_key, codes(refused)) == ("cart2", ["other_cart"])
+    assert refused.reasons[0].subject == "cart_id"
     assert payment(made) == before
     assert codes(only(CommandRejected, payment_in("unknown").hear(a(command, cart_id="cart2")))) == ["wrong_state"]
 
