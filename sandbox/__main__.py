@@ -7,7 +7,8 @@ import sys
 
 from sandbox import tokens
 from sandbox.server import serve
-from sandbox.settings import PREFIX, Settings, SettingsError, load
+from sandbox.settings import PREFIX, Settings, load
+from shared.settings import SettingsError
 from shared.telemetry import logs
 
 

@@ -13,8 +13,9 @@ from typing import Final
 from aiohttp import web
 
 from sandbox.app import make_app
-from sandbox.settings import Settings, SettingsError
+from sandbox.settings import Settings
 from sandbox.till import Till
+from shared.settings import SettingsError
 
 STOP_SECONDS: Final = 2.0
 """How long a stop waits for requests that are being answered."""

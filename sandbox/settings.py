@@ -4,18 +4,14 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from sandbox.faults import Faults, FaultsError, parse
-from shared.settings import SANDBOX, given
+from shared.settings import SANDBOX, SettingsError, checked, given
 
 PREFIX: Final = SANDBOX
 DEFAULT_KEY: Final = "sk_sandbox"
 """Accepted where no key is set, on loopback only. It opens nothing but play money."""
-
-
-class SettingsError(Exception):
-    """The settings do not allow a start; the message says which and why."""
 
 
 class Settings(BaseModel):
@@ -53,16 +49,8 @@ def load(**overrides: object) -> Settings:
 
     Raises :class:`SettingsError` naming every setting that is unknown or has a value it cannot have.
     """
-    named = given(PREFIX)
-    unknown = sorted(named.keys() - {PREFIX + name.upper() for name in Settings.model_fields})
-    if unknown:
-        raise SettingsError(f"the sandbox does not know the setting {', '.join(unknown)}")
-    values = {name[len(PREFIX) :].lower(): value for name, value in named.items()}
-    try:
-        settings = Settings.model_validate({**values, **overrides})
-    except ValidationError as error:
-        wrong = (f"{PREFIX}{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors(include_input=False))
-        raise SettingsError("settings that cannot be used: " + "; ".join(wrong)) from None
+    named = {PREFIX + name.upper(): value for name, value in overrides.items()}
+    settings = checked(Settings, PREFIX, {**given(PREFIX), **named})
     settings.check()
     return settings
 

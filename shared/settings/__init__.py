@@ -8,11 +8,12 @@ import os
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+M = TypeVar("M", bound=BaseModel)
 PREFIX = "QUADRILLE_"
 SANDBOX = f"{PREFIX}SANDBOX_"
 """What begins so is the sandbox gateway's own (``sandbox/settings.py``)."""
@@ -151,11 +152,16 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     """
     named = given() if environment is None else environment
     ours = {name: value for name, value in named.items() if name.startswith(PREFIX) and not name.startswith(SANDBOX)}
-    unknown = sorted(ours.keys() - {PREFIX + name.upper() for name in Settings.model_fields})
+    return checked(Settings, PREFIX, ours)
+
+
+def checked(kind: type[M], prefix: str, named: Mapping[str, object]) -> M:
+    """Variables as settings of a kind. Raises :class:`SettingsError` naming all that is unknown or cannot be used."""
+    unknown = sorted(named.keys() - {prefix + name.upper() for name in kind.model_fields})
     if unknown:
         raise SettingsError(f"nobody knows the setting {', '.join(unknown)}; see .env.example")
     try:
-        return Settings.model_validate({name[len(PREFIX) :].lower(): value for name, value in ours.items()})
+        return kind.model_validate({name[len(prefix) :].lower(): value for name, value in named.items()})
     except ValidationError as error:
-        faults = (f"{PREFIX}{str(d['loc'][0]).upper()}: {d['msg']}" for d in error.errors(include_input=False))
+        faults = (f"{prefix}{str(d['loc'][0]).upper()}: {d['msg']}" for d in error.errors(include_input=False))
         raise SettingsError("settings that cannot be used: " + "; ".join(faults)) from None

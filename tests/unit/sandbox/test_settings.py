@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.settings import SettingsError, load
+from sandbox.settings import load
+from shared.settings import SettingsError
 
 
 @pytest.fixture(autouse=True)
