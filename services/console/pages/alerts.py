@@ -1,6 +1,7 @@
 """Alerts: what needs a person, and what can be done about each."""
 
 from typing import Any, Final
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -33,4 +34,4 @@ async def show(request: Request) -> Response:
     if found.alert_id != named:
         return RedirectResponse(str(request.url_for("alert", alert_id=found.alert_id).path), 303)
     values: dict[str, Any] = {"alert": found, "actions": of_alert(found), "money_actions": of_money(found)}
-    return page(request, "alert.html", live="/live?view=frame", **values)
+    return page(request, "alert.html", live=f"/live?view=alert&name={quote(named, safe='')}", **values)

@@ -12,6 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from services.console.context import FRAME, Console, console
 from services.console.pages import lag, money, orders, overview
 from services.console.watcher import AWAY
+from shared.alerts import views
 from shared.journal.trace import NotOneError, one, trace
 
 RETRY_MS: Final = 3_000
@@ -47,12 +48,21 @@ async def _story(here: Console, asked: Mapping[str, str]) -> Parts:
     return {name: here.draw(f"parts/{name}.html", values) for name in ("standing", "story")}
 
 
+async def _alert(here: Console, asked: Mapping[str, str]) -> Parts:
+    try:
+        values = {"alert": await views.alert(here.alerts, asked.get("name", ""))}
+    except views.NotFoundError:
+        return {}
+    return {name: here.draw(f"parts/{name}.html", values) for name in ("alert", "done")}
+
+
 VIEWS: Final[dict[str, View]] = {
     "frame": _frame,
     "overview": _overview,
     "lag": _lag,
     "money": _money,
     "story": _story,
+    "alert": _alert,
 }
 
 
