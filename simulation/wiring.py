@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from importlib import import_module
 from typing import Any, Final
@@ -21,7 +21,7 @@ from simulation.races import SEEN
 CONTEXT: Final[Mapping[type[Any], Any]] = {
     cart_model.Policy: cart_model.Policy(session_seconds=1800),
     inventory_model.Policy: inventory_model.Policy(900, 1800, 300),
-    payment_model.Policy: payment_model.Policy(attempts=4, backoff_seconds=1.0),
+    payment_model.Policy: payment_model.Policy(4, 1.0, hold_warning=timedelta(days=6), arrives_within=timedelta(minutes=2)),
     Rules: load_rules(None),
 }
 """What reactions ask for by type."""

@@ -26,8 +26,8 @@ class Policy:
 
     attempts: int
     backoff_seconds: float
-    hold_warning: timedelta = timedelta(days=6)
-    arrives_within: timedelta = timedelta(minutes=2)
+    hold_warning: timedelta
+    arrives_within: timedelta
 
     @property
     def warned_at(self) -> int:

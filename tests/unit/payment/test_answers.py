@@ -7,7 +7,7 @@ import pytest
 
 from services.payment.answers import GatewayAnswered
 from services.payment.gateways.port import Answer, Declined, LookUp, NotFound, Refused, Unavailable, Unknown
-from services.payment.model import KEYS_REMEMBERED, MAX_BACKOFF, PaymentOperation, Policy, backoff
+from services.payment.model import PaymentOperation, Policy, backoff
 from shared.contract.message import Message
 from shared.contract.order import OrderCancelled
 from shared.contract.payment import (
@@ -174,7 +174,7 @@ def test_the_gateway_may_ask_for_more_patience_and_not_for_less() -> None:
 
 def test_waits_double_up_to_a_limit_and_differ_from_payment_to_payment() -> None:
     for attempts in [*range(1, 20), 100_000]:
-        bound = min(MAX_BACKOFF, 2.0 ** min(attempts - 1, 100))
+        bound = min(60.0, 2.0 ** min(attempts - 1, 100))
         waits = {backoff(f"cart{n}.1:void:1", attempts, 1.0) for n in range(50)}
         assert bound * 0.5 <= min(waits) < bound * 0.55
         assert bound * 0.95 < max(waits) <= bound
@@ -184,8 +184,9 @@ def test_waits_double_up_to_a_limit_and_differ_from_payment_to_payment() -> None
 @pytest.mark.parametrize("kind", STATE)
 def test_an_old_key_proves_nothing_so_the_gateway_is_looked_at_first(kind: str) -> None:
     made = payment_in(STATE[kind])
-    key = operation(made).key
-    made.now += KEYS_REMEMBERED
+    keys = payment(made).keys
+    assert operation(made).key == f"{CHECKOUT}:{kind}:{keys}"
+    made.now += timedelta(hours=23)
     assert payment(made).request(made.now) == kind
     made.now += timedelta(microseconds=1)
     assert payment(made).request(made.now) == "look_up"
@@ -193,7 +194,7 @@ def test_an_old_key_proves_nothing_so_the_gateway_is_looked_at_first(kind: str) 
     assert payment(made).request(made.now) == "look_up"
     if kind in ("authorize", "void"):
         outcome(made, found("authorized") if kind == "void" else MISSING)
-        assert operation(made).key != key
+        assert operation(made).key == f"{CHECKOUT}:{kind}:{keys + 1}"
         assert payment(made).request(made.now) == kind
 
 
@@ -210,6 +211,19 @@ def test_keys_are_never_used_for_something_else() -> None:
     keys.add(operation(made).key)
     assert len(keys) == 5
     assert all(len(key) <= 255 for key in keys)
+
+
+def test_requests_are_numbered_through_so_that_no_answer_is_taken_for_that_to_another() -> None:
+    made = payment_in("authorizing")
+    numbers = [operation(made).serial]
+    outcome(made, LOST)
+    numbers.append(operation(made).serial)
+    outcome(made, found("authorized"))
+    made.hear(a(OrderCancelled))
+    numbers.append(operation(made).serial)
+    outcome(made, NO)
+    numbers.append(operation(made).serial)
+    assert numbers == list(range(numbers[0], numbers[0] + 4))
 
 
 # --- the money never ends silently

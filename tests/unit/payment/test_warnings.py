@@ -1,5 +1,6 @@
 """Payment tells of what will soon need a person: an operation nearly given up, a hold that will lapse."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -41,7 +42,7 @@ def test_the_next_operation_of_a_payment_is_told_of_anew() -> None:
 
 @pytest.mark.parametrize(("attempts", "warned_at"), [(8, 6), (4, 2), (3, 1), (2, 1), (1, 1)])
 def test_it_is_told_two_attempts_before_the_last_where_there_are_as_many(attempts: int, warned_at: int) -> None:
-    assert Policy(attempts, 1.0).warned_at == warned_at
+    assert replace(POLICY, attempts=attempts).warned_at == warned_at
 
 
 def test_a_hold_nobody_captured_or_released_is_told_of_once() -> None:
