@@ -290,17 +290,19 @@ def simulate_stories(
 def check_invariants(
     state: State = STATE,
     as_json: Json = False,
-    patience: Annotated[float, typer.Option(help="Seconds to wait for checkouts in flight.")] = 30.0,
+    patience: Annotated[float, typer.Option(help="Seconds to wait for what is in flight.")] = 30.0,
+    at_rest: Annotated[bool, typer.Option("--at-rest", help="Nobody shops: nothing may still be in flight then.")] = False,
 ) -> None:
     """Check the invariants of the choreography against the databases and the gateway's ledger.
 
+    On a running shop what is wrong, or in flight, all the time counts, and not what has just begun.
     Exit code 1 where one is broken; each violation is named.
     """
     from cli import system
     from cli.audit import audit
     from cli.audit.show import show
 
-    report = run(audit(system.settings(state), patience=patience))
+    report = run(audit(system.settings(state), patience=patience, at_rest=at_rest))
     if as_json:
         console.print_json(json.dumps(asdict(report)))
     else:

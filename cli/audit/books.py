@@ -1,18 +1,20 @@
-"""What every side has on its books: read once, each from its own database, and from the gateway's own ledger."""
+"""What every side has on its books: each database as it is at one moment, and the gateway's own ledger.
+
+The databases are not read at the same moment: what is on its way from one to another can look wrong.
+"""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.payment.gateways import LedgerEntry, read_ledger
 from shared.alerts.model import Alert
 from shared.alerts.views import open_alerts
-from shared.contract.topics import SERVICES
 from shared.runtime.database import connect
 from shared.settings import Settings
 
@@ -27,14 +29,23 @@ _CHECKOUTS = text(
 )
 _COUPONS = text("SELECT code AS id, redeemed, redemption_limit FROM coupons")
 _PAYMENTS = text("SELECT checkout_id AS id, cart_id, state, amount, token, operation IS NOT NULL AS busy FROM payments")
-_OUTBOX = text("SELECT count(*) FILTER (WHERE set_aside IS NULL) AS waiting, count(set_aside) AS aside FROM outbox")
+_OUTBOX = text(
+    "SELECT count(*) FILTER (WHERE set_aside IS NULL) AS waiting, min(id) FILTER (WHERE set_aside IS NULL) AS first,"
+    " count(set_aside) AS aside FROM outbox"
+)
+_TABLES: dict[str, dict[str, Any]] = {
+    "cart": {"carts": _CARTS},
+    "inventory": {"reservations": _RESERVATIONS, "stocks": _STOCKS},
+    "order": {"checkouts": _CHECKOUTS, "coupons": _COUPONS},
+    "payment": {"payments": _PAYMENTS},
+    "alerts": {},
+}
 
 
 @dataclass(frozen=True)
 class Books:
     """Rows by their ids. ``ledger``: the gateway's payments by our reference; ``None`` where it keeps none we can read."""
 
-    at: datetime
     carts: Rows
     reservations: Rows
     stocks: Rows
@@ -48,34 +59,31 @@ class Books:
 
 async def read(settings: Settings) -> Books:
     """Read all books. Raises ``SQLAlchemyError``, ``OSError``, ``LedgerError`` where one cannot be had."""
-    engines = {name: connect(settings.database_url(name)) for name in (*SERVICES, "alerts")}
+    tables: Rows = {}
+    outboxes: Rows = {}
+
+    async def read_service(service: str) -> None:
+        async with _moment(settings, service) as connection:
+            for name, query in _TABLES[service].items():
+                tables[name] = {row.id: row async for row in await connection.stream(query)}
+            outboxes[service] = (await connection.execute(_OUTBOX)).one()
+            if service == "alerts":
+                tables["alerts"] = await open_alerts(connection.engine)
+
+    await asyncio.gather(*map(read_service, _TABLES))
+    return Books(**tables, outboxes=outboxes, ledger=await _ledger(settings))
+
+
+@asynccontextmanager
+async def _moment(settings: Settings, service: str) -> AsyncIterator[AsyncConnection]:
+    """The database of a service, as it is now however long it is read."""
+    engine = connect(settings.database_url(service))
     try:
-        carts, reservations, stocks, checkouts, coupons, payments = await asyncio.gather(
-            _rows(engines["cart"], _CARTS),
-            _rows(engines["inventory"], _RESERVATIONS),
-            _rows(engines["inventory"], _STOCKS),
-            _rows(engines["order"], _CHECKOUTS),
-            _rows(engines["order"], _COUPONS),
-            _rows(engines["payment"], _PAYMENTS),
-        )
-        outboxes: dict[str, Any] = {name: await _one(engine, _OUTBOX) for name, engine in engines.items()}
-        at = (await _one(engines["order"], text("SELECT now() AS now"))).now
-        alerts = await open_alerts(engines["alerts"])
+        async with engine.connect() as connection:
+            await connection.execution_options(isolation_level="REPEATABLE READ")
+            yield connection
     finally:
-        for engine in engines.values():
-            await engine.dispose()
-    ledger = await _ledger(settings)
-    return Books(at, carts, reservations, stocks, checkouts, coupons, payments, outboxes, alerts, ledger)
-
-
-async def _rows(engine: AsyncEngine, query: Any) -> Rows:
-    async with engine.connect() as connection:
-        return {row.id: row async for row in await connection.stream(query)}
-
-
-async def _one(engine: AsyncEngine, query: Any) -> Any:
-    async with engine.connect() as connection:
-        return (await connection.execute(query)).one()
+        await engine.dispose()
 
 
 async def _ledger(settings: Settings) -> dict[str, list[LedgerEntry]] | None:

@@ -3,13 +3,14 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 from cli.audit.books import Books, read
 from shared.settings import Settings
 
+LOOK_SECONDS: Final = 0.5
 CONFIRMED_PAYMENTS = ("captured", "deferred", "paid")
 UNPAID_ENDS = ("declined", "voided", "refunded", "void_failed", "refund_failed", "deferred")
 LIVE = ("held", "extended", "allocated")
@@ -22,6 +23,11 @@ class Violation:
     invariant: int
     subject: str
     wrong: str
+
+    @property
+    def key(self) -> tuple[int, str]:
+        """What tells it from others, however often it is found."""
+        return self.invariant, self.subject
 
     def __str__(self) -> str:
         return f"invariant {self.invariant}: {self.subject}: {self.wrong}"
@@ -39,20 +45,29 @@ class Report:
     money: str = ""
 
 
-async def audit(settings: Settings, *, patience: float = 30.0) -> Report:
-    """Check all invariants. ``patience``: seconds to wait for what is in flight to reach its end.
+async def audit(settings: Settings, *, patience: float = 30.0, at_rest: bool = True) -> Report:
+    """Check all invariants until none is broken and nothing is in flight, for ``patience`` seconds at most.
 
-    What is still in flight after that, without an open alert, breaks invariant 3.
+    ``at_rest``: nobody shops any more, so whatever has not reached its end by then, without an open alert, breaks
+    invariant 3. Else only what was wrong, or in flight, at every look counts: what came meanwhile is on its way.
     """
     deadline = time.monotonic() + patience
+    wrong: list[Violation] | None = None
     while True:
+        began = time.monotonic()
         books = await read(settings)
         report = check(books)
-        settled = not report.violations and not report.in_flight
-        if settled or time.monotonic() > deadline:
-            report.violations += [Violation(3, i, "has not reached its end, and no alert is open") for i in _stuck(books)]
-            return report
-        await asyncio.sleep(0.5)
+        now = report.violations + [Violation(3, i, "has not reached its end, and no alert is open") for i in _stuck(books)]
+        wrong = now if at_rest or wrong is None else lasting(wrong, now)
+        if not wrong or time.monotonic() > deadline:
+            return replace(report, violations=wrong)
+        await asyncio.sleep(max(LOOK_SECONDS, time.monotonic() - began))  # so that it is not always read
+
+
+def lasting(before: Iterable[Violation], now: Iterable[Violation]) -> list[Violation]:
+    """What is wrong now and was before, as it is now."""
+    known = {violation.key for violation in before}
+    return [violation for violation in now if violation.key in known]
 
 
 def check(books: Books) -> Report:
@@ -172,7 +187,8 @@ def published(books: Books) -> Iterator[Violation]:
     """5. Nothing committed stays unpublished."""
     for service, outbox in books.outboxes.items():
         if outbox.waiting:
-            yield Violation(5, service, f"{outbox.waiting} committed records are not published")
+            subject = f"{service}, from outbox row {outbox.first} on"
+            yield Violation(5, subject, f"{outbox.waiting} committed records are not published")
         if outbox.aside:
             yield Violation(5, service, f"{outbox.aside} records cannot be sent and were set aside")
 

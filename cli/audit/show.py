@@ -10,8 +10,8 @@ from cli.audit.invariants import Report
 def show(report: Report, console: Console) -> None:
     """What was checked, and each violation."""
     console.print(
-        f"Audit: {report.checkouts} checkouts, {report.orders} orders, {report.open_alerts} open alerts;"
-        f" money checked against {report.money}"
+        f"Audit: {report.checkouts} checkouts ({report.in_flight} in flight), {report.orders} orders,"
+        f" {report.open_alerts} open alerts; money checked against {report.money}"
     )
     if not report.violations:
         console.print("[green]No invariant is broken[/]")

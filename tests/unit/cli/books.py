@@ -1,13 +1,11 @@
 """Books for audits: healthy ones, with a checkout at each end it can come to, and room to plant something wrong."""
 
-from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
 from cli.audit.books import Books
 from services.payment.gateways import LedgerEntry
 from services.payment.gateways.port import PaymentStatus
-from tests.support.clock import NOW
 
 
 def row(**columns: Any) -> SimpleNamespace:
@@ -50,7 +48,6 @@ def healthy() -> Books:
     reservations = {i: row(id=i, cart_id=i[0], state=end[3], units={"tea": 1}) for i, end in ends.items()}
     reservations["g.1"] = row(id="g.1", cart_id="g", state="held", units={"tea": 2})
     return Books(
-        at=NOW + timedelta(days=1),
         carts={
             **{i: row(id=i, state="inactive", attempts=1, checkout_id=None, order_number="Q-1") for i in "ab"},
             **{i: row(id=i, state="active", attempts=1, checkout_id=None, order_number=None) for i in "cdef"},
@@ -70,7 +67,7 @@ def healthy() -> Books:
             i: row(id=i, cart_id=i[0], state=state, amount=1000, token="t", busy=False)
             for i, (_, _, state, _) in ends.items() if state
         },
-        outboxes={name: row(waiting=0, aside=0) for name in ("cart", "inventory", "order", "payment")},
+        outboxes={name: row(waiting=0, first=None, aside=0) for name in ("cart", "inventory", "order", "payment")},
         alerts=[row(checkout_id="e.1")],  # type: ignore[list-item]
         ledger={
             "a.1": [entry("a.1", captured=1000)],

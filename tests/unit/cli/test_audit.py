@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from cli.audit.books import Books
-from cli.audit.invariants import check
+from cli.audit.invariants import Violation, check, lasting
 from tests.unit.cli.books import entry, healthy, row
 
 
@@ -112,7 +112,7 @@ def redeem_and_not_count(books: Books) -> None:
 
 
 def leave_unpublished(books: Books) -> None:
-    books.outboxes["order"].waiting = 3
+    books.outboxes["order"].waiting, books.outboxes["order"].first = 3, 41
 
 
 def set_aside(books: Books) -> None:
@@ -140,7 +140,7 @@ def set_aside(books: Books) -> None:
         (redeem_too_often, [(4, "TEN")]),
         (redeem_for_nobody, [(4, "ANY")]),
         (redeem_and_not_count, [(4, "TEN")]),
-        (leave_unpublished, [(5, "order")]),
+        (leave_unpublished, [(5, "order, from outbox row 41 on")]),
         (set_aside, [(5, "cart")]),
     ],
 )
@@ -218,3 +218,10 @@ def test_a_gateway_without_a_ledger_is_said_to_have_none() -> None:
     books = replace(healthy(), ledger=None)
     assert found(books) == []
     assert check(books).money == "our own tables only: the gateway keeps no ledger"
+
+
+def test_on_a_running_shop_counts_what_lasts_however_it_changes_and_not_what_has_just_begun() -> None:
+    before = [Violation(5, "cart, from outbox row 7 on", "2 records"), Violation(3, "a.1", "has not reached its end")]
+    now = [Violation(5, "cart, from outbox row 7 on", "3 records"), Violation(3, "b.1", "has not reached its end")]
+    assert lasting(before, now) == now[:1]
+    assert lasting(before, []) == []
