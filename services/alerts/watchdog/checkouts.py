@@ -162,7 +162,7 @@ class Checkouts:
     async def judge(self, now: datetime) -> None:
         """Open an alert for each checkout that is overdue, and close those that were left behind.
 
-        To be called only when all that happened was taken in. Raises as :meth:`follow`.
+        ``now``: a moment up to which all that happened was taken in. Raises as :meth:`follow`.
         """
         async with self._busy:
             told_of = await self._tell_of_overdue(now)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Final
 
 from aiokafka.errors import KafkaError
@@ -19,7 +20,6 @@ from shared.settings import Settings
 log = logging.getLogger(__name__)
 WINDOW: Final = 10
 """Looks a group is judged by."""
-FRESH_SECONDS: Final = 10.0
 BAD: Final = (Status.STALL, Status.STOP)
 
 
@@ -62,11 +62,15 @@ class Groups:
         for name in changes.cleared:
             await self._keeper.settle(words.identity(words.GROUP, name), words.BY, "it gets on again")
 
-    def has_caught_up(self, group: str) -> bool:
-        """Whether a group was seen lately to have processed nearly all there is."""
+    def read_until(self, group: str) -> datetime | None:
+        """The moment up to which a group was seen to have read all there is; nothing where that cannot be told."""
         last = self.window.last
         found = last.groups.get(self._settings.topic(group)) if last else None
-        if last is None or found is None or time.time() - last.at > FRESH_SECONDS + 2 * self._settings.watch_seconds:
-            return False
-        unknown = any(found.positions[place].end > found.positions[place].oldest for place in found.never_committed)
-        return not unknown and found.age < FRESH_SECONDS
+        if last is None or found is None:
+            return None
+        for position in found.positions.values():
+            unknown = position.end > position.oldest if position.current is None else position.age is None
+            if unknown:
+                log.warning("how far %s has read cannot be told now, and nothing is judged by it", found.name)
+                return None
+        return datetime.fromtimestamp(last.at - found.age, UTC)

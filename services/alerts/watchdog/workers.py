@@ -104,8 +104,8 @@ async def judge(settings: Settings, engine: AsyncEngine, checkouts: Checkouts, g
     while True:
         await asyncio.sleep(settings.watch_seconds)
         try:
-            if groups.has_caught_up(f"quadrille.{FOLLOWER}"):
-                await checkouts.judge(datetime.now(UTC))
+            if until := groups.read_until(f"quadrille.{FOLLOWER}"):
+                await checkouts.judge(until)
             await checkouts.measure()
             await metrics.count_alerts(engine)
             if time.monotonic() - pruned > PRUNE_SECONDS:

@@ -1,0 +1,37 @@
+"""Up to which moment the watchdog may judge by what a group has read."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from services.alerts.watchdog.groups import Groups
+from shared.lag.model import Group, Position, Snapshot
+from shared.settings import load
+
+AT = 1_000_000.0
+
+
+def read_until(*positions: Position) -> float | None:
+    """Seconds before the look."""
+    nobody: Any = None
+    groups = Groups(load({"QUADRILLE_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}), nobody)
+    assert groups.read_until("quadrille.alerts.watchdog") is None
+    found = {("cart.events", number): position for number, position in enumerate(positions)}
+    groups.window.add(Snapshot(AT, {"quadrille.alerts.watchdog": Group("quadrille.alerts.watchdog", "Stable", 1, found)}))
+    until = groups.read_until("quadrille.alerts.watchdog")
+    return None if until is None else (datetime.fromtimestamp(AT, UTC) - until).total_seconds()
+
+
+@pytest.mark.parametrize(
+    ("positions", "before"),
+    [
+        ([Position(5, 5, 0)], 0.0),
+        ([Position(5, 5, 0), Position(5, 9, 0, age=42.0), Position(5, 6, 0, age=7.0)], 42.0),
+        ([Position(None, 3, 3)], 0.0),
+        ([Position(5, 5, 0), Position(None, 4, 3, age=None)], None),
+        ([Position(5, 9, 0, age=None)], None),
+    ],
+)
+def test_it_may_judge_up_to_the_oldest_event_it_has_not_read(positions: list[Position], before: float | None) -> None:
+    assert read_until(*positions) == before
