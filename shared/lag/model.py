@@ -15,7 +15,8 @@ class Position:
     ``current``: the offset committed last, the next record to be processed; nothing where the group never committed.
     ``end``: the offset the next record will get. ``oldest``: the first offset that is still kept. ``age``: seconds since
     the oldest record not yet processed was written; nothing where that record cannot be read. ``assigned``: whether a
-    member of the group has the partition; nothing where the broker does not say.
+    member of the group has the partition; nothing where the broker does not say. ``marks``: offsets up to the end that are
+    known to have none for anybody: behind the records of a transaction stands a mark, and those of an aborted one are void.
     """
 
     current: int | None
@@ -23,11 +24,12 @@ class Position:
     oldest: int
     age: float | None = 0.0
     assigned: bool | None = True
+    marks: int = 0
 
     @property
     def lag(self) -> int:
         """Records not yet processed, or :data:`NEVER`."""
-        return NEVER if self.current is None else max(0, self.end - self.current)
+        return NEVER if self.current is None else max(0, self.end - self.current - self.marks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from types import TracebackType
 from typing import Any, Final, Self
@@ -21,6 +22,8 @@ READ_SECONDS: Final = 10.0
 """The longest one question to the brokers may take."""
 AGE_SECONDS: Final = 3.0
 """The longest that is waited for the records whose age is asked for."""
+SLICE_SECONDS: Final = 0.2
+"""How long until it is asked whether there are any."""
 FETCH_BYTES: Final = 1_048_576
 PARTITION_BYTES: Final = 65_536
 """Bytes of an answer that brings records, and those of one partition in it: one record is enough. A broker sends a larger
@@ -42,6 +45,7 @@ class LagReader:
         self._consumer = kafka.consumer(settings, None, "quadrille-lag", **sizes)
         self._slots = asyncio.Semaphore(GROUPS_AT_ONCE)
         self._written: dict[Waiting, float] = {}
+        self._empty: dict[Waiting, int] = {}
 
     async def __aenter__(self) -> Self:
         try:
@@ -67,7 +71,7 @@ class LagReader:
         oldest = await asyncio.wait_for(self._consumer.beginning_offsets(tps), READ_SECONDS)
         ends = await asyncio.wait_for(self._consumer.end_offsets(tps), READ_SECONDS)
         looked_at = [self._group(*one, ends, oldest) for one in found]
-        await self._read_written(_waiting(looked_at))
+        await self._read_written(_waiting(looked_at), ends)
         now = time.time()
         return Snapshot(
             now,
@@ -135,37 +139,59 @@ class LagReader:
     def _aged(self, group: Group, now: float) -> Group:
         aged = {}
         for place, position in group.positions.items():
-            age: float | None = 0.0
-            if position.lag > 0:
-                written = self._written.get(_first_waiting(place, position))
-                age = None if written is None else max(0.0, now - written)
-            aged[place] = Position(position.current, position.end, position.oldest, age, position.assigned)
+            first = _first_waiting(place, position)
+            if position.lag <= 0:
+                aged[place] = position
+            elif self._empty.get(first) == position.end:
+                aged[place] = replace(position, marks=position.lag)
+            else:
+                written = self._written.get(first)
+                aged[place] = replace(position, age=None if written is None else max(0.0, now - written))
         return Group(group.name, group.state, group.members, aged)
 
-    async def _read_written(self, waiting: set[Waiting]) -> None:
-        """When these records were written, in rounds: a consumer has one position in a partition, groups have several."""
+    async def _read_written(self, waiting: set[Waiting], ends: dict[Any, int]) -> None:
+        """When these records were written, in rounds: a consumer has one position in a partition, groups have several.
+
+        There may be none up to the end (see :class:`shared.lag.model.Position`).
+        """
         self._written = {key: at for key, at in self._written.items() if key in waiting}
+        self._empty = {
+            (p, o): end for (p, o), end in self._empty.items() if (p, o) in waiting and end == ends[TopicPartition(*p)]
+        }
         left: dict[Place, list[int]] = defaultdict(list)
-        for place, offset in sorted(waiting - self._written.keys()):
+        for place, offset in sorted(waiting - self._written.keys() - self._empty.keys()):
             left[place].append(offset)
         deadline = time.monotonic() + AGE_SECONDS
         while left and time.monotonic() < deadline:
-            await self._read_round({place: offsets.pop() for place, offsets in left.items()}, deadline)
+            await self._read_round({place: offsets.pop() for place, offsets in left.items()}, ends, deadline)
             left = defaultdict(list, {place: offsets for place, offsets in left.items() if offsets})
 
-    async def _read_round(self, offsets: dict[Place, int], deadline: float) -> None:
+    async def _read_round(self, offsets: dict[Place, int], ends: dict[Any, int], deadline: float) -> None:
         missing = {TopicPartition(*place): offset for place, offset in offsets.items()}
         for tp, offset in missing.items():
             self._consumer.seek(tp, offset)
         self._consumer.resume(*missing)
         while missing and (seconds := deadline - time.monotonic()) > 0:
-            batch = await self._consumer.getmany(*missing, timeout_ms=max(1, int(seconds * 1000)), max_records=1)
+            timeout_ms = max(1, int(min(seconds, SLICE_SECONDS) * 1000))
+            batch = await self._consumer.getmany(*missing, timeout_ms=timeout_ms, max_records=1)
             for tp, records in batch.items():
                 offset = missing.pop(tp)
                 if records[0].timestamp >= 0:
                     self._written[(tp.topic, tp.partition), offset] = records[0].timestamp / 1000
                 self._consumer.pause(tp)
+            if not batch:
+                for tp in [tp for tp in missing if await self._is_at(tp, ends[tp], deadline)]:
+                    self._empty[(tp.topic, tp.partition), missing.pop(tp)] = ends[tp]
+                    self._consumer.pause(tp)
         self._consumer.pause(*missing)
+
+    async def _is_at(self, tp: Any, end: int, deadline: float) -> bool:
+        """Whether the consumer has come to the end without a record."""
+        try:
+            async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+                return bool(await self._consumer.position(tp) >= end)
+        except TimeoutError:
+            return False
 
 
 def _waiting(groups: Iterable[Group]) -> set[Waiting]:

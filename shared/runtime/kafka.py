@@ -55,13 +55,17 @@ async def producer(settings: Settings, client_id: str) -> Any:
 
 
 def consumer(settings: Settings, group: str | None, client_id: str, **more: Any) -> Any:
-    """A consumer that is not started yet: bytes in, offsets committed by hand, from the earliest record."""
+    """A consumer that is not started yet: bytes in, offsets committed by hand, from the earliest record.
+
+    What a transaction wrote is read once it is committed, and never where it is aborted.
+    """
     made = AIOKafkaConsumer(
         **settings.kafka_client(),
         client_id=client_id,
         group_id=settings.topic(group) if group else None,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
+        isolation_level="read_committed",
         partition_assignment_strategy=[RangePartitionAssignor],
         **more,
     )

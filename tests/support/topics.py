@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 from unittest.mock import patch
+from uuid import uuid4
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.producer import message_accumulator
@@ -26,6 +27,17 @@ class Name(str):
 
     def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
         return self._bytes
+
+
+@contextlib.asynccontextmanager
+async def transactional_producer(settings: Settings) -> AsyncIterator[Any]:
+    """A producer whose records count once their transaction is committed."""
+    producer = AIOKafkaProducer(**settings.kafka_client(), transactional_id=uuid4().hex)
+    await kafka.start(producer)
+    try:
+        yield producer
+    finally:
+        await kafka.stop(producer)
 
 
 @contextlib.asynccontextmanager

@@ -22,7 +22,7 @@ from shared.lag.window import Window
 from shared.runtime import kafka
 from shared.settings import Settings, load
 from tests.support.stacks import Stack
-from tests.support.topics import raw_producer
+from tests.support.topics import raw_producer, transactional_producer
 
 
 class Cluster:
@@ -38,6 +38,16 @@ class Cluster:
                 timestamp = int(at * 1000) if at else None
                 await producer.send(self.topic, b"x", partition=partition, timestamp_ms=timestamp)
             await producer.flush()
+
+    async def publish_in_transactions(self, *counts: int) -> None:
+        """So many records in each of several transactions, of which the first is aborted. Each ends with a mark."""
+        async with transactional_producer(self.settings) as producer:
+            for number, count in enumerate(counts):
+                await producer.begin_transaction()
+                for _ in range(count):
+                    await producer.send(self.topic, b"x", partition=0)
+                await producer.flush()
+                await (producer.commit_transaction() if number else producer.abort_transaction())
 
     @contextlib.asynccontextmanager
     async def member(self, group: str) -> AsyncIterator[Any]:
@@ -132,6 +142,32 @@ async def test_a_member_that_commits_nothing_more_is_stalled_and_well_again_when
         assert (await looks(cluster, group)).statuses()[group] is Status.STALL
         await consumer.commit({TopicPartition(cluster.topic, 0): 5})
         assert (await looks(cluster, group)).statuses()[group] is Status.OK
+
+
+async def test_marks_of_transactions_and_what_was_aborted_are_no_records_that_wait(cluster: Cluster) -> None:
+    group, place = unique("transactional"), (cluster.topic, 0)
+    await cluster.publish(1)
+    await cluster.publish_in_transactions(2, 3)
+    async with cluster.member(group) as consumer, LagReader(cluster.settings) as reader:
+        window = Window(3)
+        for current, lag in ((1, 7), (7, 0), (7, 0), (7, 0)):
+            await consumer.commit({TopicPartition(*place): current})
+            started = time.monotonic()
+            snapshot = await reader.snapshot(group, cluster.topic)
+            position = snapshot.groups[group].positions[place]
+            assert (position.current, position.end, position.lag, bool(position.age)) == (current, 8, lag, lag > 0)
+            window.add(snapshot)
+        assert time.monotonic() - started < 1, "what is known is not looked for again"
+        assert window.statuses()[group] is Status.OK
+        await cluster.publish_in_transactions(2)
+        assert (await reader.snapshot(group, cluster.topic)).groups[group].lag == 0
+        await cluster.publish(2)
+        position = (await reader.snapshot(group, cluster.topic)).groups[group].positions[place]
+        assert (position.current, position.end, position.lag) == (7, 13, 6)
+        assert position.age
+        await consumer.commit({TopicPartition(*place): 13})
+        window.add(await reader.snapshot(group, cluster.topic))
+        assert window.statuses()[group] is Status.OK
 
 
 async def test_a_group_whose_members_are_gone_is_stopped(cluster: Cluster) -> None:

@@ -11,6 +11,7 @@ from shared.runtime.member import Member
 from shared.runtime.service import Service
 from shared.telemetry.health import TURN_SECONDS
 from tests.integration.runtime.conftest import Inventory
+from tests.support.topics import transactional_producer
 
 IDS = [f"id-{number:03d}" for number in range(20)]
 
@@ -50,6 +51,20 @@ async def test_a_lane_is_read_from_its_committed_offset_when_it_is_taken(invento
         await member.commit_offsets()
         await member.rewind({lane})
         assert await _arrived(member, 5) == list(range(15, 20))
+
+
+async def test_what_a_transaction_wrote_is_handled_when_it_is_committed_and_never_when_it_is_aborted(
+    inventory: Inventory,
+) -> None:
+    topic, lane = inventory.settings.topic("inventory.commands"), inventory.lane_of("tea")
+    members = Member("inventory", inventory.settings, ["inventory.commands"], asyncio.Lock())
+    async with transactional_producer(inventory.settings) as producer, members as member:
+        for value in (b"aborted", b"committed"):
+            await producer.begin_transaction()
+            sent = await producer.send(topic, value, b"tea", partition=lane)
+            await sent
+            await (producer.abort_transaction() if value == b"aborted" else producer.commit_transaction())
+        assert [(record.value, record.offset) for record in await _records(member)] == [(b"committed", 2)]
 
 
 async def _records(member: Member) -> list[Record]:
