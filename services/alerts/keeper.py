@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Final, TypeVar
@@ -22,14 +22,14 @@ from shared.contract.message import Message
 from shared.contract.topics import events_topic, source_of
 from shared.runtime import outbox
 from shared.runtime.database import is_away, is_conflict
-from shared.runtime.records import Outgoing, pack
+from shared.runtime.records import Outgoing, pack, portions, size
 from shared.runtime.store import ConflictError, Loaded, Store
 
 log = logging.getLogger(__name__)
 BACKOFF_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 SOURCE: Final = source_of("alerts")
-PORTION, PORTION_BYTES = 200, 16_000_000
-"""Dead letters, and bytes of them, of one commit."""
+PORTION: Final = 200
+"""Dead letters of one commit."""
 A = TypeVar("A")
 
 _ARRIVED: Final = text(
@@ -68,7 +68,7 @@ class Keeper:
 
     async def keep(self, arrivals: Sequence[Arrival]) -> None:
         """Keep dead letters and open their alerts, or count them seen once more. Returns when all that is committed."""
-        for portion in portions(arrivals):
+        for portion in portions(arrivals, PORTION, size):
             try:
                 await self._commit(partial(self._keep, portion))
             except SQLAlchemyError:
@@ -173,20 +173,6 @@ class Keeper:
                 if said:
                     self._news()
                 return
-
-
-def portions(arrivals: Sequence[Arrival]) -> Iterator[Sequence[Arrival]]:
-    """The arrivals in their order, so many at a time as a commit should hold of records and of bytes."""
-    portion: list[Arrival] = []
-    size = 0
-    for arrival in arrivals:
-        size += len(arrival.value or b"")
-        if portion and (size > PORTION_BYTES or len(portion) == PORTION):
-            yield portion
-            portion, size = [], len(arrival.value or b"")
-        portion.append(arrival)
-    if portion:
-        yield portion
 
 
 async def _new(

@@ -8,6 +8,7 @@ from shared.contract.catalogue import MESSAGES
 from shared.contract.envelope import Envelope, Record, Redriven, RefusedError, UnreadableError, read, type_of
 from shared.contract.redrive import unwrap
 from shared.contract.topics import TOPICS
+from shared.runtime import records
 from shared.runtime.reactions import Due, Reaction, Reactions, id_field
 from shared.telemetry.logs import Ids
 
@@ -76,6 +77,12 @@ def identity(item: Input) -> tuple[str, str] | None:
             return f"{record.topic}/{record.partition}", f"{record.offset}/{record.timestamp}"
         case _:
             return None
+
+
+def size(item: Input) -> int:
+    """Bytes of its record; none of a deadline or an answer."""
+    record = getattr(item, "record", None)
+    return records.size(record) if record else 0
 
 
 def ids(item: Input) -> Ids:

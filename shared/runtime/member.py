@@ -13,10 +13,15 @@ from aiokafka.errors import KafkaError
 
 from shared.contract.envelope import Record
 from shared.runtime import kafka
+from shared.runtime.records import IN_HAND_BYTES, size
 from shared.settings import Settings
 
 log = logging.getLogger(__name__)
 POLL_RECORDS: Final = 1_000
+AT_ONCE: Final = 100
+"""Records unpacked before their bytes are counted."""
+PARTITION_BYTES: Final = 1_048_576
+"""Bytes of one partition in an answer of the broker. It sends a larger record all the same, where that is the first."""
 WATCH_SECONDS: Final = 10.0
 OFFSETS_SECONDS: Final = 3.0
 """The longest a commit of offsets may take."""
@@ -31,7 +36,8 @@ class StalledError(Exception):
 class Member(ConsumerRebalanceListener):
     """A consumer with its assignment. ``busy`` is held by whoever commits a batch; a rebalance waits for it.
 
-    ``records`` is the most that :meth:`take` returns; ``consumer``: settings of aiokafka's consumer in place of ours.
+    ``records`` is the most that :meth:`take` returns, fewer where they are large; ``consumer``: settings of aiokafka's
+    consumer in place of ours.
     """
 
     def __init__(
@@ -50,12 +56,15 @@ class Member(ConsumerRebalanceListener):
             "session_timeout_ms": 10_000,
             "heartbeat_interval_ms": 2_000,
             "max_poll_interval_ms": 300_000,
-            "max_partition_fetch_bytes": kafka.MAX_REQUEST_BYTES,
+            "max_partition_fetch_bytes": PARTITION_BYTES,
+            "fetch_max_bytes": IN_HAND_BYTES,
             **consumer,
         }
         self._consumer = kafka.consumer(settings, f"quadrille.{service}", service, **chosen)
         self._arrived: list[Record] = []
+        self._bytes = 0
         self._taken = asyncio.Event()
+        self._taken.set()
         self._settled = asyncio.Event()
         self._positions: dict[Any, int] = {}
         self._failure: BaseException | None = None
@@ -97,8 +106,7 @@ class Member(ConsumerRebalanceListener):
                 await self.commit_offsets()
             self.epochs.clear()
             self._positions.clear()
-            self._arrived.clear()
-            self._taken.set()
+            self._take()
 
     async def on_partitions_assigned(self, assigned: set[Any]) -> None:
         """The work loop takes ownership of what is new."""
@@ -121,7 +129,10 @@ class Member(ConsumerRebalanceListener):
     def take(self) -> list[Record]:
         """The records that arrived. Raises what the consumer died of."""
         self._check()
-        records, self._arrived = self._arrived, []
+        return self._take()
+
+    def _take(self) -> list[Record]:
+        records, self._arrived, self._bytes = self._arrived, [], 0
         self._taken.set()
         return records
 
@@ -141,7 +152,8 @@ class Member(ConsumerRebalanceListener):
             raise StalledError(f"the committed offsets cannot be read: {error!r}") from error
         for tp, offset in offsets.items():
             self._consumer.seek(tp, offset)
-        self._arrived = [record for record in self._arrived if record.partition not in lanes]
+        kept = [record for record in self._take() if record.partition not in lanes]
+        self._arrived, self._bytes = kept, sum(map(size, kept))
 
     def done(self, records: Sequence[Record]) -> None:
         """These records are in the database: their offsets may be committed."""
@@ -183,10 +195,7 @@ class Member(ConsumerRebalanceListener):
         # No asyncio.wait_for in here: that of Python 3.11 can swallow the cancellation this ends with.
         try:
             while True:
-                batch = await self._consumer.getmany(timeout_ms=1_000, max_records=self._records - len(self._arrived))
-                if batch:
-                    await self._deliver(self._records_of(batch))
-                elif time.monotonic() - self._last_arrival > WATCH_SECONDS:
+                if not await self._poll(1.0) and time.monotonic() - self._last_arrival > WATCH_SECONDS:
                     await self._watch()
         except asyncio.CancelledError:
             raise
@@ -197,15 +206,28 @@ class Member(ConsumerRebalanceListener):
             self._failure = error
             self.ready.set()
 
-    async def _deliver(self, records: list[Record]) -> None:
-        """Add to what waits to be taken: what arrives while a commit is under way makes the next one larger."""
+    async def _poll(self, seconds: float) -> bool:
+        """Wait so long for records, and have them; returns whether any came."""
+        most = min(AT_ONCE, self._records - len(self._arrived))
+        batch = await self._consumer.getmany(timeout_ms=int(seconds * 1000), max_records=most)
+        records = self._records_of(batch)
+        if records:
+            await self._deliver(records, more=len(records) == most)
+        return bool(records)
+
+    async def _deliver(self, records: list[Record], *, more: bool) -> None:
+        """Add to what waits to be taken: what arrives while a commit is under way makes the next one larger.
+
+        ``more``: there are others at hand, and further ones need not be waited for.
+        """
         self._last_arrival = time.monotonic()
         self._arrived += records
+        self._bytes += sum(map(size, records))
         self.ready.set()
-        if len(self._arrived) >= self._records:
+        if len(self._arrived) >= self._records or self._bytes >= IN_HAND_BYTES:
             self._taken.clear()
             await self._taken.wait()
-        else:
+        elif not more:
             await asyncio.sleep(self.pace)
 
     async def _watch(self) -> None:
@@ -224,10 +246,7 @@ class Member(ConsumerRebalanceListener):
                 raise StalledError(f"{tp.topic}/{tp.partition} has {end - position} records that do not arrive")
 
     async def _moves(self, tp: Any, position: int) -> bool:
-        batch = await self._consumer.getmany(timeout_ms=int(WATCH_SECONDS * 1000), max_records=self._records)
-        if batch:
-            await self._deliver(self._records_of(batch))
-        return bool(batch) or await self._position(tp) > position
+        return await self._poll(WATCH_SECONDS) or await self._position(tp) > position
 
     async def _position(self, tp: Any) -> int:
         """Where the consumer stands. It may not know for ever: a consumer that is not polled does not join its group anew."""

@@ -42,8 +42,12 @@ _INSERT: Final = text(
     bindparam("headers", type_=ARRAY(LargeBinary)),
 )
 _SWEEP: Final = text(
-    "SELECT id, lane, topic, key, value, headers FROM outbox"
-    " WHERE lane = ANY(:lanes) AND set_aside IS NULL AND id <> ALL(:known) ORDER BY id LIMIT :limit"
+    "SELECT id, lane, topic, key, value, headers, found FROM ("
+    " SELECT *, count(*) OVER () AS found, sum(octet_length(coalesce(value, '')) + octet_length(headers))"
+    "  OVER (ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before FROM ("
+    "   SELECT id, lane, topic, key, value, headers FROM outbox"
+    "   WHERE lane = ANY(:lanes) AND set_aside IS NULL AND id <> ALL(:known) ORDER BY id LIMIT :limit"
+    "  ) AS first) AS summed WHERE coalesce(before, 0) < :bytes ORDER BY id"
 ).bindparams(bindparam("lanes", type_=ARRAY(Integer)), bindparam("known", type_=ARRAY(BigInteger)))
 _DELETE: Final = text("DELETE FROM outbox WHERE id = ANY(:ids)").bindparams(bindparam("ids", type_=ARRAY(BigInteger)))
 _SET_ASIDE: Final = text("UPDATE outbox SET set_aside = :why WHERE id = :id")
@@ -69,10 +73,17 @@ async def insert(connection: AsyncConnection, records: Sequence[Outgoing]) -> li
     return [OutboxRow(row.id, record) for row, record in zip(inserted, records, strict=True)]
 
 
-async def sweep(connection: AsyncConnection, lanes: Iterable[int], known: Iterable[int], limit: int) -> list[OutboxRow]:
-    """What is committed for these lanes and not in ``known``, in the order of ids."""
-    rows = await connection.execute(_SWEEP, {"lanes": sorted(lanes), "known": list(known), "limit": limit})
-    return [OutboxRow(r.id, Outgoing(r.lane, r.topic, r.key, r.value, unpack(r.headers))) for r in rows]
+async def sweep(
+    connection: AsyncConnection, lanes: Iterable[int], known: Iterable[int], limit: int, limit_bytes: int
+) -> tuple[list[OutboxRow], bool]:
+    """What is committed for these lanes and not in ``known``, in the order of ids; and whether there is more of it.
+
+    No row is added to so many, or to so many bytes.
+    """
+    wanted = {"lanes": sorted(lanes), "known": list(known), "limit": limit, "bytes": limit_bytes}
+    rows = (await connection.execute(_SWEEP, wanted)).all()
+    found = [OutboxRow(r.id, Outgoing(r.lane, r.topic, r.key, r.value, unpack(r.headers))) for r in rows]
+    return found, bool(rows) and (rows[0].found == limit or rows[0].found > len(rows))
 
 
 async def delete(connection: AsyncConnection, ids: Sequence[int]) -> None:

@@ -1,11 +1,28 @@
-"""Records on their way out."""
+"""Records on their way out, and how much of any may be in hand."""
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Final, Protocol, TypeVar
 
 import orjson
 
 from shared.contract.envelope import Headers
 from shared.telemetry.logs import Ids
+
+T = TypeVar("T")
+IN_HAND_BYTES: Final = 16_000_000
+"""Bytes of records at which no more are taken in hand, at each step on the way and however few they are."""
+
+
+class Content(Protocol):
+    """What is in a record, on its way in or out."""
+
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Headers: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +37,27 @@ class Outgoing:
     key: bytes | None
     value: bytes | None
     headers: Headers
+
+
+def size(record: Content) -> int:
+    """Bytes of the key, the value and the headers."""
+    headers = sum(len(name) + len(value or b"") for name, value in record.headers)
+    return len(record.key or b"") + len(record.value or b"") + headers
+
+
+def portions(items: Iterable[T], most: int, size_of: Callable[[T], int]) -> Iterator[list[T]]:
+    """The items in their order, so many at a time; fewer where they have too many bytes together."""
+    portion: list[T] = []
+    taken = 0
+    for item in items:
+        more = size_of(item)
+        if portion and (len(portion) == most or taken + more > IN_HAND_BYTES):
+            yield portion
+            portion, taken = [], 0
+        portion.append(item)
+        taken += more
+    if portion:
+        yield portion
 
 
 def ids(record: Outgoing) -> Ids:

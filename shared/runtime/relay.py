@@ -18,16 +18,17 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.runtime import kafka, outbox
 from shared.runtime.outbox import OutboxRow
-from shared.runtime.records import ids
+from shared.runtime.records import IN_HAND_BYTES, ids, size
 from shared.settings import Settings
 from shared.telemetry import metrics
 from shared.telemetry.logs import about
 
 log = logging.getLogger(__name__)
 GROUP: Final = 2_000
-"""Rows sent at once."""
+"""Rows sent at once; fewer where they are large."""
 FULL: Final = 10_000
-"""Rows waiting at which a service stops committing more."""
+FULL_BYTES: Final = 4 * IN_HAND_BYTES
+"""Rows waiting at which a service stops committing more, and their bytes."""
 ACK_SECONDS: Final = 15
 FORGET_SECONDS: Final = 0.25
 """How long acknowledgements are gathered for one statement that deletes their rows."""
@@ -40,6 +41,7 @@ class Relay:
     def __init__(self, service: str, settings: Settings, engine: AsyncEngine, lanes: Callable[[], set[int]]) -> None:
         self._service, self._settings, self._engine, self._lanes = service, settings, engine, lanes
         self._waiting: deque[OutboxRow] = deque()
+        self._bytes = 0
         self._known: set[int] = set()
         self._acked: list[int] = []
         self._more, self._done, self._room = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -58,14 +60,23 @@ class Relay:
         if rows:
             self._known.update(row.id for row in rows)
             self._waiting.extend(rows)
+            self._bytes += sum(size(row.record) for row in rows)
             self._idle.clear()
             self._more.set()
-            if len(self._waiting) >= FULL:
+            if self._is_full:
                 self._room.clear()
 
+    @property
+    def _is_full(self) -> bool:
+        return len(self._waiting) >= FULL or self._bytes >= FULL_BYTES
+
     async def room(self) -> None:
-        """Wait until more may be committed."""
+        """Wait until more may be committed, or nothing more will be."""
         await self._room.wait()
+
+    def end(self) -> None:
+        """Nothing more will be committed: nobody need wait for it."""
+        self._room.set()
 
     async def flushed(self) -> None:
         """Wait until all that was handed in is acknowledged."""
@@ -79,9 +90,9 @@ class Relay:
         """
         while True:
             async with self._engine.begin() as connection:
-                rows = await outbox.sweep(connection, lanes, self._known, GROUP)
+                rows, more = await outbox.sweep(connection, lanes, self._known, GROUP, IN_HAND_BYTES)
             self._queue(rows)
-            if len(rows) < GROUP:
+            if not more:
                 return
             await self.flushed()
 
@@ -91,10 +102,10 @@ class Relay:
         try:
             while True:
                 await self._more.wait()
-                group = [self._waiting.popleft() for _ in range(min(GROUP, len(self._waiting)))]
+                group = self._next_group()
                 if not self._waiting:
                     self._more.clear()
-                if len(self._waiting) < FULL:
+                if not self._is_full:
                     self._room.set()
                 await self._send_all(group)
                 self._acked.extend(row.id for row in group)
@@ -107,6 +118,16 @@ class Relay:
                 await deleter
             await self._forget()
             await self._close()
+
+    def _next_group(self) -> list[OutboxRow]:
+        group: list[OutboxRow] = []
+        taken = 0
+        while self._waiting and len(group) < GROUP and taken < IN_HAND_BYTES:
+            row = self._waiting.popleft()
+            group.append(row)
+            taken += size(row.record)
+        self._bytes -= taken
+        return group
 
     async def _send_all(self, group: list[OutboxRow]) -> None:
         """Send a group until every row of it is acknowledged; one that cannot be sent is set aside and leaves the group."""

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,13 +16,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from shared.contract.envelope import Record
 from shared.contract.topics import TOPICS, redrive_topic
-from shared.runtime import backlog, inbox, kafka, ownership
+from shared.runtime import backlog, inbox, inputs, kafka, ownership
 from shared.runtime.batch import DatabaseAwayError, Processor
 from shared.runtime.database import connect, is_away
 from shared.runtime.inputs import Handle, Input, Reader
 from shared.runtime.member import Member, StalledError
 from shared.runtime.pacing import Pacing
 from shared.runtime.reactions import Due, Reactions
+from shared.runtime.records import portions
 from shared.runtime.relay import Relay
 from shared.runtime.store import Loaded, Store
 from shared.runtime.tracing import tracer
@@ -117,6 +118,7 @@ class Service:
     def stop(self) -> None:
         """Finish the batch, publish, commit the offsets, leave the group: :meth:`run` returns within five seconds."""
         self._pacing.stopping.set()
+        self.relay.end()
         self._wake()
 
     def state(self) -> dict[str, object]:
@@ -231,7 +233,7 @@ class Service:
             read = [item for record in records if (item := self._reader.read(record)) is not None]
             mine = [item for item in (*read, *submitted, *due) if item.lane in member.epochs]
             try:
-                for some in batched(mine, self.definition.at_once):
+                for some in portions(mine, self.definition.at_once, inputs.size):
                     if self._pacing.stopping.is_set():
                         return  # the records are read again by the next owner, which drops what is handled
                     await self._commit(some, member)
@@ -273,12 +275,6 @@ class Service:
     def _wake(self) -> None:
         if self._member:
             self._member.ready.set()
-
-
-def batched(items: Sequence[Input], size: int) -> Iterator[Sequence[Input]]:
-    """The items in their order, so many at a time."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
 
 
 async def serve(service: Service, *workers: Callable[[], Any]) -> None:

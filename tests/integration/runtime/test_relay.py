@@ -4,11 +4,14 @@ import asyncio
 import contextlib
 from typing import Any
 
+import pytest
 from sqlalchemy import text
 
 from shared.runtime import outbox
-from shared.runtime.records import Outgoing
-from shared.runtime.relay import Relay
+from shared.runtime.member import AT_ONCE, POLL_RECORDS, Member
+from shared.runtime.outbox import OutboxRow
+from shared.runtime.records import IN_HAND_BYTES, Outgoing, size
+from shared.runtime.relay import FULL_BYTES, Relay
 from tests.integration.runtime.conftest import Inventory
 from tests.support.topics import records
 
@@ -41,3 +44,60 @@ async def test_a_stop_while_published_rows_are_deleted_leaves_none_of_them_behin
         await running
     assert await inventory.count("outbox") == 0
     assert len(await records(inventory.settings, "inventory.events", 10)) == 10
+
+
+async def test_what_is_large_is_in_hand_in_small_numbers_on_its_way_out_and_in(inventory: Inventory) -> None:
+    large = Outgoing(0, "inventory.events", b"k", bytes(100_000), [])
+    count = FULL_BYTES // size(large) + 1
+    assert count < POLL_RECORDS
+    async with inventory.engine.begin() as connection:
+        await outbox.insert(connection, [large] * count)
+    relay = Relay("inventory", inventory.settings, inventory.engine, lambda: {0})
+    running = asyncio.create_task(relay.run())
+    try:
+        async with asyncio.timeout(60):
+            await relay.sweep({0})
+            await relay.flushed()
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+    assert await inventory.count("outbox") == 0
+    taken = 0
+    async with Member("tests", inventory.settings, ["inventory.events"], asyncio.Lock()) as member, asyncio.timeout(60):
+        while taken < count:
+            while member._taken.is_set() and taken + len(member._arrived) < count:
+                member.ready.clear()
+                await member.ready.wait()
+            records = member.take()
+            assert sum(map(size, records)) < IN_HAND_BYTES + AT_ONCE * size(large)
+            taken += len(records)
+
+
+async def test_a_relay_that_has_too_much_in_hand_has_no_room_until_it_is_to_end(inventory: Inventory) -> None:
+    large = Outgoing(0, "inventory.events", b"k", bytes(1_000_000), [])
+    relay = Relay("inventory", inventory.settings, inventory.engine, lambda: {0})
+    relay.publish([OutboxRow(n, large) for n in range(FULL_BYTES // size(large))])
+    assert not relay._is_full
+    relay.publish([OutboxRow(FULL_BYTES, large)])
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(relay.room(), 0.01)
+    relay.end()
+    await relay.room()
+
+
+async def test_a_sweep_takes_so_many_rows_and_bytes_and_says_whether_there_are_more(inventory: Inventory) -> None:
+    async with inventory.engine.begin() as connection:
+        waiting = [Outgoing(n % 2, "inventory.events", b"k", None if n == 4 else bytes(100), []) for n in range(9)]
+        ids = [row.id for row in await outbox.insert(connection, waiting)]
+
+        async def swept(known: list[int], limit: int, limit_bytes: int) -> tuple[list[int], bool]:
+            rows, more = await outbox.sweep(connection, {0}, known, limit, limit_bytes)
+            return [row.id for row in rows], more
+
+        mine = ids[::2]
+        assert await swept([], 10, 1_000) == (mine, False)
+        assert await swept([], 10, 150) == (mine[:2], True)
+        assert await swept([], 2, 1_000) == (mine[:2], True)
+        assert await swept(mine[:2], 10, 150) == (mine[2:4] + mine[4:], False)
+        assert await swept(mine, 10, 1_000) == ([], False)

@@ -1,4 +1,4 @@
-"""Records on their way out: headers kept byte for byte, and lanes as every Kafka client computes them."""
+"""Records: headers kept byte for byte, no more in hand than should be, and lanes as every Kafka client computes them."""
 
 from collections import Counter
 
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.runtime.kafka import lane_of
-from shared.runtime.records import pack, unpack
+from shared.runtime.records import IN_HAND_BYTES, Outgoing, pack, portions, size, unpack
 
 
 @given(st.lists(st.tuples(st.text(st.characters(exclude_categories=["Cs"])), st.one_of(st.none(), st.binary()))))
@@ -42,3 +42,19 @@ def test_keys_are_spread_over_all_lanes() -> None:
     spread = Counter(lane_of(f"cart-{n}", 6) for n in range(6_000))
     assert set(spread) == set(range(6))
     assert min(spread.values()) > 800
+
+
+def test_the_size_of_a_record_is_that_of_all_it_carries() -> None:
+    assert size(Outgoing(0, "t", None, None, [])) == 0
+    assert size(Outgoing(0, "t", b"k", b"value", [("name", b"x"), ("none", None)])) == 15
+
+
+def test_portions_have_no_more_than_so_many() -> None:
+    assert list(portions(range(5), 2, lambda _: 1)) == [[0, 1], [2, 3], [4]]
+    assert list(portions([], 2, lambda _: 1)) == []
+
+
+def test_large_ones_go_by_themselves() -> None:
+    half = IN_HAND_BYTES // 2
+    sizes = [half, half, 1, IN_HAND_BYTES + 1, IN_HAND_BYTES + 1, 5]
+    assert list(portions(range(6), 10, sizes.__getitem__)) == [[0, 1], [2], [3], [4], [5]]
