@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from typing import Any, Final
 
+import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
@@ -17,6 +18,9 @@ WITHOUT_THE_STACK: Final = ("tests/fuzz", "tests/integration/chaos", "tests/inte
 
 os.environ["PYTHON_DOTENV_DISABLED"] = "1"
 """What a developer has set in ``.env`` is not what is tested."""
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
+"""An example takes as long as a busy machine takes; what must be quick has tests that count what is done."""
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,7 @@ _LEFT_ALONE: Final = (
     | m.Expr(value=m.SimpleString() | m.ConcatenatedString())
     | m.Subscript(value=m.Name("Literal"))
     | m.Arg(keyword=m.Name("strict"))
+    | m.Assign(value=m.Subscript(value=m.Name("Literal")))
     | m.Assign(value=m.BinaryOperation(operator=m.BitOr(), left=_TYPE | m.BinaryOperation(), right=_TYPE))
 )
 _HAS_EFFECT: Final = (

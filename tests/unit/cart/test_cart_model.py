@@ -296,7 +296,5 @@ ORDERED = {("OrderConfirmed", ""), ("OrderConfirmed", "CheckoutCompleted")}
 
 
 def test_cart_and_slip_agree() -> None:
-    run_state_machine_as_test(
-        CartService, settings=settings(max_examples=600, stateful_step_count=30, deadline=None, derandomize=True)
-    )
+    run_state_machine_as_test(CartService, settings=settings(max_examples=600, stateful_step_count=30, derandomize=True))
     assert SEEN.keys() >= GRANTED | REFUSED | ENDED | ORDERED, "what the runs never reached is not proven"

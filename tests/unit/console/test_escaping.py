@@ -43,7 +43,7 @@ def test_what_looks_like_markup_is_shown_as_it_is() -> None:
     assert "49" not in seen.text or "{{ 7 * 7 }}" in seen.text
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.text(max_size=60))
 def test_no_text_makes_an_element_or_an_attribute(text: str) -> None:
     def shape(text: str) -> list[tuple[str, list[str]]]:

@@ -33,7 +33,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(
     topic=st.sampled_from([*TOPICS, "unknown"]),
     key=st.one_of(st.none(), st.binary(max_size=9)),
@@ -44,7 +44,7 @@ def test_nothing_else_is_ever_raised(topic: str, key: bytes | None, value: bytes
     check(record(topic, value, headers, key))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(kind=st.sampled_from(KINDS), field=st.integers(0, 20), value=JSON, mode=st.sampled_from([binary, structured]))
 def test_nothing_else_is_raised_by_a_message_with_one_field_spoilt(kind: Any, field: int, value: Any, mode: Any) -> None:
     message = a(kind)

@@ -14,7 +14,7 @@ from tests.unit.contract.records import binary, envelope, structured
 from tests.unit.contract.strategies import models
 
 KINDS = list(MESSAGES.values())
-TRIED = settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+TRIED = settings(max_examples=10, suppress_health_check=list(HealthCheck))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -160,4 +160,4 @@ def _items(basket: dict[str, int]) -> tuple[Item, ...]:
 
 
 TestInventory = Inventory.TestCase
-TestInventory.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestInventory.settings = settings(max_examples=200, stateful_step_count=40)

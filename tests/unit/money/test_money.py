@@ -11,7 +11,7 @@ from shared.money import EXPONENTS, MAX_AMOUNT, allocate, display, divide
 
 amounts = st.integers(0, MAX_AMOUNT)
 weights = st.lists(st.integers(0, MAX_AMOUNT), min_size=1, max_size=12)
-few = settings(max_examples=60, deadline=None)
+few = settings(max_examples=60)
 
 
 @pytest.mark.parametrize(

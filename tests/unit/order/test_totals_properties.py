@@ -26,7 +26,7 @@ MARKETS = [
 ]
 """Currencies of exponent 0, 2 and 3; tax included and on top; shipping taxed and not."""
 
-few = settings(max_examples=60, deadline=None)
+few = settings(max_examples=60)
 prices = st.integers(0, 200_000) | st.integers(0, 10**9)
 lines = st.builds(line, prices, st.integers(1, 20), st.sampled_from(["standard", "reduced", "zero"]), grams=st.integers(0, 90))
 carts = st.lists(lines, min_size=1, max_size=6)
