@@ -1,5 +1,6 @@
 """Tells people: a durable queue of notifications, sent through Apprise, each until it is delivered.
 
+Whoever sends one claims it for a while, so that of several processes one does; should that die, another sends it then.
 Money that may stay held goes first, each alert for itself. Of very many others of a kind people are told in one
 notification: a flood of them must neither bury the money nor teach people to look away.
 """
@@ -23,6 +24,8 @@ from shared.telemetry.logs import about
 log = logging.getLogger(__name__)
 TICK_SECONDS: Final = 1.0
 SEND_SECONDS: Final = 15.0
+CLAIM_SECONDS: Final = 20
+"""How long the others leave to whoever is sending."""
 AT_ONCE: Final = 20
 CROWD: Final = 50
 """So many alerts of a service and kind are told one by one in :data:`QUIET_SECONDS`; what comes after them as one."""
@@ -43,10 +46,15 @@ _CROWDS: Final = text(
 _OF_CROWD: Final = text(f"{_SELECT}{_CROWD} ORDER BY notify_at LIMIT :limit")
 _THIS_ONE: Final = " WHERE alert_id = :alert_id AND notify_at = :notify_at"
 """Unless the alert was opened anew meanwhile, or is over."""
-_SENT: Final = "UPDATE alerts SET notify_at = NULL, version = version + 1"
-_LATER: Final = (
+_CLAIM: Final = (
+    f"WITH claimed AS (UPDATE alerts SET version = version + 1, notify_at = now() + interval '{CLAIM_SECONDS} s'%s"
+    " RETURNING notify_at) SELECT max(notify_at) FROM claimed"
+)
+_CLAIMED: Final = " WHERE service = :service AND kind = :kind AND notify_at = :claimed"
+_SENT: Final = text(f"UPDATE alerts SET notify_at = NULL, version = version + 1{_CLAIMED}")
+_LATER: Final = text(
     "UPDATE alerts SET notify_attempts = notify_attempts + 1, version = version + 1,"
-    " notify_at = now() + make_interval(secs => least(300, power(2, least(notify_attempts, 9))))"
+    f" notify_at = now() + make_interval(secs => least(300, power(2, least(notify_attempts, 9)))){_CLAIMED}"
 )
 
 
@@ -112,11 +120,16 @@ class Notifier:
             return (await connection.execute(question, parameters)).all()
 
     async def _tell(self, alert: Any, title: str, which: str, parameters: dict[str, Any]) -> None:
-        """Tell of an alert; ``which``: the alerts that are told of by that."""
+        """Tell of an alert, unless somebody else does; ``which``: the alerts that are told of by that."""
+        async with self._engine.begin() as connection:
+            claimed = (await connection.execute(text(_CLAIM % which), parameters)).scalar()
+        if claimed is None:
+            return
         delivered = await self._deliver(alert, title)
         sent.labels("sent" if delivered else "failed").inc()
+        these = {"service": alert.service, "kind": alert.kind, "claimed": claimed}
         async with self._engine.begin() as connection:
-            await connection.execute(text((_SENT if delivered else _LATER) + which), parameters)
+            await connection.execute(_SENT if delivered else _LATER, these)
 
     async def _deliver(self, alert: Any, title: str) -> bool:
         if alert.attempts == 0:

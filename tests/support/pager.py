@@ -1,5 +1,6 @@
-"""A target of notifications: a web server that notes what it is told, and may refuse."""
+"""A target of notifications: a web server that notes what it is told, and may refuse or take its time."""
 
+import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
@@ -10,11 +11,12 @@ from stack.ports import free_port
 
 
 class Pager:
-    """What people would have heard. ``target``: its address, as a setting names it."""
+    """What people would have heard. ``target``: its address, as a setting names it. ``seconds``: how long it takes."""
 
     def __init__(self) -> None:
         self.told: list[tuple[float, str]] = []
         self.refusals = 0
+        self.seconds = 0.0
         self.target = f"json://127.0.0.1:{free_port()}/"
 
     async def hear(self, request: web.Request) -> web.Response:
@@ -22,6 +24,7 @@ class Pager:
         if self.refusals:
             self.refusals -= 1
             return web.Response(status=503)
+        await asyncio.sleep(self.seconds)
         self.told.append((time.monotonic(), (await request.json())["title"]))
         return web.Response()
 

@@ -141,6 +141,23 @@ async def test_a_target_that_refuses_is_told_again(alerting: Alerting) -> None:
     await until(lambda: alerting.pager.about(checkout_id), "the notification after refusals")
 
 
+async def test_of_several_processes_one_tells(alerting: Alerting, tmp_path: Path) -> None:
+    checkouts = [unique("c7") for _ in range(8)]
+    told = text("SELECT count(*) FROM alerts WHERE checkout_id = ANY(:checkouts) AND notify_at IS NULL")
+
+    async def all_told() -> bool:
+        async with alerting.engine.connect() as connection:
+            return (await connection.execute(told, {"checkouts": checkouts})).scalar() == len(checkouts)
+
+    with services.running(("alerts",), alerting.environment, tmp_path):
+        alerting.pager.seconds = 0.3
+        for checkout_id in checkouts:
+            await alerting.void_failed(checkout_id)
+        await until(all_told, "the notifications")
+        alerting.pager.seconds = 0.0
+    assert [len(alerting.pager.about(checkout_id)) for checkout_id in checkouts] == [1] * len(checkouts)
+
+
 async def test_garbage_is_an_alert_like_any_other(alerting: Alerting) -> None:
     before = len(await alerting.open())
     async with raw_producer(alerting.settings) as producer:
