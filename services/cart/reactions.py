@@ -241,12 +241,13 @@ def _details(cart: Cart) -> CheckoutDetailsSet:
 @reactions.on(PreviewCheckout)
 @refusing
 def preview_checkout(cart: Cart, command: PreviewCheckout, envelope: Envelope) -> Emits[PreviewRequested | CommandRejected]:
-    """Order knows the totals."""
+    """Order knows the totals; how it will be paid does not change them, and a token is for payment alone."""
     cart.require(*EDITABLE)
     if not cart.lines:
         raise RuleError(Reason(code="empty_cart", message="the cart is empty"))
     checkout_id = cart.session.checkout_id if cart.session else None
-    yield PreviewRequested(cart_id=cart.cart_id, checkout_id=checkout_id, command_id=envelope.id, quote=cart.quote)
+    quote = cart.quote.model_copy(update={"payment_method": None})
+    yield PreviewRequested(cart_id=cart.cart_id, checkout_id=checkout_id, command_id=envelope.id, quote=quote)
 
 
 @reactions.on(ConfirmCheckout, products=skus)

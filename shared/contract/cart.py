@@ -168,7 +168,7 @@ class PreviewRequested(CartEvent):
     command_id: str
     """The preview command, to be named in the answer."""
     quote: Quote
-    """The cart as it is."""
+    """The cart as it is, without how it will be paid."""
 
 
 class CheckoutRejected(CartEvent):
