@@ -13,7 +13,7 @@ from tests.support.system import System
 
 async def test_the_audit_of_a_running_shop_finds_nothing_wrong_with_those_who_shop(quadrille: System, shop: Shop) -> None:
     sku = await shop.product(stock=1_000)
-    looked = asyncio.create_task(audit(quadrille.settings, patience=20, at_rest=False))
+    looked = asyncio.create_task(audit(quadrille.settings, patience=60, at_rest=False))
     while not looked.done():
         await asyncio.gather(*(shop.check_out(sku) for _ in range(5)))
     assert looked.result().violations == []
