@@ -142,7 +142,7 @@ class LagReader:
             first = _first_waiting(place, position)
             if position.lag <= 0:
                 aged[place] = position
-            elif self._empty.get(first) == position.end:
+            elif first in self._empty:
                 aged[place] = replace(position, marks=position.lag)
             else:
                 written = self._written.get(first)

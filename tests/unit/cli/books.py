@@ -8,7 +8,7 @@ from services.payment.gateways import LedgerEntry
 from services.payment.gateways.port import PaymentStatus
 
 
-def row(**columns: Any) -> SimpleNamespace:
+def row(**columns: Any) -> Any:
     """A row of a table."""
     return SimpleNamespace(**columns)
 
@@ -68,7 +68,7 @@ def healthy() -> Books:
             for i, (_, _, state, _) in ends.items() if state
         },
         outboxes={name: row(waiting=0, first=None, aside=0) for name in ("cart", "inventory", "order", "payment")},
-        alerts=[row(checkout_id="e.1")],  # type: ignore[list-item]
+        alerts=[row(checkout_id="e.1")],
         ledger={
             "a.1": [entry("a.1", captured=1000)],
             "d.1": [entry("d.1", captured=1000, refunded=1000)],
