@@ -1,98 +1,118 @@
-"""As many orders in every service's tables as an old shop has, to measure whether its checkouts cost more::
+"""``python -m cli.bench.history``: whether a checkout costs more in a shop that has a million orders in its tables.
 
-    quadrille bench --state .quadrille/old                # the figures of a shop with nothing in it
-    quadrille up --state .quadrille/old/instant           # in another terminal, for the two commands below
-    python -m cli.bench.history --state .quadrille/old/instant --orders 1000000
-    python -m cli.bench.stories fill --state .quadrille/old/instant --orders 1000000
-    quadrille bench --state .quadrille/old                # the figures of an old shop
-
-A checkout that is over is copied within each database, under names of its own, and what the services remember of
-messages grows as it would have. It leaves a shop that is good for nothing but measuring: the gateway knows nothing of the
-copies, and no audit of it can be right.
+Bursts in a shop with next to nothing in it and in an old one take turns, so that what else the machine does falls on both.
+The old one is made when it is first needed, and kept.
 """
 
-import time
-import uuid
-from datetime import timedelta
-from importlib import import_module
+import statistics
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from sqlalchemy import Table, text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from rich.table import Table
 
-from cli import system
-from cli.bench.load import LoadError
-from cli.bench.samples import SERVICES
+from cli.audit import audit
+from cli.bench import copies, stories
+from cli.bench.cost import Cost
+from cli.bench.load import load
+from cli.bench.run import WINDOW, caught_up, system_of_its_own
 from cli.shell import console, run
-from shared.runtime.database import connect
-from shared.runtime.inbox import KEPT
-from shared.settings import Settings
+from shared.settings import load as load_settings
 
-CHUNK: Final = 20_000
-HISTORY: Final = timedelta(days=90)
-"""The orders came evenly over so many days: an inbox has forgotten most of their messages."""
-
-_ENDED: Final = text("SELECT cart_id FROM checkouts WHERE state = 'confirmed' ORDER BY number DESC LIMIT 1")
-_ORDERS: Final = text("SELECT count(*) FROM checkouts")
-_REMEMBERED: Final = text("SELECT count(*) FROM inbox")
-_REMEMBER: Final = text(
-    "INSERT INTO inbox (source, id) SELECT '/quadrille/old', CAST(gen_random_uuid() AS text)"
-    " FROM generate_series(1, CAST(:count AS int))"
-)
+BOUND: Final = 0.15
+"""A checkout may cost so much more."""
+SEED: Final = 50
+"""Checkouts of the old shop that are real: some of them are copied."""
+WARM_UP: Final = 500
+"""Checkouts nobody measures: connections are made, plans are cached, pages are in memory."""
+INSTANT: Final = {"QUADRILLE_GATEWAY": "instant"}
 
 
-def _copy(table: Table) -> str:
-    """The statement that copies a cart's rows of a table, the name of the cart replaced wherever it stands."""
-    names = [column.name for column in table.columns if column.identity is None]
-    return (
-        f"INSERT INTO {table.name} ({', '.join(names)}) SELECT {', '.join(f'copy.{name}' for name in names)}"
-        f" FROM {table.name} AS original, generate_series(CAST(:first AS int), CAST(:last AS int)) AS n,"
-        f" LATERAL json_populate_record(NULL::{table.name}, CAST(replace("
-        "CAST(row_to_json(original) AS text), :cart_id, 'old-' || md5(:run || n)) AS json)) AS copy"
-        " WHERE original.cart_id = :cart_id"
-    )
+@dataclass(frozen=True)
+class Burst:
+    """What carts cost from their opening until their orders were confirmed and the journal had read all. CPU in ms each.
+
+    ``violations``: what the audit of the new shop finds; nobody audits the old one.
+    """
+
+    per_second: float
+    cpu_ms: dict[str, float]
+    violations: int
+
+    @property
+    def cost(self) -> float:
+        """Of the services, the database and the broker together, in CPU ms a checkout."""
+        return sum(self.cpu_ms.values())
 
 
-async def fill(settings: Settings, orders: int) -> None:
-    """Copy until there are so many more orders. Raises :class:`cli.bench.load.LoadError` where there is none to copy."""
-    started = time.monotonic()
-    engines = {name: connect(settings.database_url(name)) for name in SERVICES}
-    try:
-        async with engines["order"].connect() as connection:
-            cart_id = (await connection.execute(_ENDED)).scalar()
-            had = int((await connection.execute(_ORDERS)).scalar() or 0)
-        if cart_id is None:
-            raise LoadError("there is no confirmed order to copy: run `quadrille bench` first")
-        for name, engine in engines.items():
-            await _fill(name, engine, str(cart_id), orders, orders / had)
-            console.print(f"{name} has {orders} more after {time.monotonic() - started:.0f} s")
-    finally:
-        for engine in engines.values():
-            await engine.dispose()
+async def age(state: Path, orders: int) -> None:
+    """Give a shop so many orders, in its services' tables and in its journal, where it does not have them yet."""
+    async with system_of_its_own(state, "history", INSTANT, console.print) as running:
+        settings = load_settings(running.environment)
+        had = await copies.orders(settings)
+        if had >= orders:
+            return
+        async with load(settings) as driver:
+            await driver.top(await driver.prepare(SEED), WINDOW)
+            await caught_up(settings, console.print)
+        await stories.multiply(settings, orders, console.print)
+        await copies.fill(settings, orders - had, console.print)
 
 
-async def _fill(name: str, engine: AsyncEngine, cart_id: str, orders: int, times: float) -> None:
-    """``times``: how many times as many orders there will be as there were."""
-    tables = [store.table for store in import_module(f"services.{name}.tables").STORES if "cart_id" in store.table.c]
-    made = {"cart_id": cart_id, "run": uuid.uuid4().hex}
-    for table in tables:
-        for first in range(0, orders, CHUNK):
-            async with engine.begin() as connection:
-                await connection.execute(text(_copy(table)), {**made, "first": first, "last": min(orders, first + CHUNK) - 1})
-    async with engine.begin() as connection:
-        remembered = int((await connection.execute(_REMEMBERED)).scalar() or 0)
-        await connection.execute(_REMEMBER, {"count": int(remembered * times * (KEPT / HISTORY))})
-        await connection.execute(text("ANALYZE"))
+async def burst(state: Path, size: int, *, audited: bool) -> Burst:
+    """Measure so many checkouts."""
+    async with system_of_its_own(state, "history", INSTANT, lambda _: None) as running:
+        settings = load_settings(running.environment)
+        cost = Cost(state, running.health_ports)
+        async with load(settings) as driver:
+            await driver.top(await driver.prepare(WARM_UP), WINDOW)
+            await caught_up(settings, lambda _: None)
+        before = cost.cpu_seconds()
+        async with load(settings) as driver:
+            per_second = await driver.top(await driver.prepare(size), WINDOW)
+            await caught_up(settings, lambda _: None)
+        used = {name: 1000 * (now - before[name]) / size for name, now in cost.cpu_seconds().items() if name != "bench"}
+        violations = len((await audit(settings, patience=60)).violations) if audited else 0
+    return Burst(per_second, used, violations)
+
+
+async def measure(state: Path, orders: int, pairs: int, size: int) -> dict[str, list[Burst]]:
+    """So many pairs of bursts of ``size`` checkouts each."""
+    await age(state / "old", orders)
+    bursts: dict[str, list[Burst]] = {"new": [], "old": []}
+    for n in range(2 * pairs):
+        # new, old, old, new: a drift of the machine falls on both too
+        shop = "old" if n % 4 in (1, 2) else "new"
+        made = await burst(state / shop, size, audited=shop == "new")
+        bursts[shop].append(made)
+        console.print(f"the {shop} shop: {made.per_second:.0f} confirmed a second, {made.cost:.1f} ms of CPU a checkout")
+    return bursts
+
+
+def show(bursts: dict[str, list[Burst]]) -> None:
+    """The medians, process by process."""
+    table = Table("CPU ms a checkout", "new", "old")
+    for name in bursts["new"][0].cpu_ms:
+        table.add_row(name, *(f"{statistics.median(b.cpu_ms[name] for b in those):.2f}" for those in bursts.values()))
+    console.print(table)
 
 
 def main(
-    state: Annotated[Path, typer.Option(help="The state folder of the embedded stack.")],
-    orders: Annotated[int, typer.Option(min=1, help="Orders to add.")] = 1_000_000,
+    orders: Annotated[int, typer.Option(min=1, help="Orders of the old shop.")] = 1_000_000,
+    pairs: Annotated[int, typer.Option(min=1, help="Pairs of bursts.")] = 4,
+    size: Annotated[int, typer.Option(min=100, help="Checkouts of a burst.")] = 2_000,
+    state: Annotated[Path, typer.Option(help="Where the two shops keep their state.")] = Path(".quadrille/bench/history"),
 ) -> None:
-    """Give every service's tables a history."""
-    run(fill(system.settings(state), orders))
+    """Measure it and print the medians; exit code 1 where a checkout of the old shop costs over 15 % more."""
+    bursts = run(measure(state, orders, pairs, size))
+    show(bursts)
+    more = statistics.median(old.cost / new.cost for new, old in zip(bursts["new"], bursts["old"], strict=True)) - 1
+    rate = statistics.median(old.per_second / new.per_second for new, old in zip(bursts["new"], bursts["old"], strict=True))
+    console.print(f"in a shop of {orders} orders a checkout costs {more:+.1%} CPU; {rate:.0%} as many are confirmed a second")
+    violations = sum(made.violations for made in bursts["new"])
+    console.print(f"{violations} violations in the new shop")
+    raise typer.Exit(more > BOUND or violations > 0)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ _TEMPLATES: Final = text(
 )
 _COPIES: Final = """
 WITH c AS (
-    SELECT n, 'cart-' || substr(md5(:cart_id || n), 1, 12) AS cart_id,
+    SELECT n, 'cart-' || substr(md5(:cart_id || '.' || n), 1, 12) AS cart_id,
            'Q-' || lpad(CAST(1000000 + :base + n AS text), 7, '0') AS number,
            now() - make_interval(days => :days) * (1 - CAST(n AS float) / :stories) - :started_at AS later
       FROM generate_series(CAST(:first AS int), CAST(:last AS int)) AS n)
@@ -55,10 +55,10 @@ _ENTRIES: Final = text(f"""{_COPIES}
 INSERT INTO entries
        (topic, partition, "offset", recorded_at, at, form, story, source, kind, message_id, checkout_id, cause, facts)
 SELECT t.topic, c.n % 6, 1000000000000 + CAST(:base + c.n AS bigint) * 1000 + t.row, t.recorded_at + c.later, t.at + c.later,
-       t.form, c.cart_id, t.source, t.kind, CAST(CAST(md5(t.message_id || c.n) AS uuid) AS text),
+       t.form, c.cart_id, t.source, t.kind, CAST(CAST(md5(t.message_id || '.' || c.n) AS uuid) AS text),
        replace(t.checkout_id, :cart_id, c.cart_id),
        CASE WHEN t.cause LIKE '%/%' THEN replace(t.cause, :cart_id, c.cart_id)
-            ELSE CAST(CAST(md5(t.cause || c.n) AS uuid) AS text) END,
+            ELSE CAST(CAST(md5(t.cause || '.' || c.n) AS uuid) AS text) END,
        CAST(replace(replace(CAST(t.facts AS text), :cart_id, c.cart_id), coalesce(:order_number, '?'), c.number) AS json)
   FROM c CROSS JOIN (SELECT *, row_number() OVER () AS row FROM entries WHERE story = :cart_id) AS t
 """)
@@ -68,7 +68,7 @@ _CHECKOUTS: Final = text(f"""{_COPIES}
 INSERT INTO checkouts
        (checkout_id, cart_id, order_number, hold, amount, currency, started_at, moved_at, steps, outcome, waits)
 SELECT replace(t.checkout_id, :cart_id, c.cart_id), c.cart_id, CASE WHEN t.order_number IS NOT NULL THEN c.number END,
-       t.hold || c.n, t.amount, t.currency, t.started_at + c.later, t.moved_at + c.later,
+       t.hold || '.' || c.n, t.amount, t.currency, t.started_at + c.later, t.moved_at + c.later,
        {_LATER.format("steps")}, t.outcome, {_LATER.format("waits")}
   FROM c CROSS JOIN (SELECT * FROM checkouts WHERE cart_id = :cart_id) AS t
 """)
@@ -88,7 +88,7 @@ State = Annotated[Path, typer.Option(help="The state folder of the embedded stac
 @app.command()
 def fill(orders: int = 1_000_000, state: State = Path(".quadrille")) -> None:
     """Multiply the stories of the journal until there are so many orders."""
-    asyncio.run(_fill(system.settings(state), orders, _say))
+    asyncio.run(multiply(system.settings(state), orders, _say))
 
 
 @app.command()
@@ -104,10 +104,22 @@ def _say(line: str) -> None:
     sys.stdout.flush()
 
 
-async def _fill(settings: Settings, orders: int, say: Callable[[str], None]) -> None:
+def unhurried(settings: Settings, service: str) -> AsyncEngine:
+    """For statements that take as long as they take."""
+    url = settings.database_url(service).replace("postgresql://", "postgresql+asyncpg://", 1)
+    return create_async_engine(url, connect_args={"server_settings": {"maintenance_work_mem": "512MB", "jit": "off"}})
+
+
+async def tidy(engine: AsyncEngine) -> None:
+    """What PostgreSQL does by itself after many changes, done now and not while somebody measures."""
+    async with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        await connection.execute(text("VACUUM (ANALYZE)"))
+
+
+async def multiply(settings: Settings, orders: int, say: Callable[[str], None]) -> None:
+    """Until there are so many orders. Raises :class:`cli.bench.load.LoadError` where there is no paid one to multiply."""
     started = time.monotonic()
-    url = settings.database_url("journal").replace("postgresql://", "postgresql+asyncpg://", 1)
-    engine = create_async_engine(url, connect_args={"server_settings": {"maintenance_work_mem": "512MB", "jit": "off"}})
+    engine = unhurried(settings, "journal")
     try:
         await _with_indices(engine, "drop")
         base = 0
@@ -127,8 +139,8 @@ async def _fill(settings: Settings, orders: int, say: Callable[[str], None]) -> 
             base += count
             say(f"{count} stories like {template['cart_id']} after {time.monotonic() - started:.0f} s")
         await _with_indices(engine, "create")
-        async with engine.begin() as connection:
-            await connection.execute(text("ANALYZE"))
+        await tidy(engine)
+        async with engine.connect() as connection:
             found = (await connection.execute(_SIZE)).one()
         say(f"{found.orders} orders, {found.size} after {time.monotonic() - started:.0f} s")
     finally:

@@ -19,7 +19,7 @@ from shared.settings import Settings
 log = logging.getLogger(__name__)
 POLL_RECORDS: Final = 1_000
 AT_ONCE: Final = 100
-"""Records unpacked before their bytes are counted."""
+"""Records of one partition before it is the next one's turn; unpacked before their bytes are counted."""
 PARTITION_BYTES: Final = 1_048_576
 """Bytes of one partition in an answer of the broker. It sends a larger record all the same, where that is the first."""
 WATCH_SECONDS: Final = 10.0
@@ -207,19 +207,28 @@ class Member(ConsumerRebalanceListener):
             self.ready.set()
 
     async def _poll(self, seconds: float) -> bool:
-        """Wait so long for records, and have them; returns whether any came."""
-        most = min(AT_ONCE, self._records - len(self._arrived))
-        batch = await self._consumer.getmany(timeout_ms=int(seconds * 1000), max_records=most)
-        records = self._records_of(batch)
-        if records:
-            await self._deliver(records, more=len(records) == most)
-        return bool(records)
+        """A turn for every partition, or, where none has anything, a wait for so long; returns whether any records came.
 
-    async def _deliver(self, records: list[Record], *, more: bool) -> None:
-        """Add to what waits to be taken: what arrives while a commit is under way makes the next one larger.
-
-        ``more``: there are others at hand, and further ones need not be waited for.
+        Without turns all that is at hand of one partition comes before anything of the next, and an answer of the broker can
+        hold tens of thousands of small records: the events of checkouts under way would wait behind as many commands.
         """
+        came = [await self._read(0, place) for place in self._consumer.assignment()]
+        if not any(came):
+            came = [await self._read(seconds)]
+        if max(came) < AT_ONCE:  # or there are others at hand, and further ones need not be waited for
+            await asyncio.sleep(self.pace)
+        return any(came)
+
+    async def _read(self, seconds: float, *places: Any) -> int:
+        """Have what comes within so long, of these partitions or of all; returns how many records came.
+
+        They are added to what waits to be taken: what arrives while a commit is under way makes the next one larger.
+        """
+        most = min(AT_ONCE, self._records - len(self._arrived))
+        batch = await self._consumer.getmany(*places, timeout_ms=int(seconds * 1000), max_records=most)
+        if not batch:
+            return 0
+        records = self._records_of(batch)
         self._last_arrival = time.monotonic()
         self._arrived += records
         self._bytes += sum(map(size, records))
@@ -227,8 +236,7 @@ class Member(ConsumerRebalanceListener):
         if len(self._arrived) >= self._records or self._bytes >= IN_HAND_BYTES:
             self._taken.clear()
             await self._taken.wait()
-        elif not more:
-            await asyncio.sleep(self.pace)
+        return len(records)
 
     async def _watch(self) -> None:
         """Raises :class:`StalledError` where records wait that the consumer does not deliver."""

@@ -4,14 +4,15 @@ import asyncio
 from typing import Any
 
 import pytest
+from aiokafka import TopicPartition
 
 from services.inventory.__main__ import define
 from shared.contract.envelope import Record
-from shared.runtime.member import Member
+from shared.runtime.member import AT_ONCE, POLL_RECORDS, Member
 from shared.runtime.service import Service
 from shared.telemetry.health import TURN_SECONDS
 from tests.integration.runtime.conftest import Inventory
-from tests.support.topics import transactional_producer
+from tests.support.topics import raw_producer, transactional_producer
 
 IDS = [f"id-{number:03d}" for number in range(20)]
 
@@ -51,6 +52,40 @@ async def test_a_lane_is_read_from_its_committed_offset_when_it_is_taken(invento
         await member.commit_offsets()
         await member.rewind({lane})
         assert await _arrived(member, 5) == list(range(15, 20))
+
+
+async def test_what_is_under_way_does_not_wait_behind_all_that_is_to_be_begun(inventory: Inventory) -> None:
+    """Thousands of commands are at hand, of every lane, when an event of a checkout comes."""
+    settings = inventory.settings
+    commands, event = settings.topic("inventory.commands"), TopicPartition(settings.topic("order.events"), 0)
+    members = Member("inventory", settings, ["inventory.commands", "order.events"], asyncio.Lock())
+    async with raw_producer(settings) as producer:
+        for number in range(12_000):
+            await producer.send(commands, b"command", partition=number % 6)
+        await producer.flush()
+        async with members as member:
+            await _until_full(member)
+            await producer.send_and_wait(event.topic, b"event", partition=0)
+            await _until_at_hand(member, event)
+            taken: list[bytes | None] = []
+            while b"event" not in taken:
+                taken += [record.value for record in await _records(member)]
+    assert len(taken) <= 2 * POLL_RECORDS + 6 * AT_ONCE
+
+
+async def _until_at_hand(member: Member, place: TopicPartition) -> None:
+    async with asyncio.timeout(20):
+        while True:
+            if member._consumer.highwater(place):
+                return
+            await asyncio.sleep(0.01)
+
+
+async def _until_full(member: Member) -> None:
+    async with asyncio.timeout(20):
+        while len(member._arrived) < POLL_RECORDS:
+            await member.ready.wait()
+            member.ready.clear()
 
 
 async def test_what_a_transaction_wrote_is_handled_when_it_is_committed_and_never_when_it_is_aborted(

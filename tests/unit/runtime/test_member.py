@@ -18,8 +18,11 @@ class Failing:
     def __init__(self, error: Exception) -> None:
         self._error = error
 
-    async def getmany(self, **_: Any) -> Any:
+    async def getmany(self, *_: Any, **__: Any) -> Any:
         raise self._error
+
+    def assignment(self) -> set[TopicPartition]:
+        return {TopicPartition("cart.events", 0)}
 
 
 class Lost:
@@ -29,7 +32,7 @@ class Lost:
         self._place = TopicPartition("cart.events", 0)
         self._known = [3]
 
-    async def getmany(self, **_: Any) -> Any:
+    async def getmany(self, *_: Any, **__: Any) -> Any:
         return {}
 
     def assignment(self) -> set[TopicPartition]:
