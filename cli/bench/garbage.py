@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -17,7 +17,7 @@ from sqlalchemy import text
 
 from cli.audit import audit
 from cli.bench.cost import Cost
-from cli.bench.load import Load, load
+from cli.bench.load import Load, watching
 from cli.bench.run import caught_up, system_of_its_own
 from cli.shell import console, run
 from cli.up import Running
@@ -27,6 +27,7 @@ from shared.settings import Settings
 from shared.settings import load as load_settings
 
 TOPIC: Final = "cart.commands"
+ACCEPTED: Final = b"quadrille.CheckoutConfirmed.v1"
 CHUNK: Final = 5_000
 """Pieces of garbage between two checkouts."""
 PATIENCE_SECONDS: Final = 3_600.0
@@ -35,7 +36,10 @@ _LETTERS: Final = text("SELECT count(*) FROM arrivals")
 
 @dataclass(frozen=True)
 class Result:
-    """What was measured; ``letters``: dead letters kept. Seconds from the first piece of garbage until all were dealt with."""
+    """What was measured; ``letters``: dead letters kept. Seconds from the first piece of garbage until all were dealt with.
+
+    A confirmation waits for what was published before it; ``slowest_under_way_seconds`` is from when it was accepted.
+    """
 
     records: int
     letters: int
@@ -43,8 +47,27 @@ class Result:
     kept_seconds: float
     checkouts: int
     slowest_checkout_seconds: float
+    slowest_under_way_seconds: float
     peak_mb: dict[str, float]
     violations: int
+
+
+class Timed(Load):
+    """A load that notes when confirmations were accepted."""
+
+    def __init__(self, settings: Settings, producer: Any, consumer: Any) -> None:
+        super().__init__(settings, producer, consumer)
+        self.accepted: dict[str, float] = {}
+
+    def seen(self, kind: bytes, cart_id: str, now: float) -> None:
+        """An event of a cart, or of a SKU, has arrived."""
+        super().seen(kind, cart_id, now)
+        if kind == ACCEPTED:
+            self.accepted[cart_id] = now
+
+    def under_way(self, carts: Sequence[str]) -> list[float]:
+        """Seconds from when it was accepted until it was an order, sorted."""
+        return sorted(self.confirmed[c] - self.accepted[c] for c in carts)
 
 
 def garbage(seed: int) -> Iterator[tuple[bytes, bytes | None, list[tuple[str, bytes]]]]:
@@ -84,10 +107,10 @@ async def _measure(running: Running, state: Path, records: int) -> Result:
         async with engine.connect() as connection:
             return int((await connection.execute(_LETTERS)).scalar_one())
 
-    async with load(settings) as driver:
+    async with watching(Timed, settings) as driver:
         carts = await driver.prepare(max(1, records // CHUNK))
         before = await letters()
-        watching = asyncio.create_task(cost.watch())
+        memory = asyncio.create_task(cost.watch())
         started = time.monotonic()
         await _publish(driver, settings, carts, records)
         console.print(f"{records} pieces of garbage and {len(carts)} checkouts published in {time.monotonic() - started:.0f} s")
@@ -97,14 +120,14 @@ async def _measure(running: Running, state: Path, records: int) -> Result:
         console.print(f"cart has read all after {read:.0f} s")
         await caught_up(settings, console.print, "*", PATIENCE_SECONDS)
         kept = time.monotonic() - started
-        watching.cancel()
+        memory.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await watching
-        slowest = driver.latencies(carts)[-1]
+            await memory
+        slowest, under_way = driver.latencies(carts)[-1], driver.under_way(carts)[-1]
     found = await letters() - before
     await engine.dispose()
     report = await audit(settings, patience=60)
-    return Result(records, found, read, kept, len(carts), slowest, cost.peak_mb, len(report.violations))
+    return Result(records, found, read, kept, len(carts), slowest, under_way, cost.peak_mb, len(report.violations))
 
 
 async def _publish(driver: Load, settings: Settings, carts: list[str], records: int) -> None:
@@ -133,7 +156,8 @@ def main(
     console.print(
         f"{result.records} pieces of garbage: {result.letters} dead letters,"
         f" read at {result.records / result.read_seconds:.0f} a second, kept at {result.records / result.kept_seconds:.0f};"
-        f" {result.checkouts} checkouts between them confirmed, the slowest after {result.slowest_checkout_seconds:.0f} s;"
+        f" {result.checkouts} checkouts between them confirmed, the slowest {result.slowest_checkout_seconds:.0f} s after its"
+        f" command and {result.slowest_under_way_seconds:.1f} s after that was accepted;"
         f" {result.violations} violations"
     )
     console.print("peak memory, MB: " + ", ".join(f"{name} {mb:.0f}" for name, mb in result.peak_mb.items()))
