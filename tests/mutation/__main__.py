@@ -18,6 +18,7 @@ from tests.mutation.mutants import Mutant, mutants_of
 from tests.mutation.runner import Outcome, run
 
 TESTS: Final = {
+    "shared/money/__init__.py": ["tests/unit/money", "tests/unit/order"],
     "services/cart/model.py": ["tests/unit/cart"],
     "services/cart/reactions.py": ["tests/unit/cart"],
     "services/inventory/model.py": ["tests/unit/inventory"],
@@ -30,9 +31,8 @@ TESTS: Final = {
     "services/payment/answers.py": ["tests/unit/payment"],
     "services/payment/model.py": ["tests/unit/payment"],
     "services/payment/reactions.py": ["tests/unit/payment"],
-    "shared/money/__init__.py": ["tests/unit/money", "tests/unit/order"],
 }
-"""The modules that hold the rules, and the tests that should hold on to them."""
+"""The modules that hold the rules, and the tests that should hold on to them; what others import comes before them."""
 
 COLUMNS: Final = ("mutants", "killed", "timed out", "explained", "survived")
 FIELDS: Final = ("path", "where", "was", "becomes")
@@ -101,9 +101,10 @@ def main(
     began = time.monotonic()
     results = {}
     for module, own in chosen(path, tests).items():
-        if not as_json:
-            console.print(f"[dim]{module}[/]")
         results[module] = examine(module, own, (lambda _: None) if as_json else show)
+        if not as_json:
+            counts = ", ".join(f"{number:,} {name}" for name, number in zip(COLUMNS, numbers(results[module]), strict=True))
+            console.print(f"[dim]{module}: {counts}, after {time.monotonic() - began:.0f} s[/]")
         for key in () if as_json else results[module].outdated:
             console.print(f"[yellow]explained, and does not survive:[/] in {key[1]}\n{escape(diff(*key[2:]))}")
     if as_json:

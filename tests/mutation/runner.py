@@ -56,7 +56,13 @@ class _Baseline:
 
 
 def run(mutants: Sequence[Mutant], tests: Sequence[str]) -> Iterator[tuple[Mutant, Outcome]]:
-    """What becomes of mutants of one module. Raises :class:`RuntimeError` where the tests fail without any."""
+    """What becomes of mutants of one module.
+
+    Raises :class:`RuntimeError` where the tests fail without any, or where the module was imported: a mutant of what happens
+    at import would not be.
+    """
+    if _module_name(mutants[0]) in sys.modules:
+        raise RuntimeError(f"{mutants[0].path} is imported already, for another module: it must come before that")
     if not mutants[0].path.startswith("shared"):
         for name in WARM:
             import_module(name)

@@ -1,6 +1,10 @@
 """Mutation testing finds what is not tested, and nothing else."""
 
+import sys
 from pathlib import Path
+from types import ModuleType
+
+import pytest
 
 from tests.mutation.explained import outdated, reasons
 from tests.mutation.mutants import mutants_of
@@ -22,6 +26,12 @@ def test_what_no_test_holds_on_to_survives_and_nothing_else() -> None:
     assert outcomes["LIGHT = 501"] == "killed"
     assert outcomes["LIGHT = None"] == "killed"
     assert len(outcomes) > 6
+
+
+def test_a_module_that_is_there_already_is_not_taken_for_its_mutants(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tests.unit.mutation.parcel", ModuleType("parcel"))
+    with pytest.raises(RuntimeError, match="is imported already"):
+        next(run(mutants_of(PARCEL), [HOLDS]))
 
 
 def test_what_is_explained_is_code_that_is_there() -> None:
