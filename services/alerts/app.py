@@ -30,6 +30,7 @@ def application(settings: Settings, keeper: Keeper, data_folder: str) -> Any:
         consumer_auto_offset_reset="earliest",
         broker_commit_interval=1.0,
         stream_wait_empty=False,
+        broker_max_poll_records=PORTION,  # no more of a partition is unpacked at once
         stream_buffer_maxsize=PORTION,  # a dead letter may have megabytes: no more wait than one commit takes
     )
     letters = app.topic(
