@@ -29,7 +29,7 @@ _CHECKOUT: Final = [field.name for field in fields(Checkout)]
 _ENTRY_SQL: Final = ", ".join("CAST(facts AS text) AS facts" if name == "facts" else f'"{name}"' for name in _ENTRY)
 _FORMS: Final = ", ".join(f"'{form}'" for form in ORIGINALS)
 _ANEW: Final = "DO UPDATE SET " + ", ".join(f'"{name}" = excluded."{name}"' for name in _ENTRY)
-_KNOWN_BY_ID: Final = f"(message_id, source) WHERE form IN ({_FORMS})"
+_KNOWN_BY_ID: Final = f"(story, message_id, source) WHERE form IN ({_FORMS})"
 _KNOWN_BY_PLACE: Final = f'(topic, partition, "offset") WHERE form NOT IN ({_FORMS})'
 
 _INSERT: Final = bulk.insert(tables.entries, _ENTRY, "ON CONFLICT DO NOTHING")
@@ -149,7 +149,7 @@ async def _insert(connection: AsyncConnection, entries: Sequence[Entry], *, anew
     if not anew:
         await connection.execute(_INSERT, bulk.rows(tables.entries, _ENTRY, entries))
         return
-    originals = {(e.message_id, e.source): e for e in reversed(entries) if e.form in ORIGINALS}
+    originals = {(e.story, e.message_id, e.source): e for e in reversed(entries) if e.form in ORIGINALS}
     others = {e.place: e for e in entries if e.form not in ORIGINALS}
     for statement, some in ((_REWRITE_ORIGINALS, originals), (_REWRITE_OTHERS, others)):
         if some:

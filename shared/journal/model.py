@@ -25,7 +25,7 @@ class Form(StrEnum):
 
 
 ORIGINALS: Final = (Form.MESSAGE, Form.REFUSED)
-"""Known by source and id, so that a record published twice is one entry. The others are known by their place."""
+"""Known by story, source and id, so that a record published twice is one entry. The others are known by their place."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,20 @@ STORY_LIMIT: Final = 2_000
 """The most records of a story that are read: its latest."""
 EXAMPLES: Final = 5
 
+DAY: Final = "CAST(timezone('UTC', recorded_at) AS date)"
+"""By what the ids of messages are ordered first: those of a day are together in the index, whatever they are."""
+
 _ENTRY_SQL: Final = ", ".join(f'"{field.name}"' for field in fields(Entry))
 _FORMS: Final = ", ".join(f"'{form}'" for form in ORIGINALS)
 _CALLS: Final = ("authorize", "capture", "void", "refund")
 """The calls to the gateway, as they stand in payment's idempotency keys: ``<checkout id>:<call>:<number>``."""
 
+_DAYS: Final = f"""days (day) AS (
+    (SELECT {DAY} FROM entries WHERE form IN ({_FORMS}) ORDER BY 1 LIMIT 1)
+    UNION ALL
+    SELECT (SELECT {DAY} FROM entries WHERE {DAY} > day AND form IN ({_FORMS}) ORDER BY 1 LIMIT 1)
+      FROM days WHERE day IS NOT NULL)"""
+"""Every day of which there are messages, found by one look into the index each."""
 _EXACT: Final = f"""
 (SELECT 'order' AS kind, order_number AS name, cart_id AS story, checkout_id
    FROM checkouts WHERE order_number = ANY($1) LIMIT $2)
@@ -35,8 +44,9 @@ UNION ALL
 UNION ALL
 (SELECT 'key', story, story, NULL FROM entries WHERE story = $3 LIMIT 1)
 UNION ALL
-(SELECT 'message', message_id, story, checkout_id
-   FROM entries WHERE message_id = $3 AND form IN ({_FORMS}) LIMIT $2)
+(WITH RECURSIVE {_DAYS}
+ SELECT 'message', e.message_id, e.story, e.checkout_id FROM days CROSS JOIN LATERAL
+   (SELECT * FROM entries WHERE {DAY} = day AND message_id = $3 AND form IN ({_FORMS}) LIMIT $2) AS e LIMIT $2)
 """
 _PREFIX: Final = f"""
 (SELECT 'order' AS kind, order_number AS name, cart_id AS story, checkout_id
@@ -52,8 +62,10 @@ UNION ALL
       FROM keys WHERE keys.story IS NOT NULL)
  SELECT 'key', story, story, NULL FROM keys WHERE story IS NOT NULL LIMIT $3)
 UNION ALL
-(SELECT 'message', message_id, story, checkout_id
-   FROM entries WHERE message_id >= $1 AND message_id < $2 AND form IN ({_FORMS}) ORDER BY message_id LIMIT $3)
+(WITH RECURSIVE {_DAYS}
+ SELECT 'message', e.message_id, e.story, e.checkout_id FROM days CROSS JOIN LATERAL
+   (SELECT * FROM entries WHERE {DAY} = day AND message_id >= $1 AND message_id < $2 AND form IN ({_FORMS})
+     ORDER BY message_id LIMIT $3) AS e ORDER BY e.message_id LIMIT $3)
 """
 _STORY: Final = f"SELECT {_ENTRY_SQL} FROM entries WHERE story = ANY($1) ORDER BY recorded_at DESC LIMIT $2"
 _ALERTS: Final = {"VoidFailed": "void", "RefundFailed": "refund"}

@@ -21,8 +21,8 @@ _AWAY: Final = ("08", "53", "57", "58", "28", "3D")
 """SQLSTATE classes of a server that is not there, full, shutting down, broken, or not set up yet."""
 
 
-def connect(url: str, *, pool: int = 4) -> AsyncEngine:
-    """An engine for ``postgresql://…``; nothing is connected yet."""
+def connect(url: str, *, pool: int = 4, seconds: float | None = STATEMENT_SECONDS) -> AsyncEngine:
+    """An engine for ``postgresql://…``; nothing is connected yet. ``seconds``: the longest a statement may take."""
     engine = create_async_engine(
         url.replace("postgresql://", "postgresql+asyncpg://", 1),
         pool_size=pool,
@@ -33,7 +33,7 @@ def connect(url: str, *, pool: int = 4) -> AsyncEngine:
         json_serializer=json.dumps,
         connect_args={
             "timeout": CONNECT_SECONDS,
-            "command_timeout": STATEMENT_SECONDS,
+            "command_timeout": seconds,
             "server_settings": {
                 "timezone": "UTC",
                 "jit": "off",

@@ -27,7 +27,7 @@ def config(migrations: ModuleType) -> Config:
 
 async def upgrade(url: str, migrations: ModuleType) -> None:
     """Bring a database to the newest version."""
-    engine = connect(url)
+    engine = connect(url, seconds=None)  # an index of millions of rows takes as long as it takes
     try:
         async with engine.begin() as connection:
             await connection.run_sync(_upgrade, config(migrations))
