@@ -19,13 +19,14 @@ from typing import Annotated, Any, Final
 
 import typer
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from cli import system
 from cli.bench.load import LoadError
 from cli.shell import Commands
 from cli.trace.run import journal
 from services.journal.tables import checkouts, entries
+from shared.runtime.database import connect
 from shared.settings import Settings
 
 CHUNK: Final = 20_000
@@ -106,8 +107,7 @@ def _say(line: str) -> None:
 
 def unhurried(settings: Settings, service: str) -> AsyncEngine:
     """For statements that take as long as they take."""
-    url = settings.database_url(service).replace("postgresql://", "postgresql+asyncpg://", 1)
-    return create_async_engine(url, connect_args={"server_settings": {"maintenance_work_mem": "512MB", "jit": "off"}})
+    return connect(settings.database_url(service), seconds=None)
 
 
 async def tidy(engine: AsyncEngine) -> None:
@@ -183,6 +183,7 @@ async def _with_indices(engine: AsyncEngine, what: str) -> None:
 
 async def _quietly(connection: AsyncConnection) -> None:
     await connection.execute(text("SET LOCAL lock_timeout = '30s'"))
+    await connection.execute(text("SET LOCAL maintenance_work_mem = '512MB'"))
 
 
 async def _samples(settings: Settings) -> dict[str, list[str]]:
