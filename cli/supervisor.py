@@ -1,7 +1,6 @@
 """Child processes that are restarted when they end, with backoff, and whose logs are joined into one."""
 
 import asyncio
-import contextlib
 import os
 import signal
 import sys
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.settings import PREFIX
+from shared.waiting import happens
 
 BACKOFF_SECONDS: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 STEADY_SECONDS: Final = 60.0
@@ -63,8 +63,7 @@ class Supervisor:
             attempt += 1
             self.restarts[program.name] += 1
             self._say(program.name, f"ended with {code}; starting again in {wait:g} s")
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), wait)
+            await happens(self._stopping, wait)
 
     async def _run_once(self, program: Program) -> int:
         process = await asyncio.create_subprocess_exec(

@@ -27,6 +27,7 @@ from shared.contract.inventory import ReceiveStock
 from shared.contract.message import Message
 from shared.runtime import kafka
 from shared.settings import Settings
+from shared.waiting import happens
 
 PRODUCTS: Final = 50
 WATCHED: Final = ("cart.events", "inventory.events", "order.events")
@@ -75,8 +76,7 @@ class Load:
     async def news(self, seconds: float) -> None:
         """Wait for events, at most so long."""
         self._news.clear()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._news.wait(), seconds)
+        await happens(self._news, seconds)
 
     async def until(self, kind: str, count: int, seconds: float = 120) -> None:
         """Wait for so many events of a type. Raises :class:`LoadError`."""
@@ -132,7 +132,8 @@ class Load:
                 await self.send(AddItem(cart_id=probe, sku=sku))
                 while self.counts[CHANGED] + self.counts[REJECTED] == answers:
                     self._news.clear()
-                    await asyncio.wait_for(self._news.wait(), ANSWER_SECONDS)
+                    async with asyncio.timeout(ANSWER_SECONDS):
+                        await self._news.wait()
 
     async def alone(self, carts: Sequence[str]) -> list[float]:
         """One checkout after the other; returns the seconds from command to confirmation."""

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from enum import Enum
 from typing import Final
 
+from shared.waiting import happens
+
 CHUNK: Final = 65_536
 DELAY_SECONDS: Final = 0.4
 """What a delayed chunk waits: a bad mobile line, each way."""
@@ -105,8 +107,7 @@ class Proxy:
             while data and self._weather is Weather.TRICKLE:
                 writer.write(data[:TRICKLE_BYTES])
                 data = data[TRICKLE_BYTES:]
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._changed.wait(), TRICKLE_SECONDS)
+                await happens(self._changed, TRICKLE_SECONDS)
             writer.write(data)
             await writer.drain()
         raise ConnectionResetError  # ends the other direction too

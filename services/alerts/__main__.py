@@ -1,6 +1,5 @@
 """``python -m services.alerts``"""
 
-import asyncio
 import contextlib
 import tempfile
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from shared.runtime.main import Worker, main
 from shared.runtime.service import Definition, Service
 from shared.runtime.store import Loaded
 from shared.settings import Settings, SettingsError
+from shared.waiting import within
 
 STOP_SECONDS: Final = 3.0
 AT_ONCE: Final = 8
@@ -67,7 +67,7 @@ async def _listen(service: Service, keeper: Keeper) -> None:
             await Reconciler(service.settings, service.engine, keeper).run()
         finally:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(app.stop(), STOP_SECONDS)
+                await within(STOP_SECONDS, app.stop())
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.alerts.model import MONEY
 from shared.telemetry.logs import about
+from shared.waiting import within
 
 log = logging.getLogger(__name__)
 TICK_SECONDS: Final = 1.0
@@ -144,7 +145,7 @@ class Notifier:
         plainly = apprise.NotifyFormat.TEXT  # it may quote a record, whose markup is no word of ours
         sending = asyncio.to_thread(self._apprise.notify, **told, body_format=plainly)
         try:
-            if await asyncio.wait_for(sending, SEND_SECONDS):
+            if await within(SEND_SECONDS, sending):
                 return True
             log.warning("an alert target did not take what it was told", extra=about(alert_id=alert.alert_id))
             return False

@@ -26,6 +26,7 @@ from shared.runtime import kafka
 from shared.runtime.database import is_away
 from shared.runtime.member import StalledError
 from shared.settings import Settings
+from shared.waiting import within
 
 log = logging.getLogger(__name__)
 EVERY_SECONDS: Final = 30.0
@@ -90,8 +91,8 @@ class Reconciler:
             topic = self._settings.topic(DEAD_LETTERS)
             partitions = [TopicPartition(topic, p) for p in range(self._settings.partitions)]
             consumer.assign(partitions)
-            starts = await asyncio.wait_for(consumer.beginning_offsets(partitions), READ_SECONDS)
-            ends = await asyncio.wait_for(consumer.end_offsets(partitions), READ_SECONDS)
+            starts = await within(READ_SECONDS, consumer.beginning_offsets(partitions))
+            ends = await within(READ_SECONDS, consumer.end_offsets(partitions))
             return sum([await self._reconciled(consumer, p, starts[p], ends[p]) for p in partitions])
         finally:
             await kafka.stop(consumer)
@@ -99,7 +100,7 @@ class Reconciler:
     async def _reconciled(self, consumer: Any, tp: TopicPartition, start: int, end: int) -> int:
         """Keep what has no row in a partition, and note whether the group gets on there."""
         found = await self._partition(consumer, tp, start, end)
-        committed = await asyncio.wait_for(consumer.committed(tp), READ_SECONDS)
+        committed = await within(READ_SECONDS, consumer.committed(tp))
         stands = found > 0 and tp in self._committed and committed == self._committed[tp]
         self._standing[tp] = self._standing[tp] + 1 if stands else 0
         self._committed[tp] = committed
@@ -114,7 +115,7 @@ class Reconciler:
         if missing:
             consumer.seek(tp, min(missing))
             while missing and await consumer.position(tp) < end:
-                batch = await asyncio.wait_for(consumer.getmany(tp, timeout_ms=1_000), READ_SECONDS)
+                batch = await within(READ_SECONDS, consumer.getmany(tp, timeout_ms=1_000))
                 passed_over = [record for record in batch.get(tp, []) if record.offset in missing]
                 missing.difference_update(record.offset for record in passed_over)
                 found += await self._kept(passed_over)

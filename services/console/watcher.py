@@ -4,7 +4,6 @@ It looks often while somebody has a page open, and seldom else, so that it costs
 """
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections import deque
@@ -29,6 +28,7 @@ from shared.lag.reader import LagReader
 from shared.lag.window import Window
 from shared.progress import limits
 from shared.settings import Settings
+from shared.waiting import happens
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -135,8 +135,7 @@ class Watcher:
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
                 if not self._watchers:
                     self._wanted.clear()
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._wanted.wait(), IDLE_SECONDS - LOOK_SECONDS)
+                    await happens(self._wanted, IDLE_SECONDS - LOOK_SECONDS)
         finally:
             await self._close_reader()
 

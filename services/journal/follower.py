@@ -5,7 +5,6 @@ and a lower claim on the processor. Where it falls behind it catches up, and say
 """
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Sequence
@@ -24,6 +23,7 @@ from shared.runtime.member import Member, StalledError
 from shared.runtime.pacing import Pacing
 from shared.settings import Settings
 from shared.telemetry import health, metrics
+from shared.waiting import happens, within
 
 log = logging.getLogger(__name__)
 NAME: Final = "journal"
@@ -106,8 +106,7 @@ class Follower:
             log.info("the journal follows the lanes %s", sorted(lanes))
 
     async def _arrived(self, member: Member) -> list[Record]:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(member.ready.wait(), OFFSETS_SECONDS)
+        await happens(member.ready, OFFSETS_SECONDS)
         member.ready.clear()
         return member.take()
 
@@ -127,7 +126,7 @@ class Follower:
         if not self._pacing.is_time("reading", READING_SECONDS):
             return
         try:
-            behind = await asyncio.wait_for(member.behind(), READING_SECONDS)
+            behind = await within(READING_SECONDS, member.behind())
         except (KafkaError, TimeoutError):
             return
         self._behind = sum(behind.values())

@@ -4,7 +4,6 @@ Everything the topics still hold is read and written again; what they hold no mo
 checkout stands is worked out anew from the entries. Readers see no gap, and what arrives meanwhile is kept as ever.
 """
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +22,7 @@ from shared.runtime import kafka
 from shared.runtime.database import connect
 from shared.runtime.migrations import check
 from shared.settings import Settings
+from shared.waiting import within
 
 BATCH: Final = 2_000
 READ_SECONDS: Final = 20.0
@@ -70,8 +70,8 @@ async def _write_again(settings: Settings, keeper: Keeper, progress: Callable[[i
     try:
         partitions = [TopicPartition(settings.topic(name), lane) for name in TOPICS for lane in range(settings.partitions)]
         consumer.assign(partitions)
-        starts = await asyncio.wait_for(consumer.beginning_offsets(partitions), READ_SECONDS)
-        ends = await asyncio.wait_for(consumer.end_offsets(partitions), READ_SECONDS)
+        starts = await within(READ_SECONDS, consumer.beginning_offsets(partitions))
+        ends = await within(READ_SECONDS, consumer.end_offsets(partitions))
         for tp, start in starts.items():
             consumer.seek(tp, start)
         expected, done = sum(ends[tp] - starts[tp] for tp in partitions), 0

@@ -145,7 +145,8 @@ class CheckoutClient:
         """
         async with self._news:
             try:
-                await asyncio.wait_for(self._news.wait_for(lambda: key in self._dead), timeout)
+                async with asyncio.timeout(timeout):
+                    await self._news.wait_for(lambda: key in self._dead)
             except TimeoutError:
                 raise OutcomeTimeoutError(f"no dead letter of {key} came within {timeout:g} s") from None
         return self._dead[key]
@@ -205,7 +206,8 @@ class CheckoutClient:
 
         async with self._news:
             try:
-                await asyncio.wait_for(self._news.wait_for(lambda: found() is not None), timeout)
+                async with asyncio.timeout(timeout):
+                    await self._news.wait_for(lambda: found() is not None)
             except TimeoutError:
                 names = ", ".join(type(seen.event).__name__ for seen in self._seen[key][start:]) or "nothing"
                 raise OutcomeTimeoutError(f"{what} of {key} did not come within {timeout:g} s; seen: {names}") from None

@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError
 from shared.lag.model import Group, Place, Position, Snapshot
 from shared.runtime import kafka
 from shared.settings import Settings
+from shared.waiting import within
 
 READ_SECONDS: Final = 10.0
 """The longest one question to the brokers may take."""
@@ -49,7 +50,7 @@ class LagReader:
 
     async def __aenter__(self) -> Self:
         try:
-            await asyncio.wait_for(self._admin.start(), kafka.CLIENT_SECONDS)
+            await within(kafka.CLIENT_SECONDS, self._admin.start())
             await kafka.start(self._consumer)
         except BaseException:
             await self._admin.close()
@@ -68,8 +69,8 @@ class LagReader:
         found, unread = await self._groups(groups)
         tps = [TopicPartition(*place) for place in sorted(places)]
         self._assign(tps)
-        oldest = await asyncio.wait_for(self._consumer.beginning_offsets(tps), READ_SECONDS)
-        ends = await asyncio.wait_for(self._consumer.end_offsets(tps), READ_SECONDS)
+        oldest = await within(READ_SECONDS, self._consumer.beginning_offsets(tps))
+        ends = await within(READ_SECONDS, self._consumer.end_offsets(tps))
         looked_at = [self._group(*one, ends, oldest) for one in found]
         await self._read_written(_waiting(looked_at), ends)
         now = time.time()
@@ -83,7 +84,7 @@ class LagReader:
 
     async def _places(self, topics: str) -> set[Place]:
         """The partitions that can be asked for: one that is missing or has no leader would be waited for for ever."""
-        described = await asyncio.wait_for(self._admin.describe_topics(), READ_SECONDS)
+        described = await within(READ_SECONDS, self._admin.describe_topics())
         return {
             (topic["topic"], partition["partition"])
             for topic in described
@@ -100,7 +101,7 @@ class LagReader:
             self._consumer.pause(*tps)
 
     async def _groups(self, pattern: str) -> tuple[list[tuple[str, Any, dict[Any, Any]]], dict[str, str]]:
-        listed = await asyncio.wait_for(self._admin.list_consumer_groups(), READ_SECONDS)
+        listed = await within(READ_SECONDS, self._admin.list_consumer_groups())
         names = sorted(name for name, kind in listed if kind in ("consumer", "") and fnmatchcase(name, pattern))
         answers = await asyncio.gather(*(self._ask(name) for name in names), return_exceptions=True)
         found, unread = [], {}

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from shared.contract.topics import TOPICS, Topic
 from shared.runtime import batches, closing, connection
 from shared.settings import Settings
 from shared.telemetry import metrics
+from shared.waiting import within
 
 MAX_REQUEST_BYTES: Final = 16_000_000
 CLIENT_SECONDS: Final = 10
@@ -87,7 +88,7 @@ def _count_requests(client: Any) -> None:
 async def start(client: Any) -> None:
     """Start a client within :data:`CLIENT_SECONDS`; one that fails is closed."""
     try:
-        await _within(CLIENT_SECONDS, client.start())
+        await within(CLIENT_SECONDS, client.start())
     except BaseException:
         await stop(client)
         raise
@@ -97,7 +98,7 @@ async def stop(client: Any, seconds: float = CLIENT_SECONDS) -> None:
     """Stop a client, within a time limit and whatever state it is in."""
     end = client.close if isinstance(client, AIOKafkaAdminClient) else client.stop
     try:
-        await _within(seconds, end())
+        await within(seconds, end())
     except (KafkaError, OSError):
         return
     except TimeoutError:
@@ -112,25 +113,7 @@ async def _abandon(client: Any, seconds: float) -> None:
     connections = getattr(client, "_client", None) or getattr(client, "client", None)
     if connections is not None:
         with contextlib.suppress(KafkaError, OSError, TimeoutError):
-            await _within(seconds, connections.close())
-
-
-async def _within(seconds: float, work: Coroutine[Any, Any, None]) -> None:
-    """Do it, at most so long, and be cancelled when cancelled. Raises ``TimeoutError``.
-
-    aiokafka takes a cancellation that comes while it ends for its own, and ``asyncio.wait_for`` of Python 3.11 loses one that
-    comes as the work is done: whoever was cancelled then would go on for ever.
-    """
-    task = asyncio.create_task(work)
-    try:
-        done, _ = await asyncio.wait({task}, timeout=seconds)
-    finally:
-        if not task.done():
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-    if not done:
-        raise TimeoutError
-    task.result()
+            await within(seconds, connections.close())
 
 
 async def create_topics(settings: Settings) -> list[str]:

@@ -15,6 +15,7 @@ from shared.contract.envelope import Record
 from shared.runtime import kafka
 from shared.runtime.records import IN_HAND_BYTES, size
 from shared.settings import Settings
+from shared.waiting import happens, within
 
 log = logging.getLogger(__name__)
 POLL_RECORDS: Final = 1_000
@@ -117,8 +118,7 @@ class Member(ConsumerRebalanceListener):
         """The lanes Kafka has assigned to this member, once a rebalance is over. Raises what the consumer died of."""
         while not self._settled.is_set():
             self._check()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._settled.wait(), 1)
+            await happens(self._settled, 1)
         return self.assigned
 
     @property
@@ -175,7 +175,7 @@ class Member(ConsumerRebalanceListener):
         if not owned:
             return
         try:
-            await asyncio.wait_for(self._consumer.commit(owned), OFFSETS_SECONDS)
+            await within(OFFSETS_SECONDS, self._consumer.commit(owned))
         except (KafkaError, OSError, TimeoutError, ValueError) as error:
             log.warning("offsets are not committed yet: %r", error)
             self._failing_since = self._failing_since or time.monotonic()
@@ -192,7 +192,6 @@ class Member(ConsumerRebalanceListener):
             raise self._failure
 
     async def _fetch(self) -> None:
-        # No asyncio.wait_for in here: that of Python 3.11 can swallow the cancellation this ends with.
         try:
             while True:
                 if not await self._poll(1.0) and time.monotonic() - self._last_arrival > WATCH_SECONDS:

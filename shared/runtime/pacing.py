@@ -1,10 +1,11 @@
 """The pace of a loop that works until it is told to stop."""
 
 import asyncio
-import contextlib
 import logging
 import time
 from typing import Final
+
+from shared.waiting import happens
 
 log = logging.getLogger(__name__)
 BACKOFF_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
@@ -39,5 +40,4 @@ class Pacing:
         self.trouble = trouble
         wait = BACKOFF_SECONDS[min(attempt, len(BACKOFF_SECONDS) - 1)]
         log.warning("%s: %s; again in %.1f s", self._name, trouble, wait)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.stopping.wait(), wait)
+        await happens(self.stopping, wait)

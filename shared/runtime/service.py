@@ -29,6 +29,7 @@ from shared.runtime.store import Loaded, Store
 from shared.runtime.tracing import tracer
 from shared.settings import Settings
 from shared.telemetry import health, metrics
+from shared.waiting import within
 
 log = logging.getLogger(__name__)
 TICK_SECONDS: Final = 0.25
@@ -150,7 +151,7 @@ class Service:
         try:
             await self._work_with_members()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.relay.flushed(), 2)
+                await within(2, self.relay.flushed())
         finally:
             relay.cancel()
             with contextlib.suppress(asyncio.CancelledError):

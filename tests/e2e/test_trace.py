@@ -41,15 +41,13 @@ async def asked(quadrille: System, name: str, *, follow: bool = False) -> tuple[
 async def until_kept(quadrille: System, name: str, told: Callable[[list[str]], bool]) -> tuple[bool, list[str]]:
     """Ask until the journal has kept what is waited for."""
 
-    async def ask() -> tuple[bool, list[str]]:
+    async with asyncio.timeout(SECONDS):
         while True:
             with contextlib.suppress(NotOneError):  # not read yet
                 found = await asked(quadrille, name)
                 if told(found[1]):
                     return found
             await asyncio.sleep(0.1)
-
-    return await asyncio.wait_for(ask(), SECONDS)
 
 
 async def test_a_paid_order_is_told_from_its_command_to_its_end(shop: Shop, quadrille: System) -> None:
@@ -105,7 +103,8 @@ async def test_a_checkout_is_followed_to_its_end(shop: Shop, quadrille: System) 
     await until_kept(quadrille, f"{cart_id}.1", waits_for_the_customer_alone)
     following: Awaitable[tuple[bool, list[str]]] = asyncio.create_task(asked(quadrille, f"{cart_id}.1", follow=True))
     await shop.client.send(ConfirmCheckout(cart_id=cart_id))
-    well, lines = await asyncio.wait_for(following, SECONDS)
+    async with asyncio.timeout(SECONDS):
+        well, lines = await following
     assert well
     standing = [line.strip() for line in lines if line.strip().startswith(("Waits", "Finished"))]
     assert standing[0].startswith(CUSTOMER)

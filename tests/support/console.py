@@ -28,11 +28,9 @@ async def logged_in(quadrille: System, name: str = "ada") -> AsyncIterator[Async
 async def until(ask: Callable[[], Awaitable[T]], good: Callable[[T], object]) -> T:
     """Ask until the answer is as it should be."""
 
-    async def asking() -> T:
+    async with asyncio.timeout(SECONDS):
         while True:
             found = await ask()
             if good(found):
                 return found
             await asyncio.sleep(0.1)
-
-    return await asyncio.wait_for(asking(), SECONDS)

@@ -12,6 +12,7 @@ from cli.chaos.faults.kinds import Begin
 from cli.chaos.schedule import Kind
 from cli.chaos.world import World
 from shared.settings import DATABASES
+from shared.waiting import happens
 
 FAMILY: Final = "processes"
 MEMBERS: Final = 3
@@ -62,12 +63,12 @@ async def storm(world: World, target: str) -> AsyncIterator[None]:
     over = asyncio.Event()
 
     async def come_and_go(delay: float) -> None:
-        await _passes(over, delay)
+        await happens(over, delay)
         while not over.is_set():
             other = world.another(target)
             other.start()
             try:
-                await _passes(over, MEMBERS * STAY_SECONDS)
+                await happens(over, MEMBERS * STAY_SECONDS)
             finally:
                 await other.stop()
 
@@ -77,8 +78,3 @@ async def storm(world: World, target: str) -> AsyncIterator[None]:
     finally:
         over.set()  # and no cancellation: one that is being stopped would be left behind
         await asyncio.gather(*coming, return_exceptions=True)
-
-
-async def _passes(over: asyncio.Event, seconds: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(over.wait(), seconds)

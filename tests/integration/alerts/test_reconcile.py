@@ -66,7 +66,8 @@ async def kept(engine: AsyncEngine) -> int:
 
 async def test_a_listener_that_takes_nothing_any_more_is_replaced(reconciler: Reconciler, engine: AsyncEngine) -> None:
     with pytest.raises(StalledError, match="Faust took none"):
-        await asyncio.wait_for(reconciler.run(), SECONDS)
+        async with asyncio.timeout(SECONDS):
+            await reconciler.run()
     assert await kept(engine) > STANDSTILL
 
 

@@ -37,7 +37,8 @@ class SandboxProcess:
             env=os.environ | {"QUADRILLE_SANDBOX_API_KEY": KEY},
         )
         assert self.process.stdout is not None
-        line = await asyncio.wait_for(self.process.stdout.readline(), START_SECONDS)
+        async with asyncio.timeout(START_SECONDS):
+            line = await self.process.stdout.readline()
         assert line.startswith(b"sandbox listening on http://127.0.0.1:"), line
         self.url = line.split()[-1].decode()
 
@@ -46,7 +47,8 @@ class SandboxProcess:
         assert self.process is not None
         if self.process.returncode is None:
             self.process.send_signal(how)
-        return await asyncio.wait_for(self.process.wait(), START_SECONDS)
+        async with asyncio.timeout(START_SECONDS):
+            return await self.process.wait()
 
     async def entries(self, reference: str) -> list[LedgerEntry]:
         """What the ledger holds for a reference."""

@@ -64,7 +64,8 @@ class Journal:
             yield follower
         finally:
             follower.stop()
-            await asyncio.wait_for(running, SECONDS)
+            async with asyncio.timeout(SECONDS):
+                await running
 
     async def publish(self, *messages: Message, service: str = "cart", ids: Sequence[str] = ()) -> list[str]:
         """Publish messages that happened at :data:`AT`, as a service's relay would; returns their ids."""

@@ -81,7 +81,8 @@ async def test_a_relay_that_has_too_much_in_hand_has_no_room_until_it_is_to_end(
     assert not relay._is_full
     relay.publish([OutboxRow(FULL_BYTES, large)])
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(relay.room(), 0.01)
+        async with asyncio.timeout(0.01):
+            await relay.room()
     relay.end()
     await relay.room()
 
