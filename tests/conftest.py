@@ -13,7 +13,15 @@ from tests.support.stacks import Stack
 
 UNIT: Final = "tests/unit"
 """The last of these asks which reactions the others have played."""
-WITHOUT_THE_STACK: Final = ("tests/fuzz", "tests/integration/chaos", "tests/integration/stack", "tests/simulation")
+WITHOUT_THE_STACK: Final = (
+    "tests/fuzz",
+    "tests/integration/chaos",
+    "tests/integration/docs/test_checkers.py",
+    "tests/integration/docs/test_command.py",
+    "tests/integration/gateway",
+    "tests/integration/stack",
+    "tests/simulation",
+)
 """Other tests that need no broker and no database, or start their own."""
 
 os.environ["PYTHON_DOTENV_DISABLED"] = "1"
