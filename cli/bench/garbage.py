@@ -144,7 +144,7 @@ async def _publish(driver: Load, settings: Settings, carts: list[str], records: 
             await driver.confirm(cart_id)
         await producer.flush()
     finally:
-        await producer.stop()
+        await kafka.stop(producer)
 
 
 def main(

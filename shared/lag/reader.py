@@ -49,11 +49,11 @@ class LagReader:
         self._empty: dict[Waiting, int] = {}
 
     async def __aenter__(self) -> Self:
+        await kafka.start(self._admin)
         try:
-            await within(kafka.CLIENT_SECONDS, self._admin.start())
             await kafka.start(self._consumer)
         except BaseException:
-            await self._admin.close()
+            await kafka.stop(self._admin)
             raise
         return self
 
@@ -61,7 +61,7 @@ class LagReader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await kafka.stop(self._consumer, 2)
-        await self._admin.close()
+        await kafka.stop(self._admin, 2)
 
     async def snapshot(self, groups: str = "*", topics: str = "*") -> Snapshot:
         """Look once. ``groups`` and ``topics``: patterns of the names to look at, as a shell's (``*`` and ``?``)."""

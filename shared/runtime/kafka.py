@@ -125,7 +125,7 @@ async def create_topics(settings: Settings) -> list[str]:
         missing = [topic for topic in TOPICS.values() if settings.topic(topic.name) not in existing]
         await _create(admin, missing, settings)
     finally:
-        await admin.close()
+        await stop(admin)
     await _until_known(settings)
     return [topic.name for topic in missing]
 
@@ -167,7 +167,7 @@ async def check_topics(settings: Settings) -> None:
         names = [settings.topic(name) for name in TOPICS]
         described = {d["topic"]: d for d in await admin.describe_topics(names)}
     finally:
-        await admin.close()
+        await stop(admin)
     faults = []
     for name in names:
         topic = described.get(name)

@@ -63,12 +63,10 @@ async def test_whether_an_event_happened_is_told() -> None:
 @pytest.mark.parametrize("steps", range(4))
 async def test_whoever_is_cancelled_is_even_as_it_is_over(wait: Callable[[asyncio.Event], Awaitable[Any]], steps: int) -> None:
     """However many steps of the loop lie between the end of what is waited for and the cancellation."""
-    event, over = asyncio.Event(), False
+    event = asyncio.Event()
 
     async def waits() -> None:
-        nonlocal over
         await wait(event)
-        over = True
         await asyncio.sleep(LONG)
 
     waiting = asyncio.create_task(waits())
