@@ -5,7 +5,7 @@ import contextlib
 import os
 import secrets
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from stack.ports import free_port
 from stack.processes import Child
 
 HEALTHY_SECONDS = 60.0
+LEDGER = "gateway.db"
+"""The sandbox gateway's, in the state folder."""
 CONSOLE = "console"
 CONSOLE_PORT = f"{PREFIX}CONSOLE_PORT"
 
@@ -32,7 +34,8 @@ class Running:
     """Everything, up: start with :meth:`start`, end with :meth:`stop`.
 
     ``more``: settings of the services beside those that name the stack. ``measured``: with a stack of its own, whatever
-    broker the environment names, with no other settings than these, and without the console.
+    broker the environment names, with no other settings than these, and without the console. ``programs``: what is run for
+    a service (the arguments after ``python -m``) where it is not its own module.
     """
 
     def __init__(
@@ -43,9 +46,10 @@ class Running:
         progress: Callable[[str], None],
         *,
         measured: bool = False,
+        programs: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self._state, self._more, self._say, self._progress = state, more, say, progress
-        self._measured = measured
+        self._measured, self._programs = measured, programs or {}
         self._stack = ExitStack()
         self._supervisor: Supervisor | None = None
         self._task: asyncio.Task[None] | None = None
@@ -107,12 +111,13 @@ class Running:
         return path.read_text()
 
     def _gateway(self, port: int, api_key: str) -> Program:
-        arguments = ["sandbox", "--port", str(port), "--ledger", str(self._state / "gateway.db")]
+        arguments = ["sandbox", "--port", str(port), "--ledger", str(self._state / LEDGER)]
         return Program("gateway", arguments, {f"{PREFIX}SANDBOX_API_KEY": api_key})
 
     def _service(self, name: str) -> Program:
         port = str(self.health_ports[name])
-        return Program(name, [f"services.{name}"], {**self.environment, f"{PREFIX}HEALTH_PORT": port})
+        arguments = self._programs.get(name, [f"services.{name}"])
+        return Program(name, arguments, {**self.environment, f"{PREFIX}HEALTH_PORT": port})
 
     async def _wait_until_healthy(self) -> None:
         waiting = dict(self.health_ports)

@@ -62,8 +62,10 @@ class StoredAnswer:
 class Ledger:
     """One connection to the ledger. A file may have one writer and any number of readers."""
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False, durable: bool = True) -> None:
         """Open the file, making it where it is missing; ``read_only`` needs it to be there.
+
+        ``durable``: what is committed survives a power cut, at the price of a sync.
 
         Raises :class:`sqlite3.Error` where the file cannot be opened or is no ledger.
         """
@@ -71,7 +73,7 @@ class Ledger:
         self._db = sqlite3.connect(address, uri=True, timeout=5, isolation_level=None, check_same_thread=False)
         if not read_only:
             self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
+            self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'OFF'}")
             self._db.executescript(SCHEMA)
 
     def close(self) -> None:

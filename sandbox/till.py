@@ -74,7 +74,7 @@ class Till:
         earlier = self._reader.answer(call.key, time.time() - self._settings.key_seconds)
         if earlier is not None:
             if earlier.fingerprint != call.fingerprint:
-                return _other_parameters(), False
+                return other_parameters(), False
             return Answer(earlier.status, earlier.body), True
         self._in_flight.add(call.key)
         try:
@@ -130,6 +130,7 @@ class Till:
                 _log.exception("old idempotency keys could not be forgotten; trying again in %g s", every)
 
 
-def _other_parameters() -> Answer:
+def other_parameters() -> Answer:
+    """The answer to a key that comes again with another request."""
     message = "This idempotency key was first used with other parameters; a new request needs a new key."
     return answers.error(400, "idempotency_error", "idempotency_key_reused", message)

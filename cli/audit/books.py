@@ -44,7 +44,7 @@ _TABLES: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Books:
-    """Rows by their ids. ``ledger``: the gateway's payments by our reference; ``None`` where it keeps none we can read."""
+    """Rows by their ids. ``ledger``: the gateway's payments by our reference."""
 
     carts: Rows
     reservations: Rows
@@ -54,11 +54,11 @@ class Books:
     payments: Rows
     outboxes: Mapping[str, Any]
     alerts: list[Alert]
-    ledger: dict[str, list[LedgerEntry]] | None
+    ledger: dict[str, list[LedgerEntry]]
 
 
 async def read(settings: Settings) -> Books:
-    """Read all books. Raises ``SQLAlchemyError``, ``OSError``, ``LedgerError`` where one cannot be had."""
+    """Read all books. Raises ``SQLAlchemyError``, ``OSError``, ``LedgerError``, ``SettingsError`` where one cannot be had."""
     tables: Rows = {}
     outboxes: Rows = {}
 
@@ -71,7 +71,7 @@ async def read(settings: Settings) -> Books:
                 tables["alerts"] = await open_alerts(connection.engine)
 
     await asyncio.gather(*map(read_service, _TABLES))
-    return Books(**tables, outboxes=outboxes, ledger=await _ledger(settings))
+    return Books(**tables, outboxes=outboxes, ledger=await ledger(settings))
 
 
 @asynccontextmanager
@@ -86,10 +86,9 @@ async def _moment(settings: Settings, service: str) -> AsyncIterator[AsyncConnec
         await engine.dispose()
 
 
-async def _ledger(settings: Settings) -> dict[str, list[LedgerEntry]] | None:
-    if settings.gateway != "http" or not settings.gateway_url or settings.gateway_api_key is None:
-        return None
+async def ledger(settings: Settings) -> dict[str, list[LedgerEntry]]:
+    """The gateway's own payments, by our reference."""
     entries: dict[str, list[LedgerEntry]] = {}
-    async for entry in read_ledger(settings.gateway_url, settings.gateway_api_key.get_secret_value()):
+    async for entry in read_ledger(*settings.payment_gateway()):
         entries.setdefault(entry.reference, []).append(entry)
     return entries

@@ -11,7 +11,7 @@ def show(report: Report, console: Console) -> None:
     """What was checked, and each violation."""
     console.print(
         f"Audit: {report.checkouts} checkouts ({report.in_flight} in flight), {report.orders} orders,"
-        f" {report.open_alerts} open alerts; money checked against {report.money}"
+        f" {report.open_alerts} open alerts; money checked against the gateway's ledger"
     )
     if not report.violations:
         console.print("[green]No invariant is broken[/]")

@@ -61,9 +61,8 @@ def _named(state: Path) -> dict[str, psutil.Process]:
     named = {}
     for child in psutil.Process().children():
         words = child.cmdline()
-        module = next((word for word in words if word.startswith("services.") or word == "sandbox"), None)
-        if module:
-            named[module.removeprefix("services.")] = child
+        if words[1:2] == ["-m"]:  # one of the programs of a supervisor
+            named[words[2].rpartition(".")[2]] = child
     noted = json.loads((state / "stack.json").read_text())["children"]
     return named | {name: psutil.Process(child["pid"]) for name, child in noted.items()}
 

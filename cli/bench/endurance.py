@@ -61,7 +61,7 @@ class Result:
 
 async def measure(state: Path, minutes: float, share: float, rate: float | None) -> Result:
     """Customers for so many minutes, at ``rate`` a second or at that share of the top rate."""
-    async with system_of_its_own(state, "endurance", SETTINGS, console.print) as running:
+    async with system_of_its_own(state, "endurance", SETTINGS, console.print, instant=False) as running:
         settings = load_settings(running.environment)
         async with watching(Steady, settings) as customers:
             top = rate / share if rate else await _top(customers, settings)

@@ -94,7 +94,7 @@ def garbage(seed: int) -> Iterator[tuple[bytes, bytes | None, list[tuple[str, by
 
 async def measure(state: Path, records: int) -> Result:
     """Publish so many pieces of garbage, and checkouts between them."""
-    async with system_of_its_own(state, "garbage", {"QUADRILLE_GATEWAY": "instant"}, console.print) as running:
+    async with system_of_its_own(state, "garbage", {}, console.print) as running:
         return await _measure(running, state, records)
 
 

@@ -26,7 +26,6 @@ SEED: Final = 50
 """Checkouts of the old shop that are real: some of them are copied."""
 WARM_UP: Final = 500
 """Checkouts nobody measures: connections are made, plans are cached, pages are in memory."""
-INSTANT: Final = {"QUADRILLE_GATEWAY": "instant"}
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Burst:
 
 async def age(state: Path, orders: int) -> None:
     """Give a shop so many orders, in its services' tables and in its journal, where it does not have them yet."""
-    async with system_of_its_own(state, "history", INSTANT, console.print) as running:
+    async with system_of_its_own(state, "history", {}, console.print) as running:
         settings = load_settings(running.environment)
         had = await copies.orders(settings)
         if had >= orders:
@@ -62,7 +61,7 @@ async def age(state: Path, orders: int) -> None:
 
 async def burst(state: Path, size: int, *, audited: bool) -> Burst:
     """Measure so many checkouts."""
-    async with system_of_its_own(state, "history", INSTANT, lambda _: None) as running:
+    async with system_of_its_own(state, "history", {}, lambda _: None) as running:
         settings = load_settings(running.environment)
         cost = Cost(state, running.health_ports)
         async with load(settings) as driver:

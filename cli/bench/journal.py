@@ -23,7 +23,7 @@ WARM_UP: Final = 500
 
 async def measure(state: Path, pairs: int, size: int) -> dict[str, list[float]]:
     """The rates of so many pairs of bursts of ``size`` checkouts each."""
-    async with system_of_its_own(state, "journal", {"QUADRILLE_GATEWAY": "instant"}, console.print) as running:
+    async with system_of_its_own(state, "journal", {}, console.print) as running:
         return await _measure(running, state, pairs, size)
 
 

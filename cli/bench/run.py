@@ -5,6 +5,7 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -15,7 +16,7 @@ from cli.audit import audit
 from cli.bench.cost import KAFKA_REQUESTS, STATEMENTS, Cost
 from cli.bench.load import load
 from cli.output import as_json
-from cli.up import Running
+from cli.up import LEDGER, Running
 from shared.lag.reader import LagReader
 from shared.settings import Settings
 from shared.settings import load as load_settings
@@ -50,22 +51,27 @@ class Result:
 async def bench(state: Path, checkouts: int, gateway: str, progress: Callable[[str], None]) -> Result:
     """Measure ``checkouts`` confirmed checkouts; ``gateway`` is ``instant`` or ``http``.
 
-    Each has a folder of its own in ``state``: the audit asks one gateway for every payment it finds.
+    Each has a folder of its own in ``state``, so that one's orders are not in the other's tables.
     """
     state = state / gateway
-    async with system_of_its_own(state, "bench", {"QUADRILLE_GATEWAY": gateway}, progress) as running:
+    async with system_of_its_own(state, "bench", {}, progress, instant=gateway == "instant") as running:
         return await _measure(running, state, checkouts, gateway, progress)
 
 
 @contextlib.asynccontextmanager
 async def system_of_its_own(
-    state: Path, log: str, more: dict[str, str], progress: Callable[[str], None]
+    state: Path, log: str, more: dict[str, str], progress: Callable[[str], None], *, instant: bool = True
 ) -> AsyncIterator[Running]:
-    """Everything but the console, up while somebody measures; what the programs say is in a file of that name."""
+    """Everything but the console, up while somebody measures; what the programs say is in a file of that name.
+
+    ``instant``: payment asks a gateway in its own process (:mod:`cli.bench.payment`), and not the sandbox.
+    """
     path = state / "logs" / f"{log}.log"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as lines:
-        running = Running(state, more, lambda name, line: note(lines, name, line), progress, measured=True)
+        programs = {"payment": ["cli.bench.payment", str(state / LEDGER)]} if instant else {}
+        say = partial(note, lines)
+        running = Running(state, more, say, progress, measured=True, programs=programs)
         await running.start()
         try:
             yield running

@@ -49,7 +49,6 @@ class Settings(BaseModel):
     alerts_database_url: SecretStr | None = None
     journal_database_url: SecretStr | None = None
 
-    gateway: Literal["http", "instant"] = Field("http", description="instant: approves all in-process, for the bench")
     gateway_url: str | None = Field(None, description="base address of the payment gateway")
     gateway_api_key: SecretStr | None = None
     gateway_timeout_seconds: float = Field(10.0, gt=0, le=120)
@@ -88,6 +87,12 @@ class Settings(BaseModel):
         if secret is None:
             raise SettingsError(f"the database of {service} is not named: set {PREFIX}{service.upper()}_DATABASE_URL")
         return secret.get_secret_value()
+
+    def payment_gateway(self) -> tuple[str, str]:
+        """The payment gateway's address and our key to it. Raises :class:`SettingsError` where one of them is not set."""
+        if not self.gateway_url or self.gateway_api_key is None:
+            raise SettingsError(f"the payment gateway needs {PREFIX}GATEWAY_URL and {PREFIX}GATEWAY_API_KEY")
+        return self.gateway_url, self.gateway_api_key.get_secret_value()
 
     @property
     def console_address(self) -> str:

@@ -1,7 +1,6 @@
 """Payment gateways: the port the payment service talks to, and what may stand behind it."""
 
 from services.payment.gateways.http import HttpGateway
-from services.payment.gateways.instant import InstantGateway
 from services.payment.gateways.ledger import LedgerEntry, LedgerError, LedgerPage, read_ledger
 from services.payment.gateways.port import (
     Answer,
@@ -24,7 +23,6 @@ __all__ = [
     "Declined",
     "Gateway",
     "HttpGateway",
-    "InstantGateway",
     "LedgerEntry",
     "LedgerError",
     "LedgerPage",

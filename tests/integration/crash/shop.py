@@ -93,7 +93,6 @@ def _under_way(books: Books, load: Load) -> Iterator[str]:
 
 def _wrongly_charged(books: Books) -> Iterator[str]:
     """Checkouts that were not charged once if they are confirmed and not paid in cash, and otherwise not at all."""
-    assert books.ledger is not None
     for checkout in books.checkouts.values():
         entries = books.ledger.get(checkout.id, [])
         charges = sum(entry.captured > 0 for entry in entries)

@@ -5,12 +5,14 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
+from pathlib import Path
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from cli.bench.payment import InProcessGateway
+from cli.up import LEDGER
 from services.payment.__main__ import define
-from services.payment.gateways import InstantGateway
 from services.payment.gateways.port import Answer, Authorization, LookUp, NotFound, Unavailable, Unknown
 from services.payment.operations import Operations
 from shared.contract.envelope import Envelope, write
@@ -25,12 +27,14 @@ from tests.support.facts import CHECKOUT, a
 from tests.support.stacks import Stack
 from tests.support.topics import raw_producer
 
+NAMED = {"QUADRILLE_GATEWAY_URL": "http://in-process", "QUADRILLE_GATEWAY_API_KEY": "none"}
 
-class Silent(InstantGateway):
+
+class Silent(InProcessGateway):
     """Does what it is asked to, and its answers do not come."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, ledger: Path) -> None:
+        super().__init__(ledger)
         self.asked = asyncio.Event()
 
     async def authorize(self, key: str, request: Authorization) -> Answer:
@@ -41,11 +45,11 @@ class Silent(InstantGateway):
         raise AssertionError
 
 
-class Empty(InstantGateway):
+class Empty(InProcessGateway):
     """Its answers to authorizations are lost, and no look finds what they made."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, ledger: Path) -> None:
+        super().__init__(ledger)
         self.looks: list[float] = []
         self.enough = asyncio.Event()
 
@@ -61,13 +65,8 @@ class Empty(InstantGateway):
         return NotFound(reference)
 
 
-class Busy:
-    """The same gateway, when it accepts no new authorizations."""
-
-    def __init__(self, gateway: InstantGateway) -> None:
-        self._gateway = gateway
-        self.capture, self.void, self.refund = gateway.capture, gateway.void, gateway.refund
-        self.look_up, self.close = gateway.look_up, gateway.close
+class Busy(InProcessGateway):
+    """Accepts no new authorizations."""
 
     async def authorize(self, key: str, request: Authorization) -> Answer:
         """Nothing was done."""
@@ -75,7 +74,7 @@ class Busy:
 
 
 @asynccontextmanager
-async def _payment(settings: Settings, gateway: InstantGateway | Busy) -> AsyncIterator[None]:
+async def _payment(settings: Settings, gateway: InProcessGateway) -> AsyncIterator[None]:
     """The service, until it is killed."""
     service = Service(define(settings), settings)
     tasks = [asyncio.create_task(service.run()), asyncio.create_task(Operations(service, gateway).run())]
@@ -103,31 +102,31 @@ async def _until(engine: AsyncEngine, wanted: str) -> None:
                 state = (await connection.execute(text("SELECT state FROM payments"))).scalar()
 
 
-async def test_a_hold_that_a_dead_process_has_made_is_released(stack: Stack) -> None:
+async def test_a_hold_that_a_dead_process_has_made_is_released(stack: Stack, tmp_path: Path) -> None:
     """It asked for the hold and died; whoever asks after it is turned away, and declines. The hold must not stay."""
     impatient = {"QUADRILLE_PAYMENT_ATTEMPTS": "2", "QUADRILLE_PAYMENT_BACKOFF_SECONDS": "0.1"}
-    environment = await asyncio.to_thread(lambda: system.prepare(stack, QUADRILLE_GATEWAY="instant", **impatient))
+    environment = await asyncio.to_thread(lambda: system.prepare(stack, **NAMED, **impatient))
     settings = load(environment)
-    engine, gateway = connect(settings.database_url("payment")), Silent()
+    engine, gateway = connect(settings.database_url("payment")), Silent(tmp_path / LEDGER)
     try:
         async with _payment(settings, gateway):
             await _publish(settings, a(TotalsCalculated))
             async with asyncio.timeout(40):
                 await gateway.asked.wait()
-        async with _payment(settings, Busy(gateway)):
+        async with _payment(settings, Busy(tmp_path / LEDGER)):
             await _until(engine, "voided")
     finally:
         await engine.dispose()
-    found = await gateway.look_up(CHECKOUT)
+    found = await InProcessGateway(tmp_path / LEDGER).look_up(CHECKOUT)
     assert getattr(found, "status", found) == "voided"
 
 
-async def test_a_hold_that_is_not_found_is_looked_for_ever_more_seldom(stack: Stack) -> None:
+async def test_a_hold_that_is_not_found_is_looked_for_ever_more_seldom(stack: Stack, tmp_path: Path) -> None:
     """Each look waits twice as long as the one before it, though none of them is an attempt that failed."""
     first = 0.2
     limits = {"QUADRILLE_PAYMENT_ATTEMPTS": "1", "QUADRILLE_PAYMENT_BACKOFF_SECONDS": str(first)}
-    environment = await asyncio.to_thread(lambda: system.prepare(stack, QUADRILLE_GATEWAY="instant", **limits))
-    settings, gateway = load(environment), Empty()
+    environment = await asyncio.to_thread(lambda: system.prepare(stack, **NAMED, **limits))
+    settings, gateway = load(environment), Empty(tmp_path / LEDGER)
     async with _payment(settings, gateway):
         await _publish(settings, a(TotalsCalculated))
         async with asyncio.timeout(40):
