@@ -1,5 +1,5 @@
 # The commands of a newcomer. Each sets up what it needs in .venv and .quadrille; run by root, PostgreSQL, which does not
-# run as root, has its data in /var/tmp where it cannot reach .quadrille.
+# run as root, has its data and a copy of its programs in /var/tmp where it cannot reach .quadrille.
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
@@ -43,7 +43,7 @@ docs: $(BIN)/ready ## write what is generated: README, docs/, JSON Schemas
 .PHONY: clean
 clean: ## remove the environment and the state of the embedded stack
 	@for note in .quadrille/postgres/elsewhere .quadrille/*/postgres/elsewhere; do \
-		if [ -f "$$note" ]; then rm -rf "$$(dirname "$$(cat "$$note")")"; fi; done
+		if [ -f "$$note" ]; then rm -rf "$$(cat "$$note")"; fi; done
 	@rm -rf .venv .quadrille
 
 $(BIN)/ready: pyproject.toml constraints.txt

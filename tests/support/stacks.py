@@ -11,6 +11,7 @@ from pathlib import Path
 
 from stack import EmbeddedStack
 from stack.ports import free_port
+from stack.postgres import Postgres
 from tests.support import compose as containers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,10 +53,19 @@ def embedded() -> Iterator[Stack]:
     """The embedded stack in a folder of its own, with nothing in it; only the jars are kept."""
     state = ROOT / ".quadrille" / "tests"
     if EmbeddedStack.running(state) is None:
-        for data in (state / "kafka" / "data", state / "postgres" / "data"):
-            shutil.rmtree(data, ignore_errors=True)
-    with EmbeddedStack(state) as stack:
-        yield Stack("embedded", stack.environment["QUADRILLE_KAFKA_BOOTSTRAP_SERVERS"], stack.admin_url)
+        empty(state)
+    try:
+        with EmbeddedStack(state) as stack:
+            yield Stack("embedded", stack.environment["QUADRILLE_KAFKA_BOOTSTRAP_SERVERS"], stack.admin_url)
+    finally:
+        if EmbeddedStack.running(state) is None:
+            empty(state)
+
+
+def empty(state: Path) -> None:
+    """Remove the data of a stack that does not run."""
+    shutil.rmtree(state / "kafka" / "data", ignore_errors=True)
+    Postgres.remove(state / "postgres")
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 import signal
 import stat
 import subprocess
@@ -32,14 +31,7 @@ def state(tmp_path: Path) -> Iterator[Path]:
         (tmp_path / "kafka").mkdir()
         (tmp_path / "kafka" / "jars").symlink_to(JARS)
     yield tmp_path
-    remove_elsewhere(tmp_path)
-
-
-def remove_elsewhere(state: Path) -> None:
-    """What PostgreSQL's user could not have had in the state folder."""
-    elsewhere = state / "postgres" / "elsewhere"
-    if elsewhere.exists():
-        shutil.rmtree(Path(elsewhere.read_text()).parent)
+    stacks.empty(tmp_path)
 
 
 def start_elsewhere(state: Path) -> tuple[subprocess.Popen[str], Settings]:
@@ -130,4 +122,4 @@ def test_a_server_that_does_not_come_up_in_time_is_stopped(tmp_path: Path, monke
         EmbeddedStack(state).start()
     assert len(launched) == 1
     assert launched[0].find() is None
-    remove_elsewhere(state)
+    stacks.empty(state)
