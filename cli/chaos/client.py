@@ -2,24 +2,32 @@
 
 import asyncio
 import time
-import uuid
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any, Final
 
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from shared.client import CheckoutClient
-from shared.contract.cart import CartReopened, CheckoutCompleted, CheckoutRejected, ConfirmCheckout
+from shared.client.deadline import Deadline
+from shared.contract.cart import (
+    CartReopened,
+    CheckoutAlreadyConfirmed,
+    CheckoutCompleted,
+    CheckoutConfirmed,
+    CheckoutRejected,
+    ConfirmCheckout,
+)
 from shared.contract.envelope import Envelope
 from shared.contract.message import Message
+from shared.contract.rejection import CommandRejected
 from shared.runtime import kafka
 from shared.settings import Settings
 
 SILENT_SECONDS: Final = 5.0
 """With nothing heard for so long, the consumer is made anew: under load there is always something."""
 PAUSE_SECONDS: Final = 0.5
-ENDS: Final = (CheckoutCompleted, CheckoutRejected, CartReopened)
 AWAY: Final = (KafkaError, OSError, TimeoutError)
 
 
@@ -31,32 +39,29 @@ class DurableClient(CheckoutClient):
         self._places: dict[TopicPartition, int] = {}
         self._heard = 0.0
         self._mending = asyncio.Lock()
-        self._unanswered: dict[str, set[str]] = defaultdict(set)
+        self._unanswered: dict[str, dict[str, str | None]] = defaultdict(dict)
 
     @property
     def unanswered(self) -> list[str]:
         """The carts of the confirmations that had no answer."""
         return [cart_id for cart_id, ids in self._unanswered.items() if ids]
 
-    async def send(self, *messages: Message) -> list[str]:
+    async def _publish(self, envelopes: Sequence[Envelope], messages: Sequence[Message], deadline: Deadline) -> None:
         """As the other, but until the broker has them all; what is sent again has the same id."""
-        ids = [str(uuid.uuid4()) for _ in messages]
-        pairs = [(Envelope(i, self._source, m.type_name(), m.key, i), m) for i, m in zip(ids, messages, strict=True)]
-        for i, message in zip(ids, messages, strict=True):
+        for envelope, message in zip(envelopes, messages, strict=True):
             if isinstance(message, ConfirmCheckout):
-                self._unanswered[message.cart_id].add(i)
+                self._unanswered[message.cart_id][envelope.id] = None
         try:
             while True:
                 producer = self._producer
                 try:
                     async with asyncio.timeout(kafka.CLIENT_SECONDS):
-                        await asyncio.gather(*[await self._send(envelope, message) for envelope, message in pairs])
-                    return ids
+                        return await self._send(envelopes, messages)
                 except AWAY:
                     await self._mend(producer)
         except asyncio.CancelledError:  # whether the broker has it nobody knows, so nobody may wait for an answer
-            for message in messages:
-                self._unanswered.get(message.key, set()).difference_update(ids)
+            for envelope in envelopes:
+                self._unanswered.get(envelope.key, {}).pop(envelope.id, None)
             raise
 
     async def _mend(self, broken: Any) -> None:
@@ -106,16 +111,23 @@ class DurableClient(CheckoutClient):
             consumer.seek(place, offset)
         self._consumer, self._heard = consumer, time.monotonic()
 
-    def _note(self, r: Any, at: float) -> None:
-        super()._note(r, at)
+    def _note(self, r: Any, at: float) -> Message | None:
         key = (r.key or b"").decode(errors="replace")
-        if key in self._unanswered and (seen := self._seen[key]):
-            last = seen[-1]
-            if isinstance(last.event, ENDS):
-                self._unanswered.pop(key, None)
-            else:
-                self._answer(key, last.envelope.correlation_id, type(last.event).__name__)
+        confirmations = self._unanswered.get(key)
+        if confirmations:  # also of a customer who is gone
+            self._history.follow(key)
+        event = super()._note(r, at)
+        if confirmations and event is not None:
+            self._answered(confirmations, event)
+        return event
 
-    def _answer(self, key: str, command_id: str, kind: str) -> None:
-        if kind in ("CheckoutAlreadyConfirmed", "CommandRejected"):
-            self._unanswered[key].discard(command_id)
+    def _answered(self, confirmations: dict[str, str | None], event: Message) -> None:
+        """Of the confirmations of one cart, by id, each with the attempt it confirmed, drop those that this answers."""
+        match event:
+            case CheckoutConfirmed() if event.command_id in confirmations:
+                confirmations[event.command_id] = event.checkout_id
+            case CheckoutRejected() | CheckoutAlreadyConfirmed() | CommandRejected():
+                confirmations.pop(event.command_id, None)
+            case CheckoutCompleted() | CartReopened():
+                for command_id in [i for i, attempt in confirmations.items() if attempt == event.checkout_id]:
+                    del confirmations[command_id]

@@ -53,7 +53,7 @@ async def rush(shop: Shop) -> None:
 
     async def one() -> None:
         cart_id = await shop.cart(sku)
-        before = len(shop.client.seen(cart_id))
+        before = shop.client.count
         await shop.prepare(cart_id, reserved=False)
         answer = await shop.client.next_event(cart_id, before, (StockReserved, ReservationFailed))
         if isinstance(answer, StockReserved):

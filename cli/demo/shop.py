@@ -26,7 +26,6 @@ from shared.contract.cart import (
 from shared.contract.catalog import ProductListed
 from shared.contract.inventory import ReceiveStock, StockReceived, StockReserved
 from shared.contract.message import Message
-from shared.contract.rejection import CommandRejected
 from shared.contract.values import Address, PaymentMethod
 
 BERLIN = Address(name="Ada Example", street="Hauptstr. 1", city="Berlin", postal_code="10115", country="DE")
@@ -76,9 +75,7 @@ class Shop:
     async def put(self, cart_id: str, sku: str, quantity: int = 1) -> None:
         """Add an item; the catalogue travels in a topic of its own, so ask again until the product is known."""
         for _ in range(100):
-            before = len(self.client.seen(cart_id))
-            await self.client.send(AddItem(cart_id=cart_id, sku=sku, quantity=quantity))
-            answer = await self.client.next_event(cart_id, before, (CartChanged, CommandRejected))
+            answer = await self.client.ask(AddItem(cart_id=cart_id, sku=sku, quantity=quantity), (CartChanged,))
             if isinstance(answer, CartChanged):
                 return
         raise AssertionError(f"{sku} never became known to cart")
@@ -93,7 +90,7 @@ class Shop:
         reserved: bool = True,
     ) -> None:
         """Start the checkout and choose everything; then only the confirmation is missing."""
-        before = len(self.client.seen(cart_id))
+        before = self.client.count
         await self.client.send(
             StartCheckout(cart_id=cart_id),
             SetShippingAddress(cart_id=cart_id, address=address),
@@ -114,10 +111,8 @@ class Shop:
         """Wait until cart quotes the product at this price, in EUR."""
         for _ in range(100):
             cart_id = await self.cart(sku)
-            before = len(self.client.seen(cart_id))
-            await self.client.send(PreviewCheckout(cart_id=cart_id))
-            asked = await self.client.wait_for(cart_id, PreviewRequested, after=before)
-            if asked.quote.lines[0].unit_price == price:
+            asked = await self.client.ask(PreviewCheckout(cart_id=cart_id), (PreviewRequested,))
+            if isinstance(asked, PreviewRequested) and asked.quote.lines[0].unit_price == price:
                 return
         raise AssertionError(f"cart never heard of the new price of {sku}")
 

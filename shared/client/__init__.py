@@ -3,46 +3,30 @@
 import asyncio
 import time
 import uuid
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from aiokafka import TopicPartition
 
-from shared.contract.cart import (
-    CartReopened,
-    CheckoutAlreadyConfirmed,
-    CheckoutCompleted,
-    CheckoutRejected,
-    ConfirmCheckout,
-)
+from shared.client.deadline import Deadline, OutcomeTimeoutError
+from shared.client.history import History, Seen
+from shared.client.outcome import OUTCOMES, Outcome, outcome_of
+from shared.contract.cart import ConfirmCheckout
 from shared.contract.envelope import Envelope, Record, RefusedError, UnreadableError, read, write
 from shared.contract.message import Command, Message
 from shared.contract.rejection import CommandRejected
 from shared.contract.topics import DEAD_LETTERS, SERVICES, events_topic
 from shared.runtime import kafka
 from shared.settings import Settings
+from shared.waiting import within
 
+__all__ = ["HEARD", "OUTCOMES", "CheckoutClient", "Outcome", "OutcomeTimeoutError", "Seen"]
 M = TypeVar("M", bound=Message)
-Outcome = CheckoutCompleted | CheckoutRejected | CartReopened | CheckoutAlreadyConfirmed | CommandRejected
-HEARD = tuple(events_topic(service) for service in SERVICES)
-OUTCOMES = (CheckoutCompleted, CheckoutRejected, CartReopened, CheckoutAlreadyConfirmed, CommandRejected)
-
-
-class OutcomeTimeoutError(TimeoutError):
-    """What was waited for did not happen in time; the checkout goes on all the same."""
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """An event this client saw. ``at``: seconds of the monotonic clock."""
-
-    envelope: Envelope
-    event: Message
-    at: float
+R = TypeVar("R")
+HEARD: Final = tuple(events_topic(service) for service in SERVICES)
 
 
 class CheckoutClient:
@@ -53,14 +37,16 @@ class CheckoutClient:
             ...
             outcome = await client.confirm("c1", timeout=30)
 
-    It belongs to no consumer group, and many may run at once; it hears what comes on ``topics``. Raises ``KafkaError``,
-    ``OSError`` or ``TimeoutError`` where the broker is away, and :class:`shared.settings.SettingsError` where none is named.
+    It belongs to no consumer group, and many may run at once; it hears what comes on ``topics``, and remembers the events
+    of the keys (cart ids, SKUs) it sent something to or asked about: those used last, in some megabytes. How many
+    partitions there are it learns from the broker. Raises ``KafkaError``, ``OSError`` or ``TimeoutError`` where the broker
+    is away, :class:`shared.runtime.kafka.TopicsError` where it has no such topics, and
+    :class:`shared.settings.SettingsError` where none is named.
     """
 
     def __init__(self, settings: Settings, source: str = "/quadrille/client", topics: Sequence[str] = HEARD) -> None:
         self._settings, self._source, self._topics = settings, source, topics
-        self._seen: dict[str, list[Seen]] = defaultdict(list)
-        self._dead: dict[str, bytes] = {}
+        self._history = History()
         self._news = asyncio.Condition()
         self._producer: Any = None
         self._consumer: Any = None
@@ -76,18 +62,20 @@ class CheckoutClient:
         return self
 
     async def _open(self) -> None:
+        partitions = await kafka.partitions_of(self._settings, self._names())
         self._producer = await kafka.producer(self._settings, "quadrille-client")
         self._consumer = kafka.consumer(self._settings, None, "quadrille-client")
         await kafka.start(self._consumer)
-        partitions = [
-            TopicPartition(self._settings.topic(topic), partition)
-            for topic in self._topics
-            for partition in range(self._settings.partitions)
-        ]
+        await within(kafka.CLIENT_SECONDS, self._go_to_the_end(partitions))
+
+    async def _go_to_the_end(self, partitions: Sequence[TopicPartition]) -> None:
         self._consumer.assign(partitions)
         await self._consumer.seek_to_end(*partitions)
         for partition in partitions:
             await self._consumer.position(partition)
+
+    def _names(self) -> list[str]:
+        return [self._settings.topic(topic) for topic in self._topics]
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -102,65 +90,103 @@ class CheckoutClient:
             if client is not None:
                 await kafka.stop(client)
 
-    async def send(self, *messages: Message) -> list[str]:
-        """Publish commands (or facts of the catalogue) in this order; returns their ids once the broker has them all."""
-        ids = [str(uuid.uuid4()) for _ in messages]
-        futures = [
-            await self._send(Envelope(i, self._source, m.type_name(), m.key, i), m) for i, m in zip(ids, messages, strict=True)
-        ]
-        await asyncio.gather(*futures)
-        return ids
+    async def send(self, *messages: Message, timeout: float = 30.0) -> list[str]:
+        """Publish commands (or facts of the catalogue) in this order; returns their ids once the broker has them all.
+
+        Raises :class:`OutcomeTimeoutError` where that takes more than ``timeout`` seconds: it may have some of them then.
+        """
+        envelopes = [self._envelope(message) for message in messages]
+        await self._publish(envelopes, messages, Deadline(timeout))
+        return [envelope.id for envelope in envelopes]
 
     async def ask(self, command: Command, kinds: tuple[type[Message], ...], *, timeout: float = 30.0) -> Message:
         """Publish a command and await its refusal, or the first event of these types that it leads to.
 
         What follows is one trace. Raises :class:`OutcomeTimeoutError` after ``timeout`` seconds.
         """
-        command_id = str(uuid.uuid4())
+        return (await self._ask(command, kinds, Deadline(timeout))).event
+
+    async def ask_and_follow(
+        self, command: Command, kind: type[Message], ends: tuple[type[Message], ...], *, timeout: float = 30.0
+    ) -> tuple[Message, Message | None]:
+        """Publish a command and await its answer, of this type, and then the first event of its key that ends the matter.
+
+        Where the answer is a refusal nothing else is awaited. Raises :class:`OutcomeTimeoutError` after ``timeout`` seconds
+        in all.
+        """
+        deadline = Deadline(timeout)
+        answer = await self._ask(command, (kind,), deadline)
+        if isinstance(answer.event, CommandRejected):
+            return answer.event, None
+        wanted = _first(lambda seen: isinstance(seen.event, ends))
+        end = await self._wait(command.key, wanted, answer.number, deadline, _names(ends))
+        return answer.event, end.event
+
+    async def _ask(self, command: Command, kinds: tuple[type[Message], ...], deadline: Deadline) -> Seen:
         trace = f"00-{uuid.uuid4().hex}-{uuid.uuid4().hex[:16]}-01"
-        envelope = Envelope(command_id, self._source, command.type_name(), command.key, command_id, traceparent=trace)
-        await (await self._send(envelope, command))
+        envelope, before = replace(self._envelope(command), traceparent=trace), self.count
 
-        def wanted(seen: Seen) -> bool:
-            return isinstance(seen.event, (*kinds, CommandRejected)) and seen.envelope.correlation_id == command_id
+        def is_answer(seen: Seen) -> bool:
+            if isinstance(seen.event, CommandRejected):
+                return seen.event.command_id == envelope.id
+            return isinstance(seen.event, kinds) and seen.envelope.correlation_id == envelope.id
 
-        return (await self._wait(command.key, wanted, 0, timeout, _names(kinds))).event
+        await self._publish([envelope], [command], deadline)
+        return await self._wait(command.key, _first(is_answer), before, deadline, _names(kinds))
 
-    async def _send(self, envelope: Envelope, message: Message) -> Any:
-        headers, value = write(envelope, message, datetime.now(UTC))
-        topic = self._settings.topic(message.topic)
-        partition = kafka.lane_of(message.key, self._settings.partitions)
-        return await self._producer.send(topic, value, message.key.encode(), partition=partition, headers=headers)
+    def _envelope(self, message: Message) -> Envelope:
+        message_id = str(uuid.uuid4())
+        return Envelope(message_id, self._source, message.type_name(), message.key, message_id)
+
+    async def _publish(self, envelopes: Sequence[Envelope], messages: Sequence[Message], deadline: Deadline) -> None:
+        def late(within: str) -> str:
+            names = _names({type(message): None for message in messages}, " and ")
+            return f"the broker did not say {within} that it has {names}"
+
+        async with deadline.unless(late):
+            await self._send(envelopes, messages)
+
+    async def _send(self, envelopes: Sequence[Envelope], messages: Sequence[Message]) -> None:
+        sent = []
+        for envelope, message in zip(envelopes, messages, strict=True):
+            self._history.follow(message.key)
+            headers, value = write(envelope, message, datetime.now(UTC))
+            topic = self._settings.topic(message.topic)
+            sent.append(await self._producer.send(topic, value, message.key.encode(), headers=headers))
+        await asyncio.gather(*sent)
 
     async def publish_bytes(self, topic: str, key: str, value: bytes) -> None:
         """Publish a record that is no message of the contract, as a broken client might."""
-        partition = kafka.lane_of(key, self._settings.partitions)
-        name = self._settings.topic(topic)
-        await (await self._producer.send(name, value, key.encode(), partition=partition))
+        self._history.follow(key)
+        await (await self._producer.send(self._settings.topic(topic), value, key.encode()))
 
     async def dead_letter(self, key: str, *, timeout: float = 30.0) -> bytes:
         """The bytes of the first dead letter with this key that the client saw or will see.
 
         For a client that listens to :data:`shared.contract.topics.DEAD_LETTERS` as well, which storefronts need not.
         """
-        async with self._news:
-            try:
-                async with asyncio.timeout(timeout):
-                    await self._news.wait_for(lambda: key in self._dead)
-            except TimeoutError:
-                raise OutcomeTimeoutError(f"no dead letter of {key} came within {timeout:g} s") from None
-        return self._dead[key]
+        with self._history.waiting_for(key):
+            async with Deadline(timeout).unless(lambda within: f"no dead letter of {key} came {within}"):
+                return await self._until(lambda: self._history.dead(key))
 
-    async def confirm(self, cart_id: str, *, expected_total: int | None = None, timeout: float = 30.0) -> Outcome:
+    async def confirm(
+        self, cart_id: str, *, expected_total: int | None = None, checkout_id: str | None = None, timeout: float = 30.0
+    ) -> Outcome:
         """Confirm the checkout of a cart and await how it ends. ``expected_total``: minor units.
 
-        Raises :class:`OutcomeTimeoutError` after ``timeout`` seconds; ask again with :meth:`wait_for`.
+        ``checkout_id``: confirm this attempt and no other. What other commands to the cart are answered, and how other
+        attempts end, is not taken for the outcome. Raises :class:`OutcomeTimeoutError` after ``timeout`` seconds; to wait
+        longer, confirm again: nobody is charged twice.
         """
-        before = len(self._seen[cart_id])
-        await self.send(ConfirmCheckout(cart_id=cart_id, expected_total=expected_total))
-        seen = await self._wait(cart_id, lambda s: isinstance(s.event, OUTCOMES), before, timeout, "the checkout's end")
-        assert isinstance(seen.event, OUTCOMES)
-        return seen.event
+        deadline, before = Deadline(timeout), self.count
+        command = ConfirmCheckout(cart_id=cart_id, expected_total=expected_total, checkout_id=checkout_id)
+        envelope = self._envelope(command)
+        await self._publish([envelope], [command], deadline)
+
+        def outcome(seen: Iterable[Seen]) -> Outcome | None:
+            return outcome_of(envelope.id, (one.event for one in seen))
+
+        return await self._wait(cart_id, outcome, before, deadline, "the checkout's end")
 
     async def wait_for(
         self,
@@ -173,47 +199,51 @@ class CheckoutClient:
     ) -> M:
         """The first event of this type with this key (cart id or SKU) that the client saw or will see.
 
-        ``after``: skip so many events of the key; ``len(client.seen(key))`` waits for what is still to come.
-        Raises :class:`OutcomeTimeoutError` after ``timeout`` seconds, naming what was seen instead.
+        ``after``: skip what the client had seen when :attr:`count` was this. Raises :class:`OutcomeTimeoutError` after
+        ``timeout`` seconds, naming what was seen instead.
         """
 
         def wanted(seen: Seen) -> bool:
             return isinstance(seen.event, kind) and where(seen.event)
 
-        seen = await self._wait(key, wanted, after, timeout, kind.__name__)
-        assert isinstance(seen.event, kind)
-        return seen.event
+        found = await self._wait(key, _first(wanted), after, Deadline(timeout), kind.__name__)
+        assert isinstance(found.event, kind)
+        return found.event
 
     async def next_event(self, key: str, after: int, kinds: tuple[type[Message], ...], *, timeout: float = 30.0) -> Message:
         """The first event of any of these types; else as :meth:`wait_for`."""
-        seen = await self._wait(key, lambda s: isinstance(s.event, kinds), after, timeout, _names(kinds))
-        return seen.event
+        wanted = _first(lambda seen: isinstance(seen.event, kinds))
+        return (await self._wait(key, wanted, after, Deadline(timeout), _names(kinds))).event
+
+    @property
+    def count(self) -> int:
+        """How many events the client saw so far, of all keys it followed."""
+        return self._history.count
 
     def seen(self, key: str) -> list[Seen]:
-        """All events with this key so far, as they came."""
-        return list(self._seen[key])
+        """The events with this key that the client remembers, as they came."""
+        return self._history.seen(key)
 
     def forget(self, keys: Iterable[str]) -> None:
-        """Drop what was seen of these keys: a client that lives long must."""
-        for key in keys:
-            self._seen.pop(key, None)
+        """Drop what was seen of these keys, and remember no more of them."""
+        self._history.forget(keys)
 
-    async def _wait(self, key: str, wanted: Callable[[Seen], bool], start: int, timeout: float, what: str) -> Seen:
-        def found() -> Seen | None:
-            if self._reader and self._reader.done() and (error := self._reader.exception()):
-                raise error
-            return next((seen for seen in self._seen[key][start:] if wanted(seen)), None)
+    async def _wait(self, key: str, find: Callable[[list[Seen]], R | None], start: int, deadline: Deadline, what: str) -> R:
+        def late(within: str) -> str:
+            names = ", ".join(type(seen.event).__name__ for seen in self._history.seen(key, start)) or "nothing"
+            return f"{what} of {key} did not come {within}; seen: {names}"
 
+        with self._history.waiting_for(key):
+            async with deadline.unless(late):
+                return await self._until(lambda: find(self._history.seen(key, start)))
+
+    async def _until(self, find: Callable[[], R | None]) -> R:
         async with self._news:
-            try:
-                async with asyncio.timeout(timeout):
-                    await self._news.wait_for(lambda: found() is not None)
-            except TimeoutError:
-                names = ", ".join(type(seen.event).__name__ for seen in self._seen[key][start:]) or "nothing"
-                raise OutcomeTimeoutError(f"{what} of {key} did not come within {timeout:g} s; seen: {names}") from None
-        seen = found()
-        assert seen is not None
-        return seen
+            while (found := find()) is None:
+                if self._reader and self._reader.done() and (error := self._reader.exception()):
+                    raise error
+                await self._news.wait()
+        return found
 
     async def _read(self) -> None:
         try:
@@ -225,21 +255,42 @@ class CheckoutClient:
                         self._note(r, at)
                 async with self._news:
                     self._news.notify_all()
+                await self._take_new_partitions()
         finally:  # whoever waits hears at once that nothing more will come
             async with self._news:
                 self._news.notify_all()
 
-    def _note(self, r: Any, at: float) -> None:
+    async def _take_new_partitions(self) -> None:
+        """Read those that a topic got since, from their beginning."""
+        old = self._consumer.assignment()
+        known = {TopicPartition(n, p) for n in self._names() for p in self._consumer.partitions_for_topic(n) or ()}
+        if known <= old:
+            return
+        positions = {partition: await self._consumer.position(partition) for partition in old}
+        self._consumer.assign(sorted(known | old))
+        for partition, offset in positions.items():
+            self._consumer.seek(partition, offset)
+
+    def _note(self, r: Any, at: float) -> Message | None:
+        """Remember a record whose key is followed; its event, if it is one."""
+        key = (r.key or b"").decode(errors="replace")
+        if not self._history.follows(key):
+            return None
         topic = r.topic.removeprefix(self._settings.topic_prefix)
         if topic == DEAD_LETTERS:
-            self._dead.setdefault((r.key or b"").decode(errors="replace"), r.value or b"")
-            return
+            self._history.add_dead(key, r.value or b"")
+            return None
         try:
             envelope, event = read(Record(topic, r.partition, r.offset, r.key, r.value, r.headers, r.timestamp))
         except (RefusedError, UnreadableError):
-            return
-        self._seen[event.key].append(Seen(envelope, event, at))
+            return None
+        self._history.add(key, envelope, event, at, len(r.value))
+        return event
 
 
-def _names(kinds: tuple[type[Message], ...]) -> str:
-    return " or ".join(kind.__name__ for kind in kinds)
+def _first(wanted: Callable[[Seen], bool]) -> Callable[[list[Seen]], Seen | None]:
+    return lambda seen: next(filter(wanted, seen), None)
+
+
+def _names(kinds: Iterable[type[Message]], joint: str = " or ") -> str:
+    return joint.join(kind.__name__ for kind in kinds)

@@ -83,17 +83,15 @@ class Replayed:
 
 
 async def redrive(client: CheckoutClient, command: RedriveDeadLetter, timeout: float) -> Replayed:
-    """Send a dead letter once more, and hear what became of it."""
+    """Send a dead letter once more, and hear what became of it, all within ``timeout`` seconds."""
     letter_id = command.letter_id
-    before = len(client.seen(letter_id))
     try:
-        answer = await client.ask(command, (DeadLetterRedriven,), timeout=timeout)
-        if why_not := refusal(answer):
-            return Replayed(letter_id, "refused", why_not)
-        assert isinstance(answer, DeadLetterRedriven)
-        end = await client.next_event(letter_id, before, (DeadLetterResolved, DeadLetterReturned), timeout=timeout)
+        ends = (DeadLetterResolved, DeadLetterReturned)
+        answer, end = await client.ask_and_follow(command, DeadLetterRedriven, ends, timeout=timeout)
     except OutcomeTimeoutError:
         return Replayed(letter_id, "unanswered", f"nothing was heard of it within {timeout:g} s; is the service running?")
+    if why_not := refusal(answer):
+        return Replayed(letter_id, "refused", why_not)
     if isinstance(end, DeadLetterReturned):
         times = "once" if end.returned == 1 else f"{end.returned} times"
         return Replayed(letter_id, "parked" if end.parked else "came back", f"came back {times}: {end.reason}")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError
@@ -161,19 +161,32 @@ async def _create(admin: Any, topics: Sequence[Topic], settings: Settings) -> No
 
 async def check_topics(settings: Settings) -> None:
     """Raises :class:`TopicsError` where a topic is missing or has another number of partitions than the settings say."""
+    names = [settings.topic(name) for name in TOPICS]
+    found = await _described(settings, names)
+    faults = []
+    for name in names:
+        if name not in found:
+            faults.append(f"{name} is missing")
+        elif found[name] != settings.partitions:
+            faults.append(f"{name} has {found[name]} partitions and not {settings.partitions}")
+    if faults:
+        raise TopicsError(f"{'; '.join(faults)}: run `quadrille topics create`, or set QUADRILLE_PARTITIONS to what is there")
+
+
+async def partitions_of(settings: Settings, names: Sequence[str]) -> list[TopicPartition]:
+    """All partitions these topics have on the broker. Raises :class:`TopicsError` naming the topics that are missing."""
+    found = await _described(settings, names)
+    if missing := [name for name in names if name not in found]:
+        raise TopicsError(f"{', '.join(missing)} is missing on the broker: run `quadrille topics create`")
+    return [TopicPartition(name, partition) for name in names for partition in range(found[name])]
+
+
+async def _described(settings: Settings, names: Sequence[str]) -> dict[str, int]:
+    """Those of the topics that are there, with their number of partitions."""
     admin = AIOKafkaAdminClient(**settings.kafka_client(), client_id="quadrille-topics")
     await start(admin)
     try:
-        names = [settings.topic(name) for name in TOPICS]
-        described = {d["topic"]: d for d in await admin.describe_topics(names)}
+        described = await within(CLIENT_SECONDS, admin.describe_topics(list(names)))
     finally:
         await stop(admin)
-    faults = []
-    for name in names:
-        topic = described.get(name)
-        if topic is None or topic["error_code"]:
-            faults.append(f"{name} is missing")
-        elif len(topic["partitions"]) != settings.partitions:
-            faults.append(f"{name} has {len(topic['partitions'])} partitions and not {settings.partitions}")
-    if faults:
-        raise TopicsError(f"{'; '.join(faults)}: run `quadrille topics create`, or set QUADRILLE_PARTITIONS to what is there")
+    return {d["topic"]: len(d["partitions"]) for d in described if not d["error_code"]}

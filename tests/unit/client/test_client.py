@@ -25,9 +25,16 @@ def client() -> CheckoutClient:
     return CheckoutClient(load({"QUADRILLE_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "QUADRILLE_TOPIC_PREFIX": "shop."}))
 
 
-def came(client: CheckoutClient, event: Message, topic: str = "shop.cart.events") -> None:
+@pytest.fixture
+def following(client: CheckoutClient) -> CheckoutClient:
+    """One that was asked about the cart."""
+    client._history.follow(CART)
+    return client
+
+
+def came(client: CheckoutClient, event: Message, topic: str = "shop.cart.events", **changes: Any) -> None:
     """A record comes."""
-    headers, value = write(envelope(event), event, NOW)
+    headers, value = write(envelope(event, **changes), event, NOW)
     note(client, topic, event.key.encode(), value, headers)
 
 
@@ -39,28 +46,36 @@ def names(client: CheckoutClient, key: str = CART) -> list[str]:
     return [type(seen.event).__name__ for seen in client.seen(key)]
 
 
-def test_events_are_kept_by_their_key_in_their_order(client: CheckoutClient) -> None:
+def test_events_of_the_keys_it_was_asked_about_are_kept_in_their_order(following: CheckoutClient) -> None:
     for event in (a(CartOpened), a(CartOpened, cart_id="other"), a(CartChanged)):
-        came(client, event)
-    assert (names(client), names(client, "other"), names(client, "nobody")) == (
-        ["CartOpened", "CartChanged"],
-        ["CartOpened"],
-        [],
-    )
-    client.forget([CART, "nobody"])
-    assert (names(client), names(client, "other")) == ([], ["CartOpened"])
+        came(following, event)
+    assert (names(following), names(following, "other")) == (["CartOpened", "CartChanged"], [])
+    following.forget([CART, "nobody"])
+    came(following, a(CartChanged))
+    assert names(following) == []
 
 
-def test_what_cannot_be_read_is_passed_over(client: CheckoutClient) -> None:
-    note(client, "shop.cart.events", b"\xff", b"\xff")
-    note(client, "shop.cart.events", None, None, [("ce_type", None)])
-    came(client, a(CartOpened))
-    assert names(client) == ["CartOpened"]
+def test_of_a_foreign_checkout_nothing_is_kept(following: CheckoutClient) -> None:
+    before = following._history.size
+    for number in range(1_000):
+        came(following, a(CartOpened, cart_id=f"foreign{number}"))
+    assert (following._history.size, following.count) == (before, 0)
+
+
+def test_what_cannot_be_read_is_passed_over(following: CheckoutClient) -> None:
+    note(following, "shop.cart.events", CART.encode(), b"\xff")
+    note(following, "shop.cart.events", CART.encode(), None, [("ce_type", None)])
+    note(following, "shop.cart.events", b"\xff", b"\xff")
+    came(following, a(CartOpened))
+    assert names(following) == ["CartOpened"]
 
 
 async def test_the_first_dead_letter_of_a_key_is_given_with_its_bytes(client: CheckoutClient) -> None:
+    client._history.follow("key")
+    client._history.follow("")
     note(client, "shop.checkout.dlq", b"key", b"\xff\x00")
     note(client, "shop.checkout.dlq", b"key", b"another")
+    note(client, "shop.checkout.dlq", b"foreign", b"x" * 1_000)
     note(client, "shop.checkout.dlq", None, None)
     assert await client.dead_letter("key") == b"\xff\x00"
     assert await client.dead_letter("") == b""
@@ -68,14 +83,15 @@ async def test_the_first_dead_letter_of_a_key_is_given_with_its_bytes(client: Ch
         await client.dead_letter("other", timeout=SOON)
 
 
-async def test_what_has_come_already_is_found_unless_it_is_to_be_skipped(client: CheckoutClient) -> None:
-    came(client, a(CartOpened, currency="EUR"))
-    came(client, a(CartOpened, currency="JPY"))
-    assert (await client.wait_for(CART, CartOpened)).currency == "EUR"
-    assert (await client.wait_for(CART, CartOpened, where=lambda event: event.currency == "JPY")).currency == "JPY"
-    assert (await client.wait_for(CART, CartOpened, after=1)).currency == "JPY"
+async def test_what_has_come_already_is_found_unless_it_is_to_be_skipped(following: CheckoutClient) -> None:
+    came(following, a(CartOpened, currency="EUR"))
+    between = following.count
+    came(following, a(CartOpened, currency="JPY"))
+    assert (await following.wait_for(CART, CartOpened)).currency == "EUR"
+    assert (await following.wait_for(CART, CartOpened, where=lambda event: event.currency == "JPY")).currency == "JPY"
+    assert (await following.wait_for(CART, CartOpened, after=between)).currency == "JPY"
     with pytest.raises(OutcomeTimeoutError):
-        await client.wait_for(CART, CartOpened, after=2, timeout=SOON)
+        await following.wait_for(CART, CartOpened, after=following.count, timeout=SOON)
 
 
 async def test_what_does_not_come_is_told_with_what_came_instead(client: CheckoutClient) -> None:
