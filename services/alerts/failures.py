@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import shlex
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -190,13 +191,14 @@ def stuck_money(event: FailedCompensation, event_id: str) -> Failure:
     """What people are told of money that is stuck."""
     kind = "void" if isinstance(event, VoidFailed) else "refund"
     stuck, done = ("is still held", "mark-voided") if kind == "void" else ("was not given back", "mark-refunded")
-    by_hand = f"`quadrille payments {done} {event.checkout_id} {WHY}`"
+    checkout = shlex.quote(event.checkout_id)  # a client chose it, and a person pastes it
+    by_hand = f"`quadrille payments {done} {checkout} {WHY}`"
     reference = f"gateway reference {event.gateway_reference[:MAX_TEXT]}, hold {str(event.hold)[:MAX_TEXT]}"
     if event.code == BY_HAND:
         advice = f"Give it back by hand, then say so: {by_hand}."
     else:
         advice = (
-            f"Try it again: `quadrille payments retry-{kind} {event.checkout_id} {WHY}`."
+            f"Try it again: `quadrille payments retry-{kind} {checkout} {WHY}`."
             f" Or settle it at the gateway by hand ({reference}) and say so: {by_hand}."
         )
     return Failure(

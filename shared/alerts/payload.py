@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
+from shared.contract.text import is_plain
+
 WIDTH: Final = 16
 """Bytes in a line of a dump."""
 SHOWN: Final = 1_000
@@ -18,7 +20,7 @@ def as_text(raw: bytes) -> str | None:
         text = raw.decode()
     except UnicodeDecodeError:
         return None
-    return text if all(c.isprintable() or c in "\n\r\t" for c in text) else None
+    return text if is_plain(text, lines=True) else None
 
 
 def shown(raw: bytes | None) -> str:

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from shared.client import CheckoutClient, OutcomeTimeoutError
 from shared.contract.alerts import DeadLetterRedriven, DeadLetterResolved, DeadLetterReturned, RedriveDeadLetter
-from shared.contract.message import Command, Message
+from shared.contract.faults import sentence
+from shared.contract.message import AT_THE_DOOR, Command, Message
 from shared.contract.payment import (
     FailedCompensation,
     PaymentCommand,
@@ -46,9 +47,9 @@ class FaultsError(Exception):
 def command(kind: type[C], **fields: object) -> C:
     """A command, from what was typed. Raises :class:`FaultsError` naming every field that cannot be so."""
     try:
-        return kind.model_validate(fields)
+        return kind.model_validate(fields, context=AT_THE_DOOR)
     except ValidationError as error:
-        raise FaultsError((str(f["loc"][0]), f["msg"]) for f in error.errors(include_input=False)) from None
+        raise FaultsError((str(f["loc"][0]), sentence(f)) for f in error.errors(include_input=False)) from None
 
 
 @dataclass(frozen=True)

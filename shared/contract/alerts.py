@@ -3,15 +3,21 @@
 Key: the id of the alert, or of the dead letter.
 """
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
 from pydantic import StringConstraints
 
-from shared.contract.message import Command, Event, Id, Text
+from shared.contract.message import IDENTIFIER, Command, Event, Id, Text
 
-AlertId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/\-]{0,159}$")]
+_ALERT, _LETTER = r"^[A-Za-z0-9][A-Za-z0-9._:|@/+=~\-]{0,159}$", "^[0-9a-f]{16}$"
+PATTERNS: Final = {
+    _ALERT: f"must be the id of an alert: 1 to 160 characters ({IDENTIFIER}), beginning with a letter or digit",
+    _LETTER: "must be the id of a dead letter: 16 hexadecimal digits",
+}
+"""What the patterns of these ids mean, in words."""
+AlertId = Annotated[str, StringConstraints(pattern=_ALERT)]
 """What an alert is known by, and the same for the same failure: ``void:CHECKOUT``, ``refund:CHECKOUT``, ``dead:LETTER``."""
-LetterId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
+LetterId = Annotated[str, StringConstraints(pattern=_LETTER)]
 """What a dead letter is known by, and the same however often its record fails: 16 hexadecimal digits."""
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from shared.contract.message import Amount, Command, CouponCode, Currency, Event, Id, Moment, Quantity, Sku
+from shared.contract.message import Amount, Command, CouponCode, Currency, CustomerId, Event, Id, Moment, Quantity, Sku
 from shared.contract.values import Address, Items, PaymentMethod, Quote, Reason, Shortage
 
 
@@ -22,7 +22,7 @@ class OpenCart(CartCommand):
 
     currency: Currency
     """ISO 4217; every price and total of this cart is in it."""
-    customer_id: Id
+    customer_id: CustomerId
 
 
 class AddItem(CartCommand):
@@ -121,7 +121,7 @@ class CartOpened(CartEvent):
     """The cart exists."""
 
     currency: Currency
-    customer_id: Id
+    customer_id: CustomerId
 
 
 class CartChanged(CartEvent):

@@ -3,26 +3,37 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
-import pydantic_core
 from pydantic import ValidationError
 
+from shared.contract.attributes import (
+    CONTENT_TYPE,
+    Attributes,
+    check_charset,
+    is_structured,
+    of_event,
+    of_headers,
+)
+from shared.contract.attributes import (
+    Headers as Headers,
+)
+from shared.contract.attributes import (
+    UnreadableError as UnreadableError,
+)
+from shared.contract.cards import without_card_numbers
 from shared.contract.catalogue import MESSAGES
-from shared.contract.message import Command, Message
+from shared.contract.faults import LONGEST, reasons_of
+from shared.contract.message import AT_THE_DOOR, Command, Message
 from shared.contract.rejection import CommandRejected
+from shared.contract.text import not_taken
 from shared.contract.topics import REDRIVABLE, TOPICS, source_of
 from shared.contract.values import Reason
 from shared.contract.when import moment
 
-Headers = Sequence[tuple[str, bytes | None]]
-"""As in Kafka, where a header may have no value and a name may come several times."""
-
-STRUCTURED: Final = "application/cloudevents+json"
 MAX_ATTRIBUTE: Final = 200
 """Characters of the longest attribute (id, source, ...) that is read."""
 _SOURCES: Final = frozenset(map(source_of, REDRIVABLE))
@@ -83,15 +94,11 @@ class Envelope:
         return self.redriven and self.offset < position
 
 
-class UnreadableError(Exception):
-    """Nobody can tell what this record says. It becomes a dead letter; its writer must be mended."""
-
-
 class RefusedError(Exception):
     """The record is a command, but its content breaks the contract; ``reasons`` holds every fault."""
 
     def __init__(self, envelope: Envelope, command: type[Command], reasons: tuple[Reason, ...]) -> None:
-        super().__init__("; ".join(f"{r.subject}: {r.message}" for r in reasons))
+        super().__init__("; ".join(map(_sentence, reasons)))
         self.envelope, self.command, self.reasons = envelope, command, reasons
 
 
@@ -151,14 +158,16 @@ def read(record: Record) -> tuple[Envelope, Message]:
     Raises :class:`UnreadableError` for what is no message of this contract, :class:`RefusedError` for a command
     whose content is refused.
     """
-    attributes = _plain_attributes(record.headers)
-    if record.value is None or not record.value:
+    headers = of_headers(record.headers)
+    if not record.value:
         raise UnreadableError("the record has no value")
     if len(record.value) > MAX_VALUE_BYTES:
         raise UnreadableError(f"the value has {len(record.value)} bytes; at most {MAX_VALUE_BYTES} are read")
-    if attributes.get("content-type", "").startswith(STRUCTURED) or "type" not in attributes:
-        return _read_structured(record, attributes)
+    if is_structured(headers):
+        return _read_structured(record, headers)
+    attributes = {CONTENT_TYPE: headers.get("content-type", ""), **headers}
     envelope, kind = _envelope(record, attributes)
+    check_charset(attributes, record.value)
     return _keyed(envelope, _validate(envelope, kind, record.value))
 
 
@@ -167,54 +176,25 @@ def _keyed(envelope: Envelope, message: Message) -> tuple[Envelope, Message]:
     return envelope if envelope.key == message.key else replace(envelope, key=message.key), message
 
 
-def _plain_attributes(headers: Headers) -> dict[str, str]:
-    """The CloudEvents attributes by their names, and the plain headers known here. The first of equals counts."""
-    attributes: dict[str, str] = {}
-    for name, value in headers:
-        if name.startswith("ce_"):
-            name = name[3:]
-        elif name not in ("content-type", "traceparent"):
-            continue
-        if name in attributes or value is None:
-            continue
-        try:
-            attributes[name] = value.decode()
-        except UnicodeDecodeError:
-            raise UnreadableError(f"the header {name} is not UTF-8") from None
-    return attributes
-
-
-def _read_structured(record: Record, plain: Mapping[str, str]) -> tuple[Envelope, Message]:
+def _read_structured(record: Record, headers: Attributes) -> tuple[Envelope, Message]:
     assert record.value is not None
-    try:
-        event = pydantic_core.from_json(record.value, allow_inf_nan=False, allow_partial=False)
-    except ValueError as error:
-        raise UnreadableError(f"no CloudEvents type in the headers, and the value is not JSON: {error}") from None
-    except RecursionError:
-        raise UnreadableError("the value is nested too deeply") from None
-    if not isinstance(event, dict) or not isinstance(event.get("type"), str):
-        raise UnreadableError("neither the headers nor the value name a CloudEvents type")
-    attributes = {name: value for name, value in event.items() if name != "data" and isinstance(value, str)}
-    if "traceparent" in plain and (record.redriven or "traceparent" not in attributes):  # a redrive is a trace of its own
-        attributes["traceparent"] = plain["traceparent"]
+    attributes, body = of_event(record.value, headers)
+    if "traceparent" in headers and (record.redriven or "traceparent" not in attributes):  # a redrive is a trace of its own
+        attributes["traceparent"] = headers["traceparent"]
     envelope, kind = _envelope(record, attributes)
-    try:
-        body = pydantic_core.to_json(event.get("data"))
-    except ValueError as error:
-        raise UnreadableError(f"the data cannot be read: {error}") from None
+    check_charset(attributes, body)
     message = _validate(envelope, kind, body)
     if issubclass(kind, Command):
         _refuse_duplicate_fields(envelope, kind, record.value)  # in the body, written anew, none is left
     return _keyed(envelope, message)
 
 
-def _envelope(record: Record, attributes: Mapping[str, str]) -> tuple[Envelope, type[Message]]:
+def _envelope(record: Record, attributes: Attributes) -> tuple[Envelope, type[Message]]:
     if attributes.get("specversion", "1.0") != "1.0":
         raise UnreadableError(f"CloudEvents version {attributes['specversion'][:20]!r} is not known; 1.0 is")
     for name in ("id", "source", "type"):
-        text = attributes.get(name, "")
-        if not text or len(text) > MAX_ATTRIBUTE or not text.isprintable():
-            raise UnreadableError(f"the attribute {name} must have 1 to {MAX_ATTRIBUTE} printable characters")
+        if wrong := _wrong(attributes.get(name, "")):
+            raise UnreadableError(f"the attribute {name} {wrong}")
     kind = MESSAGES.get(attributes["type"])
     if kind is None:
         raise UnreadableError(f"the type {attributes['type']!r} is not known")
@@ -240,33 +220,51 @@ def _envelope(record: Record, attributes: Mapping[str, str]) -> tuple[Envelope, 
     return envelope, kind
 
 
-def _key(record: Record, attributes: Mapping[str, str]) -> str:
+def _key(record: Record, attributes: Attributes) -> str:
     try:
         key = (record.key or b"").decode() or attributes.get("partitionkey", "")
     except UnicodeDecodeError:
         raise UnreadableError("the key is not UTF-8") from None
-    if len(key) > MAX_ATTRIBUTE or not key.isprintable():
-        raise UnreadableError(f"the key must have at most {MAX_ATTRIBUTE} printable characters")
+    if key and (wrong := _wrong(key)):
+        raise UnreadableError(f"the key {wrong}")
     return key
+
+
+def _wrong(text: str) -> str | None:
+    """Why an attribute or a key cannot be used, if so."""
+    if not text:
+        return "is missing"
+    return f"must have at most {MAX_ATTRIBUTE} characters" if len(text) > MAX_ATTRIBUTE else not_taken(text)
 
 
 def _sane(text: str | None) -> str | None:
     """An optional attribute, or nothing where it is not fit to be passed on."""
-    return text if text and len(text) <= MAX_ATTRIBUTE and text.isprintable() else None
+    return None if text is None or _wrong(text) else text
 
 
 def _validate(envelope: Envelope, kind: type[Message], body: bytes) -> Message:
+    command = issubclass(kind, Command)
+    context = AT_THE_DOOR if command or _comes_from_outside(kind) else None
     try:
-        message = kind.model_validate_json(body, extra="forbid" if issubclass(kind, Command) else "ignore")
+        message = kind.model_validate_json(body, extra="forbid" if command else "ignore", context=context)
     except ValidationError as error:
-        reasons = tuple(_reason(detail) for detail in error.errors(include_url=False, include_input=False)[:50])
+        reasons = reasons_of(error, body)
     else:
         if issubclass(kind, Command):
             _refuse_duplicate_fields(envelope, kind, body)
         return message
     if issubclass(kind, Command) and reasons[0].code != "json_invalid":
         raise RefusedError(envelope, kind, reasons)
-    raise UnreadableError(f"{kind.__name__} cannot be read: {reasons[0].subject}: {reasons[0].message}")
+    raise UnreadableError(f"{kind.__name__} cannot be read: {_sentence(reasons[0])}")
+
+
+@cache
+def _comes_from_outside(kind: type[Message]) -> bool:
+    return bool(kind.topic) and TOPICS[kind.topic].from_outside
+
+
+def _sentence(reason: Reason) -> str:
+    return f"{reason.subject}: {reason.message}" if reason.subject else reason.message
 
 
 def _refuse_duplicate_fields(envelope: Envelope, kind: type[Command], body: bytes) -> None:
@@ -276,14 +274,9 @@ def _refuse_duplicate_fields(envelope: Envelope, kind: type[Command], body: byte
         fields = dict(pairs)
         if len(fields) < len(pairs):
             twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
-            raise RefusedError(
-                envelope, kind, (Reason(code="duplicate_field", message="the field appears twice", subject=twice),)
-            )
+            subject = without_card_numbers(twice[:LONGEST])
+            reason = Reason(code="duplicate_field", message="the field appears twice", subject=subject)
+            raise RefusedError(envelope, kind, (reason,))
         return fields
 
     json.loads(body, object_pairs_hook=once)
-
-
-def _reason(detail: Mapping[str, Any]) -> Reason:
-    where = ".".join(str(part) for part in detail["loc"])[:MAX_ATTRIBUTE]
-    return Reason(code=detail["type"], message=detail["msg"][:MAX_ATTRIBUTE], subject=where or None)

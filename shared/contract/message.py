@@ -4,16 +4,36 @@ Limits are part of the contract: what is outside of them is refused by name, bef
 """
 
 from datetime import UTC, datetime
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo
+from pydantic_core import PydanticCustomError
 
+from shared.contract.cards import has_card_number
+from shared.contract.text import not_kept, not_taken
 from shared.money import EXPONENTS, MAX_AMOUNT
+
+AT_THE_DOOR: Final = {"at_the_door": True}
+"""The context in which pydantic validates what comes from outside.
+
+What our own services wrote is taken with every text that can be kept, so that a newer one of them may take more from
+its clients than this reader would.
+"""
+
+
+def is_at_the_door(info: ValidationInfo) -> bool:
+    """Whether what is validated comes from outside."""
+    return bool(info.context)
+
+
+def fault(code: str, said: str) -> PydanticCustomError:
+    """What a validator raises: a code for programs, and what is to change, for people."""
+    return PydanticCustomError(code, "{said}", {"said": said})
 
 
 def _known_currency(code: str) -> str:
     if code not in EXPONENTS:
-        raise ValueError(f"{code} is not a currency this shop knows")
+        raise fault("unknown_currency", f"{code} is not a currency this shop knows")
     return code
 
 
@@ -23,24 +43,53 @@ def _in_utc(moment: datetime) -> datetime:
     try:
         return moment.astimezone(UTC)
     except OverflowError:
-        raise ValueError("this moment lies outside the years 1 to 9999 in UTC") from None
+        raise fault("moment_out_of_range", "must lie within the years 1 to 9999 in UTC") from None
 
 
-def _plain_text(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("control characters are not allowed")
+def _text(text: str, info: ValidationInfo) -> str:
+    outside = is_at_the_door(info)
+    if wrong := not_taken(text) if outside else not_kept(text):
+        raise fault("character_not_allowed", wrong)
+    return _no_card_number(text, info)
+
+
+def _no_card_number(text: str, info: ValidationInfo) -> str:
+    if is_at_the_door(info) and has_card_number(text):
+        raise fault("card_number", "looks like a card number, which must never be sent; send the gateway's token for it")
     return text
 
 
-Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:\-]{0,79}$")]
-"""An identifier: 1 to 80 letters, digits, dots, underscores, colons and hyphens, beginning with a letter or digit."""
-Sku = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._\-]{0,63}$")]
-CouponCode = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9][A-Z0-9_\-]{0,31}$")]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_plain_text)]
-"""Printable text of at most 200 characters."""
-Token = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.+\-]{1,128}$")]
+NoCardNumber: Final = AfterValidator(_no_card_number)
+
+IDENTIFIER: Final = "letters, digits and . _ : - | @ / + = ~"
+"""The characters of every identifier: ids, SKUs, customers and tokens."""
+_FIRST, _ANY = "[A-Za-z0-9]", r"[A-Za-z0-9._:|@/+=~\-]"
+_ID, _SKU = f"^{_FIRST}{_ANY}{{0,79}}$", f"^{_FIRST}{_ANY}{{0,63}}$"
+_CUSTOMER, _TOKEN = f"^{_ANY}{{1,255}}$", f"^{_ANY}{{1,128}}$"
+_COUPON, _CURRENCY = r"^[A-Z0-9][A-Z0-9_\-]{0,31}$", "^[A-Z]{3}$"
+
+PATTERNS: Final = {
+    _ID: f"must be 1 to 80 characters ({IDENTIFIER}), beginning with a letter or digit",
+    _SKU: f"must be 1 to 64 characters ({IDENTIFIER}), beginning with a letter or digit",
+    _CUSTOMER: f"must be 1 to 255 characters ({IDENTIFIER})",
+    _TOKEN: f"must be 1 to 128 characters ({IDENTIFIER})",
+    _COUPON: "must be 1 to 32 characters (capital letters, digits, _ and -), beginning with a letter or digit",
+    _CURRENCY: "must be the three capital letters of a currency, such as EUR",
+}
+"""What the patterns of this contract mean, in words."""
+
+Id = Annotated[str, StringConstraints(pattern=_ID)]
+"""An identifier: 1 to 80 characters of :data:`IDENTIFIER`, beginning with a letter or digit."""
+Sku = Annotated[str, StringConstraints(pattern=_SKU)]
+"""A product: as an identifier, 1 to 64 characters."""
+CustomerId = Annotated[str, StringConstraints(pattern=_CUSTOMER)]
+"""A customer, as an identity provider names them: 1 to 255 characters of :data:`IDENTIFIER`."""
+CouponCode = Annotated[str, StringConstraints(pattern=_COUPON)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_text)]
+"""Text of at most 200 characters, of every script and with every space; kept as it is written, and never normalised."""
+Token = Annotated[str, StringConstraints(pattern=_TOKEN), NoCardNumber]
 """What the payment gateway gave the storefront in place of a card: never the card itself."""
-Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$"), AfterValidator(_known_currency)]
+Currency = Annotated[str, StringConstraints(pattern=_CURRENCY), AfterValidator(_known_currency)]
 Amount = Annotated[int, Field(ge=0, le=MAX_AMOUNT)]
 """Minor units of the currency named beside it."""
 Quantity = Annotated[int, Field(ge=1, le=10_000)]

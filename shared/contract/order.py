@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from shared.contract.message import Amount, Command, CouponCode, Currency, Event, Id, Moment, Text
+from shared.contract.message import Amount, Command, CouponCode, Currency, CustomerId, Event, Id, Moment, Text, fault
 from shared.contract.values import Items, PaymentMethod, Reason, Totals
 
 
@@ -49,11 +49,11 @@ class DefineCoupon(Command):
     @model_validator(mode="after")
     def _terms_fit_kind(self) -> "DefineCoupon":
         if (self.kind == "percentage") != (self.percent_off is not None):
-            raise ValueError("percent_off goes with kind percentage, and only with it")
+            raise fault("terms_of_coupon", "percent_off goes with kind percentage, and only with it")
         if (self.kind == "fixed_amount") != (self.amount_off is not None):
-            raise ValueError("amount_off goes with kind fixed_amount, and only with it")
+            raise fault("terms_of_coupon", "amount_off goes with kind fixed_amount, and only with it")
         if self.valid_from and self.valid_until and self.valid_from >= self.valid_until:
-            raise ValueError("valid_from must be before valid_until")
+            raise fault("terms_of_coupon", "valid_from must be before valid_until")
         return self
 
 
@@ -93,7 +93,7 @@ class CheckoutPreviewed(Event):
 class TotalsCalculated(OrderEvent):
     """Step 4: the final totals, to be paid in this way."""
 
-    customer_id: Id
+    customer_id: CustomerId
     totals: Totals
     payment_method: PaymentMethod
 
@@ -108,7 +108,7 @@ class OrderCreated(OrderEvent):
     """Step 6: the order exists."""
 
     order_number: str
-    customer_id: Id
+    customer_id: CustomerId
     items: Items
     """What is to be delivered."""
     totals: Totals

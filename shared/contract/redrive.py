@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from shared.contract.envelope import MAX_ATTRIBUTE, Headers, Record, Redriven
+from shared.contract.text import not_taken
 from shared.contract.topics import REDRIVABLE, redrive_topic
 
 PREFIX: Final = "__quadrille.redrive."
@@ -43,7 +44,7 @@ def unwrap(record: Record) -> Record:
         topic, partition, offset = said["topic"].decode(), int(said["partition"]), int(said["offset"])
     except (KeyError, ValueError):
         return record
-    if not _LETTER.fullmatch(letter_id) or not command_id.isprintable() or not 0 < len(command_id) <= MAX_ATTRIBUTE:
+    if not _LETTER.fullmatch(letter_id) or not_taken(command_id) or not 0 < len(command_id) <= MAX_ATTRIBUTE:
         return record
     return replace(
         record,

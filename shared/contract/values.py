@@ -1,28 +1,40 @@
 """The values messages carry: addresses, quotes, totals, reasons."""
 
 from functools import lru_cache
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, ValidationInfo, model_validator
 
+from shared.contract.countries import POSTAL_CODE_REQUIRED
 from shared.contract.message import (
     MAX_COUPONS,
     MAX_LINES,
     Amount,
     CouponCode,
     Currency,
+    CustomerId,
     Id,
+    NoCardNumber,
     Quantity,
     Sku,
     StrictValue,
     Text,
     Token,
     Value,
+    fault,
+    is_at_the_door,
 )
 
-Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+_COUNTRY, _REGION, _POSTAL_CODE = "^[A-Z]{2}$", "^[A-Z0-9]{1,3}$", r"^[A-Za-z0-9 \-]{1,16}$"
+PATTERNS: Final = {
+    _COUNTRY: "must be the two capital letters of a country (ISO 3166-1), such as DE",
+    _REGION: "must be the part of an ISO 3166-2 code after the hyphen, such as CA",
+    _POSTAL_CODE: "must be 1 to 16 letters, digits, spaces and hyphens; leave it out where the country has none",
+}
+"""What the patterns of addresses mean, in words."""
+Country = Annotated[str, StringConstraints(pattern=_COUNTRY)]
 """ISO 3166-1 alpha-2."""
-Region = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{1,3}$")]
+Region = Annotated[str, StringConstraints(pattern=_REGION)]
 """The part of an ISO 3166-2 code after the hyphen, such as ``CA`` in ``US-CA``."""
 
 
@@ -35,12 +47,18 @@ class Address(StrictValue):
     """Street and number."""
     city: Text
     """Town."""
-    postal_code: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9 \-]{1,16}$")]
-    """As the country writes it."""
+    postal_code: Annotated[str, StringConstraints(pattern=_POSTAL_CODE), NoCardNumber] | None = None
+    """As the country writes it; nothing where it has none."""
     country: Country
     """ISO 3166-1 alpha-2."""
     region: Region | None = None
     """The part of an ISO 3166-2 code after the hyphen, where taxes or carriers ask for it."""
+
+    @model_validator(mode="after")
+    def _postal_code_where_needed(self, info: ValidationInfo) -> Self:
+        if self.postal_code is None and self.country in POSTAL_CODE_REQUIRED and is_at_the_door(info):
+            raise fault("postal_code_missing", f"an address in {self.country} needs a postal_code")
+        return self
 
 
 class PaymentMethod(StrictValue):
@@ -52,9 +70,9 @@ class PaymentMethod(StrictValue):
     """What the gateway gave the storefront in place of the card; for ``card``, and only for it."""
 
     @model_validator(mode="after")
-    def _card_has_token(self) -> "PaymentMethod":
+    def _card_has_token(self) -> Self:
         if (self.kind == "card") != (self.token is not None):
-            raise ValueError("a card needs a token, cash on delivery takes none")
+            raise fault("token_and_kind", "a card needs a token, cash on delivery takes none")
         return self
 
 
@@ -114,7 +132,7 @@ class Quote(Value):
     """The cart as the customer confirmed it: all that is needed to calculate totals, with the prices they saw."""
 
     currency: Currency
-    customer_id: Id
+    customer_id: CustomerId
     lines: Annotated[tuple[QuoteLine, ...], Field(max_length=MAX_LINES, strict=False)]
     """One for each product."""
     coupons: Annotated[tuple[CouponCode, ...], Field(max_length=MAX_COUPONS, strict=False)] = ()

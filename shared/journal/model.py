@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
+from shared.contract.text import is_plain
 from shared.progress import KINDS, Standing, standing
 
 
@@ -139,4 +140,4 @@ def moment(ms: int) -> datetime:
 
 
 def _word(value: object) -> str | None:
-    return value if isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable() else None
+    return value if isinstance(value, str) and 0 < len(value) <= 200 and is_plain(value) else None

@@ -168,5 +168,6 @@ def checked(kind: type[M], prefix: str, named: Mapping[str, object]) -> M:
     try:
         return kind.model_validate({name[len(prefix) :].lower(): value for name, value in named.items()})
     except ValidationError as error:
-        faults = (f"{prefix}{str(d['loc'][0]).upper()}: {d['msg']}" for d in error.errors(include_input=False))
+        said = ((str(d["loc"][0]).upper(), d.get("ctx", {}).get("error", d["msg"])) for d in error.errors(include_input=False))
+        faults = (f"{prefix}{name}: {why}" for name, why in said)
         raise SettingsError("settings that cannot be used: " + "; ".join(faults)) from None

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final
@@ -54,7 +55,7 @@ def stuck(checkout_id: str, waiting: Waiting[datetime], now: datetime, *, quiet:
         severity="warning" if cleanup else "critical",
         title=f"Checkout {checkout_id} waits for {step.what} since {seconds:.0f} s",
         text=f"{'The order stands; its cleanup keeps failing. ' if cleanup else ''}{_ask(step.who)}"
-        f" `quadrille trace {checkout_id}` tells the whole story.",
+        f" `quadrille trace {shlex.quote(checkout_id)}` tells the whole story.",
         service=step.who,
         checkout_id=checkout_id,
         quiet=quiet,
@@ -189,8 +190,8 @@ def hold_nearly_lapsed(checkout_id: str, event_id: str, facts: Mapping[str, obje
         kind=HOLD,
         severity="critical",
         title=f"{_amount(facts)} of checkout {checkout_id} are held since {facts.get('held_since')}, and the hold will lapse",
-        text=f"No order came of it and nobody released it. `quadrille trace {checkout_id}` tells what it waits for; once"
-        f" the order is made or cancelled (CancelOrder), the money is captured or released by itself.",
+        text=f"No order came of it and nobody released it. `quadrille trace {shlex.quote(checkout_id)}` tells what it waits"
+        f" for; once the order is made or cancelled (CancelOrder), the money is captured or released by itself.",
         service="payment",
         checkout_id=checkout_id,
     )

@@ -11,6 +11,7 @@ from shared.alerts import views
 from shared.alerts.model import LetterState
 from shared.alerts.payload import DECODED, DUMPED, SHOWN, decoded, dump, shown
 from shared.alerts.views import Filter
+from shared.contract.text import is_plain
 from shared.contract.topics import REDRIVABLE
 from shared.runtime.records import unpack
 
@@ -29,7 +30,7 @@ async def index(request: Request) -> Response:
     which = which if which in WHICH else "unresolved"
     service = asked.get("service") or None
     reason = asked.get("reason", "").strip()[:SHOWN] or None
-    readable = all(text is None or text.isprintable() for text in (service, reason))
+    readable = all(text is None or is_plain(text) for text in (service, reason))
     chosen = Filter(WHICH[which], service=service if readable else "", reason=reason if readable else None)
     engine = console(request).alerts
     total, causes = await views.causes(engine, chosen, CAUSES)

@@ -13,6 +13,7 @@ from services.console.context import FRAME, Console, console
 from services.console.pages import lag, money, orders, overview
 from services.console.watcher import AWAY
 from shared.alerts import views
+from shared.contract.text import is_plain
 from shared.journal.trace import NotOneError, one, trace
 
 RETRY_MS: Final = 3_000
@@ -70,7 +71,7 @@ async def stream(request: Request) -> Response:
     """Server-sent events: each a JSON object of parts by name, with their HTML."""
     here, asked = console(request), dict(request.query_params)
     view = VIEWS.get(asked.get("view", ""))
-    if view is None or not asked.get("name", "").isprintable():
+    if view is None or not is_plain(asked.get("name", "")):
         raise HTTPException(404)
     if here.watcher.crowded:
         raise HTTPException(503, "too many pages are open")

@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from services.console.actions import of_story
 from services.console.context import Console, console, link, page
 from services.console.timeline import LANES, picture, strip
+from shared.contract.text import is_plain
 from shared.journal import overview, queries
 from shared.journal.queries import Match
 from shared.journal.telling import heading, standing_lines
@@ -38,7 +39,7 @@ async def _search(request: Request, asked: str) -> Response:
 
 
 async def _find(here: Console, name: str) -> list[Match]:
-    return await queries.find(here.journal, name) if name.isprintable() and len(name) <= LONGEST_NAME else []
+    return await queries.find(here.journal, name) if is_plain(name) and len(name) <= LONGEST_NAME else []
 
 
 async def _list(request: Request) -> Response:
@@ -56,7 +57,7 @@ def _before(told: str) -> tuple[datetime, str] | None:
         moment = datetime.fromisoformat(at)
     except ValueError:
         return None
-    return (moment, checkout_id) if moment.tzinfo and checkout_id.isprintable() else None
+    return (moment, checkout_id) if moment.tzinfo and is_plain(checkout_id) else None
 
 
 async def show(request: Request) -> Response:

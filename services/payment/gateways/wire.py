@@ -18,7 +18,7 @@ from services.payment.gateways.port import (
     Unavailable,
     Unknown,
 )
-from shared.contract.text import plain
+from shared.contract.text import is_plain, plain
 
 MAX_CODE, MAX_MESSAGE = 100, 300
 """Characters that are kept of what the gateway says."""
@@ -103,7 +103,7 @@ def _state(payment: dict[str, Any]) -> PaymentState:
 
 def _hold(found: object) -> str:
     """The gateway's name of a payment."""
-    if not isinstance(found, str) or not 0 < len(found) <= MAX_CODE or not found.isprintable():
+    if not isinstance(found, str) or not 0 < len(found) <= MAX_CODE or not is_plain(found):
         raise ValueError("a payment has no name that can be used")
     return found
 

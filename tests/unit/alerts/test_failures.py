@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.alerts.failures import Arrival, failure_of, fault_of
+from services.alerts.failures import Arrival, failure_of, fault_of, stuck_money
 from shared.contract.dead_letter import ERRORS
 from shared.contract.payment import RefundFailed, VoidFailed
+from shared.contract.text import is_plain
 from tests.unit.alerts.letters import GARBAGE, deadline, stuck, unhandled, unreadable, with_
 
 
@@ -110,7 +111,7 @@ def test_nothing_in_a_record_makes_it_fail(
     letter, alert = desk.letter, desk.alert
     assert alert.text == failure_of(letter).text
     for text in (alert.title, alert.text, letter.reason, letter.cause, letter.topic, letter.message_id or ""):
-        assert text.isprintable()
+        assert is_plain(text)
 
 
 def test_texts_have_limits() -> None:
@@ -125,5 +126,11 @@ def test_texts_have_limits() -> None:
 def test_people_are_told_of_stuck_money_whatever_the_gateway_said(reason: str) -> None:
     alert = with_(stuck(reason=reason)).alert
     assert alert.kind == "void_failed"
-    assert alert.text.isprintable()
+    assert is_plain(alert.text)
     assert len(alert.text) < 2_000
+
+
+def test_a_command_to_paste_runs_nothing_else_whatever_the_cart_is_called() -> None:
+    money = {"amount": 1, "currency": "EUR", "code": "c", "reason": "r", "attempts": 1, "gateway_reference": "g", "hold": "h"}
+    event = VoidFailed.model_validate({"cart_id": "c|reboot", "checkout_id": "c|reboot.1", **money})
+    assert "retry-void 'c|reboot.1' --why" in stuck_money(event, "m1").text

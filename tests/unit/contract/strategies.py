@@ -12,16 +12,18 @@ from hypothesis.strategies import SearchStrategy
 from pydantic import BaseModel, StringConstraints
 from pydantic.fields import FieldInfo
 
+from shared.contract.cards import has_card_number
+from shared.contract.countries import POSTAL_CODE_REQUIRED
 from shared.contract.message import Currency, Moment, Text
 from shared.contract.order import DefineCoupon
 from shared.contract.rejection import CommandRejected
-from shared.contract.values import PaymentMethod
+from shared.contract.values import Address, PaymentMethod
 from shared.money import EXPONENTS
 
-PRINTABLE: Final = st.characters(exclude_categories=("C", "Zl", "Zp", "Zs"), include_characters=" ")
+TAKEN: Final = st.characters(exclude_categories=("Cc", "Cs"), exclude_characters="\u202d\u202e")
 PECULIAR: Final[tuple[tuple[Any, SearchStrategy[Any]], ...]] = (
     (Currency, st.sampled_from(sorted(EXPONENTS))),
-    (Text, st.text(PRINTABLE, min_size=1, max_size=200)),
+    (Text, st.text(TAKEN, min_size=1, max_size=200).filter(lambda text: not has_card_number(text))),
     (Moment, st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC))),
 )
 """Types whose rule is more than a pattern or bounds."""
@@ -39,6 +41,8 @@ def models(kind: type[BaseModel]) -> SearchStrategy[Any]:
         )
     if kind is DefineCoupon:
         return st.one_of(*_coupons(fields))
+    if kind is Address:
+        return st.builds(kind, **fields).filter(lambda a: a.postal_code is not None or a.country not in POSTAL_CODE_REQUIRED)
     return st.builds(kind, **fields)
 
 
@@ -98,7 +102,7 @@ def _texts(metadata: tuple[Any, ...]) -> SearchStrategy[str]:
     pattern = next((part.pattern for part in metadata if isinstance(part, StringConstraints) and part.pattern), None)
     if pattern is None:
         return st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
-    return _matching(pattern)
+    return _matching(pattern).filter(lambda text: not has_card_number(text))
 
 
 @cache

@@ -89,9 +89,16 @@ def test_what_is_no_number_of_json_cannot_be_read(number: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "code"),
-    [(r"a\u0000b", "value_error"), (r"a\nb", "value_error"), (r"\u202eevil", "value_error"), ("", "string_too_short")],
+    [
+        (r"a\u0000b", "character_not_allowed"),
+        (r"a\nb", "character_not_allowed"),
+        (r"a\u0085b", "character_not_allowed"),
+        (r"\u202devil", "character_not_allowed"),
+        (r"\u202eevil", "character_not_allowed"),
+        ("", "string_too_short"),
+    ],
 )
-def test_text_that_does_not_print_is_refused(text: str, code: str) -> None:
+def test_text_with_control_characters_or_overrides_is_refused(text: str, code: str) -> None:
     command = a(SetShippingAddress)
     spoilt = body(command).replace(b"Hauptstr. 1", text.encode())
     assert reasons(binary(command, spoilt)) == {(code, "address.street")}
@@ -132,9 +139,9 @@ def test_a_command_that_says_a_thing_twice_is_refused_in_structured_mode_too(goo
 
 def test_terms_that_do_not_fit_together_are_refused() -> None:
     command = DefineCoupon(code="C", kind="free_shipping")
-    assert reasons(binary(command, body(command, percent_off=5))) == {("value_error", None)}
+    assert reasons(binary(command, body(command, percent_off=5))) == {("terms_of_coupon", None)}
     assert reasons(binary(a(SetPaymentMethod), body(a(SetPaymentMethod), method={"kind": "card"}))) == {
-        ("value_error", "method")
+        ("token_and_kind", "method")
     }
 
 

@@ -155,4 +155,4 @@ def test_a_refusal_reads_as_a_sentence() -> None:
     refuse = Reader(cart).read(binary(a(AddItem), b'{"cart_id": "c", "sku": "s", "quantity": 0}'))
     assert isinstance(refuse, Refuse)
     assert isinstance(refuse.error, RefusedError)
-    assert str(refuse.error) == "quantity: Input should be greater than or equal to 1"
+    assert str(refuse.error) == "quantity: must be at least 1"
