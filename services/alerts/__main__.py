@@ -12,6 +12,7 @@ from services.alerts.notifier import Notifier
 from services.alerts.reactions import reactions
 from services.alerts.reconcile import Reconciler
 from services.alerts.tables import STORES
+from services.alerts.targets import targets
 from services.alerts.watchdog.workers import watchdog
 from shared.alerts.model import Alert
 from shared.runtime.main import Worker, main
@@ -36,9 +37,8 @@ def workers(service: Service) -> list[Worker]:
     Raises :class:`SettingsError` where a target of notifications is of no known kind, or no address of a service is one.
     """
     settings = service.settings
-    targets = [target.strip() for target in settings.alert_targets.split(",") if target.strip()]
     try:
-        notifier = Notifier(service.engine, targets)
+        notifier = Notifier(service.engine, targets(settings.alert_targets))
     except ValueError as error:
         raise SettingsError(str(error)) from None
 
@@ -53,7 +53,7 @@ def workers(service: Service) -> list[Worker]:
     service.on_commit = changed
     keeper = Keeper(service.engine, service.lane_of, news, settings.topic_prefix)
     service.troubles["dead letters"] = "not listening yet"
-    return [lambda: _listen(service, keeper), notifier.run, watchdog(service, keeper)]
+    return [lambda: _listen(service, keeper), notifier.run, watchdog(service, keeper, notifier)]
 
 
 async def _listen(service: Service, keeper: Keeper) -> None:

@@ -1,154 +1,213 @@
-"""Tells people: a durable queue of notifications, sent through Apprise, each until it is delivered.
+"""Tells people: a durable queue of notifications for each target, and one worker a target.
 
-Whoever sends one claims it for a while, so that of several processes one does; should that die, another sends it then.
-Money that may stay held goes first, each alert for itself. Of very many others of a kind people are told in one
-notification: a flood of them must neither bury the money nor teach people to look away.
+A target that is dead or slow keeps no other waiting, and what one has taken is not repeated to it because another has not.
+Whoever sends a notification claims it for a while, so that of several processes one does; should that die, another sends it.
 """
 
 import asyncio
-import contextlib
 import logging
+import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
-import apprise
 from prometheus_client import Counter
-from sqlalchemy import TextClause, text
+from sqlalchemy import Text, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from shared.alerts.model import MONEY
+from services.alerts.pace import Choice, Pace, Waiting
+from services.alerts.targets import LogTarget, Notification, SendError, Target
 from shared.telemetry.logs import about
-from shared.waiting import within
+from shared.waiting import happens
 
 log = logging.getLogger(__name__)
 TICK_SECONDS: Final = 1.0
-SEND_SECONDS: Final = 15.0
 CLAIM_SECONDS: Final = 20
-"""How long the others leave to whoever is sending."""
-AT_ONCE: Final = 20
-CROWD: Final = 50
-"""So many alerts of a service and kind are told one by one in :data:`QUIET_SECONDS`; what comes after them as one."""
-QUIET_SECONDS: Final = 60.0
-"""After a crowd was told of, what joins it is told of so much later."""
+"""How long the others leave to whoever is sending; longer than a send may take."""
+TIDY_SECONDS: Final = 60.0
+AWAY: Final = (SQLAlchemyError, OSError, TimeoutError)
 
-sent = Counter("quadrille_notifications_total", "Attempts to notify of an alert", ["outcome"])
+sent = Counter("quadrille_notifications_total", "Attempts to notify of alerts, by target", ["target", "outcome"])
 
-_SELECT: Final = (
-    "SELECT alert_id, notify_at, notify_attempts AS attempts, severity, title, text, kind, service, checkout_id FROM alerts"
+_HAND_OUT: Final = text(
+    "WITH due AS (SELECT alert_id FROM alerts WHERE notify_at <= now() ORDER BY notify_at LIMIT 1000 FOR UPDATE SKIP LOCKED),"
+    " known AS (UPDATE alerts AS a SET notify_at = NULL, version = version + 1 FROM due WHERE a.alert_id = due.alert_id"
+    " RETURNING a.alert_id)"
+    " INSERT INTO notifications (target, alert_id, due_at, attempts)"
+    " SELECT target, alert_id, now(), 0 FROM known CROSS JOIN unnest(:targets) AS target"
+    " ON CONFLICT (target, alert_id) DO UPDATE SET due_at = excluded.due_at, attempts = 0"
+).bindparams(bindparam("targets", type_=ARRAY(Text)))
+_TIDY: Final = text(
+    "DELETE FROM notifications AS n USING alerts AS a WHERE a.alert_id = n.alert_id AND (a.state = 'resolved'"
+    " OR n.target <> ALL (:targets) AND n.due_at < now() - interval '1 day')"
+).bindparams(bindparam("targets", type_=ARRAY(Text)))
+"""What is over, and what was meant for a target that is not named any more."""
+_DUE: Final = (
+    " FROM notifications AS n JOIN alerts AS a USING (alert_id)"
+    " WHERE n.target = :target AND n.due_at <= now() AND a.state <> 'resolved'"
 )
-_CROWD: Final = " WHERE service = :service AND kind = :kind AND notify_at <= :until"
-_MONEY: Final = text(f"{_SELECT} WHERE notify_at <= now() AND kind = ANY (:money) ORDER BY notify_at LIMIT :limit")
-_CROWDS: Final = text(
-    "SELECT service, kind, count(*) AS alerts, max(notify_at) AS until FROM alerts"
-    " WHERE notify_at <= now() AND kind <> ALL (:money) GROUP BY service, kind ORDER BY min(severity)"
+_WAITING: Final = text(
+    f"SELECT a.service, a.kind, min(a.severity) AS severity, count(*) AS alerts{_DUE} GROUP BY a.service, a.kind"
 )
-_OF_CROWD: Final = text(f"{_SELECT}{_CROWD} ORDER BY notify_at LIMIT :limit")
-_THIS_ONE: Final = " WHERE alert_id = :alert_id AND notify_at = :notify_at"
-"""Unless the alert was opened anew meanwhile, or is over."""
-_CLAIM: Final = (
-    f"WITH claimed AS (UPDATE alerts SET version = version + 1, notify_at = now() + interval '{CLAIM_SECONDS} s'%s"
-    " RETURNING notify_at) SELECT max(notify_at) FROM claimed"
+_CLAIM: Final = text(
+    f"WITH chosen AS (SELECT n.alert_id{_DUE} AND a.service = :service AND a.kind = :kind"
+    " ORDER BY n.attempts, n.due_at LIMIT CAST(:limit AS bigint) FOR UPDATE OF n SKIP LOCKED),"
+    f" claimed AS (UPDATE notifications AS n SET due_at = now() + interval '{CLAIM_SECONDS} s' FROM chosen"
+    " WHERE n.target = :target AND n.alert_id = chosen.alert_id RETURNING n.alert_id, n.due_at)"
+    " SELECT a.alert_id, a.severity, a.title, a.text, a.kind, a.checkout_id, claimed.due_at,"
+    " (SELECT count(*) FROM claimed) AS alerts"
+    " FROM claimed JOIN alerts AS a USING (alert_id) ORDER BY a.first_seen_at, a.alert_id LIMIT 1"
 )
-_CLAIMED: Final = " WHERE service = :service AND kind = :kind AND notify_at = :claimed"
-_SENT: Final = text(f"UPDATE alerts SET notify_at = NULL, version = version + 1{_CLAIMED}")
+_CLAIMED: Final = " WHERE target = :target AND due_at = :claimed"
+"""Unless the alert was opened anew meanwhile."""
+_SENT: Final = text(f"DELETE FROM notifications{_CLAIMED}")
 _LATER: Final = text(
-    "UPDATE alerts SET notify_attempts = notify_attempts + 1, version = version + 1,"
-    f" notify_at = now() + make_interval(secs => least(300, power(2, least(notify_attempts, 9)))){_CLAIMED}"
+    "UPDATE notifications SET attempts = attempts + 1,"
+    f" due_at = now() + make_interval(secs => least(60, power(2, least(attempts, 6)))){_CLAIMED}"
 )
 
 
 class Notifier:
-    """Sends what is due until cancelled. ``targets``: addresses as Apprise knows them; the log hears of all."""
+    """Sends what is due until cancelled, to every target."""
 
-    def __init__(self, engine: AsyncEngine, targets: Sequence[str]) -> None:
-        self._engine = engine
+    def __init__(self, engine: AsyncEngine, targets: Sequence[Target]) -> None:
+        self._engine, self._lines = engine, [Line(engine, target) for target in targets]
+        self.names = [target.name for target in targets]
         self._news = asyncio.Event()
-        self._told: dict[tuple[str, str], tuple[float, int]] = {}
-        self._apprise = apprise.Apprise()
-        for target in targets:
-            if not self._apprise.add(target):
-                raise ValueError(f"Apprise does not know the kind of the alert target {target.split(':', 1)[0]}:…")
 
     def news(self) -> None:
         """There is something new to send."""
         self._news.set()
 
+    @property
+    def failing(self) -> dict[str, tuple[Target, str]]:
+        """The targets that did not take what they were told last, by name, with why."""
+        return {line.target.name: (line.target, line.trouble) for line in self._lines if line.trouble}
+
+    @property
+    def tried(self) -> Sequence[str]:
+        """The targets of which it is known whether they fail, by name."""
+        return [line.target.name for line in self._lines if line.tried]
+
     async def run(self) -> None:
         """Send; a database that is away and a target that fails are tried again."""
+        await asyncio.gather(
+            _again_and_again("notifications", self._news, self._hand_out),
+            *(_again_and_again(f"notifications of {line.target.name}", line.news, line.send_due) for line in self._lines),
+            self._tidy(),
+        )
+
+    async def _hand_out(self) -> None:
+        """Give every target its own notification of each alert that is new."""
+        async with self._engine.begin() as connection:
+            made = (await connection.execute(_HAND_OUT, {"targets": self.names})).rowcount
+        if made:
+            self._news.set()  # there may be more
+            for line in self._lines:
+                line.news.set()
+
+    async def _tidy(self) -> None:
         while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(TICK_SECONDS):
-                    await self._news.wait()
-            self._news.clear()
+            await asyncio.sleep(TIDY_SECONDS)
             try:
-                await self._send_due()
-            except (SQLAlchemyError, OSError, TimeoutError) as error:
-                log.warning("notifications wait for the database: %r", error)
+                async with self._engine.begin() as connection:
+                    await connection.execute(_TIDY, {"targets": self.names})
+            except AWAY as error:
+                log.debug("notifications cannot be tidied up now: %r", error)
 
-    async def _send_due(self) -> None:
-        money = await self._ask(_MONEY, money=list(MONEY), limit=AT_ONCE)
-        for alert in money:
-            await self._tell(alert, alert.title, _THIS_ONE, {"alert_id": alert.alert_id, "notify_at": alert.notify_at})
-        if len(money) == AT_ONCE:
-            self._news.set()
-            return
-        for crowd in await self._ask(_CROWDS, money=list(MONEY)):
-            await self._tell_crowd(crowd)
 
-    async def _tell_crowd(self, crowd: Any) -> None:
-        """Of a few, each for itself; of many, the first and how many there are."""
-        kind, now = (crowd.service, crowd.kind), time.monotonic()
-        since, told = self._told.get(kind, (now, 0))
-        if now - since > QUIET_SECONDS:
-            since, told = now, 0
-        if told > CROWD:
-            return
-        these = {"service": crowd.service, "kind": crowd.kind, "until": crowd.until}
-        if told + crowd.alerts <= CROWD:
-            for alert in await self._ask(_OF_CROWD, **these, limit=CROWD):
-                await self._tell(alert, alert.title, _THIS_ONE, {"alert_id": alert.alert_id, "notify_at": alert.notify_at})
-            self._told[kind] = since, told + crowd.alerts
-            return
-        for alert in await self._ask(_OF_CROWD, **these, limit=1):
-            more = f", and {crowd.alerts - 1} more like it" if crowd.alerts > 1 else ""
-            await self._tell(alert, alert.title + more, _CROWD, these)
-        self._told[kind] = now, CROWD + 1
+class Line:
+    """The queue of one target, and who works it off. ``trouble``: why it did not take what it was told last."""
 
-    async def _ask(self, question: TextClause, **parameters: Any) -> Sequence[Any]:
+    def __init__(self, engine: AsyncEngine, target: Target) -> None:
+        self._engine, self.target = engine, target
+        self._pace = Pace()
+        self._counted = not isinstance(target, LogTarget)  # the log is nobody who was told
+        if self._counted:
+            for outcome in ("sent", "failed"):
+                sent.labels(target.name, outcome)
+        self.news = asyncio.Event()
+        self.trouble: str | None = None
+        self.tried = False
+
+    async def send_due(self) -> None:
+        """Send all that is due, or until something is not taken. Raises where the database is away."""
+        while await self._send_next():
+            pass
+
+    async def _send_next(self) -> bool:
+        """Send one notification, if one is due; returns whether it was taken."""
         async with self._engine.connect() as connection:
-            return (await connection.execute(question, parameters)).all()
+            found = (await connection.execute(_WAITING, {"target": self.target.name})).all()
+        choice = self._pace.choose([Waiting(*row) for row in found], time.monotonic())
+        claimed = await self._claim(choice) if choice else None
+        if choice is None or claimed is None:
+            return False
+        notification = Notification(
+            claimed.alert_id, claimed.severity, *_words(claimed, choice), claimed.kind, claimed.checkout_id
+        )
+        taken = await self.send(notification)
+        if taken:
+            self._pace.told(choice, time.monotonic())
+        await self._settle(claimed.due_at, taken=taken)
+        return taken
 
-    async def _tell(self, alert: Any, title: str, which: str, parameters: dict[str, Any]) -> None:
-        """Tell of an alert, unless somebody else does; ``which``: the alerts that are told of by that."""
-        async with self._engine.begin() as connection:
-            claimed = (await connection.execute(text(_CLAIM % which), parameters)).scalar()
-        if claimed is None:
-            return
-        delivered = await self._deliver(alert, title)
-        sent.labels("sent" if delivered else "failed").inc()
-        these = {"service": alert.service, "kind": alert.kind, "claimed": claimed}
-        async with self._engine.begin() as connection:
-            await connection.execute(_SENT if delivered else _LATER, these)
-
-    async def _deliver(self, alert: Any, title: str) -> bool:
-        if alert.attempts == 0:
-            level = logging.CRITICAL if alert.severity == "critical" else logging.ERROR
-            readable = alert.kind != "unreadable"  # what names the checkout of another may be anything
-            checkout_id = alert.checkout_id if readable else None
-            what = about(alert_id=alert.alert_id, kind=alert.kind, checkout_id=checkout_id)
-            log.log(level, "ALERT %s", title, extra=what)
-        if len(self._apprise) == 0:
-            return True
-        told = {"body": alert.text, "title": f"Quadrille: {title}"}
-        plainly = apprise.NotifyFormat.TEXT  # it may quote a record, whose markup is no word of ours
-        sending = asyncio.to_thread(self._apprise.notify, **told, body_format=plainly)
+    async def send(self, notification: Notification) -> bool:
+        """Tell the target, whatever the database does; returns whether it took it."""
         try:
-            if await within(SEND_SECONDS, sending):
-                return True
-            log.warning("an alert target did not take what it was told", extra=about(alert_id=alert.alert_id))
-            return False
-        except Exception as error:  # a plugin of Apprise may raise anything
-            log.warning("an alert target failed: %s", type(error).__name__, extra=about(alert_id=alert.alert_id))
-            return False
+            await self.target.send(notification)
+        except SendError as error:
+            if self.trouble is None:
+                log.warning(
+                    "the alert target %s fails: %s", self.target.name, error, extra=about(alert_id=notification.alert_id)
+                )
+            self.trouble = str(error)
+        else:
+            self.trouble = None
+        self.tried = True
+        if self._counted:
+            sent.labels(self.target.name, "failed" if self.trouble else "sent").inc()
+        return self.trouble is None
+
+    async def _claim(self, choice: Choice) -> Any:
+        """What to tell of and how many it stands for; nothing where somebody else tells of it."""
+        these = {"target": self.target.name, "service": choice.waiting.service, "kind": choice.waiting.kind}
+        async with self._engine.begin() as connection:
+            return (await connection.execute(_CLAIM, {**these, "limit": None if choice.together else 1})).one_or_none()
+
+    async def _settle(self, claimed: Any, *, taken: bool) -> None:
+        """Note what became of it, however long the database is away: else it would be told again."""
+        these = {"target": self.target.name, "claimed": claimed}
+        while True:
+            try:
+                async with self._engine.begin() as connection:
+                    await connection.execute(_SENT if taken else _LATER, these)
+                return
+            except AWAY as error:
+                log.debug("what became of a notification cannot be noted now: %r", error)
+                await asyncio.sleep(TICK_SECONDS)
+
+
+def _words(claimed: Any, choice: Choice) -> tuple[str, str]:
+    """The title and the text of a notification of one alert, or of many like it."""
+    if claimed.alerts == 1:
+        return claimed.title, claimed.text
+    them = shlex.join(["quadrille", "alerts", "list", "--kind", choice.waiting.kind, "--service", choice.waiting.service])
+    return f"{claimed.title}, and {claimed.alerts - 1} more like it", f"{claimed.text} All of them: `{them}`."
+
+
+async def _again_and_again(what: str, news: asyncio.Event, work: Callable[[], Awaitable[None]]) -> None:
+    """Work at every tick and whenever there is news; of an outage of the database one line is logged."""
+    away = False
+    while True:
+        await happens(news, TICK_SECONDS)
+        news.clear()
+        try:
+            await work()
+            away = False
+        except AWAY as error:
+            if not away:
+                log.warning("%s wait for the database: %r", what, error)
+            away = True

@@ -41,13 +41,24 @@ alerts = Table(
     Column("last_seen_at", DateTime(timezone=True), nullable=False),
     Column("resolved_at", DateTime(timezone=True)),
     Column("notify_at", DateTime(timezone=True)),
-    Column("notify_attempts", Integer, nullable=False),
     Column("letters", JSON, nullable=False),
     Column("occurrences", JSON, nullable=False),
     Column("actions", JSON, nullable=False),
     Index("alerts_not_resolved", "first_seen_at", postgresql_where=text("state <> 'resolved'")),
     Index("alerts_to_notify", "notify_at", postgresql_where=text("notify_at IS NOT NULL")),
 )
+
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("target", Text, primary_key=True),
+    Column("alert_id", Text, ForeignKey("alerts.alert_id", ondelete="CASCADE"), primary_key=True),
+    Column("due_at", DateTime(timezone=True), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Index("notifications_due", "target", "due_at"),
+    Index("notifications_of_alert", "alert_id"),
+)
+"""What each target has yet to hear of; a row goes when the target has taken it."""
 
 letters = Table(
     "dead_letters",

@@ -66,13 +66,15 @@ class AlertState(StrEnum):
 
 MONEY: Final = ("void_failed", "refund_failed")
 """The kinds of alert that say a customer's money is stuck."""
+ABOUT_MONEY: Final = (*MONEY, "hold_nearly_lapsed")
+"""The kinds of alert that people hear of and see first."""
 
 
 @dataclass(slots=True)
 class Alert:
     """One failure, however often it is seen. ``letters``: the dead letters it is about.
 
-    ``notify_at``: when people are next told that it is open; nothing once they were.
+    ``notify_at``: since when every target is to be told that it is open; nothing once each has it in its queue.
     """
 
     alert_id: str
@@ -88,7 +90,6 @@ class Alert:
     last_seen_at: datetime | None = None
     resolved_at: datetime | None = None
     notify_at: datetime | None = None
-    notify_attempts: int = 0
     letters: list[str] = field(default_factory=list)
     occurrences: list[str] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
@@ -114,7 +115,7 @@ class Alert:
             self.occurrences = [*self.occurrences, failure.occurrence][-REMEMBERED:]
         if not news:
             return None
-        self.state, self.resolved_at, self.notify_attempts = AlertState.OPEN, None, 0
+        self.state, self.resolved_at = AlertState.OPEN, None
         self.notify_at = None if failure.quiet else now
         return AlertOpened(
             alert_id=self.alert_id,

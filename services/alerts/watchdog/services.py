@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,8 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from services.alerts.keeper import Keeper
 from services.alerts.watchdog import words
+from services.alerts.watchdog.conditions import Conditions
 from services.alerts.watchdog.damper import Damper
-from shared.alerts.model import Failure
 from shared.settings import PREFIX, Settings, SettingsError
 
 log = logging.getLogger(__name__)
@@ -53,25 +53,14 @@ class Services:
 
     def __init__(self, settings: Settings, keeper: Keeper) -> None:
         every = settings.watch_seconds
-        self._keeper, self._every, self._limit = keeper, every, settings.outbox_seconds
+        self._every, self._limit = every, settings.outbox_seconds
         self._addresses = addresses(settings.watched_services)
-        self._dampers = {
-            words.SERVICE: Damper(2 * every, 2 * every),
-            words.OUTBOX: Damper(every, 2 * every),
-            words.SET_ASIDE: Damper(0, 2 * every),
-        }
+        self._down = Conditions(words.SERVICE, Damper(2 * every, 2 * every), keeper, "it answers")
+        self._old = Conditions(words.OUTBOX, Damper(every, 2 * every), keeper, "it publishes")
+        self._aside = Conditions(words.SET_ASIDE, Damper(0, 2 * every), keeper, "none is set aside any more")
+        self.conditions = (self._down, self._old, self._aside)
         if not self._addresses:
             log.warning("no outbox is watched: name the services in %sWATCHED_SERVICES", PREFIX)
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """The kinds of alert it opens and closes."""
-        return tuple(self._dampers)
-
-    def recall(self, known: Sequence[str]) -> None:
-        """These alerts are open."""
-        for kind, damper in self._dampers.items():
-            damper.raised.update(words.subjects(kind, known))
 
     async def run(self) -> None:
         """Ask until cancelled."""
@@ -96,14 +85,6 @@ class Services:
         down = {name: words.service_down(name, self._addresses[name], why, at) for name, why in silent.items()}
         old = {name: words.outbox_grows(name, o.depth, o.age, at) for name, o in told.items() if o.age > self._limit}
         aside = {name: words.set_aside(name, o.set_aside, at) for name, o in told.items() if o.set_aside}
-        await self._tell(words.SERVICE, down, found, now, "it answers")
-        await self._tell(words.OUTBOX, old, told, now, "it publishes")
-        await self._tell(words.SET_ASIDE, aside, told, now, "none is set aside any more")
-
-    async def _tell(self, kind: str, wrong: Mapping[str, Failure], known: Container[str], now: float, over: str) -> None:
-        """Open alerts for what is wrong and close those of what is over; of services not ``known`` nobody can tell."""
-        changes = self._dampers[kind].see({n: n in wrong if n in known else None for n in self._addresses}, now)
-        for name in changes.raised:
-            await self._keeper.report(wrong[name])
-        for name in changes.cleared:
-            await self._keeper.settle(words.identity(kind, name), words.BY, over)
+        await self._down.see(down, self._addresses, found, now)
+        await self._old.see(old, self._addresses, told, now)
+        await self._aside.see(aside, self._addresses, told, now)

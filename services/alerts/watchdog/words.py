@@ -24,6 +24,7 @@ GROUP: Final = "group"
 OUTBOX: Final = "outbox"
 SET_ASIDE: Final = "set_aside"
 SERVICE: Final = "service"
+TARGET: Final = "alert_target"
 LONGEST: Final = 100
 """Characters of a subject in the name of its alert."""
 _UNFIT: Final = re.compile(r"[^A-Za-z0-9._:/\-]")
@@ -149,6 +150,21 @@ def service_down(service: str, address: str, why: str, at: float) -> Failure:
         title=f"{service} does not answer at {address}",
         text=f"It says nothing of itself: {why}. Start it, or correct QUADRILLE_WATCHED_SERVICES where it moved.",
         service=service,
+        checkout_id=None,
+    )
+
+
+def target_failing(name: str, label: str, why: str, at: float) -> Failure:
+    """A target of notifications that takes none."""
+    return Failure(
+        alert_id=identity(TARGET, name),
+        occurrence=f"{identity(TARGET, name)}:{at:.3f}",
+        kind="alert_target_failing",
+        severity="critical",
+        title=f"Alert target {label} takes no notifications",
+        text=f"Its last answer: {why}. The other targets are told as ever; this one is tried again every minute and is told"
+        " then of all that is still open. Correct its address in QUADRILLE_ALERT_TARGETS where it has changed.",
+        service="alerts",
         checkout_id=None,
     )
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -14,11 +15,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.alerts.keeper import Keeper
+from services.alerts.notifier import Notifier
 from services.alerts.watchdog import metrics, words
 from services.alerts.watchdog.checkouts import Checkouts
+from services.alerts.watchdog.conditions import Conditions
 from services.alerts.watchdog.exporter import LagExporter
 from services.alerts.watchdog.groups import Groups
 from services.alerts.watchdog.services import Services
+from services.alerts.watchdog.targets import Targets
 from shared.contract.envelope import Record
 from shared.contract.topics import SERVICES, events_topic
 from shared.progress import limits
@@ -45,33 +49,40 @@ _RECALLED: Final = text(
 """Of all that is open, which may be very much, those the watchdog has to close."""
 
 
-def watchdog(service: Service, keeper: Keeper) -> Worker:
+def watchdog(service: Service, keeper: Keeper, notifier: Notifier) -> Worker:
     """What is to be run until cancelled. Raises :class:`shared.settings.SettingsError`."""
     settings, engine = service.settings, service.engine
     groups, services = Groups(settings, keeper), Services(settings, keeper)
+    targets = Targets(settings, keeper, notifier)
     checkouts = Checkouts(engine, keeper, limits(settings))
     REGISTRY.register(LagExporter(groups.window))
 
     async def watch() -> None:
-        await recall(engine, groups, services)
+        await recall(engine, groups, [*services.conditions, *targets.conditions])
         await asyncio.gather(
-            groups.run(), services.run(), follow(service, checkouts), judge(settings, engine, checkouts, groups)
+            groups.run(),
+            services.run(),
+            targets.run(),
+            follow(service, checkouts),
+            judge(settings, engine, checkouts, groups),
         )
 
     return watch
 
 
-async def recall(engine: AsyncEngine, groups: Groups, services: Services) -> None:
+async def recall(engine: AsyncEngine, groups: Groups, conditions: Sequence[Conditions]) -> None:
     """Remember what has an open alert, so that it closes when it is over. A database that is away is waited for."""
+    kinds = [words.GROUP, *(one.kind for one in conditions)]
     while True:
         try:
             async with engine.connect() as connection:
-                known = list((await connection.execute(_RECALLED, {"kinds": [words.GROUP, *services.kinds]})).scalars())
+                known = list((await connection.execute(_RECALLED, {"kinds": kinds})).scalars())
         except (SQLAlchemyError, OSError, TimeoutError) as error:
             await _wait(error, "remember what was wrong")
         else:
             groups.recall(words.subjects(words.GROUP, known))
-            services.recall(known)
+            for one in conditions:
+                one.recall(known)
             return
 
 
