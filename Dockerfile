@@ -1,7 +1,7 @@
 # One image for every service, the sandbox gateway and the command quadrille.
 FROM python:3.13-slim AS build
 WORKDIR /build
-COPY pyproject.toml constraints.txt README.md ./
+COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY shared shared
 COPY services services
 COPY sandbox sandbox
