@@ -26,6 +26,7 @@ _GIVEN_BACK: Final = (Payment.VOIDING, Payment.VOIDED, Payment.VOID_FAILED)
 _REFUND: Final = (Payment.REFUNDING, Payment.REFUNDED, Payment.REFUND_FAILED)
 NEVER: Final[Mapping[str, tuple[Any, ...]]] = {
     # Comes of a checkout that cart has confirmed or at least started, and of its end but one event.
+    "undo_change": (None,),
     "reopen_without_stock": (None,),
     "reopen_unpaid": (None,),
     "reopen_cancelled": (None, Cart.ACTIVE, Cart.CHECKOUT),

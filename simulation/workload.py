@@ -203,7 +203,7 @@ class _Workload:
                 partial(OpenCart, cart_id=cart if cart != "nobody" else "somebody", currency="EUR", customer_id="k"),
                 partial(StartCheckout, cart_id=cart),
                 partial(ConfirmCheckout, cart_id=cart),
-                partial(SetQuantity, cart_id=cart, sku=sku, quantity=dice.choice((1, 2, 3))),
+                partial(SetQuantity, cart_id=cart, sku=sku, quantity=dice.choice((1, 2, 3, self.stock + 1))),
                 partial(RemoveItem, cart_id=cart, sku=sku),
                 partial(AddItem, cart_id=cart, sku=sku),
                 partial(ApplyCoupon, cart_id=cart, code="FEW"),

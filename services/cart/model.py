@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from shared.contract.message import MAX_COUPONS, MAX_LINES
 from shared.contract.values import Address, Item, PaymentMethod, Quote, QuoteLine, Reason, item_of
@@ -28,6 +29,15 @@ class CartState(StrEnum):
     CHECKOUT = "checkout"
     LOCKED = "locked"
     INACTIVE = "inactive"
+
+
+_STANDS: Final = {
+    CartState.ACTIVE: "no checkout is in progress; start one first",
+    CartState.CHECKOUT: "this cart is already in checkout",
+    CartState.LOCKED: "this checkout is confirmed; the cart cannot change until it ends",
+    CartState.INACTIVE: "this cart is ordered; open a new one",
+}
+"""What a customer reads whose command does not fit the state of the cart."""
 
 
 @dataclass(slots=True)
@@ -130,10 +140,7 @@ class Cart:
         if self.state is None:
             raise RuleError(Reason(code="no_cart", message="there is no such cart; open it first"))
         if self.state not in states:
-            wanted = " or ".join(states)
-            raise RuleError(
-                Reason(code=f"cart_{self.state}", message=f"the cart is {self.state}; it must be {wanted} for this")
-            )
+            raise RuleError(Reason(code=f"cart_{self.state}", message=_STANDS[self.state]))
 
     def require_session(self) -> Session:
         """The session of the checkout in progress. Raises :class:`RuleError` where there is none."""
@@ -155,6 +162,11 @@ class Cart:
             raise RuleError(Reason(code="too_many_lines", message=f"at most {MAX_LINES} different products fit in a cart"))
         line = self.lines.get(sku) or _line(product, quantity, price)
         self.lines[sku] = line.model_copy(update={"quantity": quantity})
+
+    def keep(self, items: Iterable[Item]) -> None:
+        """Have these units of what is in the cart, and nothing else."""
+        kept = {item.sku: item.quantity for item in items}
+        self.lines = {sku: line.model_copy(update={"quantity": kept[sku]}) for sku, line in self.lines.items() if sku in kept}
 
     def add_coupon(self, code: str) -> None:
         """Raises :class:`RuleError` where it is there already or there are too many."""

@@ -15,7 +15,9 @@ from shared.contract.cart import (
     CartReopened,
     CheckoutAbandoned,
     CheckoutAlreadyConfirmed,
+    CheckoutAlreadyStarted,
     CheckoutChanged,
+    CheckoutChangeRejected,
     CheckoutCompleted,
     CheckoutConfirmed,
     CheckoutDetailsSet,
@@ -35,7 +37,7 @@ from shared.contract.cart import (
 )
 from shared.contract.catalog import ProductDelisted, ProductListed, ProductPriceChanged
 from shared.contract.envelope import Envelope, refusal
-from shared.contract.inventory import ReservationFailed
+from shared.contract.inventory import ReservationChangeRejected, ReservationFailed
 from shared.contract.message import Message
 from shared.contract.order import OrderCancelled, OrderConfirmed, OrderRejected
 from shared.contract.payment import PaymentDeclined
@@ -103,7 +105,10 @@ def delist_product(product: Product, event: ProductDelisted, envelope: Envelope)
 
 @reactions.on(OpenCart)
 def open_cart(cart: Cart, command: OpenCart, envelope: Envelope) -> Emits[CartOpened | CommandRejected]:
-    """A cart is opened once."""
+    """A cart is opened once. Again by the same customer: it is there."""
+    if cart.state in EDITABLE and (cart.currency, cart.customer_id) == (command.currency, command.customer_id):
+        yield CartOpened(cart_id=cart.cart_id, currency=cart.currency, customer_id=cart.customer_id)
+        return
     if cart.state is not None:
         yield refusal(envelope, Reason(code="cart_exists", message="this cart is open already"))
         return
@@ -180,6 +185,28 @@ def _changed(cart: Cart) -> CartChanged | CheckoutChanged:
     )
 
 
+@reactions.on(ReservationChangeRejected)
+def undo_change(cart: Cart, event: ReservationChangeRejected) -> Emits[CheckoutChangeRejected]:
+    """The cart holds what is reserved for it. A change that came since, or the confirmation, has an answer of its own."""
+    session = cart.session
+    if cart.state is not CartState.CHECKOUT or session is None:
+        return
+    if (event.checkout_id, event.revision) == (session.checkout_id, session.revision):
+        cart.keep(event.items)
+        reasons = (
+            Reason(code="out_of_stock", message=f"{s.sku}: {s.available} at most, not {s.wanted}", subject=s.sku)
+            for s in event.shortages
+        )
+        yield CheckoutChangeRejected(
+            cart_id=cart.cart_id,
+            checkout_id=session.checkout_id,
+            revision=session.revision,
+            items=cart.items,
+            reasons=tuple(reasons),
+            shortages=event.shortages,
+        )
+
+
 # --- the session
 
 
@@ -187,8 +214,11 @@ def _changed(cart: Cart) -> CartChanged | CheckoutChanged:
 @refusing
 def start_checkout(
     cart: Cart, command: StartCheckout, envelope: Envelope, now: datetime, policy: Policy
-) -> Emits[CheckoutStarted | CommandRejected]:
-    """Make the session; inventory reserves."""
+) -> Emits[CheckoutStarted | CheckoutAlreadyStarted | CommandRejected]:
+    """Make the session; inventory reserves. Again: the session there is."""
+    if cart.state is CartState.CHECKOUT:
+        yield _already_started(cart, envelope)
+        return
     cart.require(CartState.ACTIVE)
     if not cart.lines:
         raise RuleError(Reason(code="empty_cart", message="the cart is empty"))
@@ -200,6 +230,19 @@ def start_checkout(
         previous_checkout_id=cart.previous_checkout_id,
         items=cart.items,
         expires_at=expires_at,
+    )
+
+
+def _already_started(cart: Cart, envelope: Envelope) -> CheckoutAlreadyStarted:
+    session = cart.require_session()
+    assert cart.due_at is not None
+    return CheckoutAlreadyStarted(
+        cart_id=cart.cart_id,
+        checkout_id=session.checkout_id,
+        command_id=envelope.id,
+        items=cart.items,
+        missing=session.missing,
+        expires_at=cart.due_at,
     )
 
 

@@ -1,6 +1,6 @@
 """Stock and the reservations on it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -102,20 +102,30 @@ class Reservation:
         """What it holds, or held last."""
         return tuple(item_of(sku, quantity) for sku, quantity in self.units.items())
 
-    def take(self, items: Iterable[Item], stocks: Mapping[str, Stock]) -> tuple[Shortage, ...]:
+    def shortages(self, items: Iterable[Item], stocks: Mapping[str, Stock]) -> tuple[Shortage, ...]:
+        """The items of which there is too little, even with what it holds."""
+        held = self.units if self.live else {}
+        return tuple(
+            Shortage(sku=sku, wanted=quantity, available=stocks[sku].free + held.get(sku, 0))
+            for sku, quantity in ((item.sku, item.quantity) for item in items)
+            if quantity > stocks[sku].free + held.get(sku, 0)
+        )
+
+    def take(self, items: Sequence[Item], stocks: Mapping[str, Stock]) -> tuple[Shortage, ...]:
         """Hold exactly these items from now on; where one is short, hold nothing more and say which."""
         wanted = {item.sku: item.quantity for item in items}
         held = self.units if self.live else {}
-        shortages = tuple(
-            Shortage(sku=sku, wanted=quantity, available=stocks[sku].free + held.get(sku, 0))
-            for sku, quantity in wanted.items()
-            if quantity > stocks[sku].free + held.get(sku, 0)
-        )
+        shortages = self.shortages(items, stocks)
         if not shortages:
             for sku in wanted.keys() | held.keys():
                 stocks[sku].reserved += wanted.get(sku, 0) - held.get(sku, 0)
             self.units = wanted
         return shortages
+
+    def keep(self, items: Iterable[Item], short: Iterable[str]) -> tuple[Item, ...]:
+        """These items, but of each SKU that is ``short`` the units it holds or held last."""
+        kept = {item.sku: item.quantity for item in items} | {sku: self.units.get(sku, 0) for sku in short}
+        return tuple(item_of(sku, quantity) for sku, quantity in kept.items() if quantity)
 
     def move(self, state: ReservationState, due_at: datetime | None = None) -> None:
         """Go on to a state in which the units stay as they are."""

@@ -10,6 +10,7 @@ from shared.contract.envelope import Envelope, refusal
 from shared.contract.inventory import (
     AdjustStock,
     ReceiveStock,
+    ReservationChangeRejected,
     ReservationExpired,
     ReservationExtended,
     ReservationFailed,
@@ -106,17 +107,21 @@ def reserve(
 @reactions.on(CheckoutChanged, stocks=held_or_in(lambda event: event.items))
 def change_reservation(
     reservation: Reservation, event: CheckoutChanged, stocks: dict[str, Stock], now: datetime, policy: Policy
-) -> Emits[StockReserved | ReservationFailed]:
-    """Hold what is in the cart now."""
+) -> Emits[StockReserved | ReservationChangeRejected | ReservationFailed]:
+    """Hold what is in the cart now; of what is short, what was held before. Where that lapsed and is gone, all is over."""
     if reservation.state not in (State.HELD, State.EXPIRED) or event.revision <= reservation.revision:
         return
-    if shortages := reservation.take(event.items, stocks):
+    shortages = reservation.shortages(event.items, stocks)
+    if reservation.take(reservation.keep(event.items, [shortage.sku for shortage in shortages]), stocks):
         yield _fail(reservation, shortages, stocks)
         return
     expires_at = now + timedelta(seconds=policy.reservation_seconds)
     reservation.revision = event.revision
     reservation.move(State.HELD, expires_at)
-    yield StockReserved(**_names(reservation), revision=event.revision, items=reservation.items, expires_at=expires_at)
+    held = {**_names(reservation), "revision": event.revision, "items": reservation.items}
+    yield StockReserved(**held, expires_at=expires_at)
+    if shortages:
+        yield ReservationChangeRejected(**held, shortages=shortages)
 
 
 @reactions.on(CheckoutConfirmed, stocks=held_or_in(lambda event: event.quote.items))

@@ -144,6 +144,19 @@ class CheckoutStarted(CheckoutEvent):
     """When the session lapses."""
 
 
+class CheckoutAlreadyStarted(CheckoutEvent):
+    """A second start of the same checkout: here is the session there is."""
+
+    command_id: str
+    """The second start."""
+    items: Items
+    """All that is in the cart now."""
+    missing: Annotated[tuple[str, ...], Field(strict=False)]
+    """What is still to choose before the confirmation."""
+    expires_at: Moment
+    """When the session lapses."""
+
+
 class CheckoutChanged(CheckoutEvent):
     """The cart in checkout holds something else now: inventory changes the reservation."""
 
@@ -151,6 +164,17 @@ class CheckoutChanged(CheckoutEvent):
     """Counts up; an older one changes nothing."""
     items: Items
     """All that is in the cart now."""
+
+
+class CheckoutChangeRejected(CheckoutEvent):
+    """There are too few units for a change of the cart in checkout: the session goes on with what is reserved."""
+
+    revision: int
+    """Of the change, as in ``CheckoutChanged``."""
+    items: Items
+    """All that is in the cart now."""
+    reasons: Annotated[tuple[Reason, ...], Field(strict=False)]
+    shortages: Annotated[tuple[Shortage, ...], Field(strict=False)]
 
 
 class CheckoutDetailsSet(CheckoutEvent):

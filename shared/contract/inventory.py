@@ -70,7 +70,7 @@ class ReservationEvent(Event):
 
 
 class StockReserved(ReservationEvent):
-    """Every unit of the cart is held until ``expires_at``."""
+    """These units are held until ``expires_at``."""
 
     revision: int
     """Of the cart's content that is held, as in ``CheckoutChanged``."""
@@ -78,6 +78,16 @@ class StockReserved(ReservationEvent):
     """All that is held."""
     expires_at: Moment
     """When the units are free again, if nothing happens."""
+
+
+class ReservationChangeRejected(ReservationEvent):
+    """Too few units are free for a change of the cart: of what is short, the checkout holds what it held before."""
+
+    revision: int
+    """Of the change, as in ``CheckoutChanged``."""
+    items: Items
+    """All that is held."""
+    shortages: Shortages
 
 
 class ReservationFailed(ReservationEvent):

@@ -22,7 +22,8 @@ class Mark(StrEnum):
 
 _MARKS: Final = {
     Mark.FAILED: (
-        "CheckoutRejected", "CommandRejected", "ReservationFailed", "ReservationLost", "ReservationExpired", "OrderRejected",
+        "CheckoutRejected", "CheckoutChangeRejected", "CommandRejected", "OrderRejected",
+        "ReservationChangeRejected", "ReservationFailed", "ReservationLost", "ReservationExpired",
         "PaymentDeclined", "CaptureFailed", "VoidFailed", "RefundFailed", "AlertOpened", "DeadLetterReturned",
     ),
     Mark.UNDONE: (
@@ -191,7 +192,9 @@ _WORDS: Final[dict[str, Callable[[Facts], str]]] = {
     "SetPaymentMethod": lambda f: str(f["method"]["kind"]).replace("_", " "),
     "ConfirmCheckout": lambda f: f"expecting {f['expected_total']} minor units" if "expected_total" in f else "",
     "CheckoutStarted": _until,
+    "CheckoutAlreadyStarted": _until,
     "CheckoutChanged": _items,
+    "CheckoutChangeRejected": reasons,
     "CheckoutDetailsSet": lambda f: f"still to choose: {', '.join(f['missing'])}" if f["missing"] else "all is chosen",
     "PreviewRequested": _quote,
     "CheckoutPreviewed": _totals,
@@ -204,6 +207,7 @@ _WORDS: Final[dict[str, Callable[[Facts], str]]] = {
     "CheckoutCompleted": lambda f: str(f["order_number"]),
     "StockReserved": _until,
     "ReservationExtended": _until,
+    "ReservationChangeRejected": shortages,
     "ReservationFailed": shortages,
     "ReservationLost": shortages,
     "ReservationExpired": _quiet,

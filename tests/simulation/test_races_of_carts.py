@@ -2,13 +2,16 @@
 
 import pytest
 
+from services.cart.model import Cart, CartState
 from services.inventory.model import ReservationState
 from shared.contract.cart import (
     CartReopened,
     CheckoutAlreadyConfirmed,
+    CheckoutChangeRejected,
     CheckoutCompleted,
     CheckoutConfirmed,
     CheckoutRejected,
+    SetQuantity,
 )
 from shared.contract.catalog import ProductPriceChanged
 from shared.contract.inventory import (
@@ -21,7 +24,19 @@ from shared.contract.order import DefineCoupon, OrderCancelled, OrderConfirmed, 
 from shared.contract.payment import PaymentAuthorized, PaymentVoided
 from shared.contract.values import Shortage
 from simulation.world import World
-from tests.simulation.races import COUPON, codes, confirm, fill, order_of, paid, prepare, race, reservation_of, until
+from tests.simulation.races import (
+    COUPON,
+    codes,
+    confirm,
+    fill,
+    fill_in_flight,
+    order_of,
+    paid,
+    prepare,
+    race,
+    reservation_of,
+    until,
+)
 
 # --- ConfirmCheckout twice, concurrently or days apart
 
@@ -90,6 +105,43 @@ def test_the_last_unit_goes_to_one_of_two() -> None:
         return str(reserved.cart_id)
 
     race(play, "a", "b")
+
+
+# --- a change of a cart in checkout that there are too few units for
+
+
+def test_a_change_that_cannot_be_had_is_told_and_cart_and_reservation_agree() -> None:
+    def play(world: World) -> str:
+        prepare(world, "a")
+        world.send(SetQuantity(cart_id="a", sku="tea", quantity=5))
+        world.go(int(world.env.chance() * 12))
+        world.send(SetQuantity(cart_id="a", sku="tea", quantity=2), *fill_in_flight("b"))
+        world.settle()
+        cart, reservation = world.services["cart"].own(Cart, "a"), reservation_of(world)
+        assert (cart.state, reservation.state) == (CartState.CHECKOUT, ReservationState.HELD)
+        assert cart.items == reservation.items
+        assert not world.emitted(ReservationFailed, cart_id="a")
+        return f"{len(world.emitted(CheckoutChangeRejected))} told, {cart.lines['tea'].quantity} held"
+
+    race(play, "0 told, 2 held", "1 told, 1 held", "1 told, 2 held", "2 told, 1 held")
+
+
+def test_a_checkout_confirmed_before_its_change_was_judged_is_paid_as_reserved_or_not_at_all() -> None:
+    def play(world: World) -> str:
+        prepare(world, "a")
+        world.send(SetQuantity(cart_id="a", sku="tea", quantity=5))
+        world.go(int(world.env.chance() * 12))
+        confirm(world, "a")
+        world.settle()
+        if world.emitted(OrderConfirmed):
+            assert paid(world) == (1490, 0)
+            assert len(world.emitted(CheckoutChangeRejected)) == 1
+            return "told first"
+        assert codes(world, CartReopened) == ["out_of_stock"]
+        assert not world.bank.entries
+        return "confirmed first"
+
+    race(play, "told first", "confirmed first")
 
 
 # --- stock gone when confirmed

@@ -5,7 +5,12 @@ import os
 from simulation.run import run
 
 CHECKOUTS = 20_000
-TOO_RARE = {"order: ReservationLost", "order: PreviewRequested", "inventory: CheckoutChanged"}
+TOO_RARE = {
+    "order: ReservationLost",
+    "order: PreviewRequested",
+    "inventory: CheckoutChanged",
+    "cart: ReservationChangeRejected",
+}
 """Redrives the million has, and twenty thousand may not."""
 
 

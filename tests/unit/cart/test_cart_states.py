@@ -13,7 +13,9 @@ from shared.contract.cart import (
     CartReopened,
     CheckoutAbandoned,
     CheckoutAlreadyConfirmed,
+    CheckoutAlreadyStarted,
     CheckoutChanged,
+    CheckoutChangeRejected,
     CheckoutCompleted,
     CheckoutConfirmed,
     CheckoutDetailsSet,
@@ -31,7 +33,7 @@ from shared.contract.cart import (
     SetShippingMethod,
     StartCheckout,
 )
-from shared.contract.inventory import ReservationFailed
+from shared.contract.inventory import ReservationChangeRejected, ReservationFailed
 from shared.contract.message import Message
 from shared.contract.order import OrderCancelled, OrderConfirmed, OrderRejected
 from shared.contract.payment import PaymentDeclined
@@ -54,6 +56,7 @@ TRIGGERS: dict[str, Message] = {
     "PreviewCheckout": a(PreviewCheckout),
     "ConfirmCheckout": a(ConfirmCheckout),
     "AbandonCheckout": ABANDON,
+    "ReservationChangeRejected": a(ReservationChangeRejected),
     "ReservationFailed": a(ReservationFailed),
     "OrderRejected": a(OrderRejected),
     "PaymentDeclined": a(PaymentDeclined),
@@ -78,13 +81,17 @@ COUPON = or_refused({**each(ACTIVE, "active", CartChanged), **each(CHECKOUTS, "c
 DETAIL = or_refused(each(CHECKOUTS, "checkout", CheckoutDetailsSet))
 REOPENED = each(OF_THIS_ATTEMPT, "active", CartReopened)
 MOVES: Table = {
-    "OpenCart": or_refused({"unknown": ("active", CartOpened)}),
+    "OpenCart": or_refused(
+        {"unknown": ("active", CartOpened), **each(ACTIVE, "active", CartOpened), **each(CHECKOUTS, "checkout", CartOpened)}
+    ),
     "AddItem": CHANGED,
     "SetQuantity": CHANGED,
     "RemoveItem": CHANGED,
     "ApplyCoupon": COUPON,
     "RemoveCoupon": COUPON,
-    "StartCheckout": or_refused(each(ACTIVE, "checkout", CheckoutStarted)),
+    "StartCheckout": or_refused(
+        {**each(ACTIVE, "checkout", CheckoutStarted), **each(CHECKOUTS, "checkout", CheckoutAlreadyStarted)}
+    ),
     "SetShippingAddress": DETAIL,
     "SetShippingMethod": DETAIL,
     "SetPaymentMethod": DETAIL,
@@ -101,6 +108,7 @@ MOVES: Table = {
         "inactive": ("inactive", CheckoutAlreadyConfirmed),
     },
     "AbandonCheckout": or_refused({**each(CHECKOUTS, "active", CheckoutAbandoned), "locked": ("locked", CheckoutAbandoned)}),
+    "ReservationChangeRejected": each(("checkout", "ready"), "checkout", CheckoutChangeRejected),
     "ReservationFailed": REOPENED,
     "OrderRejected": REOPENED,
     "PaymentDeclined": REOPENED,
@@ -112,7 +120,9 @@ MOVES: Table = {
 @pytest.mark.parametrize(("trigger", "move"), rows(MOVES, STATES), ids=str)
 def test_a_message_in_a_state(trigger: str, move: Move) -> None:
     made = cart_in(move.start)
-    attempt = NEXT if move.start == "next" or (trigger == "StartCheckout" and move.start != "active") else CHECKOUT
+    attempt = (
+        NEXT if move.start == "next" or (trigger == "StartCheckout" and move.start in ("given up", "failed")) else CHECKOUT
+    )
     for event in play(made, Cart, CART, TRIGGERS[trigger], move):
         assert event.key == CART
         assert getattr(event, "checkout_id", None) in (None, attempt)

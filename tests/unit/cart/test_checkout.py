@@ -10,6 +10,8 @@ from shared.contract.cart import (
     CartReopened,
     CheckoutAbandoned,
     CheckoutAlreadyConfirmed,
+    CheckoutAlreadyStarted,
+    CheckoutChangeRejected,
     CheckoutCompleted,
     CheckoutConfirmed,
     CheckoutDetailsSet,
@@ -21,16 +23,17 @@ from shared.contract.cart import (
     PreviewRequested,
     RemoveItem,
     SetPaymentMethod,
+    SetQuantity,
     SetShippingAddress,
     SetShippingMethod,
     StartCheckout,
 )
 from shared.contract.catalog import ProductDelisted, ProductPriceChanged
-from shared.contract.inventory import ReservationFailed
+from shared.contract.inventory import ReservationChangeRejected, ReservationFailed
 from shared.contract.order import OrderCancelled, OrderConfirmed, OrderRejected
 from shared.contract.payment import PaymentDeclined
 from shared.contract.rejection import CommandRejected
-from shared.contract.values import Reason, Shortage
+from shared.contract.values import Item, Reason, Shortage
 from tests.support.clock import NOW
 from tests.support.facts import CART, CASH, CHECKOUT, ITEMS, NEXT, QUOTE, a
 from tests.support.solo import Solo, codes, only
@@ -48,6 +51,15 @@ def test_a_checkout_starts_with_what_is_in_the_cart_and_for_a_while() -> None:
     started = only(CheckoutStarted, made.hear(a(StartCheckout)))
     assert (started.checkout_id, started.previous_checkout_id, started.items) == (CHECKOUT, None, ITEMS)
     assert started.expires_at == cart(made).due_at == NOW + timedelta(seconds=1800)
+
+
+def test_a_second_start_is_answered_with_the_session_there_is() -> None:
+    made = cart_in("checkout")
+    made.hear_all(a(SetShippingMethod), a(AddItem, sku="tea"))
+    again = only(CheckoutAlreadyStarted, made.hear(a(StartCheckout), message_id="m7"))
+    assert (again.checkout_id, again.command_id, again.expires_at) == (CHECKOUT, "m7", NOW + timedelta(seconds=1800))
+    assert again.missing == ("shipping_address", "payment_method")
+    assert again.items == (Item(sku="tea", quantity=3), Item(sku="cup", quantity=1))
 
 
 def test_a_reopened_cart_gets_a_new_attempt_that_names_the_one_before() -> None:
@@ -107,6 +119,46 @@ def test_giving_up_before_the_confirmation_opens_the_cart_at_once_and_after_it_w
     only(CheckoutAbandoned, made.hear(ABANDON))
     assert codes(only(CommandRejected, made.hear(ABANDON))) == ["abandoned"]
     only(CartReopened, made.hear(a(OrderRejected)))
+
+
+# --- a change there are too few units for
+
+
+def rejected(revision: int, *items: Item) -> ReservationChangeRejected:
+    return a(ReservationChangeRejected, revision=revision, items=items, shortages=(Shortage(sku="tea", wanted=5, available=3),))
+
+
+def test_the_customer_reads_how_many_there_are_and_the_session_goes_on_with_what_is_reserved() -> None:
+    made = cart_in("ready")
+    made.hear(a(SetQuantity, sku="tea", quantity=5))
+    told = only(CheckoutChangeRejected, made.hear(rejected(1, *ITEMS)))
+    assert [(reason.code, reason.message, reason.subject) for reason in told.reasons] == [
+        ("out_of_stock", "tea: 3 at most, not 5", "tea")
+    ]
+    assert (told.revision, told.items, told.shortages) == (1, ITEMS, (Shortage(sku="tea", wanted=5, available=3),))
+    assert (cart(made).state, cart(made).items) == ("checkout", ITEMS)
+    assert only(CheckoutConfirmed, made.hear(a(ConfirmCheckout))).quote.items == ITEMS
+
+
+def test_a_product_of_which_no_unit_is_reserved_is_out_of_the_cart() -> None:
+    made = cart_in("checkout")
+    made.hear(a(SetQuantity, sku="tea", quantity=5))
+    told = only(CheckoutChangeRejected, made.hear(rejected(1, Item(sku="cup", quantity=1))))
+    assert told.items == cart(made).items == (Item(sku="cup", quantity=1),)
+
+
+def test_an_answer_to_an_older_change_leaves_the_latest_alone() -> None:
+    made = cart_in("checkout")
+    made.hear_all(a(SetQuantity, sku="tea", quantity=5), a(SetQuantity, sku="tea", quantity=3))
+    assert made.hear(rejected(1, *ITEMS)) == []
+    assert cart(made).lines["tea"].quantity == 3
+
+
+def test_after_the_confirmation_inventory_answers_that() -> None:
+    made = cart_in("ready")
+    made.hear_all(a(SetQuantity, sku="tea", quantity=5), a(ConfirmCheckout))
+    assert made.hear(rejected(1, *ITEMS)) == []
+    assert cart(made).lines["tea"].quantity == 5
 
 
 # --- step 2

@@ -59,6 +59,14 @@ def test_a_cart_is_opened_in_one_currency() -> None:
     assert (codes(refused), cart(made).currency) == (["cart_exists"], "JPY")
 
 
+def test_a_cart_that_is_opened_again_by_its_customer_is_there() -> None:
+    made = cart_in("checkout")
+    before = cart(made).items
+    assert only(CartOpened, made.hear(a(OpenCart))).customer_id == "ada"
+    assert (cart(made).state, cart(made).items) == ("checkout", before)
+    assert codes(only(CommandRejected, made.hear(a(OpenCart, customer_id="bob")))) == ["cart_exists"]
+
+
 def test_a_name_that_leaves_no_room_for_those_of_attempts_is_refused() -> None:
     made = Solo("cart")
     refused = only(CommandRejected, made.hear(a(OpenCart, cart_id="c" * 65)))
@@ -145,6 +153,6 @@ def test_a_refusal_names_the_command_and_the_state() -> None:
     assert (refused.command_id, refused.command_type, refused.command_key) == ("m42", "AddItem", "cart1")
     assert (codes(refused), refused.reasons[0].message) == (
         ["cart_locked"],
-        "the cart is locked; it must be active or checkout for this",
+        "this checkout is confirmed; the cart cannot change until it ends",
     )
     assert codes(only(CommandRejected, Solo("cart").hear(a(AddItem)))) == ["no_cart"]

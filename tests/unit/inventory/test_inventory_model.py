@@ -46,6 +46,13 @@ class Shelf:
             self.phase[checkout] = "over"
             self.last[checkout] = mine or self.last.get(checkout, {})
 
+    def change(self, checkout: str, basket: dict[str, int]) -> None:
+        """Label these units; of what is short as many as before."""
+        mine, last = self.labels.get(checkout, {}), self.last.get(checkout, {})
+        short = {sku for sku, units in basket.items() if units > self.free(sku) + mine.get(sku, 0)}
+        wanted = {sku: last.get(sku, 0) if sku in short else units for sku, units in basket.items()}
+        self.label(checkout, {sku: units for sku, units in wanted.items() if units}, "held")
+
     def tear_off(self, checkout: str, phase: str) -> None:
         self.labels.pop(checkout, None)
         self.phase[checkout] = phase
@@ -93,7 +100,7 @@ class Inventory(RuleBasedStateMachine):
         self.revision += 1
         self.tell(CheckoutChanged, checkout, items=_items(basket), revision=self.revision)
         if self.shelf.phase[checkout] in ("held", "lapsed"):
-            self.shelf.label(checkout, basket, "held")
+            self.shelf.change(checkout, basket)
 
     @rule(checkout=checkouts, basket=baskets)
     def confirm(self, checkout: str, basket: dict[str, int]) -> None:

@@ -7,6 +7,7 @@ import pytest
 from services.inventory.model import Reservation, ReservationState, Stock
 from shared.contract.cart import CheckoutAbandoned, CheckoutChanged, CheckoutConfirmed, CheckoutStarted
 from shared.contract.inventory import (
+    ReservationChangeRejected,
     ReservationExpired,
     ReservationExtended,
     ReservationFailed,
@@ -69,11 +70,37 @@ def test_a_changed_cart_holds_what_is_in_it_now(items: tuple[Item, ...], tea: in
     assert (free(made, "tea"), free(made, "cup")) == (tea, cups)
 
 
-def test_a_change_that_cannot_be_held_ends_the_attempt_and_gives_all_back() -> None:
-    made = inventory("held")
-    failed = only(ReservationFailed, made.hear(a(CheckoutChanged, revision=1, items=(Item(sku="tea", quantity=6),))))
-    assert failed.shortages == (Shortage(sku="tea", wanted=6, available=5),)
-    assert (free(made, "tea"), free(made, "cup")) == (5, 5)
+def test_of_a_change_that_cannot_be_held_the_checkout_keeps_what_it_held() -> None:
+    made = inventory("held")  # 2 tea, 1 cup
+    made.now += timedelta(minutes=5)
+    wanted = (Item(sku="tea", quantity=6), Item(sku="cup", quantity=3), Item(sku="pot", quantity=1))
+    reserved, rejected = made.hear(a(CheckoutChanged, revision=1, items=wanted))
+    assert isinstance(reserved, StockReserved)
+    assert isinstance(rejected, ReservationChangeRejected)
+    assert rejected.shortages == (Shortage(sku="tea", wanted=6, available=5), Shortage(sku="pot", wanted=1, available=0))
+    kept = (Item(sku="tea", quantity=2), Item(sku="cup", quantity=3))
+    assert rejected.items == reserved.items == kept
+    assert rejected.revision == reserved.revision == reservation(made).revision == 1
+    assert reserved.expires_at == reservation(made).due_at == made.now + timedelta(seconds=900)
+    assert (free(made, "tea"), free(made, "cup")) == (3, 2)
+    check(made)
+
+
+def test_units_that_lapsed_are_kept_where_they_can_be_had_anew() -> None:
+    made = inventory("expired")
+    take_the_rest(made, leave=3)
+    _, rejected = made.hear(a(CheckoutChanged, revision=1, items=(Item(sku="tea", quantity=4),)))
+    assert isinstance(rejected, ReservationChangeRejected)
+    assert (rejected.items, free(made)) == ((Item(sku="tea", quantity=2),), 1)
+    check(made)
+
+
+def test_a_change_of_units_that_lapsed_and_are_gone_ends_the_attempt() -> None:
+    made = inventory("expired")
+    take_the_rest(made, leave=1)
+    failed = only(ReservationFailed, made.hear(a(CheckoutChanged, revision=1, items=(Item(sku="tea", quantity=4),))))
+    assert failed.shortages == (Shortage(sku="tea", wanted=4, available=1),)
+    assert (free(made, "tea"), free(made, "cup")) == (1, 5)
 
 
 @pytest.mark.parametrize("revision", [0, 1, 2])

@@ -19,7 +19,8 @@ DANCED = [kind for kind in MESSAGES.values() if kind.topic.split(".")[0] in (*RE
 
 FOR_THE_WORLD = {
     "AlertAcknowledged", "AlertOpened", "AlertResolved", "CartChanged", "CartOpened", "CartReopened",
-    "CheckoutAlreadyConfirmed", "CheckoutCompleted", "CheckoutDetailsSet", "CheckoutPreviewed", "CheckoutRejected",
+    "CheckoutAlreadyConfirmed", "CheckoutAlreadyStarted", "CheckoutChangeRejected", "CheckoutCompleted",
+    "CheckoutDetailsSet", "CheckoutPreviewed", "CheckoutRejected",
     "CouponDefined", "DeadLetterParked", "DeadLetterRedriven", "DeadLetterResolved", "DeadLetterReturned",
     "HoldNearlyLapsed", "OperationNearlyGivenUp",
     "PaymentMarkedPaid", "ReservationExpired", "ReservationReleased", "StockAdjusted", "StockCommitted", "StockReceived",
