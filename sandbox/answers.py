@@ -14,30 +14,39 @@ _STRIPE_STATUS: Final[dict[Status, str]] = {
     "voided": "canceled",
     "lapsed": "canceled",
     "declined": "requires_payment_method",
+    "processing": "processing",
+    "action_required": "requires_action",
 }
 _CANCELED_BECAUSE: Final[dict[Status, str]] = {"voided": "requested_by_customer", "lapsed": "automatic"}
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer: status, JSON body, and seconds for Retry-After, if it makes sense to come back."""
+    """An HTTP answer: status, JSON body (``page``: HTML instead), and the headers Retry-After and Location, where they make
+    sense.
+    """
 
     status: int
     body: bytes
-    retry_after: int | None = None
+    retry_after: int | str | None = None
+    page: bool = False
+    location: str | None = None
 
 
 def payment(intent: Intent, now: float) -> dict[str, Any]:
     """A payment as Stripe shows a PaymentIntent; ``reference`` is ours."""
+    intent = intent.at(now)
     status = intent.status(now)
     return {
         "id": intent.id,
         "object": "payment_intent",
         "reference": intent.reference,
         "amount": intent.amount,
-        "amount_capturable": intent.amount if status == "authorized" else 0,
+        "amount_capturable": intent.capturable if status == "authorized" else 0,
         "amount_received": intent.captured,
         "amount_refunded": intent.refunded,
+        "amount_refund_pending": intent.pending,
+        "refund_failed": intent.refund_failed,
         "currency": intent.currency,
         "status": _STRIPE_STATUS[status],
         "cancellation_reason": _CANCELED_BECAUSE.get(status),
@@ -52,7 +61,7 @@ def succeeded(intent: Intent, now: float) -> Answer:
     return Answer(200, orjson.dumps(payment(intent, now)))
 
 
-def refund(refund_id: str, intent: Intent, amount: int) -> Answer:
+def refund(refund_id: str, intent: Intent, amount: int, status: str = "succeeded") -> Answer:
     """The answer to a refund."""
     body = {
         "id": refund_id,
@@ -61,9 +70,14 @@ def refund(refund_id: str, intent: Intent, amount: int) -> Answer:
         "reference": intent.reference,
         "amount": amount,
         "currency": intent.currency,
-        "status": "succeeded",
+        "status": status,
     }
     return Answer(200, orjson.dumps(body))
+
+
+def page(status: int) -> Answer:
+    """What a proxy says in the gateway's place."""
+    return Answer(status, f"<html><body><h1>{status}</h1></body></html>".encode(), page=True)
 
 
 def error(status: int, kind: str, code: str, message: str, retry_after: int | None = None) -> Answer:
@@ -83,6 +97,7 @@ def ledger_row(seq: int, charges: int, intent: Intent, now: float) -> dict[str, 
     ``authorized`` is what was ever held and ``held`` what still is; ``charges`` counts the payments under the same
     reference that ever held money (more than 1: charged twice).
     """
+    intent = intent.at(now)
     status = intent.status(now)
     return {
         "seq": seq,
@@ -90,11 +105,11 @@ def ledger_row(seq: int, charges: int, intent: Intent, now: float) -> dict[str, 
         "reference": intent.reference,
         "amount": intent.amount,
         "currency": intent.currency,
-        "authorized": 0 if status == "declined" else intent.amount,
-        "held": intent.amount if status == "authorized" else 0,
+        "authorized": 0 if intent.declined is not None or intent.challenged else intent.capturable,
+        "held": intent.capturable if status in ("authorized", "processing") else 0,
         "captured": intent.captured,
         "refunded": intent.refunded,
-        "voided": intent.amount if status == "voided" else 0,
+        "voided": intent.capturable if status == "voided" and not intent.challenged else 0,
         "status": status,
         "charges": charges,
         "created": intent.created,

@@ -16,6 +16,7 @@ from sandbox.calls import MAX_KEY, Authorize, Call, Capture, Refund, Void
 from sandbox.operations import unknown_payment
 from sandbox.till import ClosedError, Till
 from sandbox.tokens import Operation
+from sandbox.trouble import Trouble
 
 MAX_BODY: Final = 16_384
 """Bytes of a request's body."""
@@ -40,7 +41,8 @@ class BadRequestError(Exception):
 def make_app(till: Till, api_key: str) -> web.Application:
     """The application: Stripe-like paths under ``/v1``, the audit's under ``/admin``, and ``/health``."""
     counter = Counter(till)
-    app = web.Application(client_max_size=MAX_BODY, middlewares=[_errors_as_json, _only_with_key(api_key)])
+    middlewares = [_errors_as_json, counter.turn_away, _only_with_key(api_key)]
+    app = web.Application(client_max_size=MAX_BODY, middlewares=middlewares)
     app.add_routes(
         [
             web.post("/v1/payment_intents", counter.authorize),
@@ -50,6 +52,7 @@ def make_app(till: Till, api_key: str) -> web.Application:
             web.post("/v1/payment_intents/{id}/cancel", counter.void),
             web.post("/v1/refunds", counter.refund),
             web.get("/admin/ledger", counter.ledger),
+            web.post("/admin/trouble", counter.trouble),
             web.get("/health", counter.health),
         ]
     )
@@ -61,6 +64,29 @@ class Counter:
 
     def __init__(self, till: Till) -> None:
         self._till = till
+        self._trouble, self._until = Trouble(status=503, seconds=0), 0.0
+
+    async def trouble(self, request: web.Request) -> web.Response:
+        """Turn every call away for a while, as the body says; ``"seconds": 0`` ends it."""
+        try:
+            self._trouble = Trouble.model_validate_json(await request.read())
+        except ValidationError as error:
+            raise BadRequestError("parameter_invalid", _faults(error)) from None
+        self._until = time.time() + self._trouble.seconds
+        return _json({"status": "ok"})
+
+    @property
+    def turn_away(self) -> Middleware:
+        """Answers every call while there is trouble."""
+
+        @web.middleware
+        async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+            now = time.time()
+            if now < self._until and request.path.startswith("/v1/"):
+                return _response(self._trouble.answer(now))
+            return await handler(request)
+
+        return check
 
     async def authorize(self, request: web.Request) -> web.StreamResponse:
         """Hold money."""
@@ -128,13 +154,14 @@ async def _read_call(request: web.Request, operation: Operation) -> Call:
     try:
         body = _BODIES[operation].model_validate_json(await request.read() or b"{}")
     except ValidationError as error:
-        faults = (
-            f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}"
-            for fault in error.errors(include_url=False, include_input=False)
-        )
-        raise BadRequestError("parameter_invalid", "; ".join(faults)) from None
+        raise BadRequestError("parameter_invalid", _faults(error)) from None
     hold = body.payment_intent if isinstance(body, Refund) else request.match_info.get("id", "")
     return Call(operation, key, hold, body)
+
+
+def _faults(error: ValidationError) -> str:
+    faults = error.errors(include_url=False, include_input=False)
+    return "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in faults)
 
 
 def _number(request: web.Request, name: str, default: int, most: int) -> int:
@@ -149,8 +176,10 @@ def _json(body: object) -> web.Response:
 
 
 def _response(answer: Answer) -> web.Response:
-    headers = {"Retry-After": str(answer.retry_after)} if answer.retry_after else None
-    return web.Response(status=answer.status, body=answer.body, content_type="application/json", headers=headers)
+    said = {"Retry-After": answer.retry_after, "Location": answer.location}
+    headers = {name: str(value) for name, value in said.items() if value is not None}
+    kind = "text/html" if answer.page else "application/json"
+    return web.Response(status=answer.status, body=answer.body, content_type=kind, headers=headers)
 
 
 def _only_with_key(api_key: str) -> Middleware:

@@ -44,8 +44,19 @@ CREATE TABLE IF NOT EXISTS strikes (
     PRIMARY KEY (who, what)
 ) STRICT, WITHOUT ROWID;
 """
+NEWER_COLUMNS: Final = (
+    "held INTEGER",
+    "ready REAL NOT NULL DEFAULT 0",
+    "challenged INTEGER NOT NULL DEFAULT 0",
+    "pending INTEGER NOT NULL DEFAULT 0",
+    "settles REAL NOT NULL DEFAULT 0",
+    "failing INTEGER NOT NULL DEFAULT 0",
+    "refund_failed INTEGER NOT NULL DEFAULT 0",
+)
+"""Columns of a payment that a ledger made by an earlier version has not."""
 _FIELDS: Final = (
-    "id, reference, token, description, amount, currency, created, lapses, updated, captured, refunded, voided, declined"
+    "id, reference, token, description, amount, currency, created, lapses, updated, captured, refunded, voided, declined,"
+    " held, ready, challenged, pending, settles, failing, refund_failed"
 )
 _PLACES: Final = ", ".join("?" * len(_FIELDS.split(",")))
 
@@ -75,6 +86,13 @@ class Ledger:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'OFF'}")
             self._db.executescript(SCHEMA)
+            self._add_columns()
+
+    def _add_columns(self) -> None:
+        known = {row[1] for row in self._db.execute("PRAGMA table_info(intents)")}
+        for column in NEWER_COLUMNS:
+            if column.split()[0] not in known:
+                self._db.execute(f"ALTER TABLE intents ADD COLUMN {column}")
 
     def close(self) -> None:
         """Close the connection."""
@@ -124,8 +142,12 @@ class Ledger:
     def update(self, intent: Intent) -> None:
         """Write what captures, voids and refunds change."""
         self._db.execute(
-            "UPDATE intents SET captured = ?, refunded = ?, voided = ?, updated = ? WHERE id = ?",
-            (intent.captured, intent.refunded, intent.voided, intent.updated, intent.id),
+            "UPDATE intents SET captured = ?, refunded = ?, voided = ?, updated = ?, pending = ?, settles = ?, failing = ?,"
+            " refund_failed = ? WHERE id = ?",
+            (
+                *(intent.captured, intent.refunded, intent.voided, intent.updated),
+                *(intent.pending, intent.settles, intent.failing, intent.refund_failed, intent.id),
+            ),
         )
 
     def answer(self, key: str, not_before: float) -> StoredAnswer | None:
@@ -166,4 +188,5 @@ def _row(intent: Intent) -> tuple[Any, ...]:
         *(intent.id, intent.reference, intent.token, intent.description, intent.amount, intent.currency),
         *(intent.created, intent.lapses, intent.updated),
         *(intent.captured, intent.refunded, intent.voided, intent.declined),
+        *(intent.held, intent.ready, intent.challenged, intent.pending, intent.settles, intent.failing, intent.refund_failed),
     )

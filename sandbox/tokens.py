@@ -11,8 +11,27 @@ from functools import lru_cache
 from typing import Final, Literal, get_args
 
 Operation = Literal["authorize", "capture", "void", "refund"]
-Kind = Literal["approve", "rate_limit", "unavailable", "slow", "timeout_before", "error", "decline", "refuse", "timeout_after"]
-Argument = Literal["none", "reason", "count", "seconds"]
+Kind = Literal[
+    "approve",
+    "rate_limit",
+    "unavailable",
+    "page",
+    "slow",
+    "timeout_before",
+    "error",
+    "decline",
+    "soft_decline",
+    "refuse",
+    "foreign",
+    "challenge",
+    "processing",
+    "part",
+    "pending",
+    "failing",
+    "answer",
+    "timeout_after",
+]
+Argument = Literal["none", "reason", "count", "seconds", "amount", "status"]
 
 OPERATIONS: Final[tuple[Operation, ...]] = get_args(Operation)
 DECLINES: Final[dict[str, str]] = {
@@ -48,7 +67,14 @@ class Rule:
     def usage(self) -> str:
         """The behaviour as one writes it, such as ``tok_error[_OPERATION][_TIMES]``."""
         operation = "" if self.argument == "none" else "_OPERATION" if self.operation_needed else "[_OPERATION]"
-        tail = {"none": "", "reason": "[_REASON]", "count": "[_TIMES]", "seconds": "_SECONDS"}[self.argument]
+        tail = {
+            "none": "",
+            "reason": "[_REASON]",
+            "count": "[_TIMES]",
+            "seconds": "_SECONDS",
+            "amount": "_AMOUNT",
+            "status": "_STATUS",
+        }[self.argument]
         return f"tok_{self.kind}{operation}{tail}"
 
     @property
@@ -60,6 +86,8 @@ class Rule:
             "reason": f"(?:_(?P<reason>{'|'.join(DECLINES)}))?",
             "count": r"(?:_(?P<count>[1-9]\d{0,6}|forever))?",
             "seconds": r"_(?P<seconds>\d{1,3}(?:\.\d{1,3})?)",
+            "amount": r"_(?P<amount>[1-9]\d{0,14})",
+            "status": r"_(?P<status>[2-5]\d\d)",
         }[self.argument]
         return self.kind + operation + tail
 
@@ -104,6 +132,29 @@ RULES: Final[tuple[Rule, ...]] = (
         "takes effect, then hangs, for the first TIMES requests; the same key again gets the stored answer",
         operation_needed=True,
     ),
+    Rule(
+        "soft_decline", ("authorize",), "reason", "declined with HTTP 200: the payment is `requires_payment_method`, every time"
+    ),
+    Rule("challenge", ("authorize",), "none", "the payment is `requires_action` until it is cancelled: nothing is held"),
+    Rule("processing", ("authorize",), "seconds", "held, but the payment is `processing` for so long"),
+    Rule("part", ("authorize", "capture"), "amount", "only AMOUNT minor units are held, or captured"),
+    Rule(
+        "pending",
+        ("refund",),
+        "seconds",
+        "the refund is `pending` for so long, then `succeeded`",
+        operation_needed=True,
+    ),
+    Rule(
+        "failing",
+        ("refund",),
+        "seconds",
+        "the refund is `pending` for so long, then `failed`; with 0 it fails at once",
+        operation_needed=True,
+    ),
+    Rule("foreign", ("authorize",), "none", "somebody else's payment in another currency is made under the same reference"),
+    Rule("page", OPERATIONS, "status", "without effect, the first time: a page of a proxy with HTTP STATUS"),
+    Rule("answer", OPERATIONS, "status", "takes effect, and the first answer is a page of a proxy with HTTP STATUS"),
     Rule("slow", OPERATIONS, "seconds", f"waits before it takes effect, every time; at most {MAX_SECONDS:.0f} seconds"),
 )
 """Every behaviour. Without an operation, ``authorize`` is meant; without a count, once (``refuse``: for ever).
@@ -115,13 +166,18 @@ _PRECEDENCE: Final[dict[str, int]] = {kind: place for place, kind in enumerate(g
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """What shall happen to one operation. ``count``: how many times, ``None`` for ever; ``seconds``: of waiting."""
+    """What shall happen to one operation. ``count``: how many times, ``None`` for ever; ``seconds``: of waiting.
+
+    ``amount``: minor units; ``status``: of HTTP.
+    """
 
     kind: Kind
     operation: Operation
     count: int | None = None
     seconds: float = 0.0
     reason: str = "generic_decline"
+    amount: int = 0
+    status: int = 0
 
     @property
     def name(self) -> str:
@@ -151,7 +207,7 @@ def _behaviour(text: str) -> Behaviour:
 
 
 def _made(rule: Rule, given: dict[str, str | None]) -> Behaviour:
-    default: Operation = "authorize"
+    default = rule.operations[0] if len(rule.operations) == 1 else OPERATIONS[0]
     operation = next((name for name in OPERATIONS if name == given.get("operation")), default)
     count = given.get("count")
     seconds = float(given.get("seconds") or 0)
@@ -160,7 +216,17 @@ def _made(rule: Rule, given: dict[str, str | None]) -> Behaviour:
     times = int(count) if count and count != "forever" else None
     if rule.argument == "count" and count is None:
         times = rule.default_count
-    return Behaviour(rule.kind, operation, times, seconds, given.get("reason") or "generic_decline")
+    if rule.argument == "status":
+        times = 1
+    return Behaviour(
+        rule.kind,
+        operation,
+        times,
+        seconds,
+        given.get("reason") or "generic_decline",
+        int(given.get("amount") or 0),
+        int(given.get("status") or 0),
+    )
 
 
 def table() -> str:

@@ -11,19 +11,22 @@ from services.payment.gateways.port import (
     Answer,
     Declined,
     LookUp,
-    NotFound,
     PaymentState,
     PaymentStatus,
     Refused,
+    Sought,
     Succeeded,
     Unavailable,
     Unknown,
+    Unusable,
 )
 from services.payment.model import Payment
 from simulation.faults import GatewayFault
 
 KEYS_KEPT: Final = timedelta(hours=24)
 HOLD_KEPT: Final = timedelta(days=7)
+PENDING: Final = timedelta(seconds=2)
+"""How long the gateway does not know what comes of a request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +46,18 @@ class Request:
         """The one a payment waits for."""
         assert payment.operation is not None
         hold, token = payment.hold or "", payment.token or ""
-        amount, currency = payment.amount, payment.currency
-        return cls(payment.request(now), payment.operation.key, payment.checkout_id, hold, amount, currency, token)
+        kind, currency = payment.request(now), payment.currency
+        amount = payment.operation.given(payment) if kind == "refund" else payment.amount
+        return cls(kind, payment.operation.key, payment.checkout_id, hold, amount, currency, token)
 
 
 @dataclass(slots=True)
 class Entry:
-    """One payment in the ledger, in minor units."""
+    """One payment in the ledger, in minor units.
+
+    ``held``: what can be captured, where it is a part. ``known_at``: when the gateway knows what came of the last request.
+    ``foreign``: somebody else's.
+    """
 
     hold: str
     reference: str
@@ -60,6 +68,9 @@ class Entry:
     status: PaymentStatus = "authorized"
     captured: int = 0
     refunded: int = 0
+    held: int | None = None
+    known_at: datetime | None = None
+    foreign: bool = False
 
 
 _CHANGES: Final[dict[str, tuple[PaymentStatus, PaymentStatus]]] = {
@@ -114,19 +125,21 @@ class Bank:
         if fault is GatewayFault.UNAVAILABLE:
             return Unavailable("busy")
         if request.kind == "look_up":
-            return self.look_up(request.reference) if fault is None else Unavailable("no answer")
-        if fault is GatewayFault.LOST or fault is GatewayFault.LATE:
+            return self.look_up(request) if fault is None else Unavailable("no answer")
+        if fault is GatewayFault.FOREIGN:
+            self._add(replace(request, currency="JPY"), foreign=True)
+        if fault in (GatewayFault.LOST, GatewayFault.LATE, GatewayFault.FOREIGN):
             return Unknown("timed out")
         if fault is GatewayFault.ERROR and request.key not in self._answers:
             self._answers[request.key] = self.now, request, Unknown("an error", code="error", key_spent=True)
-        answer = self.perform(request)
+        answer = self.perform(request, fault)
         return Unknown("timed out") if fault is GatewayFault.ANSWER_LOST else answer
 
-    def perform(self, request: Request) -> Answer:
+    def perform(self, request: Request, fault: GatewayFault | None = None) -> Answer:
         """The request takes effect, unless its key has done so already."""
         at, first, answer = self._answers.get(request.key, (None, None, None))
         if at is None or self.now - at > KEYS_KEPT or answer is None:
-            answer = self._authorize(request) if request.kind == "authorize" else self._change(request)
+            answer = self._authorize(request, fault) if request.kind == "authorize" else self._change(request, fault)
             if not isinstance(answer, Succeeded):
                 self.refusals[request.reference] += 1
             self._answers[request.key] = self.now, request, answer
@@ -134,13 +147,21 @@ class Bank:
             return Refused("idempotency_key_reused", "this key was first used for something else")
         return answer
 
-    def look_up(self, reference: str) -> LookUp:
-        """The payment of a reference; where there are several, the one that took or holds money."""
-        found = [e for e in self.entries if e.reference == reference]
-        if not found:
-            return NotFound(reference)
-        e = min(found, key=lambda e: ("captured", "authorized", "refunded", "voided", "lapsed").index(self.status(e)))
-        return PaymentState(e.hold, reference, self.status(e), e.amount, e.currency, e.captured, e.refunded, len(found) - 1)
+    def look_up(self, request: Request) -> LookUp:
+        """Our payment; where there are several, the one that took or holds money."""
+        sought = Sought(request.reference, request.amount, request.currency, request.hold or None)
+        return sought.among([self._shown(e) for e in self.entries if e.reference == request.reference])
+
+    def _shown(self, e: Entry) -> PaymentState:
+        made = PaymentState(e.hold, e.reference, self.status(e), e.amount, e.currency, e.captured, e.refunded, held=e.held)
+        if not self._pending(e):
+            return made
+        if e.status == "authorized":
+            return replace(made, status="processing", held=None)
+        return replace(made, status="captured", refunded=0, refunding=e.refunded)
+
+    def _pending(self, entry: Entry) -> bool:
+        return entry.known_at is not None and self.now < entry.known_at
 
     def status(self, entry: Entry) -> PaymentStatus:
         """Where a payment stands now: a hold nobody captured ends by itself."""
@@ -151,28 +172,56 @@ class Bank:
     def undo_by_hand(self, reference: str) -> None:
         """A person gives back what is held or was taken."""
         for entry in self.entries:
-            if entry.reference == reference and entry.status == "authorized":
+            if entry.reference == reference and not entry.foreign and entry.status == "authorized":
                 entry.status = "voided"
-            elif entry.reference == reference and entry.status == "captured":
-                entry.status, entry.refunded = "refunded", entry.amount
+            elif entry.reference == reference and not entry.foreign and entry.status == "captured":
+                entry.status, entry.refunded = "refunded", entry.captured
 
-    def _authorize(self, request: Request) -> Answer:
+    def _authorize(self, request: Request, fault: GatewayFault | None) -> Answer:
         if "decline_authorize" in request.token:
             return Declined("declined", "the card was declined")
-        hold = f"h{len(self.entries)}"
-        self.entries.append(Entry(hold, request.reference, request.amount, request.currency, request.token, self.now))
-        return Succeeded(hold)
+        entry = self._add(request)
+        if fault is GatewayFault.PENDING:
+            entry.known_at = self.now + PENDING
+            return Unknown("not known yet", "pending", pending=True)
+        if fault is GatewayFault.PART:
+            entry.held = request.amount // 2
+            return Unusable(entry.hold, "other_amount", "only a part is held")
+        return Succeeded(entry.hold)
 
-    def _change(self, request: Request) -> Answer:
+    def _add(self, request: Request, *, foreign: bool = False) -> Entry:
+        entry = Entry(
+            f"h{len(self.entries)}",
+            request.reference,
+            request.amount,
+            request.currency,
+            request.token,
+            self.now,
+            foreign=foreign,
+        )
+        self.entries.append(entry)
+        return entry
+
+    def _change(self, request: Request, fault: GatewayFault | None) -> Answer:
         entry = next((e for e in self.entries if e.hold == request.hold), None)
         if entry is None:
             return Refused("no_such_hold", f"there is no hold {request.hold!r}")
         if f"refuse_{request.kind}" in entry.token:
             return Declined("refused", f"the {request.kind} was refused")
         before, after = _CHANGES[request.kind]
-        if self.status(entry) != before:
+        if self.status(entry) != before or self._pending(entry):
             return Declined("wrong_state", f"the payment is {entry.status}")
+        part = fault is GatewayFault.PART and request.kind == "capture" and request.amount > 1
+        if request.kind == "capture":
+            entry.captured = request.amount // 2 if part else request.amount
+        elif request.kind == "refund":
+            if request.amount != entry.captured:
+                return Refused("other_amount", f"{entry.captured} were captured, and {request.amount} are to be refunded")
+            entry.refunded = request.amount
         entry.status = after
-        entry.captured = entry.amount if request.kind == "capture" else entry.captured
-        entry.refunded = entry.amount if request.kind == "refund" else entry.refunded
+        if part:
+            return Unusable(entry.hold, "other_amount", "only a part was captured")
+        if fault is GatewayFault.PENDING and request.kind == "refund":
+            entry.known_at = self.now + PENDING
+            return Unknown("not known yet", "pending", pending=True)
         return Succeeded(entry.hold)

@@ -20,6 +20,7 @@ from shared.contract.inventory import ReceiveStock
 from shared.contract.message import Message
 from shared.contract.order import CancelOrder, DefineCoupon
 from shared.contract.values import PaymentMethod
+from simulation.faults import GatewayFault
 from simulation.state import Budget
 from simulation.workload import CASH, HERE
 
@@ -83,6 +84,12 @@ CASES: Final = (
     Case("capture and void refused", ready("refuse_capture+refuse_void"), [CONFIRM], Budget(doubles=1)),
     Case("cash on delivery, cancelled", ready(None), [CONFIRM, CANCEL], Budget(doubles=2)),
     Case("the gateway fails twice", ready(), [CONFIRM], Budget(doubles=0, failures=2)),
+    Case(
+        "the gateway says more than yes or no",
+        ready(),
+        [CONFIRM],
+        Budget(doubles=0, failures=2, faults=(GatewayFault.PENDING, GatewayFault.PART, GatewayFault.FOREIGN)),
+    ),
     Case("the gateway fails, and cancelled meanwhile", ready(), [CONFIRM, CANCEL], Budget(doubles=0, failures=1)),
     Case("units that expire at any moment", ready(), [CONFIRM], Budget(doubles=1, deadlines=1)),
     Case("units that expire, and cancelled", ready(), [CONFIRM, CANCEL], Budget(doubles=0, deadlines=1)),

@@ -16,13 +16,20 @@ class CommitFault(StrEnum):
 
 
 class GatewayFault(StrEnum):
-    """What goes wrong with one request. ``late``: it takes effect, but long after the client has given it up."""
+    """What goes wrong with one request. ``late``: it takes effect, but long after the client has given it up.
+
+    ``pending``: the gateway takes it up, and knows a moment later what comes of it. ``part``: only a part of the amount is
+    held or taken. ``foreign``: the request is lost, and somebody else has a payment under the same reference.
+    """
 
     UNAVAILABLE = "unavailable"
     LOST = "lost"
     LATE = "late"
     ANSWER_LOST = "answer lost"
     ERROR = "error"
+    PENDING = "pending"
+    PART = "a part of the amount"
+    FOREIGN = "foreign payment under the same reference"
 
 
 class ServiceFault(StrEnum):

@@ -67,6 +67,10 @@ def _money(world: Rested) -> None:
     alerted = world.watch.alerts
     kept: Counter[str] = Counter()
     for entry in world.bank.entries:
+        if entry.foreign:
+            if entry.status not in ("authorized", "lapsed"):
+                raise BrokenError("money", entry.reference, f"somebody else's payment is {entry.status}")
+            continue
         kept[entry.reference] += entry.captured - entry.refunded
         if entry.reference not in alerted and entry.status == "authorized":
             raise BrokenError("money", entry.reference, "is still held, and no alert is open")

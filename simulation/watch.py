@@ -81,7 +81,7 @@ class Watch:
 
     def asked(self, bank: Bank, request: Request) -> None:
         """A request has reached the gateway."""
-        charged = sum(e.captured > 0 for e in bank.entries if e.reference == request.reference)
+        charged = sum(e.captured > 0 for e in bank.entries if e.reference == request.reference and not e.foreign)
         if charged > 1:
             raise BrokenError("money", request.reference, "was charged twice")
         if request.kind == "capture" and charged and request.reference not in self.orders:

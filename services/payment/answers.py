@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from services.payment.gateways.port import (
     Answer,
@@ -15,6 +15,7 @@ from services.payment.gateways.port import (
     Succeeded,
     Unavailable,
     Unknown,
+    Unusable,
 )
 from services.payment.gateways.port import PaymentState as Found
 from services.payment.model import Kind, Payment, PaymentState, Policy
@@ -87,14 +88,19 @@ def settle(payment: Payment, answer: Answer | LookUp, policy: Policy, now: datet
             yield from _found(payment, answer, policy, now)
         case NotFound():
             yield from _not_found(payment, policy, now)
+        case Unusable(hold=hold, code=code, message=message):
+            payment.hold = hold
+            yield from _unusable(payment, code, message, policy, now)
         case Declined(code=code, message=message):
             yield from _declined(payment, code, message, policy, now)
         case Unavailable(code=code, reason=reason, retry_after=wait):
+            operation.uncertain |= answer.uncertain
             look_up = operation.step == "look_up"
             yield from _again(payment, policy, now, code, reason, look_up=look_up, wait=wait)
-        case Unknown(code=code, reason=reason):
+        case Unknown(code=code, reason=reason, retry_after=wait):
             operation.uncertain, operation.key_spent = True, operation.key_spent or answer.key_spent
-            yield from _again(payment, policy, now, code, reason)
+            operation.pending |= answer.pending
+            yield from _again(payment, policy, now, code, reason, wait=wait)
         case Refused(code=code, message=message):
             operation.attempts += 1
             operation.code, operation.reason = code, message
@@ -140,8 +146,9 @@ def _succeed(payment: Payment, policy: Policy, now: datetime) -> Iterator[Outcom
             payment.finish(State.VOIDED)
             yield PaymentVoided(**facts(payment))
         case "refund":
+            given = payment.operation.given(payment)
             payment.finish(State.REFUNDED)
-            yield PaymentRefunded(**facts(payment))
+            yield PaymentRefunded(**facts(payment) | {"amount": given})
 
 
 _DONE: dict[Kind, tuple[PaymentStatus, ...]] = {
@@ -151,22 +158,72 @@ _DONE: dict[Kind, tuple[PaymentStatus, ...]] = {
     "refund": ("refunded", "voided", "lapsed", "declined"),
 }
 """Where a look-up finds the payment when the operation is done, or nothing is left to do."""
+_NOT_MADE: Final = "the payment could not be made"
 
 
 def _found(payment: Payment, found: Found, policy: Policy, now: datetime) -> Iterator[Outcome]:
+    """Go on from where our payment stands."""
     assert payment.operation is not None
     kind = payment.operation.kind
     payment.hold = found.hold
-    if found.status in _DONE[kind]:
+    if found.status == "processing":
+        payment.operation.uncertain = payment.operation.pending = True
+        yield from _again(payment, policy, now, "pending", "the gateway does not know yet")
+    elif kind in ("authorize", "capture") and (code := _not_as_asked(payment, found)):
+        yield from _unusable(payment, code, _NOT_MADE, policy, now)
+    elif found.status in _DONE[kind]:
         yield from _succeed(payment, policy, now)
     elif kind == "void" and found.status == "captured":  # the capture had taken effect after all
-        payment.begin("refund", State.REFUNDING, now)
-    elif kind == "refund" and found.status == "authorized":
+        payment.begin("refund", State.REFUNDING, now, amount=found.captured - found.refunded)
+    elif kind == "refund" and found.status == "captured":
+        yield from _not_refunded(payment, found, policy, now)
+    elif kind == "refund":
         payment.begin("void", State.VOIDING, now)
     elif kind in ("authorize", "capture") and found.status != "authorized":
-        yield from _declined(payment, f"hold_{found.status}", "the payment could not be made", policy, now)
+        yield from _declined(payment, f"hold_{found.status}", _NOT_MADE, policy, now)
     else:
         payment.call(now)
+
+
+def _not_as_asked(payment: Payment, found: Found) -> str | None:
+    """What is wrong with a payment that holds or took money, or would: it was made, but not as it was asked for."""
+    if found.status == "action_required":
+        return "authentication_required"
+    if found.status == "authorized" and (found.amount, found.held) != (payment.amount, None):
+        return "other_amount"
+    if found.status == "captured" and found.captured != payment.amount:
+        return "other_amount"
+    return None
+
+
+def _not_refunded(payment: Payment, found: Found, policy: Policy, now: datetime) -> Iterator[Outcome]:
+    """The gateway has the money still: the refund is on its way, came to nothing, or is to be asked for."""
+    operation = payment.operation
+    assert operation is not None
+    if found.refunding:
+        operation.pending = True
+        yield from _again(payment, policy, now, "pending", "the gateway has not made the refund yet")
+    elif operation.pending and found.refund_failed:
+        operation.attempts += 1
+        operation.code, operation.reason = "refund_failed", "the gateway says that the refund is failed"
+        yield from _give_up(payment, now)
+    else:
+        payment.give(found.captured - found.refunded)
+        payment.call(now)
+
+
+def _unusable(payment: Payment, code: str, message: str, policy: Policy, now: datetime) -> Iterator[Outcome]:
+    """The gateway has a payment, and it is not what was asked for: it is undone, and the customer told."""
+    operation = payment.operation
+    assert operation is not None
+    if operation.kind == "authorize":
+        payment.finish(State.DECLINED)
+        yield PaymentDeclined(**facts(payment), code=code, reason=message)
+        payment.begin("void", State.VOIDING, now)
+    elif operation.kind == "capture":
+        yield from _capture_failed(payment, code, message, now, uncertain=True)
+    else:
+        yield from _again(payment, policy, now, code, message)
 
 
 def _not_found(payment: Payment, policy: Policy, now: datetime) -> Iterator[Outcome]:
@@ -221,7 +278,8 @@ def _give_up(payment: Payment, now: datetime) -> Iterator[Outcome]:
             yield VoidFailed(**failure(payment, operation.attempts, operation.code, operation.reason))
         case "refund":
             payment.finish(State.REFUND_FAILED)
-            yield RefundFailed(**failure(payment, operation.attempts, operation.code, operation.reason))
+            stuck = failure(payment, operation.attempts, operation.code, operation.reason)
+            yield RefundFailed(**stuck | {"amount": operation.given(payment)})
 
 
 def facts(payment: Payment) -> dict[str, Any]:

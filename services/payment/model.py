@@ -60,7 +60,8 @@ class PaymentOperation:
 
     ``step`` is the next request; ``serial`` numbers the requests of a payment, so that a late answer is known as such.
     ``uncertain``: an earlier request may have taken effect. ``key_spent``: the key's answer is stored, repeating it
-    would only repeat the answer.
+    would only repeat the answer. ``pending``: the gateway has taken it up, and did not know then what comes of it.
+    ``amount``: minor units to give back, where it is not the whole amount of the payment.
     """
 
     kind: Kind
@@ -74,11 +75,17 @@ class PaymentOperation:
     not_found: int = 0
     code: str = ""
     reason: str = ""
+    pending: bool = False
+    amount: int | None = None
 
     @property
     def is_first(self) -> bool:
         """Whether nothing came of it yet that has to be waited for before it is asked again."""
         return self.attempts == 0 and self.not_found == 0
+
+    def given(self, payment: "Payment") -> int:
+        """The amount a refund gives back, in minor units."""
+        return payment.amount if self.amount is None else self.amount
 
     def is_old(self, now: datetime) -> bool:
         """Whether the gateway may have forgotten the key."""
@@ -108,11 +115,14 @@ class Payment:
     keys: int = 0
     due_at: datetime | None = None
 
-    def begin(self, kind: Kind, state: PaymentState, now: datetime, *, look_first: bool = False) -> None:
-        """Queue an operation. ``look_first``: how the payment stands at the gateway is not sure."""
+    def begin(
+        self, kind: Kind, state: PaymentState, now: datetime, *, look_first: bool = False, amount: int | None = None
+    ) -> None:
+        """Queue an operation. ``look_first``: how the payment stands at the gateway is not sure. ``amount``: to give back."""
         step: Literal["call", "look_up"] = "look_up" if look_first else "call"
         self.state, self.serial, self.due_at = state, self.serial + 1, now
         self.operation = PaymentOperation(kind, self._next_key(kind), self.serial, step, now)
+        self.operation.amount = amount if amount != self.amount else None
 
     def request(self, now: datetime) -> Kind | Literal["look_up"]:
         """What to ask of the gateway now. Where it may have forgotten the key by now, how the payment stands comes first."""
@@ -126,6 +136,12 @@ class Payment:
     def hold_on(self, now: datetime, policy: Policy) -> None:
         """The money is held and nothing is asked for: see that this does not last for ever."""
         self.due_at = now + policy.hold_warning
+
+    def give(self, amount: int) -> None:
+        """So much is to be given back; a key that was used for another amount cannot serve."""
+        operation = self._current
+        if amount != operation.given(self):
+            operation.amount, operation.key_spent = amount, True
 
     def call(self, now: datetime) -> None:
         """The look-up found nothing done: ask now, with a new key where the old one cannot serve."""

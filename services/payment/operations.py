@@ -19,7 +19,17 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.payment.answers import GatewayAnswered, HoldAged
-from services.payment.gateways.port import Answer, Authorization, Gateway, LookUp, Refused, Unavailable, Unknown
+from services.payment.gateways.port import (
+    Answer,
+    Authorization,
+    Gateway,
+    LookUp,
+    Refused,
+    Sought,
+    Unavailable,
+    Unknown,
+    Unusable,
+)
 from services.payment.model import Kind, Payment
 from shared.runtime.service import Service
 from shared.runtime.store import Loaded
@@ -157,7 +167,7 @@ class Operations:
             call = self._service.tracer.call(f"{what} payment", payment.checkout_id, traceparent)
             answer = await self._ask(payment, what)
         outcome = type(answer).__name__
-        failure = answer if isinstance(answer, Unavailable | Unknown | Refused) else None
+        failure = answer if isinstance(answer, Unavailable | Unknown | Refused | Unusable) else None
         call.end(outcome, failed=failure is not None)
         if failure:
             about_it = {"cart_id": payment.cart_id, "checkout_id": payment.checkout_id, "code": failure.code}
@@ -173,7 +183,7 @@ class Operations:
         assert operation is not None
         match what:
             case "look_up":
-                return await self._gateway.look_up(payment.checkout_id)
+                return await self._gateway.look_up(Sought(payment.checkout_id, payment.amount, payment.currency, payment.hold))
             case "authorize":
                 request = Authorization(payment.checkout_id, payment.amount, payment.currency, payment.token or "")
                 return await self._gateway.authorize(operation.key, request)
@@ -182,7 +192,7 @@ class Operations:
             case "void":
                 return await self._gateway.void(operation.key, hold)
             case "refund":
-                return await self._gateway.refund(operation.key, hold, payment.amount)
+                return await self._gateway.refund(operation.key, hold, operation.given(payment))
 
 
 def _among(requests: Mapping[str, _Asked], payment: Payment) -> bool:

@@ -12,9 +12,11 @@ from services.payment.gateways.port import (
     PaymentState,
     PaymentStatus,
     Refused,
+    Sought,
     Succeeded,
     Unavailable,
     Unknown,
+    Unusable,
 )
 
 __all__ = [
@@ -31,8 +33,10 @@ __all__ = [
     "PaymentState",
     "PaymentStatus",
     "Refused",
+    "Sought",
     "Succeeded",
     "Unavailable",
     "Unknown",
+    "Unusable",
     "read_ledger",
 ]

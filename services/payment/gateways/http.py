@@ -7,7 +7,7 @@ import aiohttp
 import orjson
 
 from services.payment.gateways import wire
-from services.payment.gateways.port import Answer, Authorization, LookUp, Refused, Unavailable, Unknown
+from services.payment.gateways.port import Answer, Authorization, LookUp, Refused, Sought, Unavailable, Unknown
 
 MAX_KEY: Final = 255
 """Characters of an idempotency key."""
@@ -43,26 +43,30 @@ class HttpGateway:
             "capture_method": "manual",
             "confirm": True,
         }
-        return await self._post("/v1/payment_intents", key, body, "id")
+        reply = await self._post("/v1/payment_intents", key, body)
+        return wire.authorized(request, reply) if isinstance(reply, wire.Reply) else reply
 
     async def capture(self, key: str, hold: str, amount: int) -> Answer:
         """Take ``amount`` minor units of a hold."""
-        return await self._post(f"{_path(hold)}/capture", key, {"amount_to_capture": amount}, "id")
+        reply = await self._post(f"{_path(hold)}/capture", key, {"amount_to_capture": amount})
+        return wire.captured(hold, amount, reply) if isinstance(reply, wire.Reply) else reply
 
     async def void(self, key: str, hold: str) -> Answer:
         """Release a hold that was not captured."""
-        return await self._post(f"{_path(hold)}/cancel", key, {}, "id")
+        reply = await self._post(f"{_path(hold)}/cancel", key, {})
+        return wire.voided(hold, reply) if isinstance(reply, wire.Reply) else reply
 
     async def refund(self, key: str, hold: str, amount: int) -> Answer:
         """Give back ``amount`` minor units of what was captured."""
-        return await self._post("/v1/refunds", key, {"payment_intent": hold, "amount": amount}, "payment_intent")
+        reply = await self._post("/v1/refunds", key, {"payment_intent": hold, "amount": amount})
+        return wire.refunded(hold, amount, reply) if isinstance(reply, wire.Reply) else reply
 
-    async def look_up(self, reference: str) -> LookUp:
-        """Where the payment with our reference stands."""
-        result = await self._request("GET", f"/v1/payment_intents?reference={quote(reference, safe='')}", {}, None)
-        if isinstance(result, wire.Reply):
-            return wire.look_up(reference, result)
-        return Unavailable(result.reason, code=result.code)
+    async def look_up(self, sought: Sought) -> LookUp:
+        """Where our payment stands."""
+        reply = await self._request("GET", f"/v1/payment_intents?reference={quote(sought.reference, safe='')}", {}, None)
+        if isinstance(reply, wire.Reply):
+            return wire.look_up(sought, reply)
+        return Unavailable(reply.reason, code=reply.code)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -70,12 +74,11 @@ class HttpGateway:
         if self._session is not None:
             await self._session.close()
 
-    async def _post(self, path: str, key: str, body: dict[str, Any], hold_field: str) -> Answer:
+    async def _post(self, path: str, key: str, body: dict[str, Any]) -> wire.Reply | Unavailable | Unknown | Refused:
         if not 1 <= len(key) <= MAX_KEY or not (key.isascii() and key.isprintable()):
             return Refused("idempotency_key_invalid", f"{key!r} is not 1 to {MAX_KEY} printable ASCII characters")
         headers = {"Idempotency-Key": key, "Content-Type": "application/json"}
-        result = await self._request("POST", path, headers, orjson.dumps(body))
-        return wire.answer(result, hold_field) if isinstance(result, wire.Reply) else result
+        return await self._request("POST", path, headers, orjson.dumps(body))
 
     async def _request(
         self, method: str, path: str, headers: dict[str, str], body: bytes | None

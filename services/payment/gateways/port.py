@@ -3,20 +3,25 @@
 Every operation takes an idempotency key of at most 255 characters. Whether the same operation is asked again with
 the same key or with a new one depends on the answer:
 
-- :class:`Unavailable`: nothing was done; ask again with the **same** key, later.
+- :class:`Succeeded`: exactly what was asked for is done: this payment, this amount, this currency.
+- :class:`Unusable`: a payment was made, but it is not what was asked for. It must be undone.
+- :class:`Unavailable`: it says nothing about the payment but about us or the way to the gateway; ask again with the
+  **same** key, later.
 - :class:`Unknown`: it may have been done. Look the payment up first; if the effect is missing, ask again with the
   **same** key, because the first request may still arrive: only the key keeps it from taking effect twice. Where
   ``key_spent`` is set, the gateway has stored its error under the key and would repeat it for ever: after the
   look-up, ask with a **new** key (the first request has ended, so it cannot arrive any more).
 - :class:`Declined`: an answer, stored under its key. To try the same once more (a refused void) takes a **new** key.
-- :class:`Refused`: a mistake of ours or of the settings. Asking again changes nothing; a person must look.
+- :class:`Refused`: final. Asking again changes nothing; a person must look.
 """
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, Final, Literal, Protocol
 
-PaymentStatus = Literal["authorized", "captured", "refunded", "voided", "lapsed", "declined"]
-"""``refunded``: all that was captured went back. ``lapsed``: the hold ended by itself, never captured."""
+PaymentStatus = Literal["authorized", "captured", "refunded", "voided", "lapsed", "declined", "processing", "action_required"]
+"""``refunded``: all that was captured went back. ``lapsed``: the hold ended by itself, never captured. ``processing``: the
+gateway does not know yet. ``action_required``: the customer has to confirm it first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,18 @@ class Succeeded:
 
 
 @dataclass(frozen=True, slots=True)
+class Unusable:
+    """The gateway has made payment ``hold``, and it is not what was asked for: a part of the amount, another currency, or
+    one that the customer has to confirm. ``message`` is a sentence a customer may see.
+    """
+
+    hold: str
+    code: str
+    message: str
+    key_spent: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
 class Declined:
     """The gateway or the bank said no, and nothing changed. ``message`` is a sentence a customer may see."""
 
@@ -54,41 +71,54 @@ class Declined:
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
-    """Nothing was done: no connection, rate-limited, or turned away. ``retry_after``: seconds, if the gateway says."""
+    """The request was turned away before anybody looked at the payment: no connection, rate-limited, a wrong key or address.
+
+    ``retry_after``: seconds, if the gateway says. ``uncertain``: somebody on the way said so, not the gateway, so it may
+    have been done nevertheless.
+    """
 
     reason: str
     retry_after: float | None = None
     code: str = "unavailable"
+    uncertain: bool = False
     key_spent: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """It may or may not have been done: timed out, connection lost, or the gateway failed while working on it."""
+    """It may or may not have been done: timed out, connection lost, an answer that cannot be read, or one that comes later.
+
+    ``pending``: the gateway has taken it up and will know later.
+    """
 
     reason: str
     code: str = "timeout"
     key_spent: bool = False
+    retry_after: float | None = None
+    pending: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The gateway does not accept the request as such: wrong API key, key reused for something else, a bug of ours."""
+    """The gateway does not accept the request as such (a key reused for something else, a bug of ours), or a refund failed."""
 
     code: str
     message: str
     key_spent: ClassVar[bool] = False
 
 
-Answer = Succeeded | Declined | Unavailable | Unknown | Refused
+Answer = Succeeded | Unusable | Declined | Unavailable | Unknown | Refused
 
 
 @dataclass(frozen=True, slots=True)
 class PaymentState:
     """A payment as the gateway knows it. Amounts are minor units of ``currency``.
 
-    ``others`` counts further payments under the same reference: more than 0 only where one was declined before, or
-    where somebody asked twice with different keys.
+    ``held``: what can be captured of an authorized one; nothing means all. ``refunding``: what is on its way back.
+    ``refund_failed``: a refund was taken up and came to nothing.
+
+    ``others`` counts further payments of ours under the same reference: more than 0 only where one was declined before,
+    or where somebody asked twice with different keys. ``foreign``: one under this reference that is not ours.
     """
 
     hold: str
@@ -99,16 +129,65 @@ class PaymentState:
     captured: int
     refunded: int
     others: int = 0
+    held: int | None = None
+    refunding: int = 0
+    refund_failed: bool = False
+    foreign: "PaymentState | None" = None
 
 
 @dataclass(frozen=True, slots=True)
 class NotFound:
-    """The gateway has no payment under this reference; a request still on its way may yet make one."""
+    """The gateway has no payment of ours under this reference; a request still on its way may yet make one.
+
+    ``foreign``: one under this reference that is not ours.
+    """
 
     reference: str
+    foreign: PaymentState | None = None
 
 
 LookUp = PaymentState | NotFound | Unavailable | Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """The payment to look up: by our reference. It is ours only if amount and currency agree too.
+
+    ``hold``: the gateway's id of it, where it told us one; that payment is ours whatever its amount.
+    """
+
+    reference: str
+    amount: int
+    currency: str
+    hold: str | None = None
+
+    def is_ours(self, found: PaymentState) -> bool:
+        """Whether this is the payment that is sought."""
+        if found.reference != self.reference:
+            return False
+        return found.hold == self.hold or (found.amount, found.currency) == (self.amount, self.currency)
+
+    def among(self, found: Sequence[PaymentState]) -> PaymentState | NotFound:
+        """The one that is ours; where there are several, the one that took or holds money."""
+        foreign = next((state for state in found if not self.is_ours(state)), None)
+        ours = [state for state in found if self.is_ours(state)]
+        if not ours:
+            return NotFound(self.reference, foreign)
+        first = min(ours, key=lambda state: _MATTERS.index(state.status))
+        return replace(first, others=len(ours) - 1, foreign=foreign)
+
+
+_MATTERS: Final[tuple[PaymentStatus, ...]] = (
+    "captured",
+    "authorized",
+    "processing",
+    "action_required",
+    "refunded",
+    "voided",
+    "lapsed",
+    "declined",
+)
+"""Which of several payments under one reference matters most."""
 
 
 class Gateway(Protocol):
@@ -130,8 +209,8 @@ class Gateway(Protocol):
         """Give back ``amount`` minor units of what was captured."""
         ...
 
-    async def look_up(self, reference: str) -> LookUp:
-        """Where the payment with our reference stands. Where there are several, the one that holds or took money."""
+    async def look_up(self, sought: Sought) -> LookUp:
+        """Where our payment stands. Where there are several, the one that holds or took money."""
         ...
 
     async def close(self) -> None:

@@ -1,22 +1,26 @@
-"""What a Stripe-like gateway's HTTP replies mean."""
+"""What a Stripe-like gateway's HTTP replies mean: only the state the gateway names counts, whatever the status."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import orjson
 
 from services.payment.gateways.port import (
     Answer,
+    Authorization,
     Declined,
     LookUp,
-    NotFound,
     PaymentState,
     PaymentStatus,
     Refused,
+    Sought,
     Succeeded,
     Unavailable,
     Unknown,
+    Unusable,
 )
 from shared.contract.text import is_plain, plain
 
@@ -24,8 +28,19 @@ MAX_CODE, MAX_MESSAGE = 100, 300
 """Characters that are kept of what the gateway says."""
 STATE_CODES: Final = frozenset({"payment_intent_unexpected_state", "charge_expired_for_capture", "charge_already_refunded"})
 """Codes of HTTP 400 that say where the payment stands: an answer, not a mistake in the request."""
-_HOLDS_MONEY: Final[tuple[PaymentStatus, ...]] = ("captured", "authorized", "refunded", "voided", "lapsed", "declined")
-"""Which of several payments under one reference matters most."""
+MISSING: Final = "resource_missing"
+"""The code of HTTP 404 that is about the payment; any other says that this is not the gateway's address."""
+ABOUT_US: Final = frozenset({401, 403, 404, 405, 407, 421, 429, 503})
+"""Statuses that, like every redirect, say nothing about the payment but about us or the way to the gateway."""
+AUTHENTICATE: Final = "Your bank wants you to confirm this payment, which is not possible here; try another card."
+NOT_MADE: Final = "The payment could not be made; try again or choose another way to pay."
+_STATUSES: Final[Mapping[str, PaymentStatus]] = {
+    "requires_capture": "authorized",
+    "requires_action": "action_required",
+    "requires_payment_method": "declined",
+    "processing": "processing",
+    "requires_confirmation": "processing",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +59,11 @@ class Reply:
             return {}
         return body if isinstance(body, dict) else {}
 
+    @property
+    def from_gateway(self) -> bool:
+        """Whether it is an error as the gateway writes it, and not the page of somebody on the way."""
+        return isinstance(self.json().get("error"), dict)
+
     def error(self) -> tuple[str, str]:
         """The code and the message of an error, as an event and a database take them."""
         error = self.json().get("error")
@@ -52,52 +72,151 @@ class Reply:
         code, message = error.get("code") or error.get("type"), error.get("message") or f"HTTP {self.status}"
         return plain(str(code), MAX_CODE), plain(str(message), MAX_MESSAGE)
 
-
-def answer(reply: Reply, hold_field: str) -> Answer:
-    """What the reply to an operation means; ``hold_field`` is the field of a success that names the payment."""
-    if reply.status == 200:
-        try:
-            return Succeeded(_hold(reply.json()[hold_field]), replayed=reply.headers.get("Idempotent-Replayed") == "true")
-        except (KeyError, ValueError):
-            return Unknown("the gateway's success cannot be read", code="unreadable")
-    code, message = reply.error()
-    if reply.status == 402 or (reply.status == 400 and code in STATE_CODES):
-        return Declined(code, message)
-    if reply.status in (429, 503):
-        return Unavailable(message, _seconds(reply.headers.get("Retry-After")), code)
-    if reply.status == 409:
-        return Unknown(message, code)
-    if reply.status >= 500:
-        return Unknown(message, code, key_spent=reply.status == 500)
-    return Refused(code, message)
+    def retry_after(self) -> float | None:
+        """Seconds to wait by the header Retry-After, which names them or a date; nothing where it cannot be read."""
+        said = self.headers.get("Retry-After", "")
+        if said.isascii() and said.isdigit():
+            return float(said) if len(said) < 10 else 1e9
+        until, now = _date(said), _date(self.headers.get("Date", "")) or datetime.now(UTC)
+        return max(0.0, (until - now).total_seconds()) if until else None
 
 
-def look_up(reference: str, reply: Reply) -> LookUp:
-    """What the reply to a look-up means."""
-    code, message = reply.error()
-    if reply.status == 429 or reply.status >= 500:
-        return Unavailable(message, _seconds(reply.headers.get("Retry-After")), code)
+def authorized(request: Authorization, reply: Reply) -> Answer:
+    """What the reply to an authorization means."""
     if reply.status != 200:
-        return Refused(code, message)
+        return _failure(reply)
     try:
-        found = [_state(payment) for payment in reply.json()["data"]]
+        found = _state(reply.json())
+    except (KeyError, TypeError, ValueError):
+        return _unreadable()
+    if found.reference != request.reference:
+        return Unknown("the gateway answered about another payment", code="other_payment")
+    if found.status == "authorized":
+        if found.currency != request.currency:
+            return Unusable(found.hold, "other_currency", NOT_MADE)
+        if (found.amount, found.held) != (request.amount, None):
+            return Unusable(found.hold, "other_amount", NOT_MADE)
+        return Succeeded(found.hold, _replayed(reply))
+    if found.status == "action_required":
+        return Unusable(found.hold, "authentication_required", AUTHENTICATE)
+    if found.status == "captured":
+        return Unusable(found.hold, "captured_unasked", NOT_MADE)
+    if found.status == "processing":
+        return _pending()
+    return Declined(*_why_declined(reply.json(), found.status))
+
+
+def captured(hold: str, amount: int, reply: Reply) -> Answer:
+    """What the reply to a capture means."""
+    if reply.status != 200:
+        return _failure(reply)
+    try:
+        found = _state(reply.json())
+    except (KeyError, TypeError, ValueError):
+        return _unreadable()
+    if found.hold == hold and found.status == "captured":
+        if found.captured == amount:
+            return Succeeded(hold, _replayed(reply))
+        return Unusable(hold, "other_amount", "The payment could not be completed.")
+    return _pending() if found.status == "processing" else _not_done(found)
+
+
+def voided(hold: str, reply: Reply) -> Answer:
+    """What the reply to a void means."""
+    if reply.status != 200:
+        return _failure(reply)
+    try:
+        found = _state(reply.json())
+    except (KeyError, TypeError, ValueError):
+        return _unreadable()
+    if found.hold == hold and found.status in ("voided", "lapsed"):
+        return Succeeded(hold, _replayed(reply))
+    return _pending() if found.status == "processing" else _not_done(found)
+
+
+def refunded(hold: str, amount: int, reply: Reply) -> Answer:
+    """What the reply to a refund means."""
+    if reply.status != 200:
+        return _failure(reply)
+    refund = reply.json()
+    status, code = refund.get("status"), refund.get("failure_reason")
+    if refund.get("payment_intent") != hold or refund.get("amount") != amount:
+        return _unreadable()
+    if status == "succeeded":
+        return Succeeded(hold, _replayed(reply))
+    if status in ("failed", "canceled"):
+        return Refused(plain(str(code or f"refund_{status}"), MAX_CODE), f"the gateway says that the refund is {status}")
+    return _pending()
+
+
+def look_up(sought: Sought, reply: Reply) -> LookUp:
+    """What the reply to a look-up means."""
+    if reply.status != 200:
+        failure = _failure(reply)
+        if isinstance(failure, Unavailable | Refused):
+            return failure
+        code, message = reply.error()
+        return Unavailable(message, reply.retry_after(), code)
+    try:
+        return sought.among([_state(payment) for payment in reply.json()["data"]])
     except (KeyError, TypeError, ValueError) as error:
         return Unavailable(f"the gateway's list of payments cannot be read: {error!r}", code="unreadable")
-    if not found:
-        return NotFound(reference)
-    first = min(found, key=lambda state: _HOLDS_MONEY.index(state.status))
-    return replace(first, others=len(found) - 1)
+
+
+def _failure(reply: Reply) -> Declined | Unavailable | Unknown | Refused:
+    """What a reply means that names no state. Whatever may have taken effect is unknown."""
+    code, message = reply.error()
+    status, certain, wait = reply.status, reply.from_gateway, reply.retry_after()
+    if certain and (status == 402 or (status == 400 and code in STATE_CODES)):
+        return Declined(code, message)
+    if certain and status == 404 and code == MISSING:
+        return Refused(code, message)
+    if status in ABOUT_US or 300 <= status < 400:
+        return Unavailable(message, wait, code, uncertain=not certain)
+    if certain and 400 <= status < 500 and status not in (408, 409, 425):
+        return Refused(code, message)
+    return Unknown(message, code, key_spent=certain and status == 500, retry_after=wait)
+
+
+def _unreadable() -> Unknown:
+    return Unknown("the gateway's success cannot be read", code="unreadable")
+
+
+def _pending() -> Unknown:
+    return Unknown("the gateway does not know yet", code="pending", pending=True)
+
+
+def _not_done(found: PaymentState) -> Unknown:
+    """The gateway says that all is well and names a state in which it is not; it would only say so again."""
+    return Unknown(f"the gateway says that the payment is {found.status}", code="not_done", key_spent=True)
+
+
+def _replayed(reply: Reply) -> bool:
+    return reply.headers.get("Idempotent-Replayed") == "true"
+
+
+def _why_declined(payment: Mapping[str, Any], status: PaymentStatus) -> tuple[str, str]:
+    """The code and the sentence of a payment that holds no money."""
+    why = payment.get("last_payment_error")
+    if isinstance(why, dict):
+        return plain(str(why.get("code") or "declined"), MAX_CODE), plain(str(why.get("message") or NOT_MADE), MAX_MESSAGE)
+    return plain(str(why), MAX_CODE) if why else f"hold_{status}", NOT_MADE
 
 
 def _state(payment: dict[str, Any]) -> PaymentState:
+    amount, held = int(payment["amount"]), int(payment["amount_capturable"])
+    status = _status(payment)
     return PaymentState(
         hold=_hold(payment["id"]),
         reference=str(payment["reference"]),
-        status=_status(payment),
-        amount=int(payment["amount"]),
-        currency=str(payment["currency"]),
+        status=status,
+        amount=amount,
+        currency=str(payment["currency"]).upper(),
         captured=int(payment["amount_received"]),
         refunded=int(payment["amount_refunded"]),
+        held=held if status == "authorized" and held != amount else None,
+        refunding=int(payment.get("amount_refund_pending") or 0),
+        refund_failed=bool(payment.get("refund_failed")),
     )
 
 
@@ -110,18 +229,19 @@ def _hold(found: object) -> str:
 
 def _status(payment: dict[str, Any]) -> PaymentStatus:
     match payment["status"]:
-        case "requires_capture":
-            return "authorized"
         case "succeeded":
             return "refunded" if payment["amount_refunded"] >= payment["amount_received"] else "captured"
         case "canceled":
             return "lapsed" if payment.get("cancellation_reason") == "automatic" else "voided"
-        case "requires_payment_method":
-            return "declined"
         case other:
-            raise ValueError(f"a payment has the status {other!r}")
+            if other not in _STATUSES:
+                raise ValueError(f"a payment has the status {other!r}")
+            return _STATUSES[other]
 
 
-def _seconds(text: str | None) -> float | None:
-    """The seconds of a Retry-After; dates are left to our own backoff."""
-    return float(text) if text and text.isascii() and text.isdigit() and len(text) < 6 else None
+def _date(text: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)

@@ -3,7 +3,7 @@
 import time
 from uuid import uuid4
 
-from services.payment.gateways import Answer, Authorization, Gateway, PaymentState, Succeeded
+from services.payment.gateways import Answer, Authorization, Gateway, LookUp, PaymentState, Sought, Succeeded
 
 AMOUNT = 1250
 
@@ -24,9 +24,14 @@ def succeeded(answer: Answer) -> str:
     return answer.hold
 
 
-async def status(gateway: Gateway, reference: str) -> str:
+async def look_up(gateway: Gateway, reference: str, amount: int = AMOUNT, hold: str | None = None) -> LookUp:
+    """What the gateway knows of our payment of this amount."""
+    return await gateway.look_up(Sought(reference, amount, "EUR", hold))
+
+
+async def status(gateway: Gateway, reference: str, hold: str | None = None) -> str:
     """Where the payment stands, or the name of what the look-up gave instead."""
-    found = await gateway.look_up(reference)
+    found = await look_up(gateway, reference, hold=hold)
     return found.status if isinstance(found, PaymentState) else type(found).__name__
 
 

@@ -5,11 +5,24 @@ import time
 
 import pytest
 
-from services.payment.gateways import Answer, Declined, HttpGateway, PaymentState, Succeeded, Unavailable, Unknown
-from tests.integration.gateway.payments import AMOUNT, authorized, eventually, request, status, succeeded
+from services.payment.gateways import (
+    Answer,
+    Declined,
+    HttpGateway,
+    NotFound,
+    PaymentState,
+    Refused,
+    Succeeded,
+    Unavailable,
+    Unknown,
+    Unusable,
+)
+from tests.integration.gateway.payments import AMOUNT, authorized, eventually, look_up, request, status, succeeded
 from tests.integration.gateway.process import SandboxProcess
 
-IN_USE = Unknown("A request with this idempotency key is still being worked on; try again later.", "idempotency_key_in_use")
+IN_USE = Unknown(
+    "A request with this idempotency key is still being worked on; try again later.", "idempotency_key_in_use", retry_after=1.0
+)
 
 
 async def test_a_payment_is_authorized_captured_and_refunded(gateway: HttpGateway) -> None:
@@ -20,7 +33,7 @@ async def test_a_payment_is_authorized_captured_and_refunded(gateway: HttpGatewa
     assert await gateway.refund("r1" + hold, hold, 250) == Succeeded(hold)
     assert await status(gateway, asked.reference) == "captured"
     assert await gateway.refund("r2" + hold, hold, AMOUNT - 250) == Succeeded(hold)
-    assert await gateway.look_up(asked.reference) == PaymentState(
+    assert await look_up(gateway, asked.reference) == PaymentState(
         hold, asked.reference, "refunded", AMOUNT, "EUR", captured=AMOUNT, refunded=AMOUNT
     )
 
@@ -176,3 +189,108 @@ async def _ask(gateway: HttpGateway, operation: str, reference: str, hold: str, 
             return await gateway.void(key, hold)
         case _:
             return await gateway.refund(key, hold, AMOUNT)
+
+
+async def test_a_challenge_is_no_success_and_is_cancelled(gateway: HttpGateway, sandbox: SandboxProcess) -> None:
+    asked = request("tok_challenge")
+    answer = await gateway.authorize(asked.reference, asked)
+    assert isinstance(answer, Unusable)
+    assert answer.code == "authentication_required"
+    assert await status(gateway, asked.reference) == "action_required"
+    assert await gateway.void("v" + answer.hold, answer.hold) == Succeeded(answer.hold)
+    [entry] = await sandbox.entries(asked.reference)
+    assert (entry.status, entry.authorized, entry.voided) == ("voided", 0, 0)
+
+
+async def test_a_part_of_the_amount_is_no_success(gateway: HttpGateway, sandbox: SandboxProcess) -> None:
+    asked = request("tok_part_500")
+    answer = await gateway.authorize(asked.reference, asked)
+    assert isinstance(answer, Unusable)
+    assert answer.code == "other_amount"
+    found = await look_up(gateway, asked.reference)
+    assert isinstance(found, PaymentState)
+    assert (found.status, found.held) == ("authorized", 500)
+    assert [entry.held for entry in await sandbox.entries(asked.reference)] == [500]
+
+    asked = request("tok_part_capture_500")
+    hold = await authorized(gateway, asked)
+    assert isinstance(await gateway.capture("c" + hold, hold, AMOUNT), Unusable)
+    assert isinstance(await gateway.refund("r" + hold, hold, AMOUNT), Refused)
+    assert await gateway.refund("r2" + hold, hold, 500) == Succeeded(hold)
+
+
+async def test_what_is_processing_is_looked_up_until_it_is_known(gateway: HttpGateway) -> None:
+    asked = request("tok_processing_0.4")
+    answer = await gateway.authorize(asked.reference, asked)
+    assert isinstance(answer, Unknown)
+    assert answer.pending
+    assert await status(gateway, asked.reference) in ("processing", "authorized")
+    await eventually(gateway, asked.reference, "authorized")
+
+
+async def test_a_decline_may_come_with_http_200(gateway: HttpGateway) -> None:
+    asked = request("tok_soft_decline_expired_card")
+    answer = await gateway.authorize(asked.reference, asked)
+    assert isinstance(answer, Declined)
+    assert answer.code == "expired_card"
+    assert await status(gateway, asked.reference) == "declined"
+
+
+@pytest.mark.parametrize(("token", "end"), [("tok_pending_refund_0.4", "refunded"), ("tok_failing_refund_0.4", "captured")])
+async def test_a_refund_that_is_pending(gateway: HttpGateway, token: str, end: str) -> None:
+    asked = request(token)
+    hold = await authorized(gateway, asked)
+    succeeded(await gateway.capture("c" + hold, hold, AMOUNT))
+    answer = await gateway.refund("r" + hold, hold, AMOUNT)
+    assert isinstance(answer, Unknown)
+    assert answer.pending
+    async with asyncio.timeout(15):
+        while isinstance(found := await look_up(gateway, asked.reference), PaymentState) and found.refunding:
+            assert (found.status, found.refunding, found.refund_failed) == ("captured", AMOUNT, False)
+    assert isinstance(found, PaymentState)
+    assert (found.status, found.refund_failed) == (end, end == "captured")
+
+
+async def test_a_refund_that_failed(gateway: HttpGateway) -> None:
+    asked = request("tok_failing_refund_0")
+    hold = await authorized(gateway, asked)
+    succeeded(await gateway.capture("c" + hold, hold, AMOUNT))
+    answer = await gateway.refund("r" + hold, hold, AMOUNT)
+    assert isinstance(answer, Refused)
+    assert answer.code == "refund_failed"
+
+
+async def test_somebody_elses_payment_under_the_same_reference_is_not_ours(
+    impatient: HttpGateway, sandbox: SandboxProcess
+) -> None:
+    asked = request("tok_foreign+timeout_after_authorize")
+    assert isinstance(await impatient.authorize(asked.reference, asked), Unknown)
+    found = await look_up(impatient, asked.reference)
+    assert isinstance(found, PaymentState)
+    assert found.foreign is not None
+    assert (found.currency, found.others, found.foreign.currency) == ("EUR", 0, "JPY")
+    other = await look_up(impatient, asked.reference, AMOUNT + 1)
+    assert isinstance(other, NotFound)
+    assert other.foreign is not None
+    assert len(await sandbox.entries(asked.reference)) == 2
+
+
+@pytest.mark.parametrize("status_code", [200, 201, 202, 301, 400, 403, 404, 408, 409, 500, 502, 503])
+async def test_an_answer_that_cannot_be_trusted_to_a_request_that_took_effect(gateway: HttpGateway, status_code: int) -> None:
+    asked = request(f"tok_answer_{status_code}")
+    answer = await gateway.authorize(asked.reference, asked)
+    assert isinstance(answer, Unknown | Unavailable), answer
+    assert isinstance(answer, Unknown) or answer.uncertain
+    assert await status(gateway, asked.reference) == "authorized"
+    again = await gateway.authorize(asked.reference, asked)
+    assert isinstance(again, Succeeded)
+    assert again.replayed
+
+
+@pytest.mark.parametrize("status_code", [301, 403, 404, 502])
+async def test_a_page_in_the_gateways_place_without_effect(gateway: HttpGateway, status_code: int) -> None:
+    asked = request(f"tok_page_capture_{status_code}")
+    hold = await authorized(gateway, asked)
+    assert isinstance(await gateway.capture("c" + hold, hold, AMOUNT), Unknown | Unavailable)
+    assert await status(gateway, asked.reference) == "authorized"
+    succeeded(await gateway.capture("c" + hold, hold, AMOUNT))

@@ -22,7 +22,7 @@ from services.payment.gateways import (
     Unknown,
     read_ledger,
 )
-from tests.integration.gateway.payments import AMOUNT, authorized, eventually, request, status, succeeded
+from tests.integration.gateway.payments import AMOUNT, authorized, eventually, look_up, request, status, succeeded
 from tests.integration.gateway.process import KEY, SandboxProcess, connected, running
 
 
@@ -115,7 +115,7 @@ async def _pay(gateway: HttpGateway, reference: str) -> None:
     asked, number = request(reference=reference), 0
     for wanted in ("authorized", "captured"):
         while True:
-            state = await gateway.look_up(reference)
+            state = await look_up(gateway, reference)
             if isinstance(state, Unavailable):
                 continue
             if isinstance(state, PaymentState) and state.status == wanted:
@@ -134,7 +134,7 @@ async def test_a_gateway_that_is_not_there_is_unavailable() -> None:
         nobody.bind(("127.0.0.1", 0))
         async with connected(f"http://127.0.0.1:{nobody.getsockname()[1]}") as gateway:
             assert isinstance(await gateway.authorize("a", request()), Unavailable)
-            assert isinstance(await gateway.look_up("r"), Unavailable)
+            assert isinstance(await look_up(gateway, "r"), Unavailable)
     async with connected("http://gateway.invalid") as gateway:
         assert isinstance(await gateway.void("a", "pi_1"), Unavailable)
 
@@ -151,13 +151,53 @@ async def test_a_connection_lost_after_the_request_is_unknown() -> None:
     assert answer.code == "connection_lost"
 
 
-async def test_a_wrong_api_key_is_refused(sandbox: SandboxProcess) -> None:
+async def test_a_wrong_api_key_says_nothing_about_a_payment(sandbox: SandboxProcess) -> None:
     gateway = HttpGateway(sandbox.url, "sk_wrong")
-    assert isinstance(await gateway.authorize("a", request()), Refused)
-    assert isinstance(await gateway.look_up("r"), Refused)
+    answer = await gateway.authorize("a", request())
+    assert answer == Unavailable("Send Authorization: Bearer API_KEY.", None, "api_key_invalid")
+    assert isinstance(await look_up(gateway, "r"), Unavailable)
     await gateway.close()
     with pytest.raises(LedgerError, match="401"):
         _ = [entry async for entry in read_ledger(sandbox.url, "sk_wrong")]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "seconds"),
+    [
+        ({"status": 401}, None),
+        ({"status": 403}, None),
+        ({"status": 404}, None),
+        ({"status": 301, "location": "https://elsewhere.example/v2"}, None),
+        ({"status": 503, "retry_after": 86400}, 86400),
+        ({"status": 429, "retry_after": 30, "retry_as": "date"}, 30),
+    ],
+)
+async def test_a_gateway_in_trouble(tmp_path: Path, trouble: dict[str, Any], seconds: float | None) -> None:
+    async with running(tmp_path / "l.db") as sandbox, connected(sandbox.url) as gateway:
+        asked = request()
+        code, _, _ = await sandbox.post("/admin/trouble", trouble | {"seconds": 60})
+        assert code == 200
+        answer = await gateway.authorize(asked.reference, asked)
+        assert isinstance(answer, Unavailable)
+        assert answer.retry_after == seconds
+        assert isinstance(await look_up(gateway, asked.reference), Unavailable)
+        assert await sandbox.entries(asked.reference) == []
+        await sandbox.post("/admin/trouble", {"status": 503, "seconds": 0})
+        succeeded(await gateway.authorize(asked.reference, asked))
+
+
+async def test_trouble_that_makes_no_sense_is_refused(sandbox: SandboxProcess) -> None:
+    assert (await sandbox.post("/admin/trouble", {"status": 99, "seconds": 1}))[0] == 400
+    assert (await sandbox.post("/admin/trouble", b"not json"))[0] == 400
+
+
+async def test_a_certificate_that_nobody_trusts_says_nothing_about_a_payment() -> None:
+    """What answers is a server that does not speak TLS at all."""
+    server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)
+    async with server, connected(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}") as gateway:
+        answer = await gateway.authorize("a", request())
+    assert isinstance(answer, Unavailable), answer
+    assert answer.code == "no_connection"
 
 
 async def test_the_same_ledger_is_not_kept_twice(sandbox: SandboxProcess) -> None:
@@ -214,7 +254,7 @@ async def test_limits_of_a_request(sandbox: SandboxProcess) -> None:
 async def test_any_reference_can_be_looked_up(gateway: HttpGateway) -> None:
     reference = "a&b=c+d%2F/?#';[]"
     hold = await authorized(gateway, request(reference=reference))
-    found = await gateway.look_up(reference)
+    found = await look_up(gateway, reference)
     assert isinstance(found, PaymentState)
     assert (found.hold, found.reference, found.others) == (hold, reference, 0)
     assert isinstance(await gateway.void("k\n", hold), Refused)

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from cli.bench.payment import InProcessGateway
 from cli.up import LEDGER
 from services.payment.__main__ import define
-from services.payment.gateways.port import Answer, Authorization, LookUp, NotFound, Unavailable, Unknown
+from services.payment.gateways.port import Answer, Authorization, LookUp, NotFound, PaymentState, Sought, Unavailable, Unknown
 from services.payment.operations import Operations
 from shared.contract.envelope import Envelope, write
 from shared.contract.order import TotalsCalculated
@@ -57,12 +57,12 @@ class Empty(InProcessGateway):
         """Nobody knows."""
         return Unknown("lost")
 
-    async def look_up(self, reference: str) -> LookUp:
+    async def look_up(self, sought: Sought) -> LookUp:
         """Not found."""
         self.looks.append(asyncio.get_running_loop().time())
         if len(self.looks) == 6:
             self.enough.set()
-        return NotFound(reference)
+        return NotFound(sought.reference)
 
 
 class Busy(InProcessGateway):
@@ -117,8 +117,9 @@ async def test_a_hold_that_a_dead_process_has_made_is_released(stack: Stack, tmp
             await _until(engine, "voided")
     finally:
         await engine.dispose()
-    found = await InProcessGateway(tmp_path / LEDGER).look_up(CHECKOUT)
-    assert getattr(found, "status", found) == "voided"
+    found = await InProcessGateway(tmp_path / LEDGER).look_up(Sought(CHECKOUT, 2990, "EUR"))
+    assert isinstance(found, PaymentState), found
+    assert found.status == "voided"
 
 
 async def test_a_hold_that_is_not_found_is_looked_for_ever_more_seldom(stack: Stack, tmp_path: Path) -> None:

@@ -15,11 +15,13 @@ from services.payment.gateways import (
     NotFound,
     PaymentState,
     Refused,
+    Sought,
     Succeeded,
 )
 from shared.settings import SettingsError, load
 
 REQUEST = Authorization("checkout-1", 1000, "EUR", "tok_anything")
+SOUGHT = Sought("checkout-1", 1000, "EUR")
 
 
 @pytest.fixture
@@ -44,7 +46,7 @@ async def test_a_payment_is_authorized_captured_and_refunded(gateway: Gateway) -
     payment = await hold(gateway)
     assert await gateway.capture("c", payment, 1000) == Succeeded(payment)
     assert await gateway.refund("r", payment, 1000) == Succeeded(payment)
-    assert await gateway.look_up("checkout-1") == PaymentState(
+    assert await gateway.look_up(SOUGHT) == PaymentState(
         payment, "checkout-1", "refunded", 1000, "EUR", captured=1000, refunded=1000
     )
 
@@ -62,7 +64,7 @@ async def test_rules_of_state(gateway: Gateway) -> None:
     assert isinstance(await gateway.refund("r1", payment, 1), Declined)
     assert isinstance(await gateway.void("v1", payment), Succeeded)
     assert isinstance(await gateway.capture("c2", payment, 1), Declined)
-    assert await gateway.look_up("checkout-2") == NotFound("checkout-2")
+    assert await gateway.look_up(Sought("checkout-2", 1000, "EUR")) == NotFound("checkout-2")
 
 
 async def test_a_second_process_knows_the_holds_of_the_first(gateway: Gateway, ledger: Path) -> None:

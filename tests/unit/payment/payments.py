@@ -1,9 +1,19 @@
 """Payment where one payment has come to any of its states, by the messages and the gateway's answers that lead there."""
 
+from dataclasses import replace
 from typing import Any, Final
 
 from services.payment.answers import GatewayAnswered
-from services.payment.gateways.port import Answer, Declined, LookUp, PaymentStatus, Refused, Succeeded, Unknown
+from services.payment.gateways.port import (
+    Answer,
+    Declined,
+    LookUp,
+    PaymentStatus,
+    Refused,
+    Succeeded,
+    Unknown,
+    Unusable,
+)
 from services.payment.gateways.port import PaymentState as Found
 from services.payment.model import Payment, PaymentOperation
 from shared.contract.message import Message
@@ -16,6 +26,8 @@ DONE: Final = Succeeded("h1")
 NO: Final = Declined("no_funds", "the card has no funds")
 BUG: Final = Refused("api_key_invalid", "the key is not valid")
 LOST: Final = Unknown("timed out")
+WAIT: Final = Unknown("not known yet", "pending", pending=True)
+PART: Final = Unusable("h1", "other_amount", "only a part could be held")
 
 TOTALS: Final = a(TotalsCalculated)
 AUTHORIZED: Final = (TOTALS, DONE)
@@ -80,7 +92,8 @@ def outcome(made: Solo, *answers: Answer | LookUp) -> list[Message]:
     return [message for message in answer(made, *answers) if not isinstance(message, OperationNearlyGivenUp)]
 
 
-def found(status: PaymentStatus) -> Found:
+def found(status: PaymentStatus, **more: Any) -> Found:
     """What a look-up may find."""
     captured = 2990 if status in ("captured", "refunded") else 0
-    return Found("h1", CHECKOUT, status, 2990, "EUR", captured, captured if status == "refunded" else 0)
+    made = Found("h1", CHECKOUT, status, 2990, "EUR", captured, captured if status == "refunded" else 0)
+    return replace(made, **more)

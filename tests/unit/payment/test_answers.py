@@ -24,7 +24,19 @@ from shared.contract.payment import (
 from simulation.wiring import CONTEXT
 from tests.support.facts import CHECKOUT, a
 from tests.support.solo import Solo, only
-from tests.unit.payment.payments import BUG, DONE, LOST, NO, found, operation, outcome, payment, payment_in
+from tests.unit.payment.payments import (
+    BUG,
+    DONE,
+    LOST,
+    NO,
+    PART,
+    WAIT,
+    found,
+    operation,
+    outcome,
+    payment,
+    payment_in,
+)
 
 STATE = {"authorize": "authorizing", "capture": "capturing", "void": "voiding", "refund": "refunding"}
 BUSY = Unavailable("busy")
@@ -48,23 +60,31 @@ FINAL = [
             ([LOST, found("authorized")], OK), ([LOST, found("captured")], OK), ([LOST, found("declined")], FAILED),
             ([LOST, found("voided")], FAILED), ([LOST, found("lapsed")], FAILED), ([LOST, found("refunded")], FAILED),
             ([LOST, MISSING, DONE], OK), ([SPENT, MISSING, NO], FAILED),
+            ([WAIT, found("processing"), found("authorized")], OK), ([WAIT, found("declined")], FAILED),
         ],
         "capture": [
             ([DONE], OK), ([NO], FAILED), ([BUG], FAILED), ([BUSY] * ATTEMPTS, FAILED), ([LOST] + [BUSY] * 3, FAILED),
             ([LOST, found("captured")], OK), ([LOST, found("authorized"), DONE], OK), ([LOST, found("lapsed")], FAILED),
             ([LOST, found("voided")], FAILED), ([LOST, found("refunded")], FAILED), ([LOST, found("declined")], FAILED),
             ([LOST, MISSING, found("captured")], OK), ([LOST] + [MISSING] * 3, FAILED),
+            ([WAIT, found("processing"), found("captured")], OK), ([PART], FAILED),
+            ([LOST, found("captured", captured=500)], FAILED),
         ],
         "void": [
             ([DONE], OK), ([BUG], FAILED), ([BUSY] * ATTEMPTS, FAILED), ([LOST] + [BUSY] * 3, FAILED),
             ([NO, found("authorized"), DONE], OK), ([NO, found("authorized")] * 3 + [NO], FAILED),
             ([LOST, found("voided")], OK), ([LOST, found("lapsed")], OK), ([LOST, found("declined")], OK),
-            ([LOST, found("refunded")], OK),
+            ([LOST, found("refunded")], OK), ([LOST, found("processing"), found("authorized"), DONE], OK),
+            ([LOST, found("action_required"), DONE], OK),
         ],
         "refund": [
             ([DONE], OK), ([BUG], FAILED), ([BUSY] * ATTEMPTS, FAILED), ([NO, found("captured"), DONE], OK),
             ([LOST, found("refunded")], OK), ([LOST, found("voided")], OK), ([LOST, found("lapsed")], OK),
             ([LOST, found("declined")], OK), ([LOST] + [MISSING] * 3, FAILED), ([NO, found("captured")] * 3 + [NO], FAILED),
+            ([WAIT, found("captured", refunding=2990), found("refunded")], OK),
+            ([WAIT, found("captured", refunding=2990), found("captured", refund_failed=True)], FAILED),
+            ([WAIT, found("captured", refund_failed=True)], FAILED),
+            ([LOST, found("captured", refund_failed=True), DONE], OK),
         ],
     }.items()
     for given, end in ends
@@ -224,6 +244,71 @@ def test_requests_are_numbered_through_so_that_no_answer_is_taken_for_that_to_an
     outcome(made, NO)
     numbers.append(operation(made).serial)
     assert numbers == list(range(numbers[0], numbers[0] + 4))
+
+
+# --- only what was asked for is a success
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ([PART], "other_amount"),
+        ([LOST, found("authorized", held=500)], "other_amount"),
+        ([LOST, found("captured", captured=500)], "other_amount"),
+        ([LOST, found("action_required")], "authentication_required"),
+        ([WAIT, found("action_required")], "authentication_required"),
+    ],
+)
+def test_a_payment_that_is_not_what_was_asked_for_is_declined_and_undone(given: list[Answer | LookUp], code: str) -> None:
+    made = payment_in("authorizing")
+    *before, last = given
+    assert outcome(made, *before) == []
+    assert only(PaymentDeclined, outcome(made, last)).code == code
+    assert (payment(made).state, payment(made).hold) == ("voiding", "h1")
+    assert (operation(made).kind, operation(made).step, payment(made).due_at) == ("void", "call", made.now)
+    only(PaymentVoided, outcome(made, DONE))
+
+
+def test_a_part_that_was_captured_is_given_back_and_no_more() -> None:
+    made = payment_in("capturing")
+    only(CaptureFailed, outcome(made, PART))
+    made.hear(a(OrderCancelled))
+    assert outcome(made, found("captured", captured=500)) == []
+    assert (operation(made).kind, operation(made).given(payment(made))) == ("refund", 500)
+    assert only(PaymentRefunded, outcome(made, DONE)).amount == 500
+
+
+def test_what_somebody_gave_back_at_the_gateway_is_not_given_back_again() -> None:
+    made = payment_in("refunding")
+    key = operation(made).key
+    assert outcome(made, LOST, found("captured", refunded=990)) == []
+    assert operation(made).given(payment(made)) == 2000
+    assert operation(made).key != key, "a key is never used for another amount"
+    assert outcome(made, LOST, found("captured", refunded=990)) == []
+    assert only(RefundFailed, outcome(made, BUG)).amount == 2000
+
+
+def test_a_refund_that_came_to_nothing_says_so() -> None:
+    failed = only(RefundFailed, outcome(payment_in("refunding"), WAIT, found("captured", refund_failed=True)))
+    assert (failed.code, failed.reason) == ("refund_failed", "the gateway says that the refund is failed")
+
+
+def test_a_refund_that_is_pending_is_not_asked_for_again() -> None:
+    made = payment_in("refunding")
+    key = operation(made).key
+    outcome(made, WAIT, found("captured", refunding=2990))
+    assert (operation(made).step, operation(made).key) == ("look_up", key)
+
+
+def test_what_was_turned_away_on_the_way_may_have_been_done_nevertheless() -> None:
+    made = payment_in("authorizing")
+    turned_away = Unavailable("HTTP 503", code="http_503", uncertain=True)
+    only(PaymentDeclined, outcome(made, turned_away, *[BUSY] * (ATTEMPTS - 1)))
+    assert (payment(made).state, operation(made).step) == ("voiding", "look_up")
+
+
+def test_an_answer_that_is_unknown_may_ask_for_patience_too() -> None:
+    assert asked_again(Unknown("HTTP 502", "http_502", retry_after=30.0))[2] == 30.0
 
 
 # --- the money never ends silently

@@ -52,6 +52,40 @@ def test_never_more_than_there_is() -> None:
         HOLD.refund(1, 1)
 
 
+def test_a_refund_takes_its_time_and_may_come_to_nothing() -> None:
+    captured = HOLD.capture(None, 1)
+    begun = captured.begin_refund(None, 2, 5, failing=False)
+    assert (begun.at(6).refunded, begun.at(6).pending, begun.status(6)) == (0, 1000, "captured")
+    assert (begun.at(7).refunded, begun.at(7).pending, begun.status(7)) == (1000, 0, "refunded")
+    with pytest.raises(RefusalError):
+        begun.refund(1, 6)
+    failed = captured.begin_refund(None, 2, 5, failing=True).at(7)
+    assert (failed.refunded, failed.refund_failed, failed.status(7)) == (0, True, "captured")
+    assert failed.refund(None, 8).status(8) == "refunded"
+
+
+def test_a_part_is_all_that_can_be_captured() -> None:
+    part = replace(HOLD, held=300)
+    with pytest.raises(RefusalError):
+        part.capture(301, 1)
+    assert part.capture(None, 1).captured == 300
+
+
+def test_a_challenge_holds_nothing_and_can_be_cancelled() -> None:
+    challenged = replace(HOLD, challenged=True)
+    assert challenged.status(1) == "action_required"
+    assert challenged.void(1).status(1) == "voided"
+    with pytest.raises(RefusalError):
+        challenged.capture(None, 1)
+
+
+def test_what_is_processing_is_known_later() -> None:
+    processing = replace(HOLD, ready=5)
+    assert (processing.status(4), processing.status(5)) == ("processing", "authorized")
+    with pytest.raises(RefusalError):
+        processing.void(4)
+
+
 @given(st.lists(st.tuples(st.sampled_from(["capture", "void", "refund"]), st.integers(1, 1500)), max_size=12))
 def test_no_sequence_of_calls_makes_money(calls: list[tuple[str, int]]) -> None:
     intent = HOLD

@@ -1,12 +1,15 @@
 """What the ledger remembers, and what it forgets."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sandbox.intents import Intent
-from sandbox.ledger import Ledger, StoredAnswer
+from sandbox.ledger import SCHEMA, Ledger, StoredAnswer
 
 ANSWER = StoredAnswer(b"what", 200, b"{}")
 
@@ -44,3 +47,22 @@ def test_a_payment_is_read_as_it_was_written(ledger: Ledger) -> None:
     assert ledger.find("pi_1") == intent
     ledger.update(after := intent.capture(3, 2.0).refund(1, 3.0))
     assert ledger.find("pi_1") == after
+    ledger.update(begun := after.begin_refund(1, 4.0, 5.0, failing=True))
+    assert ledger.find("pi_1") == begun
+
+
+@pytest.mark.parametrize("odd", [{"held": 500}, {"ready": 7.5}, {"challenged": True}])
+def test_what_is_odd_about_a_payment_is_kept(ledger: Ledger, odd: dict[str, Any]) -> None:
+    ledger.add(intent := Intent("pi_1", "a", "tok", "", 1000, "EUR", 1.5, 9.5, 1.5, **odd))
+    assert ledger.find("pi_1") == intent
+
+
+def test_a_ledger_of_an_earlier_version_is_read_on(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "old.db")) as old:
+        old.executescript(SCHEMA)
+        old.execute("INSERT INTO intents VALUES (1, 'pi_1', 'a', 'tok', '', 5, 'JPY', 0, 9, 0, 0, 0, 0, NULL)")
+        old.commit()
+    for _ in range(2):
+        ledger = Ledger(tmp_path / "old.db")
+        assert ledger.find("pi_1") == Intent("pi_1", "a", "tok", "", 5, "JPY", 0, 9, 0)
+        ledger.close()

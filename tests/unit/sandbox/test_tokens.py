@@ -33,6 +33,17 @@ from sandbox.tokens import DECLINES, RULES, Behaviour, UnknownTokenError, in_ord
         ("tok_rate_limit_5", Behaviour("rate_limit", "authorize", count=5)),
         ("tok_slow_0.5", Behaviour("slow", "authorize", seconds=0.5)),
         ("tok_slow_capture_2", Behaviour("slow", "capture", seconds=2.0)),
+        ("tok_soft_decline_expired_card", Behaviour("soft_decline", "authorize", reason="expired_card")),
+        ("tok_challenge", Behaviour("challenge", "authorize")),
+        ("tok_foreign", Behaviour("foreign", "authorize")),
+        ("tok_processing_0.5", Behaviour("processing", "authorize", seconds=0.5)),
+        ("tok_part_500", Behaviour("part", "authorize", amount=500)),
+        ("tok_part_capture_500", Behaviour("part", "capture", amount=500)),
+        ("tok_pending_refund_2", Behaviour("pending", "refund", seconds=2.0)),
+        ("tok_failing_refund_0", Behaviour("failing", "refund")),
+        ("tok_answer_202", Behaviour("answer", "authorize", count=1, status=202)),
+        ("tok_answer_refund_502", Behaviour("answer", "refund", count=1, status=502)),
+        ("tok_page_capture_301", Behaviour("page", "capture", count=1, status=301)),
     ],
 )
 def test_a_token_does_what_its_name_says(token: str, expected: Behaviour) -> None:
@@ -51,6 +62,7 @@ def test_behaviours_are_joined_by_plus() -> None:
     [
         "", "tok", "tok_", "tok_approved", "tok_visa", "card_approve", "tok_approve+", "tok_decline_void",
         "tok_refuse", "tok_refuse_capture", "tok_refuse_void_0", "tok_refuse_void_-1", "tok_timeout_before",
+        "tok_part", "tok_part_0", "tok_part_void_5", "tok_page", "tok_page_99", "tok_answer_600", "tok_pending_2",
         "tok_slow", "tok_slow_capture", "tok_slow_999", "tok_error_1e3", "tok_error_٣", "TOK_APPROVE", "tok_approve ",
     ],
 )  # fmt: skip
