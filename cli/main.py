@@ -316,7 +316,12 @@ def check_invariants(
     epilog="Examples: quadrille trace 1001; quadrille trace cart-7f3a --follow; quadrille trace Q-0001001 --json",
 )
 def tell(
-    name: Annotated[str, typer.Argument(help="An order, checkout, cart, payment or message; its beginning is enough.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="Order number, checkout, cart, payment, SKU or message. A unique prefix will do (8 characters of a message id)."
+        ),
+    ],
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Tell what is new until the story is finished.")] = False,
     state: State = STATE,
     as_json: Json = False,

@@ -12,6 +12,7 @@ from cli.up import StartError
 from services.journal.rebuild import RebuildError
 from services.payment.gateways import LedgerError
 from shared.alerts.views import NotFoundError
+from shared.client import OutcomeTimeoutError
 from shared.journal.trace import NotOneError
 from shared.runtime.kafka import TopicsError
 from shared.runtime.migrations import MigrationsError
@@ -26,6 +27,7 @@ _REFUSED = (
     NotFoundError,
     NotOneError,
     NotRunningError,
+    OutcomeTimeoutError,
     RebuildError,
     SettingsError,
     StackError,

@@ -1,5 +1,6 @@
 """What people and programs ask alerts' database: which alerts, which dead letters, and why."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -49,6 +50,8 @@ _OPEN: Final = text(
     "SELECT count(*) AS alerts, count(*) FILTER (WHERE severity = 'critical') AS critical,"
     " (SELECT count(*) FROM dead_letters WHERE state <> 'resolved') AS letters FROM alerts WHERE state <> 'resolved'"
 )
+_COMPLETE: Final = re.compile(r".+\.\d+", re.ASCII)
+"""An alert's id that ends with a whole checkout: what begins so is about another one."""
 _RECORD: Final = text("SELECT row_to_json(r)::text AS body FROM dead_records r WHERE letter_id = :id")
 
 
@@ -141,6 +144,8 @@ async def _one(engine: AsyncEngine, what: str, beginning: str, kind: TypeAdapter
         rows = (await connection.execute(_BY_ID[what], {"id": beginning})).all()
     found = [kind.validate_json(row.body) for row in rows]
     exact = [one for one in found if getattr(one, id_field) == beginning]
+    if _COMPLETE.fullmatch(beginning):
+        found = exact
     if len(exact or found) != 1:
         raise NotFoundError(f"{'several' if found else 'no'} {what}{'s' if found else ''} whose id begins with {beginning!r}")
     return (exact or found)[0]

@@ -1,6 +1,7 @@
 """Reads the journal. Each function takes a connection or a pool of asyncpg, so that a command starts fast."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -16,9 +17,14 @@ CONNECT_SECONDS: Final = 5
 STATEMENT_SECONDS: Final = 20
 MATCHES: Final = 10
 """How many matches are named."""
+MESSAGE_ID_BEGINNING: Final = 8
+"""The fewest characters of a message's id that stand for the whole of it."""
 STORY_LIMIT: Final = 2_000
 """The most records of a story that are read: its latest."""
 EXAMPLES: Final = 5
+
+_COMPLETE: Final = re.compile(r"\d+|Q-\d{7,}|.+\.\d+", re.ASCII)
+"""A name that is all there is of it: an order's number, a checkout's id. What begins so is something else."""
 
 DAY: Final = "CAST(timezone('UTC', recorded_at) AS date)"
 """By what the ids of messages are ordered first: those of a day are together in the index, whatever they are."""
@@ -46,7 +52,7 @@ UNION ALL
 UNION ALL
 (WITH RECURSIVE {_DAYS}
  SELECT 'message', e.message_id, e.story, e.checkout_id FROM days CROSS JOIN LATERAL
-   (SELECT * FROM entries WHERE {DAY} = day AND message_id = $3 AND form IN ({_FORMS}) LIMIT $2) AS e LIMIT $2)
+   (SELECT * FROM entries WHERE {DAY} = day AND message_id = $4 AND form IN ({_FORMS}) LIMIT $2) AS e LIMIT $2)
 """
 _PREFIX: Final = f"""
 (SELECT 'order' AS kind, order_number AS name, cart_id AS story, checkout_id
@@ -64,7 +70,7 @@ UNION ALL
 UNION ALL
 (WITH RECURSIVE {_DAYS}
  SELECT 'message', e.message_id, e.story, e.checkout_id FROM days CROSS JOIN LATERAL
-   (SELECT * FROM entries WHERE {DAY} = day AND message_id >= $1 AND message_id < $2 AND form IN ({_FORMS})
+   (SELECT * FROM entries WHERE {DAY} = day AND message_id >= $4 AND message_id < $2 AND form IN ({_FORMS})
      ORDER BY message_id LIMIT $3) AS e ORDER BY e.message_id LIMIT $3)
 """
 _STORY: Final = f"SELECT {_ENTRY_SQL} FROM entries WHERE story = ANY($1) ORDER BY recorded_at DESC LIMIT $2"
@@ -119,18 +125,37 @@ async def connect(url: str) -> asyncpg.Connection:
 async def find(db: Any, name: str) -> list[Match]:
     """What is called so; where nothing is, what begins so. At most :data:`MATCHES` of each kind, and one more.
 
-    An order may be named by its number's digits alone, a payment by its gateway reference (its checkout's id), by one of
-    its idempotency keys, or by its hold where a void or refund of it failed.
+    Digits alone are an order's number (or the whole name of a cart, SKU or coupon), never a message or the beginning of
+    anything. A message's id may be shortened to :data:`MESSAGE_ID_BEGINNING` characters. A payment is named by its gateway
+    reference (its checkout's id), by one of its idempotency keys, or by its hold where a void or refund of it failed.
     """
-    exact = await db.fetch(_EXACT, _other_names(name), MATCHES + 1, name)
-    rows = exact or await db.fetch(_PREFIX, name, name + "\U0010ffff", MATCHES + 1)
+    message_id = None if _is_digits(name) else name
+    rows = await db.fetch(_EXACT, _other_names(name), MATCHES + 1, name, message_id)
+    if not rows and not _COMPLETE.fullmatch(name):
+        beginning = name if len(name) >= MESSAGE_ID_BEGINNING else None
+        rows = await db.fetch(_PREFIX, name, name + "\U0010ffff", MATCHES + 1, beginning)
     return [Match(**row) for row in rows]
+
+
+def unknown(name: str) -> str:
+    """That nothing is called so, nor begins so where that is looked for."""
+    if _is_digits(name):
+        return f"there is no order {_order_number(name)}, nor is a cart or SKU called {name!r}"
+    return f"the journal knows no order, checkout, cart, payment, SKU or message {name!r}"
+
+
+def _is_digits(name: str) -> bool:
+    return name.isascii() and name.isdigit()
+
+
+def _order_number(digits: str) -> str:
+    return order_number(int(digits)) if len(digits) <= 18 else digits
 
 
 def _other_names(name: str) -> list[str]:
     names = [name]
-    if name.isascii() and name.isdigit() and len(name) <= 18:
-        names.append(order_number(int(name)))
+    if _is_digits(name):
+        names.append(_order_number(name))
     reference, *call = name.rsplit(":", 2)
     if len(call) == 2 and call[0] in _CALLS:
         names.append(reference)

@@ -43,7 +43,7 @@ async def one(db: Any, name: str) -> Match:
     found = await queries.find(db, name)
     keys = {match.story for match in found}
     if not found:
-        raise NotOneError(f"the journal knows no order, checkout, cart, payment or message {name!r}")
+        raise NotOneError(queries.unknown(name))
     if len(keys) > 1:
         raise NotOneError(_which(name, found))
     named = {match.checkout_id: match for match in found}

@@ -35,7 +35,12 @@ async def _search(request: Request, asked: str) -> Response:
             return RedirectResponse(link((await one(here.journal, asked)).name), 303)
         except NotOneError:
             pass
-    return page(request, "found.html", asked=asked, found=found, which=None)
+    return _found(request, asked, found)
+
+
+def _found(request: Request, asked: str, found: list[Match], status: int = 200) -> Response:
+    unknown = queries.unknown(asked)
+    return page(request, "found.html", status, asked=asked, found=found, which=None, unknown=unknown[0].upper() + unknown[1:])
 
 
 async def _find(here: Console, name: str) -> list[Match]:
@@ -69,7 +74,7 @@ async def show(request: Request) -> Response:
     except NotOneError:
         match = None
     if match is None:
-        return page(request, "found.html", 404, asked=name, found=found, which=None)
+        return _found(request, name, found, 404)
     told = await trace(here.journal, match, here.limits)
     return page(request, "trace.html", live=f"/live?view=story&name={_quoted(name)}", name=match.name, **values(told))
 

@@ -61,6 +61,39 @@ async def test_a_message_is_found_by_its_id_and_its_beginning(shelf: Journal) ->
             assert (found.kind, found.name, found.story) == ("message", entry.message_id, entry.story)
 
 
+async def test_digits_alone_are_an_order_number_and_open_nothing_else(shelf: Journal) -> None:
+    (first, *_) = stories.load("paid").entries
+    ids = ("1078", "10780000-0000-4000-8000-000000000000", "10781078")
+    others = [
+        replace(first, story=f"1078{n}", checkout_id=f"1078{n}.1", message_id=i, offset=n) for n, i in enumerate(ids, start=1)
+    ]
+    await shelf.keeper.keep(others)
+    for name in ("1078", "10780000", "107", "Q-0001078"):
+        assert await queries.find(shelf.db, name) == []
+    with pytest.raises(NotOneError, match=r"^there is no order Q-0001078, nor is a cart or SKU called '1078'$"):
+        await one(shelf.db, "1078")
+    assert (await one(shelf.db, "10781")).kind == "key"
+    assert (await one(shelf.db, "10780000-")).kind == "message"
+
+
+async def test_an_order_number_or_a_checkout_that_is_complete_is_not_the_beginning_of_another(shelf: Journal) -> None:
+    (first, *_) = stories.load("paid").entries
+    started = replace(first, kind="CheckoutStarted", checkout_id="c1.12")
+    created = next(entry for entry in stories.load("paid").entries if entry.kind == "OrderCreated")
+    facts = {**created.facts, "order_number": "Q-12345678"}
+    await shelf.keeper.keep([replace(started, story="c1"), replace(created, facts=facts)])
+    assert await queries.find(shelf.db, "c1.1") == []
+    assert await queries.find(shelf.db, "Q-1234567") == []
+    assert (await one(shelf.db, "c1.")).checkout_id == "c1.12"
+
+
+async def test_of_a_message_s_id_eight_characters_are_enough_and_seven_are_not(shelf: Journal) -> None:
+    (first, *_) = stories.load("paid").entries
+    await shelf.keeper.keep([replace(first, message_id="7f0cab12-aaaa")])
+    assert await queries.find(shelf.db, "7f0cab1") == []
+    assert (await one(shelf.db, "7f0cab12")).name == "7f0cab12-aaaa"
+
+
 async def test_a_payment_is_found_by_the_hold_that_is_stuck(shelf: Journal) -> None:
     told = await kept(shelf, "void_failed", "paid")
     hold = next(e.facts["hold"] for e in told["void_failed"] if e.kind == "VoidFailed")
@@ -87,7 +120,7 @@ async def test_several_matches_are_named_and_none_is_told(shelf: Journal) -> Non
     assert lines[-1] == "  and more"
     assert len(lines) == 12
     assert len(set(lines)) == 12
-    with pytest.raises(NotOneError, match="knows no order, checkout, cart, payment or message 'nobody'"):
+    with pytest.raises(NotOneError, match="knows no order, checkout, cart, payment, SKU or message 'nobody'"):
         await one(shelf.db, "nobody")
 
 

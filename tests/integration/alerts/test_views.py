@@ -1,0 +1,46 @@
+"""Which alert is meant by the beginning of its id."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+import pytest_asyncio
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.alerts import migrations as alerts_migrations
+from services.alerts.keeper import Keeper
+from shared.alerts import views
+from shared.alerts.model import Failure
+from shared.runtime import migrations
+from shared.runtime.database import connect
+from stack import databases
+from tests.support.stacks import Stack
+
+STUCK = Failure("void:c1.12", "void", "critical", "A void failed", "Retry it.", "payment", "c1.12")
+
+
+@pytest_asyncio.fixture
+async def engine(stack: Stack) -> AsyncIterator[AsyncEngine]:
+    """A database of alerts of its own."""
+    name = f"t{uuid.uuid4().hex[:8]}"
+    urls = await databases.acreate(stack.admin_url, name, {"alerts": "tests"}, ["alerts"])
+    (url,) = urls.values()
+    await migrations.upgrade(url, alerts_migrations)
+    made = connect(url)
+    yield made
+    await made.dispose()
+
+
+async def test_an_alert_s_beginning_is_enough_but_another_attempt_is_another(engine: AsyncEngine) -> None:
+    keeper = Keeper(engine, lambda key: 0, lambda: None)
+    await keeper.report(STUCK)
+    for beginning in ("void:c1.12", "void:c1.", "void"):
+        assert (await views.alert(engine, beginning)).alert_id == "void:c1.12"
+    with pytest.raises(views.NotFoundError, match=r"no alert whose id begins with 'void:c1\.1'"):
+        await views.alert(engine, "void:c1.1")
+    await asyncio.gather(*(keeper.report(replace(STUCK, alert_id=f"void:c1.{n}")) for n in (1, 2)))
+    assert (await views.alert(engine, "void:c1.1")).alert_id == "void:c1.1"
+    with pytest.raises(views.NotFoundError, match="several alerts"):
+        await views.alert(engine, "void:c1.")
