@@ -3,16 +3,18 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from pydantic_core import to_jsonable_python
 
-from cli.alerts.show import show, table
+from cli.alerts.show import groups_table, show, table
+from cli.paging import Limit, Page, shown
 from cli.shell import STATE, Json, State, console, run
 from cli.staff import PATIENCE, USER, By, Patience, Why, decide_all, desk, say, typed
 from shared.alerts import views
 from shared.alerts.model import Alert, AlertState
+from shared.alerts.views import AlertFilter, AlertGroup
 from shared.client.staff import Decided
 from shared.contract.alerts import AcknowledgeAlert, AlertAcknowledged, AlertCommand, AlertEvent, AlertResolved, ResolveAlert
 
@@ -21,29 +23,43 @@ app = typer.Typer(
     help="What needs a person: each alert says what to do about it. The beginning of an id is enough.",
     epilog="Example: quadrille alerts list. Exit codes: 0 done, 1 refused or not answered in time, 2 nothing could be done.",
 )
+Severity = Literal["critical", "warning"]
 Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="Alerts; the beginning of an id is enough.")]
 
 
-@app.command("list", epilog="Example: quadrille alerts list --is open")
+@app.command("list", epilog="Examples: quadrille alerts list; quadrille alerts list --kind void_failed --is open --page 2")
 def list_alerts(
     states: Annotated[list[AlertState] | None, typer.Option("--is", help="Only those in this state; may be repeated.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Show at most so many.")] = 100,
+    kind: Annotated[str | None, typer.Option(help="Only those of this kind, such as void_failed.")] = None,
+    severity: Annotated[Severity | None, typer.Option(help="Only those of this severity.")] = None,
+    service: Annotated[str | None, typer.Option(help="Only those of this service.")] = None,
+    limit: Limit = 100,
+    page: Page = 1,
     state: State = STATE,
     as_json: Json = False,
 ) -> None:
-    """The alerts that are not resolved, the one that waits longest first."""
+    """The alerts that are not resolved: money first, then by severity, then the oldest first.
 
-    async def work() -> list[Alert]:
+    Where they do not fit on one page, a table of how many there are of each kind comes before them.
+    """
+    chosen = AlertFilter(states or views.UNRESOLVED_ALERTS, kind, severity, service)
+
+    async def work() -> tuple[int, list[AlertGroup], list[Alert]]:
         async with desk(state) as engine:
-            return await views.alerts(engine, states or views.UNRESOLVED_ALERTS, limit)
+            total, groups = await views.alert_groups(engine, chosen)
+            return total, groups, await views.alerts(engine, chosen, limit, (page - 1) * limit)
 
-    found = run(work())
+    total, groups, alerts = run(work())
     if as_json:
-        console.print_json(json.dumps(to_jsonable_python([asdict(alert) for alert in found])))
-    elif found:
-        console.print(table(found))
+        found = {"total": total, "groups": [asdict(g) for g in groups], "alerts": [asdict(one) for one in alerts]}
+        console.print_json(json.dumps(to_jsonable_python(found)))
+    elif total:
+        if total > len(alerts):
+            console.print(groups_table(groups))
+        console.print(table(alerts))
+        console.print(shown("alerts", len(alerts), total, page))
     else:
-        console.print("No alert needs anybody")
+        console.print("No alert needs anybody" if chosen == AlertFilter() else "No alert matches")
 
 
 @app.command("show", epilog="Example: quadrille alerts show void:CART.1")

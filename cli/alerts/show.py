@@ -10,6 +10,7 @@ from rich.text import Text
 
 from cli.staff import age
 from shared.alerts.model import Action, Alert, AlertState
+from shared.alerts.views import AlertGroup
 
 COLOURS = {AlertState.OPEN: "red", AlertState.ACKNOWLEDGED: "yellow", AlertState.RESOLVED: "green"}
 
@@ -23,6 +24,15 @@ def table(alerts: Sequence[Alert]) -> Table:
         state = Text(alert.state, COLOURS[alert.state])
         cells = (alert.severity, age(alert.first_seen_at, now), str(alert.times_seen), escape(alert.title))
         made.add_row(alert.alert_id, state, *cells)
+    return made
+
+
+def groups_table(groups: Sequence[AlertGroup]) -> Table:
+    """How many there are of each kind."""
+    now = datetime.now(UTC)
+    made = Table("alerts", "severity", "kind", "service", "oldest")
+    for group in groups:
+        made.add_row(f"{group.alerts:,}", group.severity, group.kind, escape(group.service), age(group.oldest, now))
     return made
 
 

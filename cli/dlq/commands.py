@@ -12,6 +12,7 @@ from pydantic_core import to_jsonable_python
 from cli.dlq.redrive import EXAMPLES, redrive_letters
 from cli.dlq.select import Reason, Service, Since, Topic, filtered
 from cli.dlq.show import histogram, show, table
+from cli.paging import Limit, Page, shown
 from cli.shell import STATE, Json, State, console, run
 from cli.staff import PATIENCE, USER, By, Patience, Why, decide_all, desk, say, typed
 from shared.alerts import views
@@ -47,17 +48,21 @@ def list_letters(
     service: Service = None,
     topic: Topic = None,
     states: Annotated[list[LetterState] | None, typer.Option("--is", help="Only those in this state; may be repeated.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Show at most so many; all are counted.")] = 50,
+    limit: Limit = 50,
+    page: Page = 1,
     state: State = STATE,
     as_json: Json = False,
 ) -> None:
-    """The dead letters that are not resolved: why, how often, and which; the one that waits longest first."""
+    """The dead letters that are not resolved: why, how often, and which.
+
+    Failed compensations come first, then the one that waits longest.
+    """
 
     async def work() -> tuple[int, list[Cause], list[DeadLetter]]:
         chosen = filtered(states or views.UNRESOLVED_LETTERS, since, reason, service, topic)
         async with desk(state) as engine:
             total, causes = await views.causes(engine, chosen, CAUSES)
-            return total, causes, await views.letters(engine, chosen, limit)
+            return total, causes, await views.letters(engine, chosen, limit, (page - 1) * limit)
 
     total, causes, letters = run(work())
     if as_json:
@@ -66,7 +71,7 @@ def list_letters(
     elif total:
         console.print(histogram(causes))
         console.print(table(letters))
-        console.print(f"{total} dead letters" + (f", {len(letters)} of them shown" if len(letters) < total else ""))
+        console.print(shown("dead letters", len(letters), total, page))
     else:
         console.print("No dead letters")
 

@@ -11,7 +11,7 @@ from sqlalchemy import Text, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from shared.alerts.model import Alert, AlertState, DeadLetter, DeadRecord, LetterState
+from shared.alerts.model import ABOUT_MONEY, Alert, AlertState, DeadLetter, DeadRecord, LetterState
 
 A = TypeVar("A")
 UNRESOLVED_ALERTS: Final = (AlertState.OPEN, AlertState.ACKNOWLEDGED)
@@ -21,9 +21,22 @@ _ALERTS: Final = TypeAdapter(Alert)
 _LETTERS: Final = TypeAdapter(DeadLetter)
 _RECORDS: Final = TypeAdapter(DeadRecord)
 _STATES: Final = bindparam("states", type_=ARRAY(Text))
-_BY_STATE: Final = text(
-    "SELECT row_to_json(a)::text AS body FROM alerts a WHERE state = ANY(:states) ORDER BY first_seen_at, alert_id LIMIT :limit"
-).bindparams(_STATES)
+_MONEY: Final = bindparam("money", list(ABOUT_MONEY), type_=ARRAY(Text))
+_ALERTS_MATCHING: Final = (
+    " FROM alerts a WHERE state = ANY(:states) AND (CAST(:kind AS text) IS NULL OR kind = :kind)"
+    " AND (CAST(:severity AS text) IS NULL OR severity = :severity)"
+    " AND (CAST(:service AS text) IS NULL OR service = :service)"
+)
+_RANK: Final = "kind <> ALL(:money), severity"
+"""Money first, then what is critical."""
+_ALERTS_FOUND: Final = text(
+    f"SELECT row_to_json(a)::text AS body{_ALERTS_MATCHING}"
+    f" ORDER BY {_RANK}, first_seen_at, alert_id LIMIT :limit OFFSET :offset"
+).bindparams(_STATES, _MONEY)
+_ALERT_GROUPS: Final = text(
+    f"SELECT severity, kind, service, count(*) AS alerts, min(first_seen_at) AS oldest{_ALERTS_MATCHING}"
+    f" GROUP BY severity, kind, service ORDER BY {_RANK}, alerts DESC, kind, service"
+).bindparams(_STATES, _MONEY)
 _MATCHING: Final = (
     " FROM dead_letters d WHERE state = ANY(:states) AND (CAST(:service AS text) IS NULL OR service = :service)"
     " AND (CAST(:topic AS text) IS NULL OR topic = :topic) AND (CAST(:kind AS text) IS NULL OR kind = :kind)"
@@ -31,7 +44,8 @@ _MATCHING: Final = (
     " AND (CAST(:reason AS text) IS NULL OR position(lower(:reason) IN lower(error || ': ' || reason || ' ' || stage)) > 0)"
 )
 _FOUND: Final = text(
-    f"SELECT row_to_json(d)::text AS body{_MATCHING} ORDER BY last_failed_at, letter_id LIMIT :limit"
+    f"SELECT row_to_json(d)::text AS body{_MATCHING}"
+    " ORDER BY kind <> 'compensation', last_failed_at, letter_id LIMIT :limit OFFSET :offset"
 ).bindparams(_STATES)
 _CAUSES: Final = text(
     f"SELECT cause, service, count(*) AS letters{_MATCHING} GROUP BY cause, service ORDER BY letters DESC, cause LIMIT :limit"
@@ -57,6 +71,27 @@ _RECORD: Final = text("SELECT row_to_json(r)::text AS body FROM dead_records r W
 
 class NotFoundError(Exception):
     """There is nothing, or more than one thing, whose id begins so."""
+
+
+@dataclass(frozen=True)
+class AlertFilter:
+    """Which alerts; those of any kind, severity or service where none is named."""
+
+    states: Sequence[str] = UNRESOLVED_ALERTS
+    kind: str | None = None
+    severity: str | None = None
+    service: str | None = None
+
+
+@dataclass(frozen=True)
+class AlertGroup:
+    """How many alerts there are of a kind and service. ``oldest``: when the first of them was first seen."""
+
+    severity: str
+    kind: str
+    service: str
+    alerts: int
+    oldest: datetime
 
 
 @dataclass(frozen=True)
@@ -96,15 +131,22 @@ async def count_open(engine: AsyncEngine) -> Open:
 
 
 async def open_alerts(engine: AsyncEngine) -> list[Alert]:
-    """All alerts that are not resolved, the oldest first."""
-    return await alerts(engine, UNRESOLVED_ALERTS, 10**9)
+    """All alerts that are not resolved, in the order of :func:`alerts`."""
+    return await alerts(engine, AlertFilter(), 10**9)
 
 
-async def alerts(engine: AsyncEngine, states: Sequence[str], limit: int) -> list[Alert]:
-    """Alerts in these states, the oldest first."""
+async def alerts(engine: AsyncEngine, chosen: AlertFilter, limit: int, offset: int = 0) -> list[Alert]:
+    """Alerts: those about money first, then by severity, then the oldest first. ``offset``: so many are passed over."""
     async with engine.connect() as connection:
-        rows = await connection.execute(_BY_STATE, {"states": list(states), "limit": limit})
+        rows = await connection.execute(_ALERTS_FOUND, {**vars(chosen), "limit": limit, "offset": offset})
         return [_ALERTS.validate_json(row.body) for row in rows]
+
+
+async def alert_groups(engine: AsyncEngine, chosen: AlertFilter) -> tuple[int, list[AlertGroup]]:
+    """How many alerts there are, and of what kind and service, in the order of :func:`alerts`."""
+    async with engine.connect() as connection:
+        groups = [AlertGroup(**row._mapping) for row in await connection.execute(_ALERT_GROUPS, vars(chosen))]
+    return sum(group.alerts for group in groups), groups
 
 
 async def alert(engine: AsyncEngine, beginning: str) -> Alert:
@@ -112,10 +154,10 @@ async def alert(engine: AsyncEngine, beginning: str) -> Alert:
     return await _one(engine, "alert", beginning, _ALERTS, "alert_id")
 
 
-async def letters(engine: AsyncEngine, chosen: Filter, limit: int) -> list[DeadLetter]:
-    """Dead letters, the one that waits longest first."""
+async def letters(engine: AsyncEngine, chosen: Filter, limit: int, offset: int = 0) -> list[DeadLetter]:
+    """Dead letters: failed compensations first, then the one that waits longest. ``offset``: so many are passed over."""
     async with engine.connect() as connection:
-        rows = await connection.execute(_FOUND, _values(chosen, limit))
+        rows = await connection.execute(_FOUND, {**_values(chosen, limit), "offset": offset})
         return [_LETTERS.validate_json(row.body) for row in rows]
 
 

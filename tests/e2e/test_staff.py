@@ -104,7 +104,7 @@ async def test_an_alert_of_money_is_acknowledged_but_not_closed_while_the_money_
     assert refused.code == 1
     assert b"closes by itself" in refused.out
     listed = await command(environment, "alerts", "list", "--is", "acknowledged", "--json")
-    assert alert.alert_id in [one["alert_id"] for one in listed.json]
+    assert alert.alert_id in [one["alert_id"] for one in listed.json["alerts"]]
     assert (await command(environment, *advised(alert, "retry-refund"))).code == 0
     await over(shop, alert)
 

@@ -1,5 +1,6 @@
 """Alerts: what needs a person, and what can be done about each."""
 
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -8,10 +9,13 @@ from starlette.responses import RedirectResponse, Response
 
 from services.console.actions import of_alert, of_money
 from services.console.context import console, page
+from services.console.pages.paging import filter_of, paging
 from shared.alerts import views
 from shared.alerts.model import AlertState
+from shared.alerts.views import AlertFilter
 
-LISTED: Final = 200
+LISTED: Final = 100
+SEVERITIES: Final = ("critical", "warning")
 WHICH: Final[dict[str, tuple[AlertState, ...]]] = {
     "unresolved": views.UNRESOLVED_ALERTS,
     **{state: (state,) for state in AlertState},
@@ -19,11 +23,23 @@ WHICH: Final[dict[str, tuple[AlertState, ...]]] = {
 
 
 async def index(request: Request) -> Response:
-    """The alerts, the one that waits longest first."""
-    which = request.query_params.get("which", "unresolved")
+    """The alerts: money first, then by severity, then the oldest first; and how many there are of each kind."""
+    asked, engine = request.query_params, console(request).alerts
+    which = asked.get("which", "unresolved")
     which = which if which in WHICH else "unresolved"
-    found = await views.alerts(console(request).alerts, WHICH[which], LISTED + 1)
-    values: dict[str, Any] = {"which": which, "choices": tuple(WHICH), "found": found[:LISTED], "more": len(found) > LISTED}
+    filters = {name: filter_of(asked, name) for name in ("kind", "severity", "service")}
+    chosen = AlertFilter(WHICH[which], **{name: value or None for name, value in filters.items()})
+    total, groups = await views.alert_groups(engine, chosen)
+    at = replace(paging(asked, LISTED, {"which": which, **filters}), total=total)
+    values: dict[str, Any] = {
+        "which": which,
+        "choices": tuple(WHICH),
+        "filters": filters,
+        "severities": SEVERITIES,
+        "groups": groups,
+        "paging": at,
+        "found": await views.alerts(engine, chosen, at.size, at.offset),
+    }
     return page(request, "alerts.html", live="/live?view=frame", **values)
 
 

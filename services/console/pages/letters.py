@@ -1,5 +1,6 @@
 """Dead letters: why, how often, which; and each with its record, decoded and raw."""
 
+from dataclasses import replace
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -7,6 +8,7 @@ from starlette.responses import RedirectResponse, Response
 
 from services.console.actions import of_letter
 from services.console.context import console, page
+from services.console.pages.paging import paging
 from shared.alerts import views
 from shared.alerts.model import LetterState
 from shared.alerts.payload import DECODED, DUMPED, SHOWN, decoded, dump, shown
@@ -24,7 +26,7 @@ WHICH: Final[dict[str, tuple[LetterState, ...]]] = {
 
 
 async def index(request: Request) -> Response:
-    """The dead letters: a histogram of why, and the one that waits longest first."""
+    """The dead letters: a histogram of why; failed compensations first, then the one that waits longest."""
     asked = request.query_params
     which = asked.get("which", "unresolved")
     which = which if which in WHICH else "unresolved"
@@ -34,16 +36,17 @@ async def index(request: Request) -> Response:
     chosen = Filter(WHICH[which], service=service if readable else "", reason=reason if readable else None)
     engine = console(request).alerts
     total, causes = await views.causes(engine, chosen, CAUSES)
+    at = replace(paging(asked, LISTED, {"which": which, "service": service or "", "reason": reason or ""}), total=total)
     values: dict[str, Any] = {
         "which": which,
         "choices": tuple(WHICH),
         "service": service or "",
         "services": REDRIVABLE,
         "reason": reason or "",
-        "total": total,
+        "paging": at,
         "causes": causes,
         "most": max((cause.letters for cause in causes), default=1),
-        "found": await views.letters(engine, chosen, LISTED),
+        "found": await views.letters(engine, chosen, at.size, at.offset),
     }
     return page(request, "letters.html", live="/live?view=frame", **values)
 

@@ -114,6 +114,7 @@ async def test_the_same_failure_seen_often_is_one_alert_and_one_notification(ale
         return any(a.checkout_id == checkout_id and a.times_seen == 2 for a in await alerting.open())
 
     await until(seen_twice, "the second failure")
+    await until(lambda: alerting.pager.about(checkout_id), "the notification")
     assert len(alerting.pager.about(checkout_id)) == 1
 
 
