@@ -124,7 +124,7 @@ class Running:
         deadline = asyncio.get_running_loop().time() + HEALTHY_SECONDS
         while waiting:
             states = await health(waiting)
-            waiting = {name: port for name, port in waiting.items() if not states[name].get("healthy", False)}
+            waiting = {name: port for name, port in waiting.items() if not states[name]["ready"]}
             if asyncio.get_running_loop().time() > deadline:
                 raise StartError(f"not healthy after {HEALTHY_SECONDS:g} s: {', '.join(waiting)}")
             if waiting:
@@ -132,15 +132,15 @@ class Running:
 
 
 async def health(ports: dict[str, int]) -> dict[str, dict[str, object]]:
-    """What each process says of its health; ``healthy`` is false where it does not answer."""
+    """What each process says of itself; ``ready`` is false where it does not answer."""
 
     async def ask(session: aiohttp.ClientSession, port: int) -> dict[str, object]:
         try:
-            async with session.get(f"http://127.0.0.1:{port}/health") as answer:
+            async with session.get(f"http://127.0.0.1:{port}/readyz") as answer:
                 said: dict[str, object] = await answer.json()
-                return {"healthy": answer.status == 200, **said}
+                return {"ready": answer.status == 200, **said}
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            return {"healthy": False, "trouble": type(error).__name__}
+            return {"ready": False, "trouble": type(error).__name__}
 
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=3)) as session:
         answers = await asyncio.gather(*(ask(session, port) for port in ports.values()))

@@ -27,6 +27,7 @@ _BODIES: Final[dict[Operation, type[Authorize | Capture | Void | Refund]]] = {
     "void": Void,
     "refund": Refund,
 }
+_OPEN: Final = ("/livez", "/readyz")
 _log: Final = logging.getLogger(__name__)
 
 
@@ -39,7 +40,7 @@ class BadRequestError(Exception):
 
 
 def make_app(till: Till, api_key: str) -> web.Application:
-    """The application: Stripe-like paths under ``/v1``, the audit's under ``/admin``, and ``/health``."""
+    """The application: Stripe-like paths under ``/v1``, the audit's under ``/admin``, ``/livez`` and ``/readyz``."""
     counter = Counter(till)
     middlewares = [_errors_as_json, counter.turn_away, _only_with_key(api_key)]
     app = web.Application(client_max_size=MAX_BODY, middlewares=middlewares)
@@ -53,7 +54,8 @@ def make_app(till: Till, api_key: str) -> web.Application:
             web.post("/v1/refunds", counter.refund),
             web.get("/admin/ledger", counter.ledger),
             web.post("/admin/trouble", counter.trouble),
-            web.get("/health", counter.health),
+            web.get("/livez", counter.live),
+            web.get("/readyz", counter.ready),
         ]
     )
     return app
@@ -127,10 +129,14 @@ class Counter:
         rows = [answers.ledger_row(seq, charges, intent, now) for seq, charges, intent in self._till.page(since, most)]
         return _json({"object": "list", "data": rows, "next": rows[-1]["seq"] if len(rows) == most else None})
 
-    async def health(self, request: web.Request) -> web.Response:
+    async def live(self, request: web.Request) -> web.Response:
+        """That it answers."""
+        return _json({"service": "gateway", "live": True})
+
+    async def ready(self, request: web.Request) -> web.Response:
         """Whether the ledger can be read."""
         self._till.page(0, 1)
-        return _json({"status": "ok"})
+        return _json({"service": "gateway", "ready": True})
 
     async def _take(self, request: web.Request, operation: Operation) -> web.StreamResponse:
         call = await _read_call(request, operation)
@@ -188,7 +194,7 @@ def _only_with_key(api_key: str) -> Middleware:
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
-        if request.path != "/health" and not hmac.compare_digest(given, expected):
+        if request.path not in _OPEN and not hmac.compare_digest(given, expected):
             return _response(
                 answers.error(401, "authentication_error", "api_key_invalid", "Send Authorization: Bearer API_KEY.")
             )

@@ -119,7 +119,7 @@ class World:
         deadline = asyncio.get_running_loop().time() + seconds
         while True:
             states = await health({name: self.ports[name] for name in names or self.ports})
-            ill = {name: str(said.get("trouble")) for name, said in states.items() if not said["healthy"]}
+            ill = {name: str(said.get("trouble")) for name, said in states.items() if not said["ready"]}
             if not ill or asyncio.get_running_loop().time() > deadline:
                 return ill
             await asyncio.sleep(0.2)

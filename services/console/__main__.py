@@ -90,7 +90,7 @@ async def run(settings: Settings, listening: socket.socket) -> None:
     for sign in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sign, stopping.set)
     runner, port = await health.serve(settings.health_host, settings.health_port, lambda: state(watcher))
-    log.info("console: health and metrics on http://%s:%d", settings.health_host, port)
+    log.info("console: probes and metrics on http://%s:%d", settings.health_host, port)
     log.info("console: http://%s:%d", settings.console_host, listening.getsockname()[1])
     watching = asyncio.create_task(watcher.run())
     serving = asyncio.create_task(server.serve([listening]))
@@ -124,8 +124,8 @@ def _server(console: Console) -> Server:
 
 
 def state(watcher: Watcher) -> dict[str, object]:
-    """What ``/health`` says: it is healthy while it answers; what it cannot see now is named."""
-    return {"service": NAME, "healthy": True, "trouble": "; ".join(watcher.last.troubles) or None}
+    """What ``/readyz`` says: it is ready while it can show a page; what it cannot see now is named."""
+    return {"service": NAME, "ready": True, "trouble": "; ".join(watcher.last.troubles) or None}
 
 
 def _user() -> str:

@@ -8,12 +8,11 @@ import signal
 import sys
 from typing import Final
 
-from services.journal import migrations
 from services.journal.follower import NAME, Follower
 from services.journal.keeper import Keeper
 from shared.runtime.database import connect
 from shared.runtime.kafka import TopicsError
-from shared.runtime.main import USAGE_ERROR, check_database
+from shared.runtime.main import USAGE_ERROR
 from shared.runtime.main import run as main_loop
 from shared.runtime.migrations import MigrationsError
 from shared.settings import Settings, SettingsError, load
@@ -39,21 +38,22 @@ def main() -> None:
 async def run(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT."""
     settings.require_broker()
-    url = settings.database_url(NAME)
-    await check_database(url, NAME, migrations)
-    engine = connect(url, pool=2)
+    engine = connect(settings.database_url(NAME), pool=2)
     follower = Follower(settings, Keeper(engine))
     for sign in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sign, follower.stop)
     runner, port = await health.serve(settings.health_host, settings.health_port, follower.state)
-    log.info("journal: health and metrics on http://%s:%d", settings.health_host, port)
-    pruning = asyncio.create_task(follower.prune())
+    log.info("journal: probes and metrics on http://%s:%d", settings.health_host, port)
     try:
-        await follower.run()
+        await follower.wait_for_database()
+        pruning = asyncio.create_task(follower.prune())
+        try:
+            await follower.run()
+        finally:
+            pruning.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await pruning
     finally:
-        pruning.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await pruning
         await runner.cleanup()
         await engine.dispose()
 

@@ -13,11 +13,13 @@ from typing import Final
 
 from aiokafka.errors import KafkaError
 
+from services.journal import migrations
 from services.journal.entries import entry
 from services.journal.keeper import Keeper, cutoff
 from shared.contract.envelope import Record
 from shared.contract.topics import TOPICS
 from shared.runtime import kafka
+from shared.runtime import migrations as runtime_migrations
 from shared.runtime.database import is_away, is_conflict
 from shared.runtime.member import Member, StalledError
 from shared.runtime.pacing import Pacing
@@ -54,10 +56,14 @@ class Follower:
             self._member.ready.set()
 
     def state(self) -> dict[str, object]:
-        """What ``/health`` says; ``behind``: records that wait to be read."""
+        """What ``/readyz`` says; ``behind``: records that wait to be read."""
         lanes = sorted(self._member.epochs) if self._member else []
         trouble = self._pacing.trouble or self._turns.trouble
-        return {"service": NAME, "healthy": not trouble, "trouble": trouble, "lanes": lanes, "behind": self._behind}
+        return {"service": NAME, "ready": not trouble, "trouble": trouble, "lanes": lanes, "behind": self._behind}
+
+    async def wait_for_database(self) -> None:
+        """Wait for it. Raises :class:`shared.runtime.migrations.MigrationsError` where it is at another version."""
+        await runtime_migrations.wait_for(self._settings.database_url(NAME), NAME, migrations, self._pacing)
 
     async def run(self) -> None:
         """Follow until stopped. Raises :class:`shared.runtime.kafka.TopicsError` where the topics are not there."""
@@ -84,7 +90,9 @@ class Follower:
             self._turns.turn()
             try:
                 await self._own(member)
-                self._pacing.trouble = None
+                if self._pacing.trouble:
+                    await self._keeper.answers()
+                    self._pacing.trouble = None
                 pending = pending or await self._arrived(member)
                 await self._keep(member, pending)
                 pending, attempt = [], 0

@@ -128,6 +128,11 @@ class Keeper:
             last: str = locked[-1].checkout_id
         return last
 
+    async def answers(self) -> None:
+        """Raises where the database is away."""
+        async with self._engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+
     async def note_reading(self, behind: Mapping[int, int]) -> None:
         """Note how many records of each of these lanes wait in Kafka."""
         async with self._engine.begin() as connection:

@@ -1,8 +1,6 @@
 """The way every service starts: settings, checks, then work until told to stop."""
 
-import asyncio
 import gc
-import logging
 import sys
 from collections.abc import Callable, Coroutine
 from types import ModuleType
@@ -10,15 +8,12 @@ from typing import Any
 
 import uvloop
 
-from shared.runtime import migrations
-from shared.runtime.database import is_away
 from shared.runtime.kafka import TopicsError
 from shared.runtime.migrations import MigrationsError
 from shared.runtime.service import Definition, Service, serve
 from shared.settings import Settings, SettingsError, load
 from shared.telemetry import logs
 
-log = logging.getLogger(__name__)
 Worker = Callable[[], Coroutine[Any, Any, None]]
 USAGE_ERROR = 2
 YOUNG_OBJECTS = 10_000
@@ -57,19 +52,4 @@ async def _run(
 ) -> None:
     settings.require_broker()
     service = Service(definition, settings)
-    await check_database(settings.database_url(service.name), service.name, database)
-    await serve(service, *workers(service))
-
-
-async def check_database(url: str, name: str, database: ModuleType) -> None:
-    """Wait for a database that is away; refuse one at another version."""
-    wait = 0.2
-    while True:
-        try:
-            return await migrations.check(url, name, database)
-        except Exception as error:
-            if not is_away(error):
-                raise
-            log.warning("%s waits for its database: %r", name, error)
-            await asyncio.sleep(wait)
-            wait = min(2.0, wait * 2)
+    await serve(service, database, *workers(service))

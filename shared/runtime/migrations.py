@@ -10,7 +10,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData
 
-from shared.runtime.database import connect
+from shared.runtime.database import connect, is_away
+from shared.runtime.pacing import Pacing
 
 
 class MigrationsError(Exception):
@@ -51,6 +52,20 @@ async def check(url: str, service: str, migrations: ModuleType) -> None:
     head = await asyncio.to_thread(lambda: ScriptDirectory.from_config(config(migrations)).get_current_head())
     if at != head:
         raise MigrationsError(f"the database of {service} is at version {at}, this code needs {head}: run `quadrille migrate`")
+
+
+async def wait_for(url: str, service: str, migrations: ModuleType, pacing: Pacing) -> None:
+    """Wait for a database that is away, unless the service is to end. Raises as :func:`check`."""
+    attempt = 0
+    while not pacing.stopping.is_set():
+        try:
+            await check(url, service, migrations)
+            return
+        except Exception as error:
+            if not is_away(error):
+                raise
+            await pacing.back_off(attempt, f"the database is away: {error!r}")
+            attempt += 1
 
 
 def run(metadata: MetaData) -> None:

@@ -22,6 +22,7 @@ from shared.runtime.records import IN_HAND_BYTES, ids, size
 from shared.settings import Settings
 from shared.telemetry import metrics
 from shared.telemetry.logs import about
+from shared.waiting import happens
 
 log = logging.getLogger(__name__)
 GROUP: Final = 2_000
@@ -36,7 +37,10 @@ BACKOFF_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
 class Relay:
-    """Publishes for one service. ``lanes`` says which lanes are owned now."""
+    """Publishes for one service. ``lanes`` says which lanes are owned now.
+
+    ``trouble``: why nothing is published now, or nothing where it is.
+    """
 
     def __init__(self, service: str, settings: Settings, engine: AsyncEngine, lanes: Callable[[], set[int]]) -> None:
         self._service, self._settings, self._engine, self._lanes = service, settings, engine, lanes
@@ -49,6 +53,7 @@ class Relay:
         self._idle.set()
         self._room.set()
         self._producer: Any = None
+        self.trouble: str | None = None
         self._published = metrics.published.labels(service)
 
     def publish(self, rows: Sequence[OutboxRow]) -> None:
@@ -70,9 +75,9 @@ class Relay:
     def _is_full(self) -> bool:
         return len(self._waiting) >= FULL or self._bytes >= FULL_BYTES
 
-    async def room(self) -> None:
-        """Wait until more may be committed, or nothing more will be."""
-        await self._room.wait()
+    async def room(self, seconds: float) -> bool:
+        """Wait, so long at most, until more may be committed, or nothing more will be; returns whether it is so."""
+        return await happens(self._room, seconds)
 
     def end(self) -> None:
         """Nothing more will be committed: nobody need wait for it."""
@@ -135,10 +140,12 @@ class Relay:
         while True:
             try:
                 await self._send_what_fits(group)
+                self.trouble = None
                 return
             except (KafkaError, SQLAlchemyError, OSError, TimeoutError) as error:
                 wait = BACKOFF_SECONDS[min(attempt, len(BACKOFF_SECONDS) - 1)]
                 attempt += 1
+                self.trouble = f"nothing can be published: {error!r}"
                 log.warning("%s cannot publish (%r); a new producer in %.1f s", self._service, error, wait)
                 metrics.relay_failures.labels(self._service).inc()
                 await self._close()

@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any, Final
 
 from aiokafka.errors import KafkaError
@@ -16,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from shared.contract.envelope import Record
 from shared.contract.topics import TOPICS, redrive_topic
-from shared.runtime import backlog, inbox, inputs, kafka, ownership
+from shared.runtime import backlog, inbox, inputs, kafka, migrations, ownership
 from shared.runtime.batch import DatabaseAwayError, Processor
 from shared.runtime.database import connect, is_away
 from shared.runtime.inputs import Handle, Input, Reader
@@ -71,7 +72,7 @@ class Service:
 
     ``submit`` hands in an answer from outside (of the payment gateway, say); ``on_commit`` is called with the
     aggregates every commit changed; ``on_lanes`` with the lanes newly owned. ``troubles``: what its workers say stands
-    in their way, by worker; it is healthy only without any.
+    in their way, by worker; it is ready only without any.
     """
 
     def __init__(self, definition: Definition, settings: Settings) -> None:
@@ -123,15 +124,19 @@ class Service:
         self._wake()
 
     def state(self) -> dict[str, object]:
-        """What ``/health`` says."""
+        """What ``/readyz`` says."""
         told = next((f"{who}: {what}" for who, what in self.troubles.items()), None)
-        trouble = self._pacing.trouble or self._turns.trouble or told
+        trouble = self._pacing.trouble or self._turns.trouble or self.relay.trouble or told
         return {
             "service": self.name,
-            "healthy": trouble is None,
+            "ready": trouble is None,
             "trouble": trouble,
             "lanes": sorted(self.lanes),
         }
+
+    async def wait_for_database(self, database: ModuleType) -> None:
+        """Wait for it. Raises :class:`shared.runtime.migrations.MigrationsError` where it is at another version."""
+        await migrations.wait_for(self.settings.database_url(self.name), self.name, database, self._pacing)
 
     async def ready(self) -> None:
         """Wait for the broker. Raises :class:`shared.runtime.kafka.TopicsError` where the topics are not there."""
@@ -219,7 +224,8 @@ class Service:
 
     async def _arrived(self, member: Member) -> list[Record]:
         """Wait for something to do, and return the records that came."""
-        await self.relay.room()
+        while not await self.relay.room(TICK_SECONDS):
+            self._turns.turn()  # to wait for the broker is no standing still
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(TICK_SECONDS):
                 await member.ready.wait()
@@ -278,19 +284,28 @@ class Service:
             self._member.ready.set()
 
 
-async def serve(service: Service, *workers: Callable[[], Any]) -> None:
-    """Run a service and its workers until SIGTERM or SIGINT, with health and metrics over HTTP.
+async def serve(service: Service, database: ModuleType, *workers: Callable[[], Any]) -> None:
+    """Run a service and its workers until SIGTERM or SIGINT, with probes and metrics over HTTP from the beginning.
 
-    Workers begin at once; one that needs the topics waits for :meth:`Service.ready`. They work as long as the service:
-    where one ends, the service stops, and what the worker raised is raised.
+    Workers begin once the database is there and at the version of ``database``, the module of its migrations; one that
+    needs the topics waits for :meth:`Service.ready`. They work as long as the service: where one ends, the service stops,
+    and what the worker raised is raised. Raises :class:`shared.runtime.migrations.MigrationsError`.
     """
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, service.stop)
     settings = service.settings
     runner, port = await health.serve(settings.health_host, settings.health_port, service.state)
-    log.info("%s: health and metrics on http://%s:%d", service.name, settings.health_host, port)
-    workers = (*workers, lambda: backlog.watch(service.name, service.engine))
+    log.info("%s: probes and metrics on http://%s:%d", service.name, settings.health_host, port)
+    try:
+        await service.wait_for_database(database)
+        await _work(service, workers)
+    finally:
+        await runner.cleanup()
+
+
+async def _work(service: Service, workers: Sequence[Callable[[], Any]]) -> None:
+    workers = (*workers, lambda: backlog.watch(service.name, service.engine, service.troubles))
     tasks = [asyncio.create_task(worker()) for worker in workers]
     for task in tasks:
         task.add_done_callback(lambda _: service.stop())
@@ -300,7 +315,6 @@ async def serve(service: Service, *workers: Callable[[], Any]) -> None:
         for task in tasks:
             task.cancel()
         ended = await asyncio.gather(*tasks, return_exceptions=True)
-        await runner.cleanup()
     for outcome in ended:
         if isinstance(outcome, Exception):
             raise outcome

@@ -1,4 +1,4 @@
-"""A service's health and metrics over HTTP."""
+"""Whether a service lives and whether it is ready, and its metrics, over HTTP."""
 
 import time
 from collections.abc import Callable
@@ -9,8 +9,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from shared.telemetry.metrics import healthy
 
-Health = Callable[[], dict[str, object]]
-"""What a service says of itself; ``healthy`` decides between 200 and 503."""
+State = Callable[[], dict[str, object]]
+"""What a service says of itself: its name (``service``), whether it has all it needs (``ready``), and what it lacks."""
 TURN_SECONDS: Final = 60.0
 """Longer than any turn of a service's loop may take: its statements, its calls, and a rebalance have limits of their own."""
 
@@ -32,19 +32,29 @@ class Turns:
         return f"it stands still for {seconds:.0f} s" if seconds > TURN_SECONDS else None
 
 
-async def serve(host: str, port: int, health: Health) -> tuple[web.AppRunner, int]:
-    """Serve ``GET /health`` and ``GET /metrics``; returns what is to be cleaned up and the port."""
+async def serve(host: str, port: int, state: State) -> tuple[web.AppRunner, int]:
+    """Serve ``/livez``, ``/readyz`` and ``/metrics``; returns what is to be cleaned up and the port.
 
-    async def answer(_: web.Request) -> web.Response:
-        state = health()
-        return web.json_response(state, status=200 if state.get("healthy") else 503)
+    ``/livez`` answers 200 as long as the process can answer: where it does not, the process is to be started anew.
+    ``/readyz`` answers 503 while the service lacks something it needs, Kafka or its database say, and tells what. That is
+    no reason to start it anew: it goes on by itself.
+    """
+    name = str(state()["service"])
+
+    async def live(_: web.Request) -> web.Response:
+        return web.json_response({"service": name, "live": True})
+
+    async def ready(_: web.Request) -> web.Response:
+        found = state()
+        return web.json_response(found, status=200 if found["ready"] else 503)
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    healthy.labels(str(health().get("service"))).set_function(lambda: float(bool(health().get("healthy"))))
+    healthy.labels(name).set_function(lambda: float(bool(state()["ready"])))
     application = web.Application()
-    application.router.add_get("/health", answer)
+    application.router.add_get("/livez", live)
+    application.router.add_get("/readyz", ready)
     application.router.add_get("/metrics", metrics)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
     await runner.setup()

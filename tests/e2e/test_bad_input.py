@@ -133,4 +133,4 @@ async def test_a_dead_letter_says_why_and_where_it_came_from(shop: Shop, quadril
 async def test_no_service_was_restarted_by_any_of_this(quadrille: System) -> None:
     for service in quadrille.services.values():
         assert service.process.poll() is None
-        assert service.health()
+        assert service.probe("/readyz")[0] == 200

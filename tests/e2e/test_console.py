@@ -188,4 +188,5 @@ async def test_lag_and_money_are_shown_with_their_numbers(shop: Shop, ada: Async
 
 async def test_what_the_console_says_of_itself(quadrille: System) -> None:
     if running := quadrille.services.get("console"):
-        assert running.health() == {"service": "console", "healthy": True, "trouble": None}
+        assert running.probe("/readyz") == (200, {"service": "console", "ready": True, "trouble": None})
+        assert running.probe("/livez") == (200, {"service": "console", "live": True})

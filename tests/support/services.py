@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,21 +29,26 @@ class Running:
     log: Path
     environment: Mapping[str, str] = field(repr=False)
 
-    def health(self) -> dict[str, object] | None:
-        """What ``/health`` says, or nothing where nobody answers or the answer is no."""
+    def probe(self, path: str) -> tuple[int, dict[str, object]]:
+        """The status and body of ``/livez`` or ``/readyz``; status 0 where nobody answers."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=2) as answer:
-                body: dict[str, object] = json.load(answer)
-                return body
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=2) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as refused:
+            return refused.code, json.load(refused)
         except (urllib.error.URLError, OSError):
-            return None
+            return 0, {}
 
     def wait_until_healthy(self) -> None:
         """Raises ``AssertionError`` with the end of the log where the process does not come up."""
+        self.wait_until("ready", lambda: self.probe("/readyz")[0] == 200)
+
+    def wait_until(self, what: str, holds: Callable[[], bool]) -> None:
+        """Wait for a condition. Raises ``AssertionError`` with the end of the log where it does not come, or we end."""
         deadline = time.monotonic() + START_SECONDS
-        while self.health() is None:
+        while not holds():
             assert self.process.poll() is None, f"{self.name} ended with {self.process.returncode}:\n{self.tail()}"
-            assert time.monotonic() < deadline, f"{self.name} is not healthy:\n{self.tail()}"
+            assert time.monotonic() < deadline, f"{self.name} is not {what}:\n{self.tail()}"
             time.sleep(0.05)
 
     def stop(self, sign: signal.Signals = signal.SIGTERM) -> float:

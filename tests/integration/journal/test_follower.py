@@ -2,10 +2,11 @@
 
 import asyncio
 import signal
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from services.journal.follower import Follower
+from services.journal.follower import READING_SECONDS, Follower
 from shared.contract.cart import CartOpened, CheckoutStarted
 from shared.contract.inventory import StockReceived
 from shared.contract.order import OrderRejected
@@ -14,6 +15,9 @@ from shared.contract.values import Item
 from shared.journal.model import Form
 from tests.integration.journal.conftest import AT, Journal, eventually
 from tests.support import services
+from tests.support.away import away
+from tests.support.stacks import Stack
+from tests.support.waiting import becomes
 
 ITEMS = (Item(sku="tea", quantity=2),)
 CUT_OTHERS = (
@@ -31,9 +35,9 @@ def started(cart_id: str) -> CheckoutStarted:
     return CheckoutStarted(cart_id=cart_id, checkout_id=f"{cart_id}.1", previous_checkout_id=None, items=ITEMS, expires_at=AT)
 
 
-async def healthy(follower: Follower) -> bool:
+async def ready(follower: Follower) -> bool:
     """Whether it says so of itself."""
-    return follower.state()["healthy"] is True
+    return follower.state()["ready"] is True
 
 
 async def test_records_of_every_topic_are_kept_once_however_often_they_are_published(journal: Journal) -> None:
@@ -92,7 +96,20 @@ async def test_a_database_that_goes_away_loses_nothing(journal: Journal) -> None
             await journal.db.execute(CUT_OTHERS)
         for n in range(4):
             await journal.until_kept(f"c{n}", 50)
-        await eventually(lambda: healthy(follower), "health")
+        await eventually(lambda: ready(follower), "health")
+
+
+async def test_it_is_not_ready_for_as_long_as_its_database_is_away(stack: Stack, journal: Journal) -> None:
+    """Also while nothing arrives that it would have to keep."""
+    async with journal.followed() as follower:
+        await eventually(lambda: ready(follower), "readiness")
+        async with away(stack, journal.settings.database_url("journal")):
+            await becomes(lambda: not follower.state()["ready"])
+            until = time.monotonic() + READING_SECONDS + 1
+            while time.monotonic() < until:
+                assert "the database is away" in str(follower.state()["trouble"])
+                await asyncio.sleep(0.01)
+        await eventually(lambda: ready(follower), "readiness")
 
 
 async def test_it_says_how_far_it_has_read(journal: Journal) -> None:
@@ -101,7 +118,7 @@ async def test_it_says_how_far_it_has_read(journal: Journal) -> None:
         await journal.until_kept("c1", 1)
         await eventually(lambda: journal.has("reading", journal.settings.partitions), "a word on every lane")
         assert follower.state() == {
-            "service": "journal", "healthy": True, "trouble": None, "lanes": [0, 1, 2, 3, 4, 5], "behind": 0,
+            "service": "journal", "ready": True, "trouble": None, "lanes": [0, 1, 2, 3, 4, 5], "behind": 0,
         }  # fmt: skip
     rows = await journal.all("reading")
     assert {row["behind"] for row in rows} == {0}

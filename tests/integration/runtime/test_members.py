@@ -133,17 +133,18 @@ async def test_what_arrives_while_lanes_are_assigned_anew_is_handled(
     owned, waits, go_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
     service.on_lanes = lambda lanes: owned.set()
 
-    async def room() -> None:
+    async def room(seconds: float) -> bool:
         if owned.is_set():
             waits.set()
             await go_on.wait()
+        return True
 
     monkeypatch.setattr(service.relay, "room", room)
     running = asyncio.create_task(service.run())
     try:
         async with asyncio.timeout(30):
             await waits.wait()
-            assert service.state()["healthy"]
+            assert service.state()["ready"]
             service._turns._last -= TURN_SECONDS
             assert "stands still" in str(service.state()["trouble"])
             member = service._member

@@ -4,14 +4,19 @@ import asyncio
 import signal
 from pathlib import Path
 
+import pytest
 from sqlalchemy import text
 
-from shared.runtime import outbox
+from shared.runtime import backlog, outbox
 from shared.runtime.inbox import KEPT
 from shared.runtime.records import Outgoing
+from stack.ports import free_port
 from tests.integration.runtime.conftest import Inventory
 from tests.support import services
+from tests.support.away import away
+from tests.support.stacks import Stack
 from tests.support.topics import headers, records
+from tests.support.waiting import becomes
 
 CUT_OTHERS = text(
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -74,14 +79,14 @@ async def test_two_members_share_the_lanes(inventory: Inventory, tmp_path: Path)
     first, second = await start(inventory, tmp_path), await start(inventory, tmp_path)
 
     def shared() -> bool:
-        lanes = [(member.health() or {}).get("lanes") for member in (first, second)]
+        lanes = [member.probe("/readyz")[1].get("lanes") for member in (first, second)]
         return all(isinstance(some, list) and len(some) == 3 for some in lanes)
 
     for _ in range(400):
         if await asyncio.to_thread(shared):
             break
         await asyncio.sleep(0.05)
-    assert shared(), (first.health(), second.health())
+    assert shared(), (first.probe("/readyz"), second.probe("/readyz"))
     assert await asyncio.to_thread(first.stop) < 5
     await inventory.receive("tea", ids(0, 10))
     await inventory.until_on_hand("tea", 10)
@@ -113,6 +118,51 @@ async def test_a_database_that_goes_away_stops_nothing_for_good(inventory: Inven
     await inventory.until_on_hand("tea", 400)
     assert member.process.poll() is None
     await asyncio.to_thread(member.stop)
+
+
+async def test_a_service_without_its_database_lives_and_is_not_ready(
+    stack: Stack, inventory: Inventory, tmp_path: Path
+) -> None:
+    """From its first moment: whoever starts anew what does not live would start it anew for ever."""
+    url = inventory.settings.database_url("inventory")
+    async with away(stack, url):
+        made = services.start("inventory", "services.inventory", inventory.environment, tmp_path)
+        await asyncio.to_thread(made.wait_until, "without its database", lambda: says(made, "the database is away"))
+        assert made.probe("/livez") == (200, {"service": "inventory", "live": True})
+    await asyncio.to_thread(made.wait_until_healthy)
+    async with away(stack, url):
+        await asyncio.to_thread(made.wait_until, "without its database again", lambda: says(made, "the database is away"))
+        assert made.probe("/livez") == (200, {"service": "inventory", "live": True})
+        assert await asyncio.to_thread(made.stop) < services.STOP_SECONDS
+    assert made.process.returncode == 0
+
+
+async def test_a_service_without_its_broker_lives_and_is_not_ready(inventory: Inventory, tmp_path: Path) -> None:
+    environment = {**inventory.environment, "QUADRILLE_KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}"}
+    made = services.start("inventory", "services.inventory", environment, tmp_path)
+    await asyncio.to_thread(made.wait_until, "without its broker", lambda: says(made, "the broker cannot be reached"))
+    assert made.probe("/livez") == (200, {"service": "inventory", "live": True})
+    assert await asyncio.to_thread(made.stop) < services.STOP_SECONDS
+    assert made.process.returncode == 0
+
+
+def says(running: services.Running, trouble: str) -> bool:
+    """Whether it says that it is not ready, because of this."""
+    status, said = running.probe("/readyz")
+    return status == 503 and not said["ready"] and trouble in str(said["trouble"])
+
+
+async def test_a_member_without_lanes_says_that_the_database_is_away(
+    stack: Stack, inventory: Inventory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backlog, "LOOK_SECONDS", 0.05)
+    troubles: dict[str, str] = {}
+    looking = asyncio.create_task(backlog.watch("inventory", inventory.engine, troubles))
+    async with away(stack, inventory.settings.database_url("inventory")):
+        await becomes(lambda: troubles)
+    assert "the database is away" in troubles["outbox"]
+    await becomes(lambda: not troubles)
+    looking.cancel()
 
 
 async def test_what_is_old_is_forgotten_as_fast_as_a_busy_service_remembers(inventory: Inventory, tmp_path: Path) -> None:

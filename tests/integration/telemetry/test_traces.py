@@ -181,6 +181,6 @@ async def test_a_collector_that_is_away_is_in_nobodys_way(shop: Shop, collector:
     sku = await shop.product(stock=1)
     _, outcome = await shop.check_out(sku)
     assert isinstance(outcome, CheckoutCompleted)
-    assert all(service.health() for service in traced.services.values())
+    assert all(service.probe("/readyz")[0] == 200 for service in traced.services.values())
     assert await asyncio.to_thread(traced.services["order"].stop) < 5
     assert traced.services["order"].process.returncode == 0
