@@ -48,7 +48,7 @@ class Request:
         hold, token = payment.hold or "", payment.token or ""
         kind, currency = payment.request(now), payment.currency
         amount = payment.operation.given(payment) if kind == "refund" else payment.amount
-        return cls(kind, payment.operation.key, payment.checkout_id, hold, amount, currency, token)
+        return cls(kind, payment.operation.key, payment.known_as, hold, amount, currency, token)
 
 
 @dataclass(slots=True)

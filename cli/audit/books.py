@@ -19,16 +19,19 @@ from shared.runtime.database import connect
 from shared.settings import Settings
 
 Rows = dict[str, Any]
+Ledger = dict[str, list[LedgerEntry]]
 
 _CARTS = text("SELECT cart_id AS id, state, attempts, session->>'checkout_id' AS checkout_id, order_number FROM carts")
 _RESERVATIONS = text("SELECT checkout_id AS id, cart_id, state, units FROM reservations")
 _STOCKS = text("SELECT sku AS id, on_hand, reserved, received, adjusted, committed FROM stocks")
 _CHECKOUTS = text(
-    "SELECT checkout_id AS id, cart_id, number, state, (totals->>'total')::bigint AS total, payment, coupons_redeemed,"
-    " quote->'coupons' AS coupons FROM checkouts"
+    "SELECT checkout_id AS id, cart_id, number, state, (totals->>'total')::bigint AS total, totals->>'currency' AS currency,"
+    " payment, coupons_redeemed, quote->'coupons' AS coupons FROM checkouts"
 )
 _COUPONS = text("SELECT code AS id, redeemed, redemption_limit FROM coupons")
-_PAYMENTS = text("SELECT checkout_id AS id, cart_id, state, amount, token, operation IS NOT NULL AS busy FROM payments")
+_PAYMENTS = text(
+    "SELECT checkout_id AS id, cart_id, state, amount, currency, token, operation IS NOT NULL AS busy, reference FROM payments"
+)
 _OUTBOX = text(
     "SELECT count(*) FILTER (WHERE set_aside IS NULL) AS waiting, min(id) FILTER (WHERE set_aside IS NULL) AS first,"
     " count(set_aside) AS aside FROM outbox"
@@ -44,7 +47,7 @@ _TABLES: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Books:
-    """Rows by their ids. ``ledger``: the gateway's payments by our reference."""
+    """Rows by their ids. ``ledger``: the gateway's payments under our references, by checkout."""
 
     carts: Rows
     reservations: Rows
@@ -54,7 +57,7 @@ class Books:
     payments: Rows
     outboxes: Mapping[str, Any]
     alerts: list[Alert]
-    ledger: dict[str, list[LedgerEntry]]
+    ledger: Ledger
 
 
 async def read(settings: Settings) -> Books:
@@ -71,7 +74,19 @@ async def read(settings: Settings) -> Books:
                 tables["alerts"] = await open_alerts(connection.engine)
 
     await asyncio.gather(*map(read_service, _TABLES))
-    return Books(**tables, outboxes=outboxes, ledger=await ledger(settings))
+    ours = by_checkout(await ledger(settings), tables["payments"], settings.shop)
+    return Books(**tables, outboxes=outboxes, ledger=ours)
+
+
+def by_checkout(ledger: Ledger, payments: Rows, shop: str) -> Ledger:
+    """The gateway's payments under our references. ``shop``: what ours begin with; others are those of other shops."""
+    known = {payment.reference or payment.id: payment.id for payment in payments.values()}
+    prefix = f"{shop}/" if shop else ""
+    return {
+        known.get(reference, reference.removeprefix(prefix)): entries
+        for reference, entries in ledger.items()
+        if reference in known or reference.startswith(prefix)
+    }
 
 
 @asynccontextmanager
@@ -86,9 +101,9 @@ async def _moment(settings: Settings, service: str) -> AsyncIterator[AsyncConnec
         await engine.dispose()
 
 
-async def ledger(settings: Settings) -> dict[str, list[LedgerEntry]]:
-    """The gateway's own payments, by our reference."""
-    entries: dict[str, list[LedgerEntry]] = {}
+async def ledger(settings: Settings) -> Ledger:
+    """The gateway's own payments, by their references."""
+    entries: Ledger = {}
     async for entry in read_ledger(*settings.payment_gateway()):
         entries.setdefault(entry.reference, []).append(entry)
     return entries

@@ -125,7 +125,13 @@ def money(books: Books) -> Iterator[Violation]:
         checkout = books.checkouts.get(reference)
         if reference in alerted or reference in busy:
             continue
-        kept, held = sum(e.captured - e.refunded for e in entries), sum(e.held for e in entries)
+        currency = _currency(books, reference)
+        ours = [e for e in entries if currency in (None, e.currency)]
+        for entry in entries:
+            if entry not in ours and (amount := entry.captured - entry.refunded + entry.held):
+                wrong = f"the gateway holds or kept {amount} minor units of {entry.currency} ({entry.id}), not of {currency}"
+                yield Violation(1, reference, f"{wrong}, and no alert is open")
+        kept, held = sum(e.captured - e.refunded for e in ours), sum(e.held for e in ours)
         confirmed = checkout is not None and checkout.state == "confirmed" and checkout.payment != "deferred"
         due = checkout.total if checkout is not None and confirmed else 0
         if kept != due:
@@ -135,6 +141,12 @@ def money(books: Books) -> Iterator[Violation]:
     for i, checkout in books.checkouts.items():
         if checkout.state == "confirmed" and checkout.payment == "authorized" and i not in books.ledger and i not in busy:
             yield Violation(1, i, "the order is confirmed as captured, but the gateway knows no payment of it")
+
+
+def _currency(books: Books, checkout_id: str) -> str | None:
+    """The currency of a checkout, where it is known."""
+    found = (books.payments.get(checkout_id), books.checkouts.get(checkout_id))
+    return next((one.currency for one in found if one is not None and one.currency), None)
 
 
 def stock(books: Books) -> Iterator[Violation]:
@@ -162,7 +174,8 @@ def one_charge(books: Books) -> Iterator[Violation]:
         if count > 1:
             yield Violation(4, cart_id, f"the cart is in {count} live checkouts")
     for reference, entries in books.ledger.items():
-        if sum(entry.captured > 0 for entry in entries) > 1:
+        currency = _currency(books, reference)
+        if sum(entry.captured > 0 for entry in entries if currency in (None, entry.currency)) > 1:
             yield Violation(4, reference, "the customer was charged more than once")
 
 

@@ -130,6 +130,7 @@ INSTEAD: Final[dict[str, dict[str, Any]]] = {
         "valid_until": "2026-04-01T00:00:00Z",
         "limit": 500,
     },
+    "ForeignPaymentFound": {"hold": "pi_5e0c", "found_amount": 1490, "found_currency": "JPY"},
     "MarkPaid": {"why": "the carrier handed over the cash"},
     "OperationNearlyGivenUp": {**_NO_ANSWER, "operation": "capture", "attempts": 6, "allowed": 8},
     "OrderCancelled": {

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from shared.alerts.model import DeadLetter, Failure, Fault, LetterKind, LetterState
 from shared.contract.dead_letter import ERRORS
 from shared.contract.envelope import Headers
-from shared.contract.payment import FailedCompensation, RefundFailed, VoidFailed
+from shared.contract.payment import FailedCompensation, ForeignPaymentFound, RefundFailed, VoidFailed
 from shared.contract.text import plain
 from shared.contract.topics import REDRIVABLE
 from shared.money import display
@@ -185,6 +185,30 @@ def dead_alert(letter_id: str) -> str:
 def money_alert(kind: str, checkout_id: str) -> str:
     """The alert of a void or a refund that failed: one for each checkout, however often that happens."""
     return f"{kind}:{checkout_id}"
+
+
+def foreign_alert(checkout_id: str) -> str:
+    """The alert of a payment that is not ours under the reference of ours."""
+    return f"foreign:{checkout_id}"
+
+
+def foreign_payment(event: ForeignPaymentFound, event_id: str) -> Failure:
+    """What people are told of a payment that is not ours under the reference of ours."""
+    reference, hold = event.gateway_reference[:MAX_TEXT], event.hold[:MAX_TEXT]
+    found = f"{event.found_amount} (minor units) {event.found_currency[:MAX_TEXT]}"
+    alert_id = foreign_alert(event.checkout_id)
+    return Failure(
+        alert_id=alert_id,
+        kind="foreign_payment",
+        severity="critical",
+        title=f"The gateway has a payment of {found} under our reference {reference}, which is not ours",
+        text=f"It is payment {hold}. It was neither captured nor voided; checkout {event.checkout_id} has a payment of its own"
+        f" of {display(event.amount, event.currency)}. Look at both at the gateway. Where another shop uses the same gateway,"
+        f" give each its own QUADRILLE_SHOP. Then close this: `quadrille alerts resolve {shlex.quote(alert_id)} {WHY}`.",
+        service="payment",
+        checkout_id=event.checkout_id,
+        occurrence=event_id,
+    )
 
 
 def stuck_money(event: FailedCompensation, event_id: str) -> Failure:

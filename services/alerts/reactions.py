@@ -4,7 +4,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from services.alerts.failures import DeadLetterArrived, failure_of, money_alert, stuck_money
+from services.alerts.failures import (
+    DeadLetterArrived,
+    failure_of,
+    foreign_alert,
+    foreign_payment,
+    money_alert,
+    stuck_money,
+)
 from shared.alerts.model import MONEY, Alert, DeadLetter, DeadRecord, LetterState
 from shared.contract.alerts import (
     AcknowledgeAlert,
@@ -23,6 +30,7 @@ from shared.contract.alerts import (
 from shared.contract.envelope import Envelope, refusal
 from shared.contract.payment import (
     FailedCompensation,
+    ForeignPaymentFound,
     PaymentRefunded,
     PaymentVoided,
     RefundFailed,
@@ -171,6 +179,20 @@ def _close(
             yield closed
     if resolved := alert.resolve(by, why, now):
         yield resolved
+
+
+# --- what payment tells
+
+
+@reactions.on(ForeignPaymentFound, alerts=lambda event: [foreign_alert(event.checkout_id)])
+def foreign_payment_found(
+    event: ForeignPaymentFound, envelope: Envelope, alerts: dict[str, Alert], now: datetime
+) -> Emits[AlertOpened]:
+    """Whose it is only a person can find out."""
+    failure = foreign_payment(event, envelope.id)
+    alert = alerts[failure.alert_id]
+    if not alert.knows(failure) and (opened := alert.report(failure, now)):
+        yield opened
 
 
 # --- money that is stuck, as payment tells

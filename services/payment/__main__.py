@@ -21,7 +21,7 @@ def define(settings: Settings) -> Definition:
     settings.payment_gateway()
     hold_warning = timedelta(seconds=settings.hold_warning_seconds)
     arrives_within = max(LEAST_PATIENCE, PATIENCE * timedelta(seconds=settings.gateway_timeout_seconds))
-    policy = Policy(settings.payment_attempts, settings.payment_backoff_seconds, hold_warning, arrives_within)
+    policy = Policy(settings.payment_attempts, settings.payment_backoff_seconds, hold_warning, arrives_within, settings.shop)
     return Definition(reactions, STORES, {Policy: policy})
 
 

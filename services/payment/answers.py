@@ -21,6 +21,7 @@ from services.payment.gateways.port import PaymentState as Found
 from services.payment.model import Kind, Payment, PaymentState, Policy
 from shared.contract.payment import (
     CaptureFailed,
+    ForeignPaymentFound,
     OperationNearlyGivenUp,
     PaymentAuthorized,
     PaymentCaptured,
@@ -42,6 +43,7 @@ Outcome = (
     | PaymentRefunded
     | RefundFailed
     | OperationNearlyGivenUp
+    | ForeignPaymentFound
 )
 
 
@@ -80,6 +82,15 @@ def settle(payment: Payment, answer: Answer | LookUp, policy: Policy, now: datet
     """Go on from an answer: done, to be asked again, or given up."""
     operation = payment.operation
     assert operation is not None
+    if isinstance(answer, Found | NotFound) and (foreign := answer.foreign) and foreign.hold != payment.foreign:
+        payment.foreign = foreign.hold
+        yield ForeignPaymentFound(
+            **facts(payment),
+            gateway_reference=payment.known_as,
+            hold=foreign.hold,
+            found_amount=foreign.amount,
+            found_currency=foreign.currency,
+        )
     match answer:
         case Succeeded(hold=hold):
             payment.hold = hold
@@ -296,7 +307,7 @@ def failure(payment: Payment, attempts: int, code: str, reason: str) -> dict[str
     """What a person needs to act on money that is stuck (see :class:`shared.contract.payment.FailedCompensation`)."""
     return {
         **facts(payment),
-        "gateway_reference": payment.checkout_id,
+        "gateway_reference": payment.known_as,
         "hold": payment.hold,
         "attempts": attempts,
         "code": code,

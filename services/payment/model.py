@@ -10,6 +10,8 @@ Kind = Literal["authorize", "capture", "void", "refund"]
 KEYS_REMEMBERED: Final = timedelta(hours=23)
 """Gateways may forget idempotency keys after 24 hours; older than this, a key proves nothing."""
 MAX_BACKOFF: Final = 60.0
+MAX_RETRY_AFTER: Final = 3600.0
+"""Seconds; a gateway that asks for more patience is asked again after so long."""
 _MAX_DOUBLINGS: Final = 30
 """Far beyond the limit, whatever the first wait is; a thousand would not fit into a float."""
 
@@ -22,12 +24,18 @@ class Policy:
     hold proves nothing.
     ``hold_warning``: the age at which a hold that is neither captured nor released is told of; banks let one lapse after
     about seven days.
+    ``shop``: what the gateway's references of this shop begin with, where several shops use one gateway.
     """
 
     attempts: int
     backoff_seconds: float
     hold_warning: timedelta
     arrives_within: timedelta
+    shop: str = ""
+
+    def reference(self, checkout_id: str) -> str:
+        """What the gateway is to know the payment of a checkout by."""
+        return f"{self.shop}/{checkout_id}" if self.shop else checkout_id
 
     @property
     def warned_at(self) -> int:
@@ -100,6 +108,9 @@ class Payment:
 
     ``unwanted``: the order is off while a request is under way; what it brings about is undone. ``keys`` counts the
     idempotency keys used so far.
+
+    ``reference``: what the gateway knows it by, where that is not the checkout's id. ``foreign``: the gateway's id of a
+    payment under that reference which is not ours.
     """
 
     checkout_id: str
@@ -114,6 +125,13 @@ class Payment:
     serial: int = 0
     keys: int = 0
     due_at: datetime | None = None
+    reference: str | None = None
+    foreign: str | None = None
+
+    @property
+    def known_as(self) -> str:
+        """What the gateway knows it by. It stays the same when the shop is renamed."""
+        return self.reference or self.checkout_id
 
     def begin(
         self, kind: Kind, state: PaymentState, now: datetime, *, look_first: bool = False, amount: int | None = None
@@ -157,7 +175,7 @@ class Payment:
         operation.code, operation.reason = code, reason
         if operation.attempts >= policy.attempts:
             return False
-        pause = max(backoff(operation.key, operation.attempts, policy.backoff_seconds), wait or 0.0)
+        pause = max(backoff(operation.key, operation.attempts, policy.backoff_seconds), min(wait or 0.0, MAX_RETRY_AFTER))
         at = now + timedelta(seconds=pause)
         self._ask("look_up" if look_up else "call", at)
         return True
@@ -179,7 +197,7 @@ class Payment:
 
     def _next_key(self, kind: Kind) -> str:
         self.keys += 1
-        return f"{self.checkout_id}:{kind}:{self.keys}"
+        return f"{self.known_as}:{kind}:{self.keys}"
 
     def _ask(self, step: Literal["call", "look_up"], at: datetime) -> None:
         self.serial += 1

@@ -183,9 +183,9 @@ class Operations:
         assert operation is not None
         match what:
             case "look_up":
-                return await self._gateway.look_up(Sought(payment.checkout_id, payment.amount, payment.currency, payment.hold))
+                return await self._gateway.look_up(Sought(payment.known_as, payment.amount, payment.currency, payment.hold))
             case "authorize":
-                request = Authorization(payment.checkout_id, payment.amount, payment.currency, payment.token or "")
+                request = Authorization(payment.known_as, payment.amount, payment.currency, payment.token or "")
                 return await self._gateway.authorize(operation.key, request)
             case "capture":
                 return await self._gateway.capture(operation.key, hold, payment.amount)

@@ -10,6 +10,7 @@ from shared.contract.envelope import Envelope, refusal
 from shared.contract.order import OrderCancelled, OrderCreated, OrderRejected, TotalsCalculated
 from shared.contract.payment import (
     CaptureFailed,
+    ForeignPaymentFound,
     HoldNearlyLapsed,
     MarkPaid,
     MarkRefunded,
@@ -39,7 +40,7 @@ State = PaymentState
 
 
 @reactions.on(TotalsCalculated)
-def authorize(payment: Payment, event: TotalsCalculated, now: datetime) -> Emits[PaymentDeferred]:
+def authorize(payment: Payment, event: TotalsCalculated, policy: Policy, now: datetime) -> Emits[PaymentDeferred]:
     """Step 5: ask for a hold; where there is nothing to hold, the payment is deferred."""
     if payment.state is not None:
         return
@@ -51,7 +52,7 @@ def authorize(payment: Payment, event: TotalsCalculated, now: datetime) -> Emits
         payment.state = State.DEFERRED
         yield PaymentDeferred(**facts(payment), because="cash_on_delivery")
     else:
-        payment.token = event.payment_method.token
+        payment.token, payment.reference = event.payment_method.token, policy.reference(event.checkout_id)
         payment.begin("authorize", State.AUTHORIZING, now)
 
 
@@ -108,6 +109,7 @@ def go_on(
     | PaymentRefunded
     | RefundFailed
     | OperationNearlyGivenUp
+    | ForeignPaymentFound
 ]:
     """An answer of the gateway; one to an older request changes nothing."""
     if payment.operation is not None and payment.operation.serial == answered.serial:

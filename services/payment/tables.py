@@ -25,6 +25,8 @@ payments = Table(
     Column("serial", Integer, nullable=False),
     Column("keys", Integer, nullable=False),
     *deadline_columns("payments"),
+    Column("reference", Text),
+    Column("foreign", Text),
     Column("leased_until", DateTime(timezone=True)),
 )
 """``leased_until``: a request to the gateway is under way; set by the workers, cleared by every commit of the payment."""

@@ -76,6 +76,7 @@ MESSAGES: Final[dict[str, type[Message]]] = {
         payment.PaymentMarkedPaid,
         payment.OperationNearlyGivenUp,
         payment.HoldNearlyLapsed,
+        payment.ForeignPaymentFound,
         payment.VoidRetried,
         payment.RefundRetried,
         payment.VoidFailed,

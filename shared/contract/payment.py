@@ -153,6 +153,19 @@ class HoldNearlyLapsed(PaymentEvent):
     """When the money was held."""
 
 
+class ForeignPaymentFound(PaymentEvent):
+    """The gateway has a payment under our reference that is not ours: it is left as it is. Told once for each."""
+
+    gateway_reference: str
+    """What the gateway knows both payments by."""
+    hold: str
+    """The gateway's id of the payment that is not ours."""
+    found_amount: int
+    """Its amount, in minor units of its currency."""
+    found_currency: str
+    """Its currency, as the gateway names it."""
+
+
 class FailedCompensation(PaymentEvent):
     """Money of the customer is stuck: all a person needs to act on."""
 

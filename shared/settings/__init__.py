@@ -52,6 +52,11 @@ class Settings(BaseModel):
     gateway_url: str | None = Field(None, description="base address of the payment gateway")
     gateway_api_key: SecretStr | None = None
     gateway_timeout_seconds: float = Field(10.0, gt=0, le=120)
+    shop: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9_\-]{0,32}$",
+        description="name put before references at the gateway; each of several shops on one gateway needs its own",
+    )
     payment_attempts: int = Field(8, ge=1, le=100, description="calls before an operation is given up")
     payment_backoff_seconds: float = Field(0.5, gt=0, le=60, description="wait before the second call; doubles to 60 s")
 

@@ -61,6 +61,8 @@ USUAL: Final[dict[str, Any]] = {
     "delta": 1,
     "expected_total": None,
     "expires_at": NOW + timedelta(minutes=30),
+    "found_amount": 1490,
+    "found_currency": "JPY",
     "gateway_reference": CHECKOUT,
     "held_since": NOW,
     "hold": "h1",

@@ -4,10 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.alerts.failures import Arrival, failure_of, fault_of, stuck_money
+from services.alerts.failures import Arrival, failure_of, fault_of, foreign_payment, stuck_money
+from shared.contract.alerts import AlertOpened, AlertResolved, ResolveAlert
 from shared.contract.dead_letter import ERRORS
-from shared.contract.payment import RefundFailed, VoidFailed
+from shared.contract.payment import ForeignPaymentFound, RefundFailed, VoidFailed
 from shared.contract.text import is_plain
+from tests.support.facts import a
+from tests.support.solo import Solo, only
 from tests.unit.alerts.letters import GARBAGE, deadline, stuck, unhandled, unreadable, with_
 
 
@@ -134,3 +137,25 @@ def test_a_command_to_paste_runs_nothing_else_whatever_the_cart_is_called() -> N
     money = {"amount": 1, "currency": "EUR", "code": "c", "reason": "r", "attempts": 1, "gateway_reference": "g", "hold": "h"}
     event = VoidFailed.model_validate({"cart_id": "c|reboot", "checkout_id": "c|reboot.1", **money})
     assert "retry-void 'c|reboot.1' --why" in stuck_money(event, "m1").text
+
+
+def test_a_payment_that_is_not_ours_says_where_it_is_and_what_to_do() -> None:
+    event = ForeignPaymentFound(
+        cart_id="c1", checkout_id="c1.1", amount=1490, currency="EUR", gateway_reference="c1.1", hold="pi_9",
+        found_amount=1490, found_currency="JPY",
+    )  # fmt: skip
+    failure = foreign_payment(event, "e1")
+    assert (failure.alert_id, failure.kind, failure.severity) == ("foreign:c1.1", "foreign_payment", "critical")
+    assert "1490 (minor units) JPY" in failure.title
+    assert all(part in failure.text for part in ("pi_9", "c1.1", "14.90 EUR", "QUADRILLE_SHOP", "alerts resolve foreign:c1.1"))
+
+
+def test_the_alert_of_a_payment_that_is_not_ours_is_opened_once_and_again_for_another() -> None:
+    desk = Solo("alerts")
+    event = a(ForeignPaymentFound)
+    only(AlertOpened, desk.hear(event, "e1"))
+    assert desk.hear(event, "e1") == []
+    alert_id = f"foreign:{event.checkout_id}"
+    only(AlertResolved, desk.hear(a(ResolveAlert, alert_id=alert_id, settled=False)))
+    assert desk.hear(event, "e1") == [], "it is known, whichever way it comes"
+    only(AlertOpened, desk.hear(event, "e2"))

@@ -13,15 +13,15 @@ def row(**columns: Any) -> Any:
     return SimpleNamespace(**columns)
 
 
-def entry(reference: str, held: int = 0, captured: int = 0, refunded: int = 0) -> LedgerEntry:
-    """A payment of 10.00 EUR at the gateway, with what is held, captured and refunded of it."""
+def entry(reference: str, held: int = 0, captured: int = 0, refunded: int = 0, currency: str = "EUR") -> LedgerEntry:
+    """A payment of 1000 minor units at the gateway, with what is held, captured and refunded of it."""
     status: PaymentStatus = "authorized" if held else "refunded" if refunded else "captured" if captured else "voided"
     return LedgerEntry(
         seq=1,
         id=f"pi_{reference}",
         reference=reference,
         amount=1000,
-        currency="EUR",
+        currency=currency,
         authorized=1000,
         held=held,
         captured=captured,
@@ -58,13 +58,14 @@ def healthy() -> Books:
         checkouts={
             i: row(
                 id=i, cart_id=i[0], number=n, state=state, total=1000 if payment else None, payment=payment,
+                currency="EUR" if payment else None,
                 coupons=["TEN"], coupons_redeemed=state == "confirmed",
             )
             for n, (i, (state, payment, _, _)) in enumerate(ends.items())
         },
         coupons={"TEN": row(id="TEN", redeemed=2, redemption_limit=2), "ANY": row(id="ANY", redeemed=0, redemption_limit=None)},
         payments={
-            i: row(id=i, cart_id=i[0], state=state, amount=1000, token="t", busy=False)
+            i: row(id=i, cart_id=i[0], state=state, amount=1000, currency="EUR", token="t", busy=False, reference=None)
             for i, (_, _, state, _) in ends.items() if state
         },
         outboxes={name: row(waiting=0, first=None, aside=0) for name in ("cart", "inventory", "order", "payment")},

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cli.audit.books import Books, ledger
+from cli.audit.books import Books, by_checkout, ledger
 from cli.audit.invariants import Violation, check, lasting
 from shared.settings import SettingsError, load
 from tests.unit.cli.books import entry, healthy, row
@@ -62,6 +62,18 @@ def charge_twice(books: Books) -> None:
     books.ledger["a.1"] = [entry("a.1", captured=1000), entry("a.1", captured=1000, refunded=1000)]
 
 
+def take_another_currency(books: Books) -> None:
+    books.ledger["a.1"] = [entry("a.1", captured=1000, currency="JPY")]
+
+
+def hold_another_currency_beside(books: Books) -> None:
+    books.ledger["a.1"].append(entry("a.1", held=1000, currency="JPY"))
+
+
+def let_go_of_another_currency(books: Books) -> None:
+    books.ledger["a.1"].append(entry("a.1", currency="JPY"))
+
+
 def lose_a_unit(books: Books) -> None:
     books.stocks["tea"].on_hand -= 1
 
@@ -87,7 +99,7 @@ def be_in_two_checkouts(books: Books) -> None:
     for number in (1, 2):
         whole = vars(books.checkouts["c.1"]) | {"id": f"g.{number}", "cart_id": "g", "state": "paying"}
         books.checkouts[f"g.{number}"] = row(**whole)
-        books.payments[f"g.{number}"] = row(id=f"g.{number}", state="authorizing", busy=True)
+        books.payments[f"g.{number}"] = row(id=f"g.{number}", state="authorizing", currency="EUR", busy=True)
 
 
 def redeem_too_often(books: Books) -> None:
@@ -122,6 +134,9 @@ def set_aside(books: Books) -> None:
         (take_money_for_nobody, [(1, "z.1")]),
         (forget_the_capture, [(1, "a.1")]),
         (charge_twice, [(4, "a.1")]),
+        (take_another_currency, [(1, "a.1"), (1, "a.1")]),
+        (hold_another_currency_beside, [(1, "a.1")]),
+        (let_go_of_another_currency, []),
         (lose_a_unit, [(2, "tea")]),
         (oversell, [(2, "tea")]),
         (reserve_less_than_nothing, [(2, "tea"), (2, "tea")]),
@@ -215,3 +230,15 @@ def test_on_a_running_shop_counts_what_lasts_however_it_changes_and_not_what_has
     now = [Violation(5, "cart, from outbox row 7 on", "3 records"), Violation(3, "b.1", "has not reached its end")]
     assert lasting(before, now) == now[:1]
     assert lasting(before, []) == []
+
+
+def test_the_ledger_is_read_by_checkout_and_other_shops_payments_are_not_ours() -> None:
+    payments = {i: row(id=i, reference=reference) for i, reference in [("a.1", None), ("b.1", "old/b.1"), ("c.1", "tea/c.1")]}
+    ledger = {name: [entry(name)] for name in ("a.1", "old/b.1", "tea/c.1", "tea/lost.1", "cup/c.1", "c.1")}
+    assert {i: entries[0].reference for i, entries in by_checkout(ledger, payments, "tea").items()} == {
+        "a.1": "a.1",
+        "b.1": "old/b.1",
+        "c.1": "tea/c.1",
+        "lost.1": "tea/lost.1",
+    }
+    assert by_checkout(ledger, {}, "") == ledger

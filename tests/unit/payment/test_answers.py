@@ -192,6 +192,12 @@ def test_the_gateway_may_ask_for_more_patience_and_not_for_less() -> None:
     assert asked_again(Unavailable("slow down", retry_after=0.0))[2] >= 0.5
 
 
+@pytest.mark.parametrize("seconds", [3600.0, 3601.0, 86_400.0, 1e9])
+def test_no_gateway_is_waited_for_longer_than_an_hour(seconds: float) -> None:
+    assert asked_again(Unavailable("come back tomorrow", retry_after=seconds))[2] == 3600.0
+    assert asked_again(Unknown("come back tomorrow", retry_after=seconds))[2] == 3600.0
+
+
 def test_waits_double_up_to_a_limit_and_differ_from_payment_to_payment() -> None:
     for attempts in [*range(1, 20), 100_000]:
         bound = min(60.0, 2.0 ** min(attempts - 1, 100))
