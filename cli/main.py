@@ -319,7 +319,7 @@ def tell(
     name: Annotated[
         str,
         typer.Argument(
-            help="Order number, checkout, cart, payment, SKU or message. A unique prefix will do (8 characters of a message id)."
+            help="Order number, checkout, cart, payment, SKU or message. A unique prefix will do (of a message id, 8 letters)."
         ),
     ],
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Tell what is new until the story is finished.")] = False,

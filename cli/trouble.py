@@ -10,7 +10,7 @@ from cli.shell import UsageError
 from cli.system import NotRunningError
 from cli.up import StartError
 from services.journal.rebuild import RebuildError
-from services.payment.gateways import LedgerError
+from services.payment.gateways.ledger import LedgerError
 from shared.alerts.views import NotFoundError
 from shared.client import OutcomeTimeoutError
 from shared.journal.trace import NotOneError

@@ -8,6 +8,7 @@ import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from shared.runtime import patches
 from tests.support import stacks, temporary
 from tests.support.stacks import Stack
 
@@ -26,6 +27,8 @@ WITHOUT_THE_STACK: Final = (
 
 os.environ["PYTHON_DOTENV_DISABLED"] = "1"
 """What a developer has set in ``.env`` is not what is tested."""
+patches.install()
+"""Parts of services are tested in this process; that an import alone changes nothing is tested in others."""
 hypothesis.settings.register_profile("unhurried", deadline=None)
 hypothesis.settings.load_profile("unhurried")
 """An example takes as long as a busy machine takes; what must be quick has tests that count what is done."""

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.payment.gateways import LedgerEntry, read_ledger
+from services.payment.gateways.ledger import LedgerEntry, read_ledger
 from shared.alerts.model import Alert
 from shared.alerts.views import open_alerts
 from shared.runtime.database import connect

@@ -21,7 +21,8 @@ from sandbox.operations import perform
 from sandbox.till import other_parameters
 from services.payment import migrations
 from services.payment.__main__ import define
-from services.payment.gateways import HttpGateway, wire
+from services.payment.gateways import wire
+from services.payment.gateways.http import HttpGateway
 from services.payment.operations import Operations
 from shared.runtime.main import Worker, main
 from shared.runtime.service import Service

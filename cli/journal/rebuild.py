@@ -8,6 +8,7 @@ from typing import Final
 from rich.console import Console
 
 from services.journal.rebuild import rebuild
+from shared.runtime import patches
 from shared.settings import Settings
 
 EVERY_SECONDS: Final = 2.0
@@ -16,6 +17,7 @@ EVERY_SECONDS: Final = 2.0
 
 async def run_rebuild(settings: Settings, console: Console, *, as_json: bool) -> None:
     """Rebuild the journal and say what was done. Raises what :func:`services.journal.rebuild.rebuild` raises."""
+    patches.install()
     errors = Console(stderr=True, highlight=False)
     started = told = time.monotonic()
 

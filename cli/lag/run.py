@@ -18,6 +18,7 @@ from cli.shell import UsageError
 from shared.contract.text import plain
 from shared.lag.model import Snapshot
 from shared.lag.reader import LagReader
+from shared.runtime import patches
 from shared.settings import Settings
 
 LOOK_SECONDS: Final = 1.0
@@ -82,6 +83,7 @@ async def _look(settings: Settings, asked: Asked, seconds: float) -> list[Snapsh
 
 
 async def _snapshots(settings: Settings, asked: Asked) -> AsyncGenerator[Snapshot]:
+    patches.install()
     async with LagReader(settings) as reader:
         while True:
             due = time.monotonic() + LOOK_SECONDS

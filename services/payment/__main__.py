@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from services.payment import migrations
-from services.payment.gateways import HttpGateway
+from services.payment.gateways.http import HttpGateway
 from services.payment.model import Policy
 from services.payment.operations import Operations
 from services.payment.reactions import reactions

@@ -14,7 +14,6 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 from aiokafka.partitioner import murmur2
 
 from shared.contract.topics import TOPICS, Topic
-from shared.runtime import batches, closing, connection
 from shared.settings import Settings
 from shared.telemetry import metrics
 from shared.waiting import within
@@ -22,10 +21,6 @@ from shared.waiting import within
 MAX_REQUEST_BYTES: Final = 16_000_000
 CLIENT_SECONDS: Final = 10
 """The longest a start or a stop of a client may take."""
-
-batches.install()
-closing.install()
-connection.install()
 
 
 class TopicsError(Exception):
@@ -102,6 +97,11 @@ async def stop(client: Any, seconds: float = CLIENT_SECONDS) -> None:
     except (KafkaError, OSError):
         return
     except TimeoutError:
+        await _abandon(client, seconds)
+    except asyncio.CancelledError:
+        # aiokafka's own, of a fetch that waits to be tried again (see closing), unless somebody cancelled us
+        if (task := asyncio.current_task()) is None or task.cancelling():
+            raise
         await _abandon(client, seconds)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import uvloop
 
+from shared.runtime import patches
 from shared.runtime.kafka import TopicsError
 from shared.runtime.migrations import MigrationsError
 from shared.runtime.service import Definition, Service, serve
@@ -38,7 +39,8 @@ def main(
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    """Run a process's work to its end, with an event loop and a garbage collector for many small objects."""
+    """Run a service's work to its end: Kafka clients in our way, an event loop and a garbage collector for many objects."""
+    patches.install()
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS)
     uvloop.run(work)

@@ -5,7 +5,7 @@ import re
 import shlex
 
 from cli.demo.shop import CASH, Shop, card, unique
-from services.payment.gateways import HttpGateway
+from services.payment.gateways.http import HttpGateway
 from services.payment.gateways.port import Succeeded
 from shared.alerts import views
 from shared.alerts.model import Alert, DeadLetter

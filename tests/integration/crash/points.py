@@ -16,7 +16,8 @@ from aiokafka.client import AIOKafkaClient
 from sqlalchemy import Engine, TextClause, event
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 
-from services.payment.gateways import Gateway, HttpGateway
+from services.payment.gateways.http import HttpGateway
+from services.payment.gateways.port import Gateway
 
 Passed = Callable[[str], None]
 CALLS = tuple(name for name in vars(Gateway) if not name.startswith("_") and name != "close")

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from services.payment.gateways import HttpGateway
+from services.payment.gateways.http import HttpGateway
 from tests.integration.gateway.process import SandboxProcess, connected, running
 
 

@@ -3,7 +3,7 @@
 import time
 from uuid import uuid4
 
-from services.payment.gateways import Answer, Authorization, Gateway, LookUp, PaymentState, Sought, Succeeded
+from services.payment.gateways.port import Answer, Authorization, Gateway, LookUp, PaymentState, Sought, Succeeded
 
 AMOUNT = 1250
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import aiohttp
 
-from services.payment.gateways import HttpGateway, LedgerEntry, read_ledger
+from services.payment.gateways.http import HttpGateway
+from services.payment.gateways.ledger import LedgerEntry, read_ledger
 
 KEY = "sk_test"
 START_SECONDS = 30

@@ -5,10 +5,10 @@ import time
 
 import pytest
 
-from services.payment.gateways import (
+from services.payment.gateways.http import HttpGateway
+from services.payment.gateways.port import (
     Answer,
     Declined,
-    HttpGateway,
     NotFound,
     PaymentState,
     Refused,

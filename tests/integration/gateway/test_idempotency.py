@@ -3,7 +3,8 @@
 import asyncio
 from pathlib import Path
 
-from services.payment.gateways import Authorization, HttpGateway, Refused, Succeeded, Unknown
+from services.payment.gateways.http import HttpGateway
+from services.payment.gateways.port import Authorization, Refused, Succeeded, Unknown
 from tests.integration.gateway.payments import AMOUNT, authorized, request, succeeded
 from tests.integration.gateway.process import SandboxProcess, connected, running
 

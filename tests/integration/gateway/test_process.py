@@ -11,17 +11,9 @@ from typing import Any
 
 import pytest
 
-from services.payment.gateways import (
-    Declined,
-    HttpGateway,
-    LedgerError,
-    PaymentState,
-    Refused,
-    Succeeded,
-    Unavailable,
-    Unknown,
-    read_ledger,
-)
+from services.payment.gateways.http import HttpGateway
+from services.payment.gateways.ledger import LedgerError, read_ledger
+from services.payment.gateways.port import Declined, PaymentState, Refused, Succeeded, Unavailable, Unknown
 from tests.integration.gateway.payments import AMOUNT, authorized, eventually, look_up, request, status, succeeded
 from tests.integration.gateway.process import KEY, SandboxProcess, connected, running
 

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from cli.audit.books import Books
-from services.payment.gateways import LedgerEntry
+from services.payment.gateways.ledger import LedgerEntry
 from services.payment.gateways.port import PaymentStatus
 
 

@@ -8,16 +8,7 @@ import pytest
 from cli.bench.payment import InProcessGateway
 from sandbox.ledger import Ledger
 from services.payment.__main__ import define
-from services.payment.gateways import (
-    Authorization,
-    Declined,
-    Gateway,
-    NotFound,
-    PaymentState,
-    Refused,
-    Sought,
-    Succeeded,
-)
+from services.payment.gateways.port import Authorization, Declined, Gateway, NotFound, PaymentState, Refused, Sought, Succeeded
 from shared.settings import SettingsError, load
 
 REQUEST = Authorization("checkout-1", 1000, "EUR", "tok_anything")

@@ -60,3 +60,11 @@ async def test_a_client_that_does_not_end_is_not_waited_for() -> None:
     client = Ending()
     async with asyncio.timeout(1):
         await kafka.stop(client, seconds=0.01)
+
+
+async def test_a_cancellation_that_aiokafka_makes_itself_is_not_the_caller_s() -> None:
+    class Cancelled:
+        async def stop(self) -> None:
+            raise asyncio.CancelledError
+
+    await kafka.stop(Cancelled())

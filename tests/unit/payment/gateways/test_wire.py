@@ -6,11 +6,12 @@ from typing import Any, Final
 import orjson
 import pytest
 
-from services.payment.gateways import (
+from services.payment.gateways import wire
+from services.payment.gateways.http import HttpGateway
+from services.payment.gateways.port import (
     Answer,
     Authorization,
     Declined,
-    HttpGateway,
     NotFound,
     PaymentState,
     Refused,
@@ -19,7 +20,6 @@ from services.payment.gateways import (
     Unavailable,
     Unknown,
     Unusable,
-    wire,
 )
 from services.payment.gateways.wire import AUTHENTICATE, MAX_CODE, MAX_MESSAGE, NOT_MADE, Reply, look_up
 from shared.contract.text import is_plain
