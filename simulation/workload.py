@@ -234,9 +234,15 @@ class _Workload:
         dice = self.dice
         for cart in self.carts:
             words = {"cart_id": cart, "checkout_id": f"{cart}.{dice.choice((1, 1, 2))}", "by": "staff", "why": "w"}
-            if dice.random() < 0.3:
-                command = dice.choice((RetryVoid, RetryRefund, MarkPaid, MarkVoided, MarkRefunded))(**words)
-                yield ByHand(command) if isinstance(command, MarkVoided | MarkRefunded) else Send(command)
+            chance = dice.random()
+            if chance < 0.3:
+                kind = dice.choice((RetryVoid, RetryRefund, MarkPaid, MarkVoided, MarkRefunded))
+                if kind not in (MarkVoided, MarkRefunded):
+                    yield Send(kind(**words))
+                elif chance < 0.1:  # nobody has given anything back; some of them insist
+                    yield Send(kind(**words, although=chance < 0.05))
+                else:
+                    yield ByHand(kind(**words))
             if dice.random() < 0.1:
                 yield Send(CancelOrder(cart_id=cart, checkout_id=words["checkout_id"], reason="r"))
             if dice.random() < 0.1:

@@ -152,6 +152,10 @@ INSTEAD: Final[dict[str, dict[str, Any]]] = {
     "RetryRefund": {"why": "the gateway is back"},
     "RetryVoid": {"why": "the gateway is back"},
     "SetPaymentMethod": {"method": _CARD},
+    "SettlementDisputed": {
+        "why": "bank transfer 4711",
+        "found": "the gateway has captured 28.12 EUR and not given it back (its payment pi_3f1c)",
+    },
     "StockReceived": {"quantity": 40, "reserved": 0},
     "VoidFailed": _NO_ANSWER,
 }

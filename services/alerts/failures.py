@@ -225,12 +225,13 @@ def stuck_money(event: FailedCompensation, event_id: str) -> Failure:
             f"Try it again: `quadrille payments retry-{kind} {checkout} {WHY}`."
             f" Or settle it at the gateway by hand ({reference}) and say so: {by_hand}."
         )
+    attempts = "1 attempt" if event.attempts == 1 else f"{event.attempts} attempts"
     return Failure(
         alert_id=money_alert(kind, event.checkout_id),
         kind=f"{kind}_failed",
         severity="critical",
         title=f"{display(event.amount, event.currency)} of a customer {stuck} (checkout {event.checkout_id})",
-        text=f"The {kind} was given up after {event.attempts} attempts: {event.reason[:MAX_TEXT]}. {advice}",
+        text=f"The {kind} was given up after {attempts}: {event.reason[:MAX_TEXT]}. {advice}",
         service="payment",
         checkout_id=event.checkout_id,
         occurrence=event_id,

@@ -12,7 +12,7 @@ from services.alerts.failures import (
     money_alert,
     stuck_money,
 )
-from shared.alerts.model import MONEY, Alert, DeadLetter, DeadRecord, LetterState
+from shared.alerts.model import MONEY, RETRIED, Alert, DeadLetter, DeadRecord, LetterState
 from shared.contract.alerts import (
     AcknowledgeAlert,
     AlertAcknowledged,
@@ -35,6 +35,7 @@ from shared.contract.payment import (
     PaymentVoided,
     RefundFailed,
     RefundRetried,
+    SettlementDisputed,
     VoidFailed,
     VoidRetried,
 )
@@ -55,7 +56,8 @@ def keep(
     letter: DeadLetter, arrived: DeadLetterArrived, alerts: dict[str, Alert], now: datetime
 ) -> Emits[AlertOpened | DeadLetterReturned | DeadLetterResolved]:
     """Somebody must know of it. Money that is known to be settled already opens nothing, late as its failure comes."""
-    if returned := letter.fail(arrived.fault, now):
+    returned = letter.fail(arrived.fault, now)
+    if returned:
         yield returned
     failure = stuck_money(arrived.failed, arrived.failure_id) if arrived.failed else failure_of(letter)
     alert = alerts[failure.alert_id]
@@ -63,7 +65,7 @@ def keep(
     if letter.letter_id not in alert.letters:
         alert.letters.append(letter.letter_id)
     if not alert.knows(failure):
-        if opened := alert.report(failure, now):
+        if opened := alert.report(failure, now, anew=bool(returned or arrived.failed)):
             yield opened
     elif alert.over and (resolved := letter.resolve("payment", "settled already", now)):
         yield resolved
@@ -235,7 +237,7 @@ def _stuck(
     for alert in alerts.values():
         if alert.alert_id != failure.alert_id:
             yield from _close(alert, _own(alert, letters), "payment", failure.title, now)
-        elif (alert.over or not alert.knows(failure)) and (opened := alert.report(failure, now)):
+        elif (alert.over or alert.retried or not alert.knows(failure)) and (opened := alert.report(failure, now, anew=True)):
             yield opened
 
 
@@ -278,6 +280,15 @@ def refund_retried(event: RefundRetried, alerts: dict[str, Alert], now: datetime
     yield from _retried(alerts[money_alert("refund", event.checkout_id)], event, now)
 
 
+@reactions.on(SettlementDisputed, alerts=_of_checkout)
+def settlement_disputed(event: SettlementDisputed, alerts: dict[str, Alert], now: datetime) -> Emits[AlertAcknowledged]:
+    """Somebody says that the money is settled. The gateway does not, so the alert stays."""
+    for alert in alerts.values():
+        what = f"says that it is settled, though {event.found}"
+        if not alert.over and (acknowledged := alert.acknowledge(what, event.by, event.why, now)):
+            yield acknowledged
+
+
 def _retried(alert: Alert, event: VoidRetried | RefundRetried, now: datetime) -> Iterator[AlertAcknowledged]:
-    if not alert.over and (acknowledged := alert.acknowledge("retried", event.by, event.why, now)):
+    if not alert.over and (acknowledged := alert.acknowledge(RETRIED, event.by, event.why, now)):
         yield acknowledged

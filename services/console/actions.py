@@ -25,17 +25,26 @@ from shared.journal.trace import Trace
 
 @dataclass(frozen=True)
 class Action:
-    """A button: ``name`` goes with the form, ``label`` is on it, ``hint`` says what it does."""
+    """A button: ``name`` goes with the form, ``label`` is on it, ``hint`` says what it does.
+
+    ``disputable``: it can be recorded although the gateway says otherwise.
+    """
 
     name: str
     label: str
     hint: str
+    disputable: bool = False
 
 
 RETRY_VOID: Final = Action("retry-void", "Retry the void", "The gateway is asked once more to release the hold.")
 RETRY_REFUND: Final = Action("retry-refund", "Retry the refund", "The gateway is asked once more to give the money back.")
-MARK_VOIDED: Final = Action("mark-voided", "Mark as released", "You say that the hold was released by hand.")
-MARK_REFUNDED: Final = Action("mark-refunded", "Mark as given back", "You say that the money was given back by hand.")
+_ASKED: Final = "The gateway is asked first."
+MARK_VOIDED: Final = Action(
+    "mark-voided", "Mark as released", f"You say that the hold was released by hand. {_ASKED}", disputable=True
+)
+MARK_REFUNDED: Final = Action(
+    "mark-refunded", "Mark as given back", f"You say that the money was given back by hand. {_ASKED}", disputable=True
+)
 MARK_PAID: Final = Action("mark-paid", "Mark as paid", "You say that the money was received.")
 ACKNOWLEDGE: Final = Action("ack", "Acknowledge", "Others see that somebody works on it.")
 RESOLVE: Final = Action("resolve", "Resolve", "It needs nothing any more.")

@@ -82,15 +82,9 @@ def settle(payment: Payment, answer: Answer | LookUp, policy: Policy, now: datet
     """Go on from an answer: done, to be asked again, or given up."""
     operation = payment.operation
     assert operation is not None
-    if isinstance(answer, Found | NotFound) and (foreign := answer.foreign) and foreign.hold != payment.foreign:
-        payment.foreign = foreign.hold
-        yield ForeignPaymentFound(
-            **facts(payment),
-            gateway_reference=payment.known_as,
-            hold=foreign.hold,
-            found_amount=foreign.amount,
-            found_currency=foreign.currency,
-        )
+    yield from foreign_payment(payment, answer)
+    if operation.kind == "authorize" and operation.step == "call":
+        payment.asked_at = now
     match answer:
         case Succeeded(hold=hold):
             payment.hold = hold
@@ -118,12 +112,26 @@ def settle(payment: Payment, answer: Answer | LookUp, policy: Policy, now: datet
             yield from _give_up(payment, now)
 
 
+def foreign_payment(payment: Payment, answer: Answer | LookUp) -> Iterator[ForeignPaymentFound]:
+    """Tell of a payment under our reference that is not ours, once."""
+    if isinstance(answer, Found | NotFound) and (foreign := answer.foreign) and foreign.hold != payment.foreign:
+        payment.foreign = foreign.hold
+        yield ForeignPaymentFound(
+            **facts(payment),
+            gateway_reference=payment.known_as,
+            hold=foreign.hold,
+            found_amount=foreign.amount,
+            found_currency=foreign.currency,
+        )
+
+
 def _again(
     payment: Payment, policy: Policy, now: datetime, code: str, reason: str, *, look_up: bool = True, wait: float | None = None
 ) -> Iterator[Outcome]:
     """Ask again later; tell where that may soon have been in vain, and give up where it was."""
     operation = payment.operation
     assert operation is not None
+    operation.by_hand &= not operation.pending  # no person waits for what the gateway has taken up and does not know yet
     if not payment.retry(policy, now, code, reason, look_up=look_up, wait=wait):
         yield from _give_up(payment, now)
     elif operation.attempts == policy.warned_at:
@@ -177,6 +185,7 @@ def _found(payment: Payment, found: Found, policy: Policy, now: datetime) -> Ite
     assert payment.operation is not None
     kind = payment.operation.kind
     payment.hold = found.hold
+    by_hand = payment.operation.by_hand
     if found.status == "processing":
         payment.operation.uncertain = payment.operation.pending = True
         yield from _again(payment, policy, now, "pending", "the gateway does not know yet")
@@ -185,11 +194,11 @@ def _found(payment: Payment, found: Found, policy: Policy, now: datetime) -> Ite
     elif found.status in _DONE[kind]:
         yield from _succeed(payment, policy, now)
     elif kind == "void" and found.status == "captured":  # the capture had taken effect after all
-        payment.begin("refund", State.REFUNDING, now, amount=found.captured - found.refunded)
+        payment.begin("refund", State.REFUNDING, now, amount=found.captured - found.refunded, by_hand=by_hand)
     elif kind == "refund" and found.status == "captured":
         yield from _not_refunded(payment, found, policy, now)
     elif kind == "refund":
-        payment.begin("void", State.VOIDING, now)
+        payment.begin("void", State.VOIDING, now, by_hand=by_hand)
     elif kind in ("authorize", "capture") and found.status != "authorized":
         yield from _declined(payment, f"hold_{found.status}", _NOT_MADE, policy, now)
     else:
@@ -245,7 +254,9 @@ def _not_found(payment: Payment, policy: Policy, now: datetime) -> Iterator[Outc
         payment.call(now)
     elif operation.kind != "void":
         yield from _again(payment, policy, now, "not_found", "the gateway does not know this payment")
-    elif now - operation.began_at < policy.arrives_within:
+    elif operation.by_hand and payment.may_arrive(policy, now):
+        yield from _again(payment, policy, now, "not_found", "the gateway does not know this payment yet")
+    elif not operation.by_hand and now - operation.began_at < policy.arrives_within:
         payment.look_again(policy, now)
     else:
         yield from _succeed(payment, policy, now)

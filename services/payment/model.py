@@ -62,6 +62,20 @@ class PaymentState(StrEnum):
     REFUND_FAILED = "refund_failed"
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a person says of a payment whose void or refund failed: that the money is settled. The gateway is asked first.
+
+    ``although``: it is recorded whatever the gateway says. ``command_id``, ``command_type``: the command that is answered.
+    """
+
+    by: str
+    why: str
+    although: bool
+    command_id: str
+    command_type: str
+
+
 @dataclass(slots=True)
 class PaymentOperation:
     """One thing the gateway is to do, until it is done or given up.
@@ -69,7 +83,9 @@ class PaymentOperation:
     ``step`` is the next request; ``serial`` numbers the requests of a payment, so that a late answer is known as such.
     ``uncertain``: an earlier request may have taken effect. ``key_spent``: the key's answer is stored, repeating it
     would only repeat the answer. ``pending``: the gateway has taken it up, and did not know then what comes of it.
-    ``amount``: minor units to give back, where it is not the whole amount of the payment.
+    ``amount``: minor units to give back, where it is not the whole amount of the payment. ``by_hand``: a person waits for
+    it, so it is attempted once. ``claim``: nothing is to be done, but what a person says of it is to be compared with the
+    gateway.
     """
 
     kind: Kind
@@ -85,6 +101,8 @@ class PaymentOperation:
     reason: str = ""
     pending: bool = False
     amount: int | None = None
+    by_hand: bool = False
+    claim: Claim | None = None
 
     @property
     def is_first(self) -> bool:
@@ -107,7 +125,7 @@ class Payment:
     ``due_at``: when the next request to the gateway is due; where there is none, when an old hold is to be told of.
 
     ``unwanted``: the order is off while a request is under way; what it brings about is undone. ``keys`` counts the
-    idempotency keys used so far.
+    idempotency keys used so far. ``asked_at``: when the gateway last answered a request to hold the money.
 
     ``reference``: what the gateway knows it by, where that is not the checkout's id. ``foreign``: the gateway's id of a
     payment under that reference which is not ours.
@@ -124,6 +142,7 @@ class Payment:
     operation: PaymentOperation | None = None
     serial: int = 0
     keys: int = 0
+    asked_at: datetime | None = None
     due_at: datetime | None = None
     reference: str | None = None
     foreign: str | None = None
@@ -134,13 +153,29 @@ class Payment:
         return self.reference or self.checkout_id
 
     def begin(
-        self, kind: Kind, state: PaymentState, now: datetime, *, look_first: bool = False, amount: int | None = None
+        self,
+        kind: Kind,
+        state: PaymentState,
+        now: datetime,
+        *,
+        look_first: bool = False,
+        amount: int | None = None,
+        by_hand: bool = False,
     ) -> None:
         """Queue an operation. ``look_first``: how the payment stands at the gateway is not sure. ``amount``: to give back."""
         step: Literal["call", "look_up"] = "look_up" if look_first else "call"
         self.state, self.serial, self.due_at = state, self.serial + 1, now
-        self.operation = PaymentOperation(kind, self._next_key(kind), self.serial, step, now)
+        self.operation = PaymentOperation(kind, self._next_key(kind), self.serial, step, now, by_hand=by_hand)
         self.operation.amount = amount if amount != self.amount else None
+
+    def verify(self, kind: Kind, claim: Claim, now: datetime) -> None:
+        """Look up what a person says was done, once; the payment stays as it is until then."""
+        self.serial, self.due_at = self.serial + 1, now
+        self.operation = PaymentOperation(kind, f"{self.checkout_id}:claim", self.serial, "look_up", now, claim=claim)
+
+    def may_arrive(self, policy: Policy, now: datetime) -> bool:
+        """Whether a request to hold the money may still be on its way to the gateway."""
+        return self.asked_at is not None and now - self.asked_at < policy.arrives_within
 
     def request(self, now: datetime) -> Kind | Literal["look_up"]:
         """What to ask of the gateway now. Where it may have forgotten the key by now, how the payment stands comes first."""
@@ -173,7 +208,7 @@ class Payment:
         operation = self._current
         operation.attempts += 1
         operation.code, operation.reason = code, reason
-        if operation.attempts >= policy.attempts:
+        if operation.attempts >= (1 if operation.by_hand else policy.attempts):
             return False
         pause = max(backoff(operation.key, operation.attempts, policy.backoff_seconds), min(wait or 0.0, MAX_RETRY_AFTER))
         at = now + timedelta(seconds=pause)

@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Never
 
 from services.payment.answers import GatewayAnswered, HoldAged, facts, failure, settle
-from services.payment.model import Payment, PaymentState, Policy
+from services.payment.claims import answer_claim
+from services.payment.model import Claim, Payment, PaymentState, Policy
 from shared.contract.envelope import Envelope, refusal
 from shared.contract.order import OrderCancelled, OrderCreated, OrderRejected, TotalsCalculated
 from shared.contract.payment import (
@@ -28,6 +29,7 @@ from shared.contract.payment import (
     RefundRetried,
     RetryRefund,
     RetryVoid,
+    SettlementDisputed,
     VoidFailed,
     VoidRetried,
 )
@@ -110,9 +112,15 @@ def go_on(
     | RefundFailed
     | OperationNearlyGivenUp
     | ForeignPaymentFound
+    | SettlementDisputed
+    | CommandRejected
 ]:
     """An answer of the gateway; one to an older request changes nothing."""
-    if payment.operation is not None and payment.operation.serial == answered.serial:
+    if payment.operation is None or payment.operation.serial != answered.serial:
+        return
+    if payment.operation.claim is not None:
+        yield from answer_claim(payment, payment.operation.claim, answered.answer, policy, now)
+    else:
         payment.operation.uncertain |= answered.again
         yield from settle(payment, answered.answer, policy, now)
 
@@ -130,11 +138,11 @@ def tell_of_hold(payment: Payment, aged: HoldAged, policy: Policy, now: datetime
 
 @reactions.on(RetryVoid)
 def retry_void(payment: Payment, command: RetryVoid, envelope: Envelope, now: datetime) -> Emits[VoidRetried | CommandRejected]:
-    """From the beginning, but looking first."""
+    """Once, and looking first: a person waits for the answer."""
     if refused := _refused(payment, command, envelope, State.VOID_FAILED):
         yield refused
     else:
-        payment.begin("void", State.VOIDING, now, look_first=True)
+        payment.begin("void", State.VOIDING, now, look_first=True, by_hand=True)
         yield VoidRetried(**facts(payment), by=command.by, why=command.why)
 
 
@@ -142,35 +150,42 @@ def retry_void(payment: Payment, command: RetryVoid, envelope: Envelope, now: da
 def retry_refund(
     payment: Payment, command: RetryRefund, envelope: Envelope, now: datetime
 ) -> Emits[RefundRetried | CommandRejected]:
-    """From the beginning, but looking first."""
+    """Once, and looking first: a person waits for the answer."""
     if refused := _refused(payment, command, envelope, State.REFUND_FAILED):
         yield refused
     elif payment.token is None:
         message = "it was paid on delivery: give the money back by hand, and say so with MarkRefunded"
         yield refusal(envelope, Reason(code="paid_in_cash", message=message))
     else:
-        payment.begin("refund", State.REFUNDING, now, look_first=True)
+        payment.begin("refund", State.REFUNDING, now, look_first=True, by_hand=True)
         yield RefundRetried(**facts(payment), by=command.by, why=command.why)
 
 
 @reactions.on(MarkVoided)
-def mark_voided(payment: Payment, command: MarkVoided, envelope: Envelope) -> Emits[PaymentVoided | CommandRejected]:
-    """Somebody released the hold by hand."""
+def mark_voided(payment: Payment, command: MarkVoided, envelope: Envelope, now: datetime) -> Emits[CommandRejected]:
+    """Somebody says that they released the hold by hand: the gateway is asked first."""
     if refused := _refused(payment, command, envelope, State.VOID_FAILED):
         yield refused
     else:
-        payment.state = State.VOIDED
-        yield PaymentVoided(**facts(payment), marked_by=command.by, why=command.why)
+        payment.verify("void", _claim(command, envelope), now)
 
 
 @reactions.on(MarkRefunded)
-def mark_refunded(payment: Payment, command: MarkRefunded, envelope: Envelope) -> Emits[PaymentRefunded | CommandRejected]:
-    """Somebody gave the money back by hand."""
+def mark_refunded(
+    payment: Payment, command: MarkRefunded, envelope: Envelope, now: datetime
+) -> Emits[PaymentRefunded | CommandRejected]:
+    """Somebody says that they gave the money back by hand: the gateway is asked first. It knows nothing of cash."""
     if refused := _refused(payment, command, envelope, State.REFUND_FAILED):
         yield refused
-    else:
-        payment.state = State.REFUNDED
+    elif payment.token is None:
+        payment.finish(State.REFUNDED)
         yield PaymentRefunded(**facts(payment), marked_by=command.by, why=command.why)
+    else:
+        payment.verify("refund", _claim(command, envelope), now)
+
+
+def _claim(command: MarkVoided | MarkRefunded, envelope: Envelope) -> Claim:
+    return Claim(command.by, command.why, command.although, envelope.id, envelope.type)
 
 
 @reactions.on(MarkPaid)
@@ -190,6 +205,11 @@ def _refused(payment: Payment, command: PaymentCommand, envelope: Envelope, want
     if payment.state and command.cart_id != payment.cart_id:
         return refusal(envelope, Reason(code="other_cart", message="this payment is of another cart", subject="cart_id"))
     if payment.state is wanted:
-        return None
+        return _busy(envelope) if payment.operation is not None else None
     found = f"is {payment.state}" if payment.state else "does not exist"
     return refusal(envelope, Reason(code="wrong_state", message=f"the payment {found}; it must be {wanted} for this"))
+
+
+def _busy(envelope: Envelope) -> CommandRejected:
+    message = "the gateway is being asked about this payment for an earlier command; try again in a moment"
+    return refusal(envelope, Reason(code="busy", message=message))

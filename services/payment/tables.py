@@ -24,6 +24,7 @@ payments = Table(
     Column("operation", JSON),
     Column("serial", Integer, nullable=False),
     Column("keys", Integer, nullable=False),
+    Column("asked_at", DateTime(timezone=True)),
     *deadline_columns("payments"),
     Column("reference", Text),
     Column("foreign", Text),

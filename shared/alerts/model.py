@@ -23,6 +23,8 @@ MAX_RETURNS: Final = 3
 """How often a record may come back from a redrive before it is parked."""
 MAX_TITLE, MAX_TEXT = 300, 3_000
 """Characters of what people are told."""
+RETRIED: Final = "retried"
+"""The action of whoever tries again what has failed."""
 REMEMBERED: Final = 100
 """Reports of one alert that are known again when they come once more, by another way."""
 
@@ -103,9 +105,19 @@ class Alert:
         """Whether this very report came before."""
         return failure.occurrence in self.occurrences
 
-    def report(self, failure: Failure, now: datetime) -> AlertOpened | None:
-        """The failure was seen; returns what is to be said where the alert was not open."""
-        news = self.over
+    @property
+    def retried(self) -> bool:
+        """Whether the last that somebody did about it was to try again what had failed."""
+        return bool(self.actions) and self.actions[-1].what == RETRIED
+
+    def report(self, failure: Failure, now: datetime, *, anew: bool = False) -> AlertOpened | None:
+        """The failure was seen; returns what is to be said where the alert was not open.
+
+        ``anew``: what somebody did about it was in vain. Then it is open again and people are told, though somebody had
+        acknowledged it; of one and the same report they hear once.
+        """
+        told = self.knows(failure) and not self.over
+        news = self.over or (anew and self.state is AlertState.ACKNOWLEDGED)
         self.kind, self.severity = failure.kind, failure.severity
         self.title, self.text = plain(failure.title, MAX_TITLE), plain(failure.text, MAX_TEXT)
         self.service, self.checkout_id = failure.service, failure.checkout_id
@@ -116,7 +128,8 @@ class Alert:
         if not news:
             return None
         self.state, self.resolved_at = AlertState.OPEN, None
-        self.notify_at = None if failure.quiet else now
+        if not told:
+            self.notify_at = None if failure.quiet else now
         return AlertOpened(
             alert_id=self.alert_id,
             checkout_id=self.checkout_id,

@@ -19,21 +19,26 @@ from shared.contract.payment import (
     PaymentRefunded,
     PaymentVoided,
     RefundFailed,
+    SettlementDisputed,
     VoidFailed,
 )
 from shared.contract.rejection import CommandRejected
 from shared.money import display
+from shared.settings import Settings
 
 C = TypeVar("C", bound=Command)
 SOURCE: Final = "/quadrille/staff"
-ENDS: Final = (PaymentVoided, PaymentRefunded, PaymentMarkedPaid, VoidFailed, RefundFailed)
+ENDS: Final = (PaymentVoided, PaymentRefunded, PaymentMarkedPaid, VoidFailed, RefundFailed, SettlementDisputed)
 SAID: Final = {
     PaymentVoided: "nothing is held any more",
     PaymentRefunded: "the money went back",
     PaymentMarkedPaid: "the money is received",
     VoidFailed: "the void failed again",
     RefundFailed: "the refund failed again",
+    SettlementDisputed: "recorded, and the alert stays open",
 }
+ON_THE_WAY_SECONDS: Final = 15.0
+"""For a command to reach payment, and its outcome us, beside the requests to the gateway."""
 
 
 class FaultsError(Exception):
@@ -100,6 +105,11 @@ async def redrive(client: CheckoutClient, command: RedriveDeadLetter, timeout: f
     return Replayed(letter_id, "handled", f"{end.why} by {end.by}")
 
 
+def patience(settings: Settings) -> float:
+    """Seconds within which payment answers a decision about money: it looks the payment up, and asks for one thing."""
+    return 2 * settings.gateway_timeout_seconds + ON_THE_WAY_SECONDS
+
+
 async def settle(client: CheckoutClient, command: PaymentCommand, timeout: float) -> tuple[Decided, Message | None]:
     """Publish a decision about a customer's money, and hear how it ended: in words, and as the event."""
     try:
@@ -113,6 +123,8 @@ async def settle(client: CheckoutClient, command: PaymentCommand, timeout: float
     words = f"{display(event.amount, event.currency)} of checkout {event.checkout_id}: {SAID[type(event)]}"
     if isinstance(event, FailedCompensation):
         return Decided(command.checkout_id, False, type(event).__name__, f"{words}: {event.reason}"), event
+    if isinstance(event, SettlementDisputed):
+        words = f"{words}: {event.found}"
     return Decided(command.checkout_id, True, type(event).__name__, words), event
 
 

@@ -79,6 +79,7 @@ MESSAGES: Final[dict[str, type[Message]]] = {
         payment.ForeignPaymentFound,
         payment.VoidRetried,
         payment.RefundRetried,
+        payment.SettlementDisputed,
         payment.VoidFailed,
         payment.RefundFailed,
         alerts.AcknowledgeAlert,

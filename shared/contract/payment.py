@@ -17,19 +17,25 @@ class PaymentCommand(Command):
 
 
 class RetryVoid(PaymentCommand):
-    """Try again to release a hold whose void failed."""
+    """Try once more to release a hold whose void failed. It is attempted once, and its outcome is an event at once."""
 
 
 class RetryRefund(PaymentCommand):
-    """Try again a refund that failed."""
+    """Try once more a refund that failed. It is attempted once, and its outcome is an event at once."""
 
 
 class MarkVoided(PaymentCommand):
-    """The hold was released by hand."""
+    """The hold was released by hand. The gateway is asked first; where it says otherwise, this is refused."""
+
+    although: bool = False
+    """Record it although the gateway says otherwise or cannot be asked; the alert stays open."""
 
 
 class MarkRefunded(PaymentCommand):
-    """The money was given back by hand."""
+    """The money was given back by hand. The gateway is asked first; where it says otherwise, this is refused."""
+
+    although: bool = False
+    """Record it although the gateway says otherwise or cannot be asked; the alert stays open."""
 
 
 class MarkPaid(PaymentCommand):
@@ -123,6 +129,17 @@ class RefundRetried(PaymentEvent):
     """Who decided it."""
     why: str
     """What they said of it."""
+
+
+class SettlementDisputed(PaymentEvent):
+    """Somebody says that the money is settled, and the gateway says otherwise or cannot be asked. The alert stays open."""
+
+    by: str
+    """Who says it."""
+    why: str
+    """What they said of it."""
+    found: str
+    """What the gateway says, for people."""
 
 
 class OperationNearlyGivenUp(PaymentEvent):

@@ -124,6 +124,8 @@ class _Causes:
     def _asked(self, node: Node) -> Node | None:
         """The last message before an inner cause's effect that asked for it; else the last of the same service."""
         entry = node.entry
+        if command := self._by_id.get(str(entry.facts.get("command_id"))):  # it says itself what it refuses
+            return command
         same = [n for n in self._nodes if n is not node and n.entry.checkout_id == entry.checkout_id and entry.checkout_id]
         asking = [n for n in same if n.entry.kind in _asking(entry.kind)]
         earlier = [n for n in asking if n.entry.at <= entry.at]

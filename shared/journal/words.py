@@ -242,6 +242,7 @@ _WORDS: Final[dict[str, Callable[[Facts], str]]] = {
     "MarkPaid": _staff,
     "VoidRetried": _staff,
     "RefundRetried": _staff,
+    "SettlementDisputed": lambda f: f"{_staff(f)}, though {f['found']}",
     "AcknowledgeAlert": _staff,
     "ResolveAlert": _staff,
     "RedriveDeadLetter": _staff,

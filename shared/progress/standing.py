@@ -77,10 +77,18 @@ _UNDONE: Final = {
     "RefundFailed": ("RefundRetried",),
 }
 """What counts no more once one of these came after it; both are events of one service, and so of one clock."""
+_ANSWERS: Final = ("VoidFailed", "RefundFailed")
+"""Of the same moment as one of those, such an event is the answer to it: nobody decides anything in no time."""
 
 
 def _without_undone(seen: Mapping[str, At]) -> Mapping[str, At]:
-    undone = {kind for kind, anew in _UNDONE.items() if kind in seen and any(seen[kind] <= seen[a] for a in anew if a in seen)}
+    undone = {kind for kind, anew in _UNDONE.items() if kind in seen and any(_before(kind, a, seen) for a in anew)}
     if "OrderCreated" in seen:  # inventory takes the units anew, or says that they are lost
         undone.add("ReservationExpired")
     return {kind: at for kind, at in seen.items() if kind not in undone} if undone else seen
+
+
+def _before(kind: str, anew: str, seen: Mapping[str, At]) -> bool:
+    if anew not in seen:
+        return False
+    return bool(seen[kind] < seen[anew] if kind in _ANSWERS else seen[kind] <= seen[anew])

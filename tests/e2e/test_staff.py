@@ -37,6 +37,16 @@ async def over(shop: Shop, alert: Alert) -> Alert:
             await asyncio.sleep(0.05)
 
 
+async def acted(shop: Shop, alert: Alert, what: str) -> Alert:
+    """The alert, once somebody has done this about it."""
+    async with asyncio.timeout(20):
+        while True:
+            found = await views.alert(shop.engine, alert.alert_id)
+            if any(action.what.startswith(what) for action in found.actions) and found.times_seen > alert.times_seen:
+                return found
+            await asyncio.sleep(0.05)
+
+
 async def void_failed(shop: Shop) -> tuple[VoidFailed, Alert]:
     """A hold that the gateway does not release at the first four requests."""
     sku = await shop.product(stock=1)
@@ -70,6 +80,35 @@ async def test_a_hold_released_by_hand_is_said_so_by_order_number(shop: Shop, qu
     assert ran.code == 0, ran
     last = (await over(shop, alert)).actions[-1]
     assert (last.what, last.by, last.why) == ("resolved", "ada", "the bank released it, call 4711")
+
+
+async def test_nothing_a_person_says_or_tries_closes_an_alert_while_the_gateway_holds_the_money(
+    shop: Shop, quadrille: System
+) -> None:
+    sku = await shop.product(stock=1)
+    cart_id, _ = await shop.check_out(sku, payment=card("tok_decline_capture+refuse_void_5"))
+    failed = await shop.client.wait_for(cart_id, VoidFailed, timeout=40)
+    alert = await shop.alert(failed.checkout_id)
+    environment = quadrille.environment
+
+    retried = await process(environment, *advised(alert, "retry-void"))
+    assert retried.code == 1, retried
+    assert b"the void failed again: The bank refuses" in retried.out
+    again = await acted(shop, alert, "retried")
+    assert (again.state, again.times_seen) == ("open", 2)
+
+    refused = await decide(quadrille, "mark-voided", failed.checkout_id, "--why", "the bank says so")
+    assert refused.code == 1, refused
+    assert f"the gateway still holds 14.90 EUR (its payment {failed.hold})".encode() in refused.out
+    assert b"--although" in refused.out
+    recorded = await decide(quadrille, "mark-voided", failed.checkout_id, "--why", "the bank says so", "--although", "--json")
+    assert (recorded.code, recorded.json["settled"], recorded.json["event"]) == (0, False, "SettlementDisputed"), recorded
+    noted = await acted(shop, alert, "says that it is settled, though the gateway still holds")
+    assert (noted.state, noted.actions[-1].by, noted.actions[-1].why) == ("acknowledged", "ada", "the bank says so")
+
+    released = await process(environment, *advised(alert, "retry-void"))
+    assert released.code == 0, released
+    await over(shop, alert)
 
 
 async def test_a_refund_that_failed_is_tried_again(shop: Shop, quadrille: System) -> None:

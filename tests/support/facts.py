@@ -60,6 +60,7 @@ USUAL: Final[dict[str, Any]] = {
     "customer_id": "ada",
     "delta": 1,
     "expected_total": None,
+    "found": "the gateway still holds it",
     "expires_at": NOW + timedelta(minutes=30),
     "found_amount": 1490,
     "found_currency": "JPY",

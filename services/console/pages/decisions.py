@@ -12,8 +12,9 @@ from services.console import actions
 from services.console.context import Console, console
 from services.console.session import flash, form, local, who
 from shared.client import CheckoutClient
-from shared.client.staff import SOURCE, FaultsError, command, decide, redrive, settle
+from shared.client.staff import SOURCE, FaultsError, command, decide, patience, redrive, settle
 from shared.contract.alerts import RedriveDeadLetter
+from shared.contract.payment import MarkRefunded, MarkVoided
 from shared.contract.topics import events_topic
 from shared.journal import queries
 
@@ -79,9 +80,10 @@ async def _payment(here: Console, checkout_id: str, fields: Fields, decision: Fi
     known = [match for match in await queries.find(here.journal, checkout_id) if match.checkout_id == checkout_id]
     if not known:
         raise HTTPException(404)
-    made = command(kind, cart_id=known[0].story, checkout_id=checkout_id, **decision)
+    more = {"although": True} if kind in (MarkVoided, MarkRefunded) and fields.get("although") else {}
+    made = command(kind, cart_id=known[0].story, checkout_id=checkout_id, **decision, **more)
     async with _line(here, "payment") as client:
-        decided, _ = await settle(client, made, PATIENCE_SECONDS)
+        decided, _ = await settle(client, made, patience(here.settings))
     return decided.words, decided.done
 
 

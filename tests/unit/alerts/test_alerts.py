@@ -14,6 +14,7 @@ from shared.contract.payment import (
     PaymentVoided,
     RefundFailed,
     RefundRetried,
+    SettlementDisputed,
     VoidFailed,
     VoidRetried,
 )
@@ -91,8 +92,51 @@ def test_who_tries_again_is_recorded_and_works_on_it(failure: type[Message], ret
     desk.hear(told(failure), "e1")
     assert names(desk.hear(told(retried, by="ada", why="the bank is back"))) == ["AlertAcknowledged"]
     assert [(action.what, action.by) for action in desk.alert.actions] == [("retried", "ada")]
-    assert desk.hear(told(failure), "e2") == [], "it is known already that it is open"
-    assert desk.alert.times_seen == 2
+
+
+@pytest.mark.parametrize(("failure", "retried"), [(VoidFailed, VoidRetried), (RefundFailed, RefundRetried)])
+@pytest.mark.parametrize("order", ["event, letter", "letter, event", "letter before the retry"])
+def test_a_retry_that_fails_opens_the_alert_again_and_tells_people_once(
+    failure: type[FailedCompensation], retried: type[Message], order: str
+) -> None:
+    desk = with_(stuck(failure, event_id="e1"))
+    desk.hear(told(failure), "e1")
+    acknowledge(desk)
+    desk.alert.notify_at = None  # they were told
+    again, letter = told(failure), stuck(failure, event_id="e2", reason="still closed")
+    opened = []
+    if order == "letter before the retry":
+        opened += desk.arrives(letter)
+        assert desk.alert.notify_at == desk.now
+        desk.hear(told(retried))
+        opened = desk.hear(again, "e2")
+    elif order == "event, letter":
+        desk.hear(told(retried))
+        opened += [*desk.hear(again, "e2"), *desk.arrives(letter)]
+    else:
+        desk.hear(told(retried))
+        opened += [*desk.arrives(letter), *desk.hear(again, "e2")]
+    assert names(opened) == ["AlertOpened"]
+    assert desk.alert.state == "open"
+    assert desk.alert.notify_at == desk.now
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_what_is_claimed_against_the_gateway_is_recorded_and_the_alert_stays(failure: type[FailedCompensation]) -> None:
+    desk = with_(stuck(failure, event_id="e1"))
+    disputed = told(SettlementDisputed, by="ada", why="bank transfer 4711", found="the gateway still has 14.90 EUR")
+    assert names(desk.hear(disputed)) == ["AlertAcknowledged"]
+    last = desk.alert.actions[-1]
+    assert last.what == "says that it is settled, though the gateway still has 14.90 EUR"
+    assert (last.by, last.why, len(desk.open)) == ("ada", "bank transfer 4711", 1)
+    assert names(desk.hear(told(PaymentRefunded), "e3"))[-1] == "AlertResolved"
+
+
+def test_a_failure_heard_twice_does_not_open_what_somebody_has_acknowledged_meanwhile() -> None:
+    desk = with_(stuck(event_id="e1"))
+    acknowledge(desk)
+    assert desk.hear(told(VoidFailed), "e1") == []
+    assert desk.alert.state == "acknowledged"
 
 
 def test_a_void_that_turns_out_to_be_a_refund_is_one_alert_at_a_time() -> None:

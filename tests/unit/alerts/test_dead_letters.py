@@ -7,6 +7,7 @@ import pytest
 from services.alerts.failures import Arrival
 from shared.alerts.model import DeadLetter
 from shared.contract.alerts import (
+    AcknowledgeAlert,
     DeadLetterRedriven,
     DeadLetterReturned,
     ParkDeadLetter,
@@ -59,6 +60,16 @@ def test_what_came_back_is_the_same_dead_letter_and_the_same_alert() -> None:
     assert (desk.letter.state, desk.letter.returned, desk.letter.seen) == ("open", 1, 2)
     assert "came back 1 of 1 times" in desk.alert.text
     assert [action.what for action in desk.letter.actions] == ["redriven", "came back"]
+
+
+def test_a_redrive_in_vain_opens_an_acknowledged_alert_again() -> None:
+    desk = with_(unreadable())
+    desk.hear(a(AcknowledgeAlert, alert_id=desk.alert.alert_id))
+    desk.redrive()
+    assert names(desk.arrives(unreadable(dlq_offset=1))) == ["DeadLetterReturned", "AlertOpened"]
+    assert (desk.alert.state, desk.alert.notify_at) == ("open", desk.now)
+    desk.hear(a(AcknowledgeAlert, alert_id=desk.alert.alert_id))
+    assert desk.arrives(unreadable(dlq_offset=2)) == [], "published twice, it came back once"
 
 
 def test_the_third_return_parks_it() -> None:

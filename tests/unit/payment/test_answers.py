@@ -9,7 +9,7 @@ from services.payment.answers import GatewayAnswered
 from services.payment.gateways.port import Answer, Declined, LookUp, NotFound, Refused, Unavailable, Unknown
 from services.payment.model import PaymentOperation, Policy, backoff
 from shared.contract.message import Message
-from shared.contract.order import OrderCancelled
+from shared.contract.order import OrderCancelled, TotalsCalculated
 from shared.contract.payment import (
     CaptureFailed,
     PaymentAuthorized,
@@ -18,6 +18,7 @@ from shared.contract.payment import (
     PaymentRefunded,
     PaymentVoided,
     RefundFailed,
+    RetryRefund,
     RetryVoid,
     VoidFailed,
 )
@@ -31,6 +32,7 @@ from tests.unit.payment.payments import (
     NO,
     PART,
     WAIT,
+    answer,
     found,
     operation,
     outcome,
@@ -384,6 +386,63 @@ def test_a_mistake_of_ours_is_not_repeated() -> None:
 def test_a_refund_of_what_the_gateway_does_not_know_says_so() -> None:
     failed = only(RefundFailed, outcome(payment_in("refunding"), LOST, *[MISSING] * (ATTEMPTS - 1)))
     assert (failed.code, failed.reason) == ("not_found", "the gateway does not know this payment")
+
+
+# --- a person tries once more and waits for the answer
+
+RETRIED = [
+    ("void", [found("authorized"), DONE], PaymentVoided),
+    ("void", [found("voided")], PaymentVoided),
+    ("void", [found("authorized"), NO], VoidFailed),
+    ("void", [found("authorized"), BUSY], VoidFailed),
+    ("void", [found("authorized"), LOST], VoidFailed),
+    ("void", [BUSY], VoidFailed),
+    ("void", [found("captured"), DONE], PaymentRefunded),
+    ("void", [found("captured"), NO], RefundFailed),
+    ("refund", [found("captured"), DONE], PaymentRefunded),
+    ("refund", [found("refunded")], PaymentRefunded),
+    ("refund", [found("captured"), NO], RefundFailed),
+    ("refund", [found("captured"), LOST], RefundFailed),
+    ("refund", [BUSY], RefundFailed),
+    ("refund", [MISSING], RefundFailed),
+    ("refund", [found("authorized"), NO], VoidFailed),
+]
+
+
+@pytest.mark.parametrize(("kind", "answers", "end"), RETRIED, ids=names)
+def test_what_a_person_tries_again_is_one_attempt_answered_at_once(
+    kind: str, answers: list[Answer | LookUp], end: type[Message]
+) -> None:
+    made = payment_in(f"{kind}_failed")
+    made.hear(a(RetryVoid if kind == "void" else RetryRefund))
+    *before, last = answers
+    for each in before:
+        assert answer(made, each) == []
+        assert payment(made).due_at == made.now, "no pause: a person waits"
+    event = only(end, answer(made, last))
+    assert payment(made).operation is None
+    if isinstance(event, VoidFailed | RefundFailed):
+        assert event.attempts == 1
+
+
+def test_what_the_gateway_has_taken_up_and_does_not_know_yet_has_not_failed_for_a_person_either() -> None:
+    made = payment_in("refund_failed")
+    made.hear(a(RetryRefund))
+    assert outcome(made, found("captured"), WAIT, *[BUSY] * (ATTEMPTS - 2)) == []
+    assert payment(made).state == "refunding"
+
+
+def test_a_hold_a_person_cannot_find_is_none_once_no_request_for_it_can_arrive_any_more() -> None:
+    made = Solo("payment")
+    made.hear(a(TotalsCalculated))
+    outcome(made, LOST, *[BUSY] * (ATTEMPTS - 1))
+    outcome(made, BUG)
+    assert (payment(made).state, payment(made).hold) == ("void_failed", None)
+    made.hear(a(RetryVoid))
+    assert only(VoidFailed, answer(made, MISSING)).code == "not_found"
+    made.now += POLICY.arrives_within
+    made.hear(a(RetryVoid))
+    only(PaymentVoided, answer(made, MISSING))
 
 
 # --- the order is off while the gateway works

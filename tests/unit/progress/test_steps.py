@@ -93,6 +93,12 @@ def test_where_a_checkout_stands(kinds: tuple[str, ...], steps: list[str], outco
     assert standing(seen(*kinds)).finished == (not steps)
 
 
+def test_a_retry_that_fails_in_the_same_moment_has_failed() -> None:
+    story = seen(*DONE, "OrderCancelled", "StockReturned", "RefundFailed", "RefundRetried")
+    story["RefundFailed"] = story["RefundRetried"]
+    assert [waiting.step.name for waiting in standing(story).waits] == ["settle"]
+
+
 def test_the_order_of_arrival_changes_nothing() -> None:
     late = dict(reversed(seen(*ORDERED).items()))
     assert standing(late) == standing(seen(*ORDERED))
