@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import asyncpg
 
@@ -43,5 +43,9 @@ def _quoted(name: str) -> str:
 
 
 def _url(admin_url: str, name: str, password: str) -> str:
+    """The address of a role's own database, reached as the administrator's is."""
     parts = urlsplit(admin_url)
-    return urlunsplit(("postgresql", f"{name}:{password}@{parts.hostname}:{parts.port or 5432}", f"/{name}", "", ""))
+    where = parts.netloc.rpartition("@")[2]
+    role = f"{quote(name, safe='')}:{quote(password, safe='')}"
+    query = urlencode([(key, value) for key, value in parse_qsl(parts.query) if key not in ("user", "password", "dbname")])
+    return urlunsplit(("postgresql", f"{role}@{where}", f"/{quote(name, safe='')}", query, ""))

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import asyncpg
 
@@ -65,7 +66,7 @@ class Postgres:
 
     def url(self, port: int) -> str:
         """The address of the administrator."""
-        return f"postgresql://{ADMIN}:{self._password}@127.0.0.1:{port}/postgres"
+        return f"postgresql://{ADMIN}:{quote(self._password, safe='')}@127.0.0.1:{port}/postgres"
 
     @staticmethod
     def stop(child: Child) -> None:

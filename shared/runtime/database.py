@@ -8,10 +8,19 @@ from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from shared.settings import SettingsError
 from shared.telemetry import metrics
 
 CONNECT_SECONDS: Final = 5
 STATEMENT_SECONDS: Final = 20
+
+SERVER_SETTINGS: Final = {
+    "timezone": "UTC",
+    "jit": "off",
+    "application_name": "quadrille",
+    "idle_in_transaction_session_timeout": str(3 * STATEMENT_SECONDS * 1000),
+    "tcp_user_timeout": "10000",
+}
 
 _READ_ONLY: Final = "25006"
 _NOT_ACCEPTING: Final = "55000"
@@ -22,26 +31,27 @@ _AWAY: Final = ("08", "53", "57", "58", "28", "3D")
 
 
 def connect(url: str, *, pool: int = 4, seconds: float | None = STATEMENT_SECONDS) -> AsyncEngine:
-    """An engine for ``postgresql://…``; nothing is connected yet. ``seconds``: the longest a statement may take."""
+    """An engine for an address of :meth:`shared.settings.Settings.database_url`; nothing is connected yet.
+
+    ``seconds``: the longest a statement may take.
+    """
+
+    async def opened() -> asyncpg.Connection:
+        """By asyncpg itself, as for those who need no SQLAlchemy: an address means the same to all."""
+        try:
+            return await asyncpg.connect(url, timeout=CONNECT_SECONDS, command_timeout=seconds, server_settings=SERVER_SETTINGS)
+        except asyncpg.exceptions.ClientConfigurationError as error:
+            raise SettingsError(f"the address of a database cannot be used: {error}") from None
+
     engine = create_async_engine(
-        url.replace("postgresql://", "postgresql+asyncpg://", 1),
+        "postgresql+asyncpg://",
+        async_creator=opened,
         pool_size=pool,
         max_overflow=2,
         pool_timeout=STATEMENT_SECONDS,
         pool_recycle=3600,
         hide_parameters=True,  # they would stand in every error, and so in the log
         json_serializer=json.dumps,
-        connect_args={
-            "timeout": CONNECT_SECONDS,
-            "command_timeout": seconds,
-            "server_settings": {
-                "timezone": "UTC",
-                "jit": "off",
-                "application_name": "quadrille",
-                "idle_in_transaction_session_timeout": str(3 * STATEMENT_SECONDS * 1000),
-                "tcp_user_timeout": "10000",
-            },
-        },
     )
     event.listen(engine.sync_engine, "before_cursor_execute", lambda *_: metrics.statements.inc())
     return engine

@@ -13,6 +13,8 @@ from typing import Any, Literal, TypeVar
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from shared.settings.addresses import FORM, database_address
+
 M = TypeVar("M", bound=BaseModel)
 PREFIX = "QUADRILLE_"
 SANDBOX = f"{PREFIX}SANDBOX_"
@@ -42,7 +44,7 @@ class Settings(BaseModel):
     partitions: int = Field(6, ge=1, le=1000, description="partitions of every topic")
     replication_factor: int = Field(1, ge=1, le=9)
 
-    cart_database_url: SecretStr | None = Field(None, description="postgresql://role:password@host:port/database")
+    cart_database_url: SecretStr | None = Field(None, description=FORM)
     inventory_database_url: SecretStr | None = None
     order_database_url: SecretStr | None = None
     payment_database_url: SecretStr | None = None
@@ -87,11 +89,14 @@ class Settings(BaseModel):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     def database_url(self, service: str) -> str:
-        """The address of a service's own database. Raises :class:`SettingsError` where it is not set."""
+        """The address of a service's own database. Raises :class:`SettingsError` where it is not set, or is none."""
         secret: SecretStr | None = getattr(self, f"{service}_database_url", None)
         if secret is None:
             raise SettingsError(f"the database of {service} is not named: set {PREFIX}{service.upper()}_DATABASE_URL")
-        return secret.get_secret_value()
+        try:
+            return database_address(secret.get_secret_value())
+        except ValueError as error:
+            raise SettingsError(f"{PREFIX}{service.upper()}_DATABASE_URL cannot be used: {error}") from None
 
     def payment_gateway(self) -> tuple[str, str]:
         """The payment gateway's address and our key to it. Raises :class:`SettingsError` where one of them is not set."""
