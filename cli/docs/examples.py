@@ -67,6 +67,7 @@ EVERYWHERE: Final[dict[str, Any]] = {
     "command_key": "cart-1001",
     "command_type": "quadrille.AddItem.v1",
     "coupons": ["WELCOME10"],
+    "currencies": ["ARS"],
     "currency": "EUR",
     "customer_id": "customer-7",
     "delta": -1,

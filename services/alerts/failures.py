@@ -10,6 +10,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from shared.alerts.model import DeadLetter, Failure, Fault, LetterKind, LetterState
+from shared.contract.catalog import CatalogEvent
 from shared.contract.dead_letter import ERRORS
 from shared.contract.envelope import Headers
 from shared.contract.payment import FailedCompensation, ForeignPaymentFound, RefundFailed, VoidFailed
@@ -141,15 +142,36 @@ def failure_of(letter: DeadLetter) -> Failure:
     named = letter.message_type and _TYPE.fullmatch(letter.message_type)  # a title is told to the log, too
     what = letter.message_type if named else "a record"
     why = f": {letter.reason}" if reading else ""  # what an exception says may quote a customer, and goes to chats
+    catalogue = letter.topic == CatalogEvent.topic
+    stale = " If the product is on sale, it stays so at its former price until a right record comes." if catalogue else ""
     return Failure(
         alert_id=dead_alert(letter.letter_id),
         kind="unreadable" if reading else "unhandled",
-        severity="warning" if reading else "critical",
+        severity="warning" if reading and not catalogue else "critical",
         title=f"{letter.service} could not {'read' if reading else 'handle'} {what} from {letter.place}",
-        text=f"{letter.error} at {letter.stage}{why}. {_advice(letter)}",
+        text=f"{letter.error} at {letter.stage}{why}.{stale} {_advice(letter)}",
         service=letter.service,
         checkout_id=letter.checkout_id,
     )
+
+
+def ignored_prices(currency: str, sku: str) -> Failure:
+    """What people are told of prices in a currency this shop does not know. ``sku``: a product that has one."""
+    alert_id = currency_alert(currency)
+    return Failure(
+        alert_id=alert_id,
+        kind="prices_ignored",
+        severity="warning",
+        title=f"the catalogue has prices in {currency}, which this shop does not know",
+        text=f"Product {sku} has one. It is left out: the product is not sold in {currency}, and is in its other currencies."
+        f" Correct the catalogue, then resolve this: `quadrille alerts resolve {alert_id} {WHY}`.",
+        service="cart",
+    )
+
+
+def currency_alert(currency: str) -> str:
+    """The alert of prices in a currency this shop does not know."""
+    return f"currency:{currency}"
 
 
 def _advice(letter: DeadLetter) -> str:

@@ -6,9 +6,11 @@ from typing import Any
 
 from services.alerts.failures import (
     DeadLetterArrived,
+    currency_alert,
     failure_of,
     foreign_alert,
     foreign_payment,
+    ignored_prices,
     money_alert,
     stuck_money,
 )
@@ -27,6 +29,7 @@ from shared.contract.alerts import (
     ResolveAlert,
     ResolveDeadLetter,
 )
+from shared.contract.catalog import PricesIgnored
 from shared.contract.envelope import Envelope, refusal
 from shared.contract.payment import (
     FailedCompensation,
@@ -195,6 +198,21 @@ def foreign_payment_found(
     alert = alerts[failure.alert_id]
     if not alert.knows(failure) and (opened := alert.report(failure, now)):
         yield opened
+
+
+# --- prices that are left out, as cart tells
+
+
+def _of_currencies(event: PricesIgnored, *_: Any) -> Iterable[str]:
+    return [currency_alert(currency) for currency in event.currencies]
+
+
+@reactions.on(PricesIgnored, alerts=_of_currencies)
+def prices_ignored(event: PricesIgnored, alerts: dict[str, Alert], now: datetime) -> Emits[AlertOpened]:
+    """One alert for each currency, however many products have prices in it."""
+    for currency in event.currencies:
+        if opened := alerts[currency_alert(currency)].report(ignored_prices(currency, event.sku), now):
+            yield opened
 
 
 # --- money that is stuck, as payment tells

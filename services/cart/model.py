@@ -42,7 +42,11 @@ _STANDS: Final = {
 
 @dataclass(slots=True)
 class Product:
-    """What the catalogue last said of a SKU. ``prices``: minor units by currency. ``position``: where it said so."""
+    """What the catalogue last said of a SKU.
+
+    ``prices``: minor units by currency. ``ignored``: currencies of other prices, which this shop does not know.
+    ``position``: where it said so.
+    """
 
     sku: str
     name: str = ""
@@ -51,6 +55,7 @@ class Product:
     weight_grams: int = 0
     listed: bool = False
     position: int = -1
+    ignored: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)

@@ -35,7 +35,7 @@ from shared.contract.cart import (
     SetShippingMethod,
     StartCheckout,
 )
-from shared.contract.catalog import ProductDelisted, ProductListed, ProductPriceChanged
+from shared.contract.catalog import MAX_IGNORED, PricesIgnored, ProductDelisted, ProductListed, ProductPriceChanged
 from shared.contract.envelope import Envelope, refusal
 from shared.contract.inventory import ReservationChangeRejected, ReservationFailed
 from shared.contract.message import Message
@@ -76,18 +76,23 @@ def refusing(function: Callable[..., Iterator[Message]]) -> Callable[..., Iterat
 
 
 @reactions.on(ProductListed)
-def list_product(product: Product, event: ProductListed, envelope: Envelope) -> Emits[Never]:
-    """Know what is sold, and for how much. A redrive does not bring back what the catalogue has changed since."""
-    yield from ()
+def list_product(product: Product, event: ProductListed, envelope: Envelope) -> Emits[PricesIgnored]:
+    """Know what is sold, and for how much. A redrive does not bring back what the catalogue has changed since.
+
+    Prices in currencies the shop does not know are left out, and told once. No former price stays.
+    """
     if envelope.older_than(product.position):
         return
     product.position = envelope.offset
-    product.name, product.prices, product.listed = event.name, dict(event.prices), True
+    product.name, product.prices, product.listed = event.name, event.sold_at, True
     product.tax_category, product.weight_grams = event.tax_category, event.weight_grams
+    before, product.ignored = product.ignored, list(event.unknown_currencies[:MAX_IGNORED])
+    if product.ignored and product.ignored != before:
+        yield PricesIgnored(sku=product.sku, currencies=tuple(product.ignored))
 
 
 @reactions.on(ProductPriceChanged)
-def change_price(product: Product, event: ProductPriceChanged, envelope: Envelope) -> Emits[Never]:
+def change_price(product: Product, event: ProductPriceChanged, envelope: Envelope) -> Emits[PricesIgnored]:
     """Each event carries the whole product, so the last one is enough."""
     return list_product(product, event, envelope)
 

@@ -34,6 +34,7 @@ products = Table(
     version_column(),
     Column("name", Text, nullable=False),
     Column("prices", JSON, nullable=False),
+    Column("ignored", ARRAY(Text), nullable=False),
     Column("tax_category", Text, nullable=False),
     Column("weight_grams", BigInteger, nullable=False),
     Column("listed", Boolean, nullable=False),

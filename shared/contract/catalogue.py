@@ -39,6 +39,7 @@ MESSAGES: Final[dict[str, type[Message]]] = {
         catalog.ProductListed,
         catalog.ProductPriceChanged,
         catalog.ProductDelisted,
+        catalog.PricesIgnored,
         inventory.ReceiveStock,
         inventory.AdjustStock,
         inventory.StockReceived,

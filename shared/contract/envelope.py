@@ -25,6 +25,7 @@ from shared.contract.attributes import (
     UnreadableError as UnreadableError,
 )
 from shared.contract.cards import without_card_numbers
+from shared.contract.catalog import ProductDelisted
 from shared.contract.catalogue import MESSAGES
 from shared.contract.faults import LONGEST, reasons_of
 from shared.contract.message import AT_THE_DOOR, Command, Message
@@ -158,6 +159,31 @@ def read(record: Record) -> tuple[Envelope, Message]:
     Raises :class:`UnreadableError` for what is no message of this contract, :class:`RefusedError` for a command
     whose content is refused.
     """
+    topic = TOPICS.get(record.topic)
+    if record.value is None and topic is not None and topic.compacted:
+        return _deleted(record)
+    envelope, message = _read(record)
+    if topic is not None and topic.compacted and record.key is not None and envelope.key != message.key:
+        raise UnreadableError(
+            f"the record's key must be {message.key}, as in the value: Kafka keeps the last record of each key, and loses what"
+            " has the key of another"
+        )
+    return _keyed(envelope, message)
+
+
+def _deleted(record: Record) -> tuple[Envelope, Message]:
+    """What a record without a value says on a compacted topic: the product that its key names is not sold any more."""
+    key = _key(record, {})
+    try:
+        delisted = ProductDelisted(sku=key)
+    except ValidationError:
+        raise UnreadableError("a record without a value delists the product its key names, and this key is no SKU") from None
+    place = f"{record.topic}/{record.partition}/{record.offset}/{record.timestamp}"
+    envelope = Envelope(place, f"/kafka/{record.topic}", delisted.type_name(), key, place, offset=record.offset)
+    return replace(envelope, redriven=record.redriven is not None), delisted
+
+
+def _read(record: Record) -> tuple[Envelope, Message]:
     headers = of_headers(record.headers)
     if not record.value:
         raise UnreadableError("the record has no value")
@@ -168,7 +194,7 @@ def read(record: Record) -> tuple[Envelope, Message]:
     attributes = {CONTENT_TYPE: headers.get("content-type", ""), **headers}
     envelope, kind = _envelope(record, attributes)
     check_charset(attributes, record.value)
-    return _keyed(envelope, _validate(envelope, kind, record.value))
+    return envelope, _validate(envelope, kind, record.value)
 
 
 def _keyed(envelope: Envelope, message: Message) -> tuple[Envelope, Message]:
@@ -186,7 +212,7 @@ def _read_structured(record: Record, headers: Attributes) -> tuple[Envelope, Mes
     message = _validate(envelope, kind, body)
     if issubclass(kind, Command):
         _refuse_duplicate_fields(envelope, kind, record.value)  # in the body, written anew, none is left
-    return _keyed(envelope, message)
+    return envelope, message
 
 
 def _envelope(record: Record, attributes: Attributes) -> tuple[Envelope, type[Message]]:

@@ -89,7 +89,9 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterVali
 """Text of at most 200 characters, of every script and with every space; kept as it is written, and never normalised."""
 Token = Annotated[str, StringConstraints(pattern=_TOKEN), NoCardNumber]
 """What the payment gateway gave the storefront in place of a card: never the card itself."""
-Currency = Annotated[str, StringConstraints(pattern=_CURRENCY), AfterValidator(_known_currency)]
+CurrencyCode = Annotated[str, StringConstraints(pattern=_CURRENCY)]
+"""Of any currency, also one in which nothing is sold here."""
+Currency = Annotated[CurrencyCode, AfterValidator(_known_currency)]
 Amount = Annotated[int, Field(ge=0, le=MAX_AMOUNT)]
 """Minor units of the currency named beside it."""
 Quantity = Annotated[int, Field(ge=1, le=10_000)]

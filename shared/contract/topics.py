@@ -78,7 +78,7 @@ TOPICS: Final[dict[str, Topic]] = {
         Topic("inventory.commands", "SKU", "staff, other systems", reader="inventory"),
         Topic("payment.commands", "cart id", "staff", reader="payment"),
         Topic("catalog.events", "SKU", "the shop's catalogue", reader="cart", retention=None, compacted=True),
-        Topic("cart.events", "cart id", "cart"),
+        Topic("cart.events", "cart id (catalogue: SKU)", "cart"),
         Topic("inventory.events", "cart id (stock: SKU)", "inventory"),
         Topic("order.events", "cart id", "order"),
         Topic("payment.events", "cart id", "payment"),

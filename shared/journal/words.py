@@ -257,6 +257,7 @@ _WORDS: Final[dict[str, Callable[[Facts], str]]] = {
     "DeadLetterResolved": _staff,
     "ProductListed": _prices,
     "ProductPriceChanged": _prices,
+    "PricesIgnored": lambda f: f"in {', '.join(f['currencies'])}, which this shop does not know",
 }
 """What matters of each type of message; of others every plain field is told."""
 

@@ -1,5 +1,6 @@
 """Whatever anyone publishes to a command topic gets an effect, a refusal or a dead letter, and the partition goes on."""
 
+import asyncio
 import json
 import zlib
 from collections.abc import Sequence
@@ -7,8 +8,9 @@ from collections.abc import Sequence
 import pytest
 
 from cli.demo.shop import Shop, unique
-from shared.contract.cart import CartOpened, OpenCart
+from shared.contract.cart import AddItem, CartChanged, CartOpened, OpenCart
 from shared.contract.rejection import CommandRejected
+from shared.runtime.kafka import lane_of
 from tests.support.system import System
 from tests.support.topics import Name, headers, raw_producer, records
 
@@ -112,8 +114,8 @@ async def test_a_header_whose_name_is_no_text_stops_nobody(shop: Shop, quadrille
     more = [(Name(b"\xff\xfe"), b"\xff")]
     await publish(quadrille, key.encode(), b"nonsense", more)
     await publish(quadrille, cart_id.encode(), envelope({**OPEN, "cart_id": cart_id}, id=unique("id")), more)
-    assert await shop.client.wait_for(cart_id, CartOpened)
-    assert await shop.client.dead_letter(key) == b"nonsense"
+    dead_letter, opened = await asyncio.gather(shop.client.dead_letter(key), shop.client.wait_for(cart_id, CartOpened))
+    assert (dead_letter, opened.cart_id) == (b"nonsense", cart_id)
     (dead,) = [r for r in await records(quadrille.settings, "checkout.dlq") if r.key == key.encode()]
     assert dead.headers[0] == ("\\xff\\xfe", b"\xff")
 
@@ -128,6 +130,20 @@ async def test_a_dead_letter_says_why_and_where_it_came_from(shop: Shop, quadril
     assert said["__connect.errors.topic"] == quadrille.settings.topic("cart.commands")
     assert said["__connect.errors.exception.class.name"] == "UnreadableError"
     assert said["__connect.errors.quadrille.service"] == "cart"
+
+
+async def test_a_tombstone_on_the_catalogue_delists_the_product(shop: Shop, quadrille: System) -> None:
+    sku = await shop.product(stock=1, EUR=1000, ARS=1)
+    cart_id = await shop.cart(sku)
+    async with raw_producer(quadrille.settings) as producer:
+        topic, partition = quadrille.settings.topic("catalog.events"), lane_of(sku, quadrille.settings.partitions)
+        await producer.send_and_wait(topic, None, sku.encode(), partition=partition)
+    for _ in range(100):
+        refused = await shop.client.ask(AddItem(cart_id=cart_id, sku=sku), (CartChanged,))
+        if isinstance(refused, CommandRejected):
+            break
+    assert isinstance(refused, CommandRejected)
+    assert [reason.code for reason in refused.reasons] == ["not_sold"]
 
 
 async def test_no_service_was_restarted_by_any_of_this(quadrille: System) -> None:

@@ -56,6 +56,7 @@ USUAL: Final[dict[str, Any]] = {
     "command_key": CART,
     "command_type": "quadrille.AddItem.v1",
     "coupons": (),
+    "currencies": ("ARS",),
     "currency": "EUR",
     "customer_id": "ada",
     "delta": 1,

@@ -6,12 +6,14 @@ from hypothesis import strategies as st
 
 from services.alerts.failures import Arrival, failure_of, fault_of, foreign_payment, stuck_money
 from shared.contract.alerts import AlertOpened, AlertResolved, ResolveAlert
-from shared.contract.dead_letter import ERRORS
+from shared.contract.catalog import PricesIgnored
+from shared.contract.dead_letter import ERRORS, failure_headers
 from shared.contract.payment import ForeignPaymentFound, RefundFailed, VoidFailed
 from shared.contract.text import is_plain
+from tests.support.clock import NOW
 from tests.support.facts import a
 from tests.support.solo import Solo, only
-from tests.unit.alerts.letters import GARBAGE, deadline, stuck, unhandled, unreadable, with_
+from tests.unit.alerts.letters import GARBAGE, Desk, deadline, stuck, unhandled, unreadable, with_
 
 
 def test_a_record_says_where_it_stood_and_why_it_failed() -> None:
@@ -159,3 +161,21 @@ def test_the_alert_of_a_payment_that_is_not_ours_is_opened_once_and_again_for_an
     only(AlertResolved, desk.hear(a(ResolveAlert, alert_id=alert_id, settled=False)))
     assert desk.hear(event, "e1") == [], "it is known, whichever way it comes"
     only(AlertOpened, desk.hear(event, "e2"))
+
+
+def test_a_record_of_the_catalogue_that_fails_may_leave_a_former_price_on_sale() -> None:
+    why = failure_headers("cart", "read", "shop.catalog.events", 3, 17, "UnreadableError", "odd", NOW)
+    alert = with_(Arrival(3, 0, 1_000, b"tea", GARBAGE, why)).alert
+    assert alert.severity == "critical"
+    assert "If the product is on sale, it stays so at its former price until a right record comes." in alert.text
+
+
+def test_prices_in_an_unknown_currency_are_one_alert_however_many_products_have_one() -> None:
+    desk = Desk()
+    (opened,) = desk.hear(PricesIgnored(sku="tea", currencies=("ARS",)))
+    assert isinstance(opened, AlertOpened)
+    assert (opened.alert_id, opened.severity, opened.kind) == ("currency:ARS", "warning", "prices_ignored")
+    assert "Product tea has one" in opened.text
+    (other,) = desk.hear(PricesIgnored(sku="cup", currencies=("ARS", "AAA")))
+    assert isinstance(other, AlertOpened)
+    assert other.alert_id == "currency:AAA"

@@ -1,5 +1,7 @@
 """Filling a cart: what is sold, at which price, and how much of it fits."""
 
+from typing import Any
+
 import pytest
 
 from services.cart.model import MAX_QUANTITY, Product
@@ -14,7 +16,7 @@ from shared.contract.cart import (
     RemoveItem,
     SetQuantity,
 )
-from shared.contract.catalog import ProductDelisted, ProductListed, ProductPriceChanged
+from shared.contract.catalog import PricesIgnored, ProductDelisted, ProductListed, ProductPriceChanged
 from shared.contract.message import MAX_COUPONS, MAX_LINES
 from shared.contract.rejection import CommandRejected
 from shared.contract.values import Item
@@ -45,6 +47,27 @@ def test_a_product_not_sold_any_more_keeps_its_name_and_may_come_back() -> None:
     assert (made.own(Product, "tea").name, made.own(Product, "tea").listed) == ("Tea", False)
     made.hear(a(ProductPriceChanged))
     assert made.own(Product, "tea").listed
+
+
+@pytest.mark.parametrize("kind", [ProductListed, ProductPriceChanged])
+def test_prices_in_currencies_we_do_not_know_are_left_out_and_told_once(kind: Any) -> None:
+    made = Solo("cart")
+    made.hear(a(ProductListed, sku="tea", prices={"EUR": 1000, "USD": 1100}))
+    changed = kind(sku="tea", name="Tea", prices={"EUR": 1200, "ARS": 100, "AAA": 1})
+    assert only(PricesIgnored, made.hear(changed)).currencies == ("AAA", "ARS")
+    assert made.own(Product, "tea").prices == {"EUR": 1200}, "and no former price stays"
+    assert made.hear(changed) == []
+    assert made.hear(kind(sku="tea", name="Tea", prices={"EUR": 1200})) == []
+    assert only(PricesIgnored, made.hear(changed))
+
+
+def test_a_product_with_no_price_we_know_is_sold_in_no_currency() -> None:
+    made = Solo("cart")
+    made.hear(a(ProductListed, sku="tea", prices={"EUR": 1000}))
+    made.hear(ProductPriceChanged(sku="tea", name="Tea", prices={"ARS": 100}))
+    assert (made.own(Product, "tea").prices, made.own(Product, "tea").listed) == ({}, True)
+    made.hear(a(OpenCart))
+    assert codes(only(CommandRejected, made.hear(a(AddItem, sku="tea")))) == ["no_price"]
 
 
 # --- opening and filling

@@ -70,4 +70,5 @@ def check(given: Record) -> None:
             assert envelope.key == message.key
             assert type(message) is MESSAGES[envelope.type]
             headers, value = write(envelope, message, NOW)
-            assert read(record(given.topic, value, headers))[1] == message, "what is passed on is what was read"
+            again = record(given.topic, value, headers, message.key.encode())
+            assert read(again)[1] == message, "what is passed on is what was read"

@@ -1,12 +1,14 @@
 """What stands around a body: attributes, keys, and the thread from one message to the next."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from uuid import RFC_4122, UUID
 
 import pytest
 
 from shared.contract.cart import AddItem, OpenCart
-from shared.contract.envelope import MAX_ATTRIBUTE, RefusedError, UnreadableError, message_id, read, refusal, write
+from shared.contract.catalog import ProductDelisted, ProductListed
+from shared.contract.envelope import MAX_ATTRIBUTE, Record, RefusedError, UnreadableError, message_id, read, refusal, write
 from shared.contract.inventory import ReceiveStock
 from shared.contract.payment import PaymentVoided
 from shared.contract.values import Reason
@@ -175,3 +177,34 @@ def test_a_key_that_is_no_text_cannot_be_read(key: bytes) -> None:
 
 def test_messages_are_about_a_checkout_or_else_their_key() -> None:
     assert (a(PaymentVoided).subject, ADD.subject, a(ReceiveStock).subject) == (CHECKOUT, "cart1", "tea")
+
+
+# --- the catalogue, whose topic is compacted
+
+
+def test_a_record_without_a_value_delists_the_product_its_key_names() -> None:
+    gone = Record("catalog.events", 3, 7, b"tea", None, [], 1_000)
+    found, message = read(gone)
+    assert message == ProductDelisted(sku="tea")
+    assert (found.key, found.offset) == ("tea", 7)
+    assert found.id != read(replace(gone, timestamp=2_000))[0].id, "a topic made anew is another"
+    assert read(replace(gone, headers=[("ce_type", b"quadrille.ProductListed.v1")]))[1] == message
+
+
+@pytest.mark.parametrize("key", [None, b"", b'"tea"', b"\xff", b"k" * 65])
+def test_one_whose_key_is_no_sku_is_told(key: bytes | None) -> None:
+    with pytest.raises(UnreadableError, match="key"):
+        read(Record("catalog.events", 3, 7, key, None, [], 0))
+
+
+def test_elsewhere_a_record_without_a_value_says_nothing() -> None:
+    for topic, value in (("cart.commands", None), ("cart.events", None), ("catalog.events", b"")):
+        with pytest.raises(UnreadableError, match="the record has no value"):
+            read(Record(topic, 3, 7, b"tea", value, [], 0))
+
+
+def test_a_product_must_have_its_sku_as_key() -> None:
+    listed = binary(a(ProductListed))
+    with pytest.raises(UnreadableError, match="the record's key must be tea, as in the value"):
+        read(replace(listed, key=b'"tea"'))
+    assert read(replace(listed, key=None))[1] == a(ProductListed)
