@@ -162,22 +162,25 @@ def send(
 
 @topics.command("create", epilog="Example: quadrille topics create")
 def create_topics(state: State = STATE) -> None:
-    """Create the topics that are missing."""
+    """Create the topics that are missing, with the sizes and compression of the settings."""
     from cli import system
-    from shared.runtime import kafka
+    from cli.topics import run_create
 
-    made = run(kafka.create_topics(system.settings(state)))
-    console.print(f"Created {', '.join(made)}" if made else "All topics are there")
+    run(run_create(system.settings(state), console))
 
 
-@topics.command("check", epilog="Example: quadrille topics check")
-def check_topics(state: State = STATE) -> None:
-    """Say whether every topic is there, with the number of partitions the settings want. Exit code 2 if not."""
+@topics.command("check", epilog="Example: quadrille topics check --json")
+def check_topics(state: State = STATE, as_json: Json = False) -> None:
+    """Show every setting of the topics and brokers that differs from what the services need.
+
+    Checks partitions, replicas, cleanup, retention, timestamps, sizes, compression and the limit for transactions. A service
+    refuses to start where one of its topics may lose messages: REFUSED. Exit code 1 where anything differs.
+    """
     from cli import system
-    from shared.runtime import kafka
+    from cli.topics import run_check
 
-    run(kafka.check_topics(system.settings(state)))
-    console.print("All topics are there")
+    if not run(run_check(system.settings(state), console, as_json=as_json)):
+        raise typer.Exit(WRONG)
 
 
 @app.command(epilog="Example: quadrille migrate")

@@ -59,6 +59,8 @@ def _info() -> Part:
             "An e-commerce checkout danced by its services over Kafka, with nobody conducting: each reacts to facts the"
             " others publish. The schemas hold the shape of the messages; rules between fields stand in the descriptions."
             " Partitions and replicas are those the settings have where nothing else is said."
+            " Our services write records without compression, which every client reads, unless QUADRILLE_KAFKA_COMPRESSION"
+            " names another codec. They read records of every codec: gzip, snappy, lz4, zstd."
         ),
         "tags": [{"name": name} for name in packages()],
     }

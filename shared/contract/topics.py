@@ -1,5 +1,6 @@
 """The topics, their keys and who writes them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Literal
@@ -47,19 +48,25 @@ class Topic:
     max_bytes: int = 1_048_576
 
     @property
+    def holds_dead_letters(self) -> bool:
+        """Whether its records are dead letters, on their way to a person or back to a service."""
+        return self.max_bytes == DEAD_LETTER_BYTES
+
+    @property
     def from_outside(self) -> bool:
         """Whether no service of ours writes it."""
         return self.writer not in REDRIVABLE and "every service" not in self.writer
 
-    def config(self, replicas: int = 1) -> dict[str, str]:
-        """Its settings on the broker.
+    def config(self, replicas: int = 1, max_bytes: int | None = None, compression: str = "producer") -> dict[str, str]:
+        """Its settings on the broker. ``max_bytes``: of its largest batch of records, where it is not the usual.
 
         Of several ``replicas`` all but one must have a record before it counts as written: one broker may be away, and one
         that dies takes nothing with it. The broker dates the records: by default it refuses those of a writer whose clock
         is an hour ahead, and keeps those of one that is behind too short.
         """
         config = {
-            "max.message.bytes": str(self.max_bytes),
+            "max.message.bytes": str(max_bytes or self.max_bytes),
+            "compression.type": compression,
             "min.insync.replicas": str(max(1, replicas - 1)),
             "message.timestamp.type": "LogAppendTime",
         }
@@ -98,3 +105,13 @@ TOPICS: Final[dict[str, Topic]] = {
         ),
     )
 }
+
+
+def topics_of(service: str, read: Iterable[str]) -> list[Topic]:
+    """The topics a service uses: those it reads, and all that it may write."""
+    reads = set(read)
+    return [
+        topic
+        for topic in TOPICS.values()
+        if topic.name in reads or topic.writer == service or (service in REDRIVABLE and "every service" in topic.writer)
+    ]

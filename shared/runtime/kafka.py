@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import logging
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -14,10 +15,13 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 from aiokafka.partitioner import murmur2
 
 from shared.contract.topics import TOPICS, Topic
+from shared.runtime import topic_checks
+from shared.runtime.topic_checks import Difference
 from shared.settings import Settings
 from shared.telemetry import metrics
 from shared.waiting import within
 
+log = logging.getLogger(__name__)
 MAX_REQUEST_BYTES: Final = 16_000_000
 CLIENT_SECONDS: Final = 10
 """The longest a start or a stop of a client may take."""
@@ -43,7 +47,7 @@ async def producer(settings: Settings, client_id: str) -> Any:
         max_request_size=MAX_REQUEST_BYTES,
         max_batch_size=262_144,
         request_timeout_ms=CLIENT_SECONDS * 1000,
-        compression_type="lz4",
+        compression_type=None if settings.kafka_compression == "none" else settings.kafka_compression,
     )
     _count_requests(made.client)
     await start(made)
@@ -118,34 +122,45 @@ async def _abandon(client: Any, seconds: float) -> None:
 
 async def create_topics(settings: Settings) -> list[str]:
     """Create the topics that are missing and return their names. Raises :class:`TopicsError` where one cannot be had."""
-    admin = AIOKafkaAdminClient(**settings.kafka_client(), client_id="quadrille-topics")
-    await start(admin)
-    try:
+    async with admin_client(settings) as admin:
         existing = set(await admin.list_topics())
         missing = [topic for topic in TOPICS.values() if settings.topic(topic.name) not in existing]
         await _create(admin, missing, settings)
-    finally:
-        await stop(admin)
     await _until_known(settings)
     return [topic.name for topic in missing]
+
+
+@contextlib.asynccontextmanager
+async def admin_client(settings: Settings) -> AsyncIterator[Any]:
+    """A client for questions to the brokers. Raises ``KafkaError``, ``OSError`` and ``TimeoutError``."""
+    admin = AIOKafkaAdminClient(**settings.kafka_client(), client_id="quadrille-topics")
+    await start(admin)
+    try:
+        yield admin
+    finally:
+        await stop(admin)
 
 
 async def _until_known(settings: Settings) -> None:
     """A broker answers for a topic it has just made only when it has heard of it itself."""
     deadline = time.monotonic() + CLIENT_SECONDS
     while True:
-        try:
-            return await check_topics(settings)
-        except TopicsError:
-            if time.monotonic() > deadline:
-                raise
-            await asyncio.sleep(0.1)
+        unknown = [d for d in await compare_topics(settings) if d.setting in ("topic", "partitions")]
+        if not unknown:
+            return
+        if time.monotonic() > deadline:
+            raise _refusal(unknown)
+        await asyncio.sleep(0.1)
 
 
 async def _create(admin: Any, topics: Sequence[Topic], settings: Settings) -> None:
-    replicas = settings.replication_factor
     new = [
-        NewTopic(settings.topic(topic.name), settings.partitions, replicas, topic_configs=topic.config(replicas))
+        NewTopic(
+            settings.topic(topic.name),
+            settings.partitions,
+            settings.replication_factor,
+            topic_configs=topic_checks.wanted_config(topic, settings),
+        )
         for topic in topics
     ]
     if not new:
@@ -159,34 +174,37 @@ async def _create(admin: Any, topics: Sequence[Topic], settings: Settings) -> No
         raise TopicsError("topics could not be created: " + "; ".join(failed))
 
 
-async def check_topics(settings: Settings) -> None:
-    """Raises :class:`TopicsError` where a topic is missing or has another number of partitions than the settings say."""
-    names = [settings.topic(name) for name in TOPICS]
-    found = await _described(settings, names)
-    faults = []
-    for name in names:
-        if name not in found:
-            faults.append(f"{name} is missing")
-        elif found[name] != settings.partitions:
-            faults.append(f"{name} has {found[name]} partitions and not {settings.partitions}")
-    if faults:
-        raise TopicsError(f"{'; '.join(faults)}: run `quadrille topics create`, or set QUADRILLE_PARTITIONS to what is there")
+async def compare_topics(settings: Settings, topics: Iterable[Topic] = TOPICS.values()) -> list[Difference]:
+    """How these topics, and the brokers' limit for transactions, differ from what the services count on."""
+    chosen = list(topics)
+    async with admin_client(settings) as admin:
+        found = await topic_checks.read_topics(admin, [settings.topic(topic.name) for topic in chosen])
+        limit = await topic_checks.read_transaction_limit(admin)
+    return topic_checks.differences(settings, chosen, found) + topic_checks.transaction_difference(limit)
+
+
+async def check_topics(settings: Settings, topics: Iterable[Topic] = TOPICS.values()) -> None:
+    """Raises :class:`TopicsError` where one of these topics is missing or may lose messages; logs what else differs."""
+    different = await compare_topics(settings, topics)
+    if refused := [one for one in different if one.refused]:
+        raise _refusal(refused)
+    for one in different:
+        log.warning("%s", one.sentence)
+
+
+def _refusal(different: Iterable[Difference]) -> TopicsError:
+    said = "; ".join(one.sentence for one in different)
+    return TopicsError(
+        f"{said}: create what is missing with `quadrille topics create`, alter the topic or set QUADRILLE_PARTITIONS to what is"
+        " there; `quadrille topics check` says all"
+    )
 
 
 async def partitions_of(settings: Settings, names: Sequence[str]) -> list[TopicPartition]:
     """All partitions these topics have on the broker. Raises :class:`TopicsError` naming the topics that are missing."""
-    found = await _described(settings, names)
+    async with admin_client(settings) as admin:
+        described = await within(CLIENT_SECONDS, admin.describe_topics(list(names)))
+    found = {d["topic"]: len(d["partitions"]) for d in described if not d["error_code"]}
     if missing := [name for name in names if name not in found]:
         raise TopicsError(f"{', '.join(missing)} is missing on the broker: run `quadrille topics create`")
     return [TopicPartition(name, partition) for name in names for partition in range(found[name])]
-
-
-async def _described(settings: Settings, names: Sequence[str]) -> dict[str, int]:
-    """Those of the topics that are there, with their number of partitions."""
-    admin = AIOKafkaAdminClient(**settings.kafka_client(), client_id="quadrille-topics")
-    await start(admin)
-    try:
-        described = await within(CLIENT_SECONDS, admin.describe_topics(list(names)))
-    finally:
-        await stop(admin)
-    return {d["topic"]: len(d["partitions"]) for d in described if not d["error_code"]}

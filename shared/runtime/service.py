@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared.contract.envelope import Record
-from shared.contract.topics import TOPICS, redrive_topic
+from shared.contract.topics import TOPICS, redrive_topic, topics_of
 from shared.runtime import backlog, inbox, inputs, kafka, migrations, ownership
 from shared.runtime.batch import DatabaseAwayError, Processor
 from shared.runtime.database import connect, is_away
@@ -139,11 +139,14 @@ class Service:
         await migrations.wait_for(self.settings.database_url(self.name), self.name, database, self._pacing)
 
     async def ready(self) -> None:
-        """Wait for the broker. Raises :class:`shared.runtime.kafka.TopicsError` where the topics are not there."""
+        """Wait for the broker.
+
+        Raises :class:`shared.runtime.kafka.TopicsError` where a topic is missing or may lose messages.
+        """
         attempt = 0
         while not self._pacing.stopping.is_set():
             try:
-                await kafka.check_topics(self.settings)
+                await kafka.check_topics(self.settings, topics_of(self.name, self.definition.topics))
                 return
             except (KafkaError, OSError, TimeoutError) as error:
                 await self._pacing.back_off(attempt, f"the broker cannot be reached: {error!r}")

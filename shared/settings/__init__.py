@@ -43,6 +43,18 @@ class Settings(BaseModel):
     topic_prefix: str = Field("", description="put before every topic and group name: several shops on one broker")
     partitions: int = Field(6, ge=1, le=1000, description="partitions of every topic")
     replication_factor: int = Field(1, ge=1, le=9)
+    kafka_compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = Field(
+        "none", description="of the records we write; every client reads none and gzip"
+    )
+    topic_compression: Literal["producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"] = Field(
+        "producer", description="compression.type of new topics; producer: as each record was written"
+    )
+    topic_max_bytes: int = Field(
+        1_048_576, ge=524_288, le=16_777_216, description="max.message.bytes of new topics of commands and events"
+    )
+    dead_letter_max_bytes: int = Field(
+        16_777_216, ge=1_048_576, le=16_777_216, description="of new topics of dead letters; some clouds allow 8388608"
+    )
 
     cart_database_url: SecretStr | None = Field(None, description=FORM)
     inventory_database_url: SecretStr | None = None

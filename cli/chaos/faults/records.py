@@ -20,7 +20,7 @@ from shared.contract.inventory import ReceiveStock
 from shared.contract.message import Message
 from shared.contract.order import CancelOrder
 from shared.contract.topics import TOPICS
-from shared.runtime import kafka
+from shared.runtime import kafka, topic_checks
 
 FAMILY: Final = "records"
 POISON: Final = (b"", b"\xff\xfe{", b"{}", b"null", b'{"type": 1}', b"[" * 10_000, b'{"a":' * 10_000, b"\x00" * 100)
@@ -67,7 +67,8 @@ async def poison(world: World, target: str) -> AsyncIterator[None]:
 @contextlib.asynccontextmanager
 async def oversized(world: World, target: str) -> AsyncIterator[None]:
     """A record in every partition that is as large as the broker takes it, and means nothing."""
-    size = min(TOPICS[target].max_bytes, kafka.MAX_REQUEST_BYTES) - FRAME_BYTES
+    largest = int(topic_checks.wanted_config(TOPICS[target], world.settings)["max.message.bytes"])
+    size = min(largest, kafka.MAX_REQUEST_BYTES) - FRAME_BYTES
     await _pour(world, target, ((lane, os.urandom(size), ()) for lane in range(world.settings.partitions)), at_once=1)
     yield
 

@@ -1,11 +1,27 @@
-"""Clients that do not stop by themselves."""
+"""What our clients write, what topics they accept, and that they stop."""
 
 import asyncio
+import contextlib
+import json
+from typing import Any
 
+import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.consumer import fetcher
+from rich.console import Console
 
-from shared.runtime import kafka
+from cli.topics import run_check
+from services.inventory.__main__ import define
+from shared.client import CheckoutClient
+from shared.contract.inventory import ReceiveStock
+from shared.runtime import kafka, outbox
+from shared.runtime.batches import Batches
+from shared.runtime.records import Outgoing
+from shared.runtime.relay import Relay
+from shared.runtime.service import Service
 from tests.integration.runtime.conftest import Inventory
+from tests.support.topics import records
 
 
 async def test_a_producer_whose_records_nobody_takes_ends_all_the_same(inventory: Inventory) -> None:
@@ -24,3 +40,73 @@ async def test_a_producer_whose_records_nobody_takes_ends_all_the_same(inventory
     assert producer.client._sync_task is None
     assert not any(connection.connected() for connection in producer.client._conns.values())
     waiting.cancel()
+
+
+@pytest.mark.parametrize(("codec", "number"), [(None, 0), ("gzip", 1)])
+async def test_what_we_write_is_compressed_only_as_the_settings_say(
+    inventory: Inventory, monkeypatch: pytest.MonkeyPatch, codec: str | None, number: int
+) -> None:
+    """Commands, events and dead letters alike: kafkajs, for one, reads gzip and no other codec without a plug-in."""
+    settings = inventory.settings.model_copy(update={"kafka_compression": codec} if codec else {})
+    found: set[int] = set()
+
+    class Noted(Batches):
+        def next_batch(self, *defaults: int) -> Any:
+            batch = super().next_batch(*defaults)
+            if batch is not None:
+                found.add(batch.attributes & 0x07)
+            return batch
+
+    topics = ["inventory.events", "checkout.dlq", "order.redrive"]
+    async with inventory.engine.begin() as connection:
+        rows = await outbox.insert(connection, [Outgoing(0, topic, b"k", bytes(1_000), []) for topic in topics])
+    relay = Relay("inventory", settings, inventory.engine, lambda: {0})
+    running = asyncio.create_task(relay.run())
+    relay.publish(rows)
+    async with asyncio.timeout(20), CheckoutClient(settings) as client:
+        await relay.flushed()
+        await client.send(ReceiveStock(sku="tea", quantity=1))
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+    monkeypatch.setattr(fetcher, "MemoryRecords", Noted)
+    for topic in (*topics, "inventory.commands"):
+        await records(settings, topic)
+    assert found == {number}
+
+
+async def alter(inventory: Inventory, topic: str, **config: str) -> None:
+    """Give a topic these settings, the broker's own where nothing is said, and wait until that is so."""
+    changed = {name.replace("_", "."): value for name, value in config.items()}
+    async with kafka.admin_client(inventory.settings) as admin:
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, inventory.settings.topic(topic), changed)])
+    async with asyncio.timeout(20):
+        different: set[str] = set()
+        while not changed.keys() <= different:
+            different = {one.setting for one in await kafka.compare_topics(inventory.settings)}
+
+
+async def test_a_service_refuses_topics_that_may_lose_messages_and_the_command_says_all(
+    inventory: Inventory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    console = Console(width=400)
+    assert await run_check(inventory.settings, console, as_json=False)
+    name = inventory.settings.topic("inventory.commands")
+    config = {"cleanup_policy": "compact", "message_timestamp_type": "CreateTime", "max_message_bytes": "100000"}
+    await alter(inventory, "inventory.commands", **config)
+    with pytest.raises(kafka.TopicsError) as refusal:
+        await Service(define(inventory.settings), inventory.settings).run()
+    said = str(refusal.value)
+    assert "\n" not in said
+    assert f"{name} is compacted: of messages with one key only the last stays" in said
+    assert "message.timestamp.type is CreateTime, not LogAppendTime" in said
+    assert "max.message.bytes" not in said
+    capsys.readouterr()
+    assert not await run_check(inventory.settings, console, as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert not told["services_start"]
+    assert {(one["topic"], one["setting"]): one["refused"] for one in told["differences"]} == {
+        (name, "cleanup.policy"): True,
+        (name, "message.timestamp.type"): True,
+        (name, "max.message.bytes"): False,
+    }
