@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -55,6 +56,20 @@ class Aggregates:
             await self._load({wanted.aggregate: set(ids)})
             related[wanted.parameter] = self._pick(wanted, ids)
         return related
+
+    def restore_point(self, item: Handle, related: Mapping[str, Mapping[str, Any]]) -> Callable[[], None]:
+        """Remember all that a reaction may change; what this returns sets it back."""
+        kinds = {wanted.parameter: wanted.aggregate for wanted in item.reaction.related if wanted.writes}
+        touched = [self.own(kind, i) for parameter, kind in kinds.items() for i in related[parameter]]
+        if item.reaction.aggregate:
+            touched.append(self.own(item.reaction.aggregate, item.reaction.id_of(item.trigger)))
+        before = [(loaded, deepcopy(loaded.aggregate)) for loaded in touched]
+
+        def restore() -> None:
+            for loaded, aggregate in before:
+                loaded.aggregate = aggregate
+
+        return restore
 
     async def save(self) -> list[Loaded[Any]]:
         """Write those that changed, type by type, and return them. Raises :class:`shared.runtime.store.ConflictError`."""

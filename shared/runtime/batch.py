@@ -43,11 +43,11 @@ class StuckDeadlineError(Exception):
 
 
 class CulpritError(Exception):
-    """A reaction failed; ``item`` is the input, ``__cause__`` what it raised."""
+    """Reactions failed; ``failed`` are their inputs, each with what it raised."""
 
-    def __init__(self, item: Handle) -> None:
-        super().__init__(item.reaction.name)
-        self.item = item
+    def __init__(self, failed: Sequence[tuple[Handle, Exception]]) -> None:
+        super().__init__(", ".join(sorted({item.reaction.name for item, _ in failed})))
+        self.failed = failed
 
 
 @dataclass
@@ -92,13 +92,14 @@ class Processor:
         :class:`shared.runtime.ownership.FencedError` and :class:`DatabaseAwayError`; nothing is lost by either.
         """
         todo = list(items)
+        seek = False
         while todo:
             try:
-                return await self._commit(todo, epochs)
-            except CulpritError as culprit:
-                item, cause = culprit.item, culprit.__cause__ or culprit
-                log.error("%s failed; a dead letter says why", item.reaction.name, exc_info=cause, extra=about(ids(item)))
-                todo[todo.index(item)] = self._discard(item, cause)
+                return await self._commit(todo, epochs, seek_culprits=seek)
+            except CulpritError as culprits:
+                if seek:
+                    self._discard_all(culprits, todo)
+                seek = not seek  # where one fails others may: they are sought in one more run, and not one run each
             except ownership.FencedError:
                 raise
             except Exception as error:
@@ -118,20 +119,35 @@ class Processor:
                     raise
         return Committed()
 
+    def _discard_all(self, culprits: CulpritError, todo: list[Input]) -> None:
+        for item, cause in culprits.failed:
+            log.error("%s failed; a dead letter says why", item.reaction.name, exc_info=cause, extra=about(ids(item)))
+            place = next(n for n, other in enumerate(todo) if other is item)  # there may be equal ones
+            todo[place] = self._discard(item, cause)
+
     def _discard(self, item: Handle, error: BaseException) -> Input:
         if item.record is not None:
             return Discard(item.lane, item.record, error, item.reaction.name)
         return Postpone(item.lane, item.reaction, item.trigger, error)
 
-    async def _commit(self, items: Sequence[Input], epochs: Mapping[int, int]) -> Committed:
+    async def _commit(self, items: Sequence[Input], epochs: Mapping[int, int], *, seek_culprits: bool) -> Committed:
+        """One transaction. With ``seek_culprits`` it runs to the end whatever fails, and raises all that did."""
         async with self.engine.begin() as connection:
             now = await ownership.check(connection, {item.lane: epochs[item.lane] for item in items})
             began = time.perf_counter()
             unseen, known = await _sifted(connection, items)
             work = _Work(self, connection, now)
             await work.aggregates.preload([item for item in unseen if isinstance(item, Handle)])
+            failed: list[tuple[Handle, Exception]] = []
             for item in unseen:
-                await work.do(item)
+                try:
+                    await work.do(item, undo=seek_culprits)
+                except CulpritError as culprit:
+                    failed += culprit.failed
+                    if not seek_culprits:
+                        break
+            if failed:
+                raise CulpritError(failed)
             for item in unseen:
                 work.close_letter(item, "refused at last" if work.refused(item) else "handled at last")
             for item in known:
@@ -188,11 +204,11 @@ class _Work:
         self.emitted: Counter[type[Message]] = Counter()
         self.dead: Counter[str] = Counter()
 
-    async def do(self, item: Input) -> None:
-        """Do what one input asks for."""
+    async def do(self, item: Input, *, undo: bool) -> None:
+        """Do what one input asks for. Raises :class:`CulpritError`; with ``undo``, of what failed nothing is left then."""
         match item:
             case Handle():
-                await self._react(item)
+                await self._react(item, undo=undo)
             case Refuse():
                 self._refuse(item)
             case Discard():
@@ -200,7 +216,7 @@ class _Work:
             case Postpone():
                 self._fell_over(item)
 
-    async def _react(self, item: Handle) -> None:
+    async def _react(self, item: Handle, *, undo: bool) -> None:
         reaction = item.reaction
         own = None
         if reaction.aggregate:
@@ -210,6 +226,7 @@ class _Work:
                 return  # moved or cleared since it was found
         cause = self.spans.handling(item, item.envelope or self._inner_cause(item, own))
         related = await self.aggregates.related(item) if reaction.related else {}
+        restore = self.aggregates.restore_point(item, related) if undo else None
         try:
             aggregate = own.aggregate if own else None
             given = arguments(reaction, item.trigger, cause, self.now, aggregate, related, self.processor.context)
@@ -217,7 +234,9 @@ class _Work:
             if isinstance(item.trigger, Due) and own and own.aggregate.due_at == due_at:
                 raise StuckDeadlineError(reaction.name)
         except Exception as error:
-            raise CulpritError(item) from error
+            if restore:
+                restore()
+            raise CulpritError([(item, error)]) from error
         if own and item.envelope:
             own.origin = Origin(cause.correlation_id, cause.traceparent)
         for index, message in enumerate(emitted):

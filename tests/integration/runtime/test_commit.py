@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import event
 
 from services.inventory.model import Reservation, Stock
 from services.inventory.reactions import reactions
@@ -31,9 +32,9 @@ def received(sku: str, message_id: str, lane: int, quantity: int = 1) -> Input:
     return item
 
 
-def heard(event: Message, lane: int) -> Input:
+def heard(said: Message, lane: int) -> Input:
     """The input of an event of a checkout."""
-    return Handle(lane, reactions.by_trigger[type(event)], event, Envelope(type(event).__name__, "/tests", "", event.key, "c"))
+    return Handle(lane, reactions.by_trigger[type(said)], said, Envelope(type(said).__name__, "/tests", "", said.key, "c"))
 
 
 async def test_a_message_that_comes_again_changes_nothing(inventory: Inventory) -> None:
@@ -75,6 +76,39 @@ async def test_a_reaction_that_raises_costs_only_its_own_message(inventory: Inve
     headers = dict(dead.headers)
     assert headers["__connect.errors.exception.class.name"] == b"ZeroDivisionError"
     assert headers["__connect.errors.stage"] == b"receive_stock"
+
+
+async def test_a_reaction_that_raises_for_every_message_of_a_batch_costs_linear_time(
+    inventory: Inventory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each message is tried at most three times, in three transactions for all of them."""
+    usual, ran, begun = Stock.receive, 0, 0
+
+    def receive(stock: Stock, quantity: int) -> None:
+        nonlocal ran
+        ran += 1
+        usual(stock, quantity)  # and what it has changed by then is not kept
+        if quantity == 13:
+            raise ZeroDivisionError("a bug")
+
+    def begin(_: object) -> None:
+        nonlocal begun
+        begun += 1
+
+    monkeypatch.setattr(Stock, "receive", receive)
+    epochs, lane = await inventory.own("a"), inventory.lane_of("tea")
+    event.listen(inventory.engine.sync_engine, "begin", begin)
+    bad = [received("tea", f"b{n}", lane, quantity=13) for n in range(250)]
+    committed = await inventory.processor().process(bad, epochs)
+    assert (committed.handled, ran <= 3 * 250, begun) == (250, True, 3)
+    assert [row.record.topic for row in committed.rows] == [DEAD_LETTERS] * 250
+    assert await inventory.on_hand("tea") == 0
+    ran = begun = 0
+    mixed = [received("tea", f"m{n}", lane, quantity=13 if n % 2 else 1) for n in range(100)]
+    committed = await inventory.processor().process(mixed, epochs)
+    assert (ran <= 3 * 100, begun) == (True, 3)
+    assert await inventory.on_hand("tea") == 50
+    assert [row.record.topic for row in committed.rows].count(DEAD_LETTERS) == 50
 
 
 async def test_what_the_database_refuses_is_found_by_splitting_the_batch(inventory: Inventory) -> None:
