@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from aiokafka.errors import KafkaError
 
@@ -30,7 +30,7 @@ from shared.waiting import happens, within
 log = logging.getLogger(__name__)
 NAME: Final = "journal"
 BATCH: Final = 2_000
-FETCH: Final = {"max_partition_fetch_bytes": 262_144, "fetch_min_bytes": 262_144, "fetch_max_wait_ms": 500}
+FETCH: Final[dict[str, Any]] = {"max_partition_fetch_bytes": 262_144, "fetch_min_bytes": 262_144, "fetch_max_wait_ms": 500}
 """The broker gathers for a while, so that a batch is worth a commit; at most so much of a partition is held in memory."""
 OFFSETS_SECONDS: Final = 1.0
 READING_SECONDS: Final = 2.0

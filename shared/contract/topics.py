@@ -25,6 +25,11 @@ def events_topic(service: str) -> str:
     return f"{service}.events"
 
 
+def commands_topic(service: str) -> str:
+    """Where a service is told what to do."""
+    return f"{service}.commands"
+
+
 def source_of(service: str) -> str:
     """The CloudEvents source of what a service publishes."""
     return f"/quadrille/{service}"

@@ -52,17 +52,22 @@ class CulpritError(Exception):
 
 @dataclass
 class Committed:
-    """What one or several commits did: the rows to publish, the aggregates that changed, how many inputs were new."""
+    """What one or several commits did: the rows to publish, the aggregates that changed, how many inputs were new.
+
+    ``visits``: how often others have committed beside the owner, by lane.
+    """
 
     rows: list[OutboxRow] = field(default_factory=list)
     changed: list[Loaded[Any]] = field(default_factory=list)
     handled: int = 0
+    visits: dict[int, int] = field(default_factory=dict)
 
     def add(self, other: "Committed") -> None:
         """Append what a later commit did."""
         self.rows += other.rows
         self.changed += other.changed
         self.handled += other.handled
+        self.visits |= other.visits
 
 
 class Processor:
@@ -85,8 +90,10 @@ class Processor:
         self.meter = Meter(service)
         self.tracer = tracer or Tracer()
 
-    async def process(self, items: Sequence[Input], epochs: Mapping[int, int]) -> Committed:
-        """Commit these inputs, in order. ``epochs``: by lane, as given when the lane was taken.
+    async def process(self, items: Sequence[Input], epochs: Mapping[int, int] | None) -> Committed:
+        """Commit these inputs, in order.
+
+        ``epochs``: by lane, as given when the lane was taken; nothing where other members own the lanes.
 
         An input that cannot be handled becomes a dead letter, the others are committed. Raises
         :class:`shared.runtime.ownership.FencedError` and :class:`DatabaseAwayError`; nothing is lost by either.
@@ -130,10 +137,14 @@ class Processor:
             return Discard(item.lane, item.record, error, item.reaction.name)
         return Postpone(item.lane, item.reaction, item.trigger, error)
 
-    async def _commit(self, items: Sequence[Input], epochs: Mapping[int, int], *, seek_culprits: bool) -> Committed:
+    async def _commit(self, items: Sequence[Input], epochs: Mapping[int, int] | None, *, seek_culprits: bool) -> Committed:
         """One transaction. With ``seek_culprits`` it runs to the end whatever fails, and raises all that did."""
         async with self.engine.begin() as connection:
-            now = await ownership.check(connection, {item.lane: epochs[item.lane] for item in items})
+            lanes = {item.lane for item in items}
+            if epochs is None:
+                now, visits = await ownership.visit(connection, lanes), dict[int, int]()
+            else:
+                now, visits = await ownership.check(connection, {lane: epochs[lane] for lane in lanes})
             began = time.perf_counter()
             unseen, known = await _sifted(connection, items)
             work = _Work(self, connection, now)
@@ -161,7 +172,7 @@ class Processor:
         if work.dead or debug:
             _tell(unseen, debug=debug)
         self.meter.committed(unseen, work.emitted, work.dead, at)
-        return Committed(rows, changed, len(unseen))
+        return Committed(rows, changed, len(unseen), visits)
 
 
 def _tell(items: Iterable[Input], *, debug: bool) -> None:

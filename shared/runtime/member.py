@@ -37,8 +37,9 @@ class StalledError(Exception):
 class Member(ConsumerRebalanceListener):
     """A consumer with its assignment. ``busy`` is held by whoever commits a batch; a rebalance waits for it.
 
-    ``records`` is the most that :meth:`take` returns, fewer where they are large; ``consumer``: settings of aiokafka's
-    consumer in place of ours.
+    ``records`` is the most that :meth:`take` returns, fewer where they are large; ``anchor``: the topic whose partitions say
+    which lanes are assigned to this member, all of them where it is not said; ``consumer``: settings of aiokafka's consumer
+    in place of ours.
     """
 
     def __init__(
@@ -48,11 +49,13 @@ class Member(ConsumerRebalanceListener):
         topics: Sequence[str],
         busy: asyncio.Lock,
         records: int = POLL_RECORDS,
+        anchor: str | None = None,
         **consumer: Any,
     ) -> None:
         self._settings, self._busy = settings, busy
         self._topics = [settings.topic(topic) for topic in topics]
         self._records = records
+        self._anchor = settings.topic(anchor) if anchor else None
         chosen: dict[str, Any] = {
             "session_timeout_ms": 10_000,
             "heartbeat_interval_ms": 2_000,
@@ -76,6 +79,8 @@ class Member(ConsumerRebalanceListener):
         """Set when there may be something to do."""
         self.epochs: dict[int, int] = {}
         """The lanes this member owns, with their epochs; emptied when they are revoked."""
+        self.guest_of: set[int] = set()
+        """The lanes of which it handles some topic while another member owns them; emptied likewise."""
         self.pace = 0.0
         """Seconds between polls, for further records to gather."""
 
@@ -103,9 +108,8 @@ class Member(ConsumerRebalanceListener):
         """
         self._settled.clear()
         async with self._busy:
-            if self.epochs:
-                await self.commit_offsets()
-            self.epochs.clear()
+            await self.commit_offsets()
+            self.disown()
             self._positions.clear()
             self._take()
 
@@ -113,6 +117,15 @@ class Member(ConsumerRebalanceListener):
         """The work loop takes ownership of what is new."""
         self._settled.set()
         self.ready.set()
+
+    def disown(self) -> None:
+        """Own nothing, and be nobody's guest."""
+        self.epochs.clear()
+        self.guest_of.clear()
+
+    def handles(self, lane: int) -> bool:
+        """Whether the records of a lane that come here are this member's to handle."""
+        return lane in self.epochs or lane in self.guest_of
 
     async def lanes(self) -> set[int]:
         """The lanes Kafka has assigned to this member, once a rebalance is over. Raises what the consumer died of."""
@@ -124,7 +137,16 @@ class Member(ConsumerRebalanceListener):
     @property
     def assigned(self) -> set[int]:
         """The lanes Kafka has assigned to this member; none while a rebalance goes on."""
-        return {tp.partition for tp in self._consumer.assignment()} if self._settled.is_set() else set()
+        if not self._settled.is_set():
+            return set()
+        return {tp.partition for tp in self._consumer.assignment() if self._anchor in (None, tp.topic)}
+
+    @property
+    def shared(self) -> set[int]:
+        """The lanes of which Kafka has assigned some topic to this member, but not the anchor."""
+        if not self._settled.is_set():
+            return set()
+        return {tp.partition for tp in self._consumer.assignment()} - self.assigned
 
     def take(self) -> list[Record]:
         """The records that arrived. Raises what the consumer died of."""
@@ -171,7 +193,7 @@ class Member(ConsumerRebalanceListener):
 
     async def commit_offsets(self) -> None:
         """Tell Kafka how far we got. What fails is tried again with the next; too many failures cost the consumer."""
-        owned = {tp: offset for tp, offset in self._positions.items() if tp.partition in self.epochs}
+        owned = {tp: offset for tp, offset in self._positions.items() if self.handles(tp.partition)}
         if not owned:
             return
         try:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Integer, LargeBinary, Text, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -46,8 +46,17 @@ _SWEEP: Final = text(
     " SELECT *, count(*) OVER () AS found, sum(octet_length(coalesce(value, '')) + octet_length(headers))"
     "  OVER (ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before FROM ("
     "   SELECT id, lane, topic, key, value, headers FROM outbox"
-    "   WHERE lane = ANY(:lanes) AND set_aside IS NULL AND id <> ALL(:known) ORDER BY id LIMIT :limit"
+    "   WHERE lane = ANY(:lanes) AND set_aside IS NULL AND id <> ALL(:known) AND topic <> ALL(:refusing)"
+    "   ORDER BY id LIMIT :limit"
     "  ) AS first) AS summed WHERE coalesce(before, 0) < :bytes ORDER BY id"
+).bindparams(
+    bindparam("lanes", type_=ARRAY(Integer)),
+    bindparam("known", type_=ARRAY(BigInteger)),
+    bindparam("refusing", type_=ARRAY(Text)),
+)
+_FIRST: Final = text(
+    "SELECT id, lane, topic, key, value, headers FROM outbox"
+    " WHERE lane = ANY(:lanes) AND set_aside IS NULL AND id <> ALL(:known) AND topic = :topic ORDER BY id LIMIT 1"
 ).bindparams(bindparam("lanes", type_=ARRAY(Integer)), bindparam("known", type_=ARRAY(BigInteger)))
 _DELETE: Final = text("DELETE FROM outbox WHERE id = ANY(:ids)").bindparams(bindparam("ids", type_=ARRAY(BigInteger)))
 _SET_ASIDE: Final = text("UPDATE outbox SET set_aside = :why WHERE id = :id")
@@ -74,16 +83,38 @@ async def insert(connection: AsyncConnection, records: Sequence[Outgoing]) -> li
 
 
 async def sweep(
-    connection: AsyncConnection, lanes: Iterable[int], known: Iterable[int], limit: int, limit_bytes: int
+    connection: AsyncConnection,
+    lanes: Iterable[int],
+    known: Iterable[int],
+    limit: int,
+    limit_bytes: int,
+    refusing: Iterable[str] = (),
 ) -> tuple[list[OutboxRow], bool]:
     """What is committed for these lanes and not in ``known``, in the order of ids; and whether there is more of it.
 
-    No row is added to so many, or to so many bytes.
+    No row is added to so many, or to so many bytes. Topics that are ``refusing`` are left out.
     """
-    wanted = {"lanes": sorted(lanes), "known": list(known), "limit": limit, "bytes": limit_bytes}
+    wanted = {
+        "lanes": sorted(lanes),
+        "known": list(known),
+        "limit": limit,
+        "bytes": limit_bytes,
+        "refusing": list(refusing),
+    }
     rows = (await connection.execute(_SWEEP, wanted)).all()
-    found = [OutboxRow(r.id, Outgoing(r.lane, r.topic, r.key, r.value, unpack(r.headers))) for r in rows]
+    found = [_row(r) for r in rows]
     return found, bool(rows) and (rows[0].found == limit or rows[0].found > len(rows))
+
+
+async def first(connection: AsyncConnection, lanes: Iterable[int], known: Iterable[int], topic: str) -> OutboxRow | None:
+    """The row of a topic that was committed first for these lanes, and is not in ``known``."""
+    wanted = {"lanes": sorted(lanes), "known": list(known), "topic": topic}
+    row = (await connection.execute(_FIRST, wanted)).one_or_none()
+    return _row(row) if row else None
+
+
+def _row(row: Any) -> OutboxRow:
+    return OutboxRow(row.id, Outgoing(row.lane, row.topic, row.key, row.value, unpack(row.headers)))
 
 
 async def delete(connection: AsyncConnection, ids: Sequence[int]) -> None:

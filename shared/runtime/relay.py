@@ -3,14 +3,16 @@
 Rows come straight from memory after their commit; the table is what remains after a crash, a hand-over or an outage.
 One group of rows is under way at a time, and the next is sent when all of it is acknowledged: a row that must be sent
 again is never overtaken.
+
+A topic that refuses what is sent (no authorization, no such topic, too few replicas) keeps no other topic waiting: its rows
+stay in the outbox, in their order, and the first of them is tried now and then until the topic takes it.
 """
 
 import asyncio
-import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Final
 
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,6 +21,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from shared.runtime import kafka, outbox
 from shared.runtime.outbox import OutboxRow
 from shared.runtime.records import IN_HAND_BYTES, ids, size
+from shared.runtime.refusals import Refusals
+from shared.runtime.sender import REFUSALS, TOO_LARGE, Outcome, Sender
 from shared.settings import Settings
 from shared.telemetry import metrics
 from shared.telemetry.logs import about
@@ -30,10 +34,13 @@ GROUP: Final = 2_000
 FULL: Final = 10_000
 FULL_BYTES: Final = 4 * IN_HAND_BYTES
 """Rows waiting at which a service stops committing more, and their bytes."""
-ACK_SECONDS: Final = 15
 FORGET_SECONDS: Final = 0.25
 """How long acknowledgements are gathered for one statement that deletes their rows."""
 BACKOFF_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+PATIENCE: Final = 3
+"""Attempts after which a topic that does not answer no longer holds up the others, should it alone be at fault."""
+PROBE_SECONDS: Final = 0.5
+"""How often it is looked whether a topic that refuses is to be tried again."""
 
 
 class Relay:
@@ -52,14 +59,26 @@ class Relay:
         self._idle = asyncio.Event()
         self._idle.set()
         self._room.set()
-        self._producer: Any = None
-        self.trouble: str | None = None
+        self._sender = Sender(settings, f"{service}-relay")
+        self._trouble: str | None = None
+        self.refusals = Refusals(service)
         self._published = metrics.published.labels(service)
 
+    @property
+    def trouble(self) -> str | None:
+        """Why records cannot be published, or those of some topics."""
+        return self._trouble or self.refusals.trouble
+
     def publish(self, rows: Sequence[OutboxRow]) -> None:
-        """Send the rows of a commit. Rows of lanes another member owns are left to it."""
+        """Send the rows of a commit. Rows of lanes another member owns are left to it, and those of topics that refuse."""
         lanes = self._lanes()
-        self._queue([row for row in rows if row.record.lane in lanes and row.id not in self._known])
+        self._queue(
+            [
+                row
+                for row in rows
+                if row.record.lane in lanes and row.id not in self._known and row.record.topic not in self.refusals
+            ]
+        )
 
     def _queue(self, rows: Sequence[OutboxRow]) -> None:
         if rows:
@@ -91,11 +110,16 @@ class Relay:
         """Publish what is committed for these lanes and was never handed in: left by a crash or by another member.
 
         To be called between commits only, so that what a commit hands in cannot be found here before; and of a new lane
-        before its first commit, so that nothing overtakes what was left.
+        before its first commit, so that nothing overtakes what was left. Topics that take records again are published from
+        here on, when all lanes are swept that are owned.
         """
+        if lanes >= self._lanes():
+            self.refusals.lift()
         while True:
             async with self._engine.begin() as connection:
-                rows, more = await outbox.sweep(connection, lanes, self._known, GROUP, IN_HAND_BYTES)
+                refusing = list(self.refusals)
+                rows, more = await outbox.sweep(connection, lanes, self._known, GROUP, IN_HAND_BYTES, refusing)
+            rows = [row for row in rows if row.record.topic not in self.refusals]  # it may have begun meanwhile
             self._queue(rows)
             if not more:
                 return
@@ -103,7 +127,7 @@ class Relay:
 
     async def run(self) -> None:
         """Send and forget rows until cancelled."""
-        deleter = asyncio.create_task(self._delete_acked())
+        beside = [asyncio.create_task(self._delete_acked()), asyncio.create_task(self._probe())]
         try:
             while True:
                 await self._more.wait()
@@ -113,16 +137,14 @@ class Relay:
                 if not self._is_full:
                     self._room.set()
                 await self._send_all(group)
-                self._acked.extend(row.id for row in group)
-                self._done.set()
                 if not self._waiting:
                     self._idle.set()
         finally:
-            deleter.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await deleter
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
             await self._forget()
-            await self._close()
+            await self._sender.close()
 
     def _next_group(self) -> list[OutboxRow]:
         group: list[OutboxRow] = []
@@ -134,62 +156,105 @@ class Relay:
         self._bytes -= taken
         return group
 
-    async def _send_all(self, group: list[OutboxRow]) -> None:
-        """Send a group until every row of it is acknowledged; one that cannot be sent is set aside and leaves the group."""
+    async def _send_all(self, group: Sequence[OutboxRow]) -> None:
+        """Send a group until every row of it is acknowledged, set aside, or left in the outbox as its topic refuses it."""
+        left = list(group)
         attempt = 0
-        while True:
+        while left:
             try:
-                await self._send_what_fits(group)
-                self.trouble = None
-                return
+                left = await self._send_what_fits(left, attempt)
+                self._trouble = None
             except (KafkaError, SQLAlchemyError, OSError, TimeoutError) as error:
                 wait = BACKOFF_SECONDS[min(attempt, len(BACKOFF_SECONDS) - 1)]
                 attempt += 1
-                self.trouble = f"nothing can be published: {error!r}"
+                self._trouble = f"nothing can be published: {error!r}"
                 log.warning("%s cannot publish (%r); a new producer in %.1f s", self._service, error, wait)
                 metrics.relay_failures.labels(self._service).inc()
-                await self._close()
+                await self._sender.close()
+                done = set(self._acked)
+                left = [row for row in left if row.id in self._known and row.id not in done]
                 await asyncio.sleep(wait)
 
-    async def _send_what_fits(self, group: list[OutboxRow]) -> None:
-        try:
-            await self._send(group)
-        except MessageSizeTooLargeError:
-            await self._close()  # what the broker refuses ends an idempotent producer's sequence
-            for row in list(group):
-                try:
-                    await self._send([row])
-                except MessageSizeTooLargeError as error:
-                    await self._close()
-                    await self._set_aside(row, error)
-                    group.remove(row)
+    async def _send_what_fits(self, rows: Sequence[OutboxRow], attempt: int) -> list[OutboxRow]:
+        """Send rows once; returns those that are still to be sent. Raises why none could be, where no topic is at fault."""
+        fit = [row for row in rows if len(row.record.value or b"") <= kafka.MAX_REQUEST_BYTES]
+        outcome = await self._sender.send(fit)
+        self._note_acked(outcome.acked)
+        unsent = {row.id: row for row in rows}
+        for row in outcome.acked:
+            del unsent[row.id]
+        if outcome.failed:
+            await self._sender.close()
+        for topic, error in outcome.failed.items():
+            if not isinstance(error, TOO_LARGE):
+                if not (outcome.acked or isinstance(error, REFUSALS) or attempt >= PATIENCE):
+                    raise error
+                self._refuse(topic, error)
+        for row in list(unsent.values()):
+            error = outcome.failed.get(row.record.topic, MessageSizeTooLargeError())
+            if row.record.topic in self.refusals:
+                self._known.discard(row.id)
+                del unsent[row.id]
+            elif isinstance(error, TOO_LARGE) and await self._sent_alone(row):
+                del unsent[row.id]
+        return list(unsent.values())
 
-    async def _send(self, rows: Sequence[OutboxRow]) -> None:
-        """Send rows, those of one topic and lane in their order. Raises ``MessageSizeTooLargeError`` where any is."""
-        if self._producer is None:
-            self._producer = await kafka.producer(self._settings, f"{self._service}-relay")
-        async with asyncio.timeout(ACK_SECONDS):
-            acks = [await self._producer.send_batch(batch, topic, partition=lane) for topic, lane, batch in self._batches(rows)]
-            await asyncio.gather(*acks)
+    async def _sent_alone(self, row: OutboxRow) -> bool:
+        """Send a row by itself, or set it aside as too large; returns whether it is either."""
+        alone = Outcome(failed={row.record.topic: MessageSizeTooLargeError()})
+        if len(row.record.value or b"") <= kafka.MAX_REQUEST_BYTES:
+            alone = await self._sender.send([row])
+        self._note_acked(alone.acked)
+        for error in alone.failed.values():
+            await self._sender.close()
+            if not isinstance(error, TOO_LARGE):
+                return False
+            await self._set_aside(row, error)
+        return True
+
+    def _note_acked(self, rows: Sequence[OutboxRow]) -> None:
         self._published.inc(len(rows))
+        self._acked.extend(row.id for row in rows)
+        self._done.set()
 
-    def _batches(self, rows: Sequence[OutboxRow]) -> Iterator[tuple[str, int, Any]]:
-        """The rows as producer batches. A batch of our own costs a fifth of handing the producer record by record."""
-        open_: dict[tuple[str, int], Any] = {}
-        for row in rows:
-            record = row.record
-            if len(record.value or b"") > kafka.MAX_REQUEST_BYTES:
-                raise MessageSizeTooLargeError
-            place = (self._settings.topic(record.topic), record.lane)
-            content = {"timestamp": None, "key": record.key, "value": record.value, "headers": list(record.headers)}
-            if place in open_ and open_[place].append(**content) is not None:
-                continue
-            if place in open_:  # it is full
-                yield *place, open_[place]
-            open_[place] = self._producer.create_batch()
-            open_[place].append(**content)
-        for place, batch in open_.items():
-            yield *place, batch
+    def _refuse(self, topic: str, error: Exception) -> None:
+        """Leave the rows of a topic in the outbox: all that are in hand, and all that come."""
+        self.refusals.add(topic, error)
+        self._known.difference_update(row.id for row in self._waiting if row.record.topic == topic)
+        self._waiting = deque(row for row in self._waiting if row.record.topic != topic)
+        self._bytes = sum(size(row.record) for row in self._waiting)
+        if not self._is_full:
+            self._room.set()
+
+    async def _probe(self) -> None:
+        """Try the first row of each topic that refuses, now and then, until cancelled."""
+        while True:
+            await asyncio.sleep(PROBE_SECONDS)
+            await asyncio.gather(*map(self._try_again, self.refusals.due()))
+
+    async def _try_again(self, topic: str) -> None:
+        try:
+            await self._try_first_of(topic)
+        except (KafkaError, SQLAlchemyError, OSError, TimeoutError) as error:
+            self.refusals.add(topic, error)
+        else:
+            self.refusals.taken(topic)
+
+    async def _try_first_of(self, topic: str) -> None:
+        """Raises why the topic does not take it."""
+        async with self._engine.begin() as connection:
+            row = await outbox.first(connection, self._lanes(), self._known, topic)
+        if row is not None:
+            sender = Sender(self._settings, f"{self._service}-relay-probe")
+            try:
+                outcome = await sender.send([row])
+            finally:
+                await sender.close()
+            for error in outcome.failed.values():
+                if not isinstance(error, TOO_LARGE):
+                    raise error
+                await self._set_aside(row, error)
+            self._note_acked(outcome.acked)
 
     async def _set_aside(self, row: OutboxRow, error: Exception) -> None:
         what = about(ids(row.record))
@@ -218,8 +283,3 @@ class Relay:
         else:
             del self._acked[: len(ids)]
             self._known.difference_update(ids)
-
-    async def _close(self) -> None:
-        if self._producer is not None:
-            made, self._producer = self._producer, None
-            await kafka.stop(made, 2)

@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared.contract.envelope import Record
-from shared.contract.topics import TOPICS, redrive_topic, topics_of
+from shared.contract.topics import TOPICS, commands_topic, redrive_topic, topics_of
 from shared.runtime import backlog, inbox, inputs, kafka, migrations, ownership
 from shared.runtime.batch import DatabaseAwayError, Processor
 from shared.runtime.database import connect, is_away
@@ -66,6 +66,12 @@ class Definition:
         redrives = redrive_topic(self.reactions.service)
         return sorted({kind.topic for kind in self.reactions.messages.values()} | ({redrives} & TOPICS.keys()))
 
+    @property
+    def anchor(self) -> str | None:
+        """The topic whose partitions say who owns which lane: the service's commands."""
+        commands = commands_topic(self.reactions.service)
+        return commands if commands in self.topics else None
+
 
 class Service:
     """Runs a definition until it is told to stop.
@@ -92,6 +98,7 @@ class Service:
         self._busy = asyncio.Lock()
         self._pacing = Pacing(self.name)
         self._submitted: list[Handle] = []
+        self._visits: dict[int, int] = {}
         self._member: Member | None = None
         self._turns = health.Turns()
         self._batch_seconds = metrics.batch_seconds.labels(self.name)
@@ -172,7 +179,8 @@ class Service:
         while not self._pacing.stopping.is_set():
             started = time.monotonic()
             try:
-                async with Member(self.name, self.settings, self.definition.topics, self._busy) as member:
+                topics, anchor = self.definition.topics, self.definition.anchor
+                async with Member(self.name, self.settings, topics, self._busy, anchor=anchor) as member:
                     self._member = member
                     await self._work(member)
             except (KafkaError, OSError, TimeoutError, StalledError, ownership.FencedError) as error:
@@ -197,7 +205,7 @@ class Service:
                 if isinstance(error, SQLAlchemyError) and not is_away(error):
                     raise
                 await member.commit_offsets()
-                member.epochs.clear()  # what became of the commit shows when the lanes are taken anew
+                member.disown()  # what became of the commit shows when the lanes are taken anew
                 await self._pacing.back_off(attempt, f"the database is away: {error}")
                 attempt += 1
             if self._pacing.is_time("offsets", OFFSETS_SECONDS):
@@ -208,22 +216,35 @@ class Service:
 
         The former owner may be ourselves, with a commit whose answer was lost: raising the epoch waits for its end.
         """
-        if not await member.lanes() - member.epochs.keys():
+        if not (await member.lanes() - member.epochs.keys() or member.shared - member.guest_of):
             return
         async with self._busy:
             new = member.assigned - member.epochs.keys()  # a rebalance may have begun meanwhile
-            if not new:
+            visited = member.shared - member.guest_of
+            if not new | visited:
                 return
-            async with self.engine.begin() as connection:
-                epochs = await ownership.take(connection, new, self.owner)
-            await self.relay.sweep(new)
-            await member.rewind(new)
+            epochs: dict[int, int] = {}
+            if new:
+                async with self.engine.begin() as connection:
+                    epochs = await ownership.take(connection, new, self.owner)
+                await self.relay.sweep(new)
+            await member.rewind(new | visited)
             # As records are read anew, answers are asked for anew, by whoever asked for those handed in before.
             self._submitted = [answer for answer in self._submitted if answer.lane not in new]
             member.epochs.update(epochs)
+            member.guest_of.update(visited)
         metrics.lanes.labels(self.name).set(len(member.epochs))
+        metrics.guest_lanes.labels(self.name).set(len(member.guest_of))
         log.info("%s owns the lanes %s", self.name, sorted(member.epochs))
-        self.on_lanes(new)
+        if visited:
+            log.warning(
+                "%s handles some topics of the lanes %s, which another member owns: topics differ in their number of"
+                " partitions, or members in their version (`quadrille topics check`)",
+                self.name,
+                sorted(visited),
+            )
+        if new:
+            self.on_lanes(new)
 
     async def _arrived(self, member: Member) -> list[Record]:
         """Wait for something to do, and return the records that came."""
@@ -242,25 +263,31 @@ class Service:
             submitted, self._submitted = self._submitted, []
             read = [item for record in records if (item := self._reader.read(record)) is not None]
             mine = [item for item in (*read, *submitted, *due) if item.lane in member.epochs]
+            others = [item for item in read if item.lane in member.guest_of]
             try:
-                for some in portions(mine, self.definition.at_once, inputs.size):
-                    if self._pacing.stopping.is_set():
-                        return  # the records are read again by the next owner, which drops what is handled
-                    await self._commit(some, member)
+                for items, epochs in ((mine, member.epochs), (others, None)):
+                    for some in portions(items, self.definition.at_once, inputs.size):
+                        if self._pacing.stopping.is_set():
+                            return  # the records are read again by the next owner, which drops what is handled
+                        await self._commit(some, member, epochs)
             except BaseException:
                 self._submitted = submitted + self._submitted
                 raise
-            member.done([record for record in records if record.partition in member.epochs])
+            member.done([record for record in records if member.handles(record.partition)])
             if self._pacing.is_time("sweep", SWEEP_SECONDS):
                 await self.relay.sweep(set(member.epochs))
         if self._pacing.is_time("prune", PRUNE_SECONDS) and await self._prune():
             self._pacing.hurry("prune")  # the next turn goes on
 
-    async def _commit(self, items: Sequence[Input], member: Member) -> None:
+    async def _commit(self, items: Sequence[Input], member: Member, epochs: Mapping[int, int] | None) -> None:
         started = time.perf_counter()
-        committed = await self.processor.process(items, member.epochs)
+        committed = await self.processor.process(items, epochs)
         took = time.perf_counter() - started
-        self.relay.publish(committed.rows)
+        if committed.visits.items() <= self._visits.items():
+            self.relay.publish(committed.rows)
+        else:  # there may be events of a guest before ours
+            self._visits |= committed.visits
+            await self.relay.sweep(set(member.epochs))
         self.on_commit(committed.changed)
         member.pace = min(PACE_SECONDS, PACE * took) if len(items) > 1 else 0.0
         self._batch_seconds.observe(took)

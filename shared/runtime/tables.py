@@ -20,7 +20,7 @@ def runtime_tables(metadata: MetaData) -> None:
 
     ``lane`` is a partition's number, the same in every topic. ``inbox``: what was handled, by CloudEvents source and
     id. ``outbox``: what is committed and not yet acknowledged by the broker. ``ownership``: who may commit for a lane;
-    a member with an older epoch may not.
+    a member with an older epoch may not; ``visits`` counts commits of other members beside its owner's.
     """
     Table(
         "inbox",
@@ -48,4 +48,5 @@ def runtime_tables(metadata: MetaData) -> None:
         Column("lane", Integer, primary_key=True, autoincrement=False),
         Column("epoch", BigInteger, nullable=False),
         Column("owner", Text, nullable=False),
+        Column("visits", BigInteger, nullable=False, server_default="0"),
     )

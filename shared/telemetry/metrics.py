@@ -25,6 +25,9 @@ relay_failures = Counter("quadrille_relay_failures_total", "Failed attempts to p
 outbox_depth = Gauge("quadrille_outbox_depth", "Records committed and not yet published, of the whole service", ["service"])
 outbox_age = Gauge("quadrille_outbox_age_seconds", "Seconds the oldest of them has waited", ["service"])
 outbox_set_aside = Gauge("quadrille_outbox_set_aside", "Records that cannot be sent and were set aside", ["service"])
+topic_refuses = Gauge(
+    "quadrille_topic_refuses", "Whether a topic refuses records of the service; they wait in the outbox", ["service", "topic"]
+)
 batch_size = Histogram(
     "quadrille_batch_size", "Inputs of one commit", ["service"], buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 )
@@ -37,7 +40,12 @@ batch_seconds = Histogram(
 statements = Counter("quadrille_statements_total", "Statements sent to the database")
 kafka_requests = Counter("quadrille_kafka_requests_total", "Requests sent to the broker, by kind", ["request"])
 lanes = Gauge("quadrille_lanes_owned", "Partitions this member owns", ["service"])
+<<<<<<< HEAD
 healthy = Gauge("quadrille_healthy", "Whether the service has all it needs, as /readyz says", ["service"])
+=======
+guest_lanes = Gauge("quadrille_lanes_visited", "Partitions this member handles some topics of for their owner", ["service"])
+healthy = Gauge("quadrille_healthy", "Whether the service says it is healthy", ["service"])
+>>>>>>> e039847 (Keep one refusing topic or a second reader from stopping a service)
 gateway_calls = Counter("quadrille_gateway_calls_total", "Calls to the payment gateway", ["operation", "outcome"])
 gateway_seconds = Histogram("quadrille_gateway_seconds", "Seconds of a call to the payment gateway", ["operation"])
 

@@ -1,17 +1,20 @@
 """Raw access to topics, for what no client of ours would send."""
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from unittest.mock import patch
 from uuid import uuid4
 
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.producer import message_accumulator
 from aiokafka.producer import producer as aiokafka_producer
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
 from shared.runtime import kafka
+from shared.runtime.topic_checks import read_topics
 from shared.settings import Settings
 
 
@@ -53,6 +56,17 @@ async def raw_producer(settings: Settings) -> AsyncIterator[Any]:
             yield producer
         finally:
             await producer.stop()
+
+
+async def alter(settings: Settings, topic: str, **config: str) -> None:
+    """Give a topic these settings, the broker's own where nothing is said, and wait until that is so."""
+    changed = {name.replace("_", "."): value for name, value in config.items()}
+    name = settings.topic(topic)
+    async with kafka.admin_client(settings) as admin, asyncio.timeout(20):
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, changed)])
+        found: Mapping[str, str] = {}
+        while not changed.items() <= found.items():
+            found = (await read_topics(admin, [name]))[name].config
 
 
 async def records(settings: Settings, topic: str, count: int = 1, *, timeout: float = 20) -> list[Any]:

@@ -19,15 +19,20 @@ from shared.settings import PREFIX, Settings, SettingsError
 log = logging.getLogger(__name__)
 ASK_SECONDS: Final = 3.0
 NAMES: Final = ("quadrille_outbox_depth", "quadrille_outbox_age_seconds", "quadrille_outbox_set_aside")
+REFUSES: Final = "quadrille_topic_refuses"
 
 
 @dataclass(frozen=True)
 class Outbox:
-    """What a service says of its outbox: records that wait, the age of the oldest in seconds, and those set aside."""
+    """What a service says of its outbox: records that wait, the age of the oldest in seconds, and those set aside.
+
+    ``refusing``: topics that take no record of it.
+    """
 
     depth: float = 0.0
     age: float = 0.0
     set_aside: float = 0.0
+    refusing: tuple[str, ...] = ()
 
 
 def addresses(named: str) -> dict[str, str]:
@@ -43,9 +48,11 @@ def addresses(named: str) -> dict[str, str]:
 
 def outbox(metrics: str) -> Outbox:
     """The outbox, of all that a service says; one that says nothing of it has nothing waiting."""
-    lines = "".join(f"{line}\n" for line in metrics.splitlines() if line.startswith(NAMES))
+    lines = "".join(f"{line}\n" for line in metrics.splitlines() if line.startswith((*NAMES, REFUSES)))
     samples = [sample for family in text_string_to_metric_families(lines) for sample in family.samples]
-    return Outbox(*(max((s.value for s in samples if s.name == name), default=0.0) for name in NAMES))
+    refusing = sorted(s.labels["topic"] for s in samples if s.name == REFUSES and s.value)
+    depth, age, aside = (max((s.value for s in samples if s.name == name), default=0.0) for name in NAMES)
+    return Outbox(depth, age, aside, tuple(refusing))
 
 
 class Services:
@@ -58,7 +65,8 @@ class Services:
         self._down = Conditions(words.SERVICE, Damper(2 * every, 2 * every), keeper, "it answers")
         self._old = Conditions(words.OUTBOX, Damper(every, 2 * every), keeper, "it publishes")
         self._aside = Conditions(words.SET_ASIDE, Damper(0, 2 * every), keeper, "none is set aside any more")
-        self.conditions = (self._down, self._old, self._aside)
+        self._refused = Conditions(words.REFUSES, Damper(every, 2 * every), keeper, "its topics take records again")
+        self.conditions = (self._down, self._old, self._aside, self._refused)
         if not self._addresses:
             log.warning("no outbox is watched: name the services in %sWATCHED_SERVICES", PREFIX)
 
@@ -85,6 +93,8 @@ class Services:
         down = {name: words.service_down(name, self._addresses[name], why, at) for name, why in silent.items()}
         old = {name: words.outbox_grows(name, o.depth, o.age, at) for name, o in told.items() if o.age > self._limit}
         aside = {name: words.set_aside(name, o.set_aside, at) for name, o in told.items() if o.set_aside}
+        refused = {name: words.topic_refuses(name, o.refusing, at) for name, o in told.items() if o.refusing}
         await self._down.see(down, self._addresses, found, now)
         await self._old.see(old, self._addresses, told, now)
         await self._aside.see(aside, self._addresses, told, now)
+        await self._refused.see(refused, self._addresses, told, now)

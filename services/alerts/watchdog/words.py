@@ -3,7 +3,7 @@
 import hashlib
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -23,6 +23,7 @@ HOLD: Final = "hold_nearly_lapsed"
 GROUP: Final = "group"
 OUTBOX: Final = "outbox"
 SET_ASIDE: Final = "set_aside"
+REFUSES: Final = "topic_refuses"
 SERVICE: Final = "service"
 TARGET: Final = "alert_target"
 LONGEST: Final = 100
@@ -135,6 +136,23 @@ def set_aside(service: str, count: float, at: float) -> Failure:
         text="They are set aside in its table outbox, with why; what stands behind them goes on, and who waits for them"
         " waits in vain. Mend what refuses them, most likely a limit of the topic or the broker, then let them go:"
         " UPDATE outbox SET set_aside = NULL.",
+        service=service,
+        checkout_id=None,
+    )
+
+
+def topic_refuses(service: str, topics: Sequence[str], at: float) -> Failure:
+    """Topics that take no record of a service; its other topics are published."""
+    named = ", ".join(topics)
+    return Failure(
+        alert_id=identity(REFUSES, service),
+        occurrence=f"{identity(REFUSES, service)}:{at:.3f}",
+        kind=REFUSES,
+        severity="critical",
+        title=f"Kafka refuses what {service} writes to {named}",
+        text=f"Its records wait in the outbox in their order; other topics are published. The log of {service} names the error."
+        " Is the service allowed to write there, does the topic exist, and has it enough replicas in sync"
+        " (`quadrille topics check`)? The records are sent as soon as the topic takes them.",
         service=service,
         checkout_id=None,
     )

@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from aiokafka.errors import KafkaError
 from prometheus_client import REGISTRY
@@ -35,7 +35,7 @@ from shared.settings import Settings
 
 log = logging.getLogger(__name__)
 FOLLOWER: Final = "alerts.watchdog"
-FETCH: Final = {"max_partition_fetch_bytes": 262_144, "fetch_min_bytes": 65_536, "fetch_max_wait_ms": 500}
+FETCH: Final[dict[str, Any]] = {"max_partition_fetch_bytes": 262_144, "fetch_min_bytes": 65_536, "fetch_max_wait_ms": 500}
 GATHER_SECONDS: Final = 2.0
 """How long events are gathered for one commit: the watchdog need not be quick, it must cost little."""
 GATHER_RECORDS: Final = 2_000

@@ -57,6 +57,18 @@ async def test_a_former_owner_cannot_commit(inventory: Inventory) -> None:
     assert await inventory.count("inbox") == 0
 
 
+async def test_what_a_guest_commits_is_known_to_the_owner_of_the_lane(inventory: Inventory) -> None:
+    """A guest handles a topic of the lane that the owner was not assigned; nothing fences the owner, and nobody both."""
+    epochs, lane, processor = await inventory.own("a"), inventory.lane_of("tea"), inventory.processor()
+    first = await processor.process([received("tea", "m1", lane)], epochs)
+    guest = await processor.process([received("tea", "m2", lane), received("tea", "m1", lane)], None)
+    assert (guest.handled, guest.visits, len(guest.rows)) == (1, {}, 1)
+    second = await processor.process([received("tea", "m3", lane)], epochs)
+    assert second.visits == {lane: first.visits[lane] + 1}
+    assert await inventory.on_hand("tea") == 3
+    assert first.rows[0].id < guest.rows[0].id < second.rows[0].id
+
+
 async def test_a_reaction_that_raises_costs_only_its_own_message(inventory: Inventory, monkeypatch: pytest.MonkeyPatch) -> None:
     usual = Stock.receive
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.consumer import fetcher
 from rich.console import Console
 
@@ -21,7 +20,7 @@ from shared.runtime.records import Outgoing
 from shared.runtime.relay import Relay
 from shared.runtime.service import Service
 from tests.integration.runtime.conftest import Inventory
-from tests.support.topics import records
+from tests.support.topics import alter, records
 
 
 async def test_a_producer_whose_records_nobody_takes_ends_all_the_same(inventory: Inventory) -> None:
@@ -75,17 +74,6 @@ async def test_what_we_write_is_compressed_only_as_the_settings_say(
     assert found == {number}
 
 
-async def alter(inventory: Inventory, topic: str, **config: str) -> None:
-    """Give a topic these settings, the broker's own where nothing is said, and wait until that is so."""
-    changed = {name.replace("_", "."): value for name, value in config.items()}
-    async with kafka.admin_client(inventory.settings) as admin:
-        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, inventory.settings.topic(topic), changed)])
-    async with asyncio.timeout(20):
-        different: set[str] = set()
-        while not changed.keys() <= different:
-            different = {one.setting for one in await kafka.compare_topics(inventory.settings)}
-
-
 async def test_a_service_refuses_topics_that_may_lose_messages_and_the_command_says_all(
     inventory: Inventory, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -93,7 +81,7 @@ async def test_a_service_refuses_topics_that_may_lose_messages_and_the_command_s
     assert await run_check(inventory.settings, console, as_json=False)
     name = inventory.settings.topic("inventory.commands")
     config = {"cleanup_policy": "compact", "message_timestamp_type": "CreateTime", "max_message_bytes": "100000"}
-    await alter(inventory, "inventory.commands", **config)
+    await alter(inventory.settings, "inventory.commands", **config)
     with pytest.raises(kafka.TopicsError) as refusal:
         await Service(define(inventory.settings), inventory.settings).run()
     said = str(refusal.value)
@@ -109,4 +97,5 @@ async def test_a_service_refuses_topics_that_may_lose_messages_and_the_command_s
         (name, "cleanup.policy"): True,
         (name, "message.timestamp.type"): True,
         (name, "max.message.bytes"): False,
+        (name, "retention.ms"): False,
     }

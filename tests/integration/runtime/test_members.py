@@ -1,18 +1,27 @@
 """What a member has in hand when Kafka assigns its lanes anew: nothing of it is passed over, whenever that happens."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.admin import NewPartitions
+from sqlalchemy import text
 
 from services.inventory.__main__ import define
-from shared.contract.envelope import Record
+from shared.contract.cart import CheckoutStarted
+from shared.contract.envelope import Envelope, Record, write
+from shared.contract.inventory import ReceiveStock
+from shared.contract.values import Item
+from shared.runtime import kafka
 from shared.runtime.member import AT_ONCE, POLL_RECORDS, Member
-from shared.runtime.service import Service
+from shared.runtime.service import Definition, Service
 from shared.telemetry.health import TURN_SECONDS
 from tests.integration.runtime.conftest import Inventory
-from tests.support.topics import raw_producer, transactional_producer
+from tests.support.clock import NOW
+from tests.support.facts import a
+from tests.support.topics import raw_producer, records, transactional_producer
 
 IDS = [f"id-{number:03d}" for number in range(20)]
 
@@ -160,3 +169,107 @@ async def test_what_arrives_while_lanes_are_assigned_anew_is_handled(
     finally:
         service.stop()
         await running
+
+
+class Older(Definition):
+    """Inventory before it read what cart says."""
+
+    @property
+    def topics(self) -> list[str]:
+        return [topic for topic in super().topics if topic != "cart.events"]
+
+
+CARTS = [f"cart-{number}" for number in range(30)]
+
+
+async def _until_reserved(inventory: Inventory, checkouts: int) -> None:
+    async with asyncio.timeout(60):
+        found = 0
+        while found < checkouts:
+            found = await inventory.count("reservations")
+
+
+async def _owned_by_both(services: Sequence[Service], lanes: int) -> None:
+    """Wait until the two own all lanes, each some of them, and no two one of them."""
+    async with asyncio.timeout(60):
+        owned: list[int] = []
+        while not (all(owned) and sum(owned) == lanes):
+            await asyncio.sleep(0.05)
+            owned = [len(service.lanes) for service in services]
+
+
+async def _epochs(inventory: Inventory) -> dict[int, int]:
+    async with inventory.engine.connect() as connection:
+        return {row.lane: row.epoch for row in await connection.execute(text("SELECT lane, epoch FROM ownership"))}
+
+
+async def _start_checkouts(inventory: Inventory) -> None:
+    async with raw_producer(inventory.settings) as producer:
+        for cart in CARTS:
+            event = a(CheckoutStarted, cart_id=cart, checkout_id=f"{cart}.1", items=(Item(sku="tea", quantity=1),))
+            headers, value = write(Envelope(cart, "/quadrille/cart", event.type_name(), cart, cart), event, NOW)
+            topic, lane = inventory.settings.topic("cart.events"), inventory.lane_of(cart)
+            await producer.send(topic, value, cart.encode(), headers=headers, partition=lane)
+        await producer.flush()
+
+
+async def test_members_of_different_versions_do_not_fence_each_other(inventory: Inventory) -> None:
+    """The newer one reads a topic more, and Kafka gives it all partitions of that; lanes have one owner all the same."""
+    definition = define(inventory.settings)
+    older = Service(Older(definition.reactions, definition.stores, definition.context), inventory.settings)
+    newer = Service(definition, inventory.settings)
+    running = [asyncio.create_task(service.run()) for service in (older, newer)]
+    try:
+        await _owned_by_both([older, newer], 6)
+        members, epochs = (older._member, newer._member), await _epochs(inventory)
+        await inventory.receive("tea", IDS)
+        await inventory.until_on_hand("tea", 20)
+        await inventory.receive("tea", ["more"], 10)
+        await inventory.until_on_hand("tea", 30)
+        await _start_checkouts(inventory)
+        await _until_reserved(inventory, 30)
+        assert newer._member
+        assert newer._member.guest_of == older.lanes
+        said = await records(inventory.settings, "inventory.events", 21 + 30)
+        assert len(said) == 21 + 30
+        assert (older._member, newer._member) == members
+        assert await _epochs(inventory) == epochs
+    finally:
+        for service in (older, newer):
+            service.stop()
+        await asyncio.gather(*running)
+
+
+async def test_topics_of_unequal_size_have_members_share_lanes_and_work_goes_on(inventory: Inventory) -> None:
+    """Somebody gave the commands more partitions by hand while two members were at work."""
+    services = [Service(define(inventory.settings), inventory.settings) for _ in range(2)]
+    running = [asyncio.create_task(service.run()) for service in services]
+    topic = inventory.settings.topic("inventory.commands")
+    try:
+        await _owned_by_both(services, 6)
+        async with kafka.admin_client(inventory.settings) as admin:
+            await admin.create_partitions({topic: NewPartitions(8)})
+        async with asyncio.timeout(60):
+            while sum(len(service.lanes) for service in services) < 8:
+                for service in services:
+                    if service._member:
+                        await service._member._consumer._client.force_metadata_update()
+                await asyncio.sleep(0.1)
+        await _owned_by_both(services, 8)
+        members, epochs = [service._member for service in services], await _epochs(inventory)
+        command = ReceiveStock(sku="tea", quantity=4)
+        async with raw_producer(inventory.settings) as producer:
+            for lane in range(8):
+                headers, value = write(Envelope(f"l{lane}", "/tests", command.type_name(), "tea", "c"), command, NOW)
+                await producer.send_and_wait(topic, value, b"tea", headers=headers, partition=lane)
+        await inventory.until_on_hand("tea", 32)
+        await _start_checkouts(inventory)
+        await _until_reserved(inventory, 30)
+        assert any(member and member.guest_of for member in members)
+        assert len(await records(inventory.settings, "inventory.events", 8 + 30)) == 8 + 30
+        assert [service._member for service in services] == members
+        assert await _epochs(inventory) == epochs
+    finally:
+        for service in services:
+            service.stop()
+        await asyncio.gather(*running)

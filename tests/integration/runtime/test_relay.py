@@ -6,13 +6,13 @@ from typing import Any
 
 from sqlalchemy import text
 
-from shared.runtime import outbox
+from shared.runtime import outbox, sender
 from shared.runtime.member import AT_ONCE, POLL_RECORDS, Member
 from shared.runtime.outbox import OutboxRow
 from shared.runtime.records import IN_HAND_BYTES, Outgoing, size
 from shared.runtime.relay import FULL_BYTES, Relay
 from tests.integration.runtime.conftest import Inventory
-from tests.support.topics import records
+from tests.support.topics import alter, records
 
 _DELETES = text(
     "SELECT pid, query_start FROM pg_stat_activity"
@@ -99,3 +99,65 @@ async def test_a_sweep_takes_so_many_rows_and_bytes_and_says_whether_there_are_m
         assert await swept([], 2, 1_000) == (mine[:2], True)
         assert await swept(mine[:2], 10, 150) == (mine[2:4] + mine[4:], False)
         assert await swept(mine, 10, 1_000) == ([], False)
+
+
+async def test_a_topic_that_refuses_keeps_no_other_waiting_and_gets_its_own_in_order(
+    inventory: Inventory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A topic that wants two replicas and has one takes nothing, as one does that we may not write."""
+    monkeypatch.setattr(sender, "ACK_SECONDS", 1)
+    await alter(inventory.settings, "inventory.events", min_insync_replicas="2")
+    relay = Relay("inventory", inventory.settings, inventory.engine, lambda: {0})
+    running = asyncio.create_task(relay.run())
+
+    async def commit(*numbers: int) -> None:
+        topics = ("inventory.events", "checkout.dlq")
+        waiting = [Outgoing(0, topic, b"k", b"%d" % n, []) for n in numbers for topic in topics]
+        async with inventory.engine.begin() as connection:
+            rows = await outbox.insert(connection, waiting)
+        relay.publish(rows)
+        await relay.flushed()
+
+    try:
+        async with asyncio.timeout(60):
+            await commit(0, 1, 2)
+            assert "inventory.events refuses records" in str(relay.refusals.trouble)
+            await commit(3, 4)
+            assert [record.value for record in await records(inventory.settings, "checkout.dlq", 5)] == [
+                b"0",
+                b"1",
+                b"2",
+                b"3",
+                b"4",
+            ]
+            await relay.sweep({0})
+            assert list(relay.refusals) == ["inventory.events"]
+            await alter(inventory.settings, "inventory.events", min_insync_replicas="1")
+            while relay.refusals.trouble:
+                await relay.sweep({0})
+            await commit(5)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert [record.value for record in await records(inventory.settings, "inventory.events", 6)] == [
+        b"%d" % n for n in range(6)
+    ]
+    assert await inventory.count("outbox") == 0
+
+
+async def test_a_topic_whose_records_the_broker_refuses_at_once_keeps_no_other_waiting(inventory: Inventory) -> None:
+    """A compacted topic takes no record without a key."""
+    await alter(inventory.settings, "inventory.events", cleanup_policy="compact")
+    waiting = [Outgoing(0, topic, None, b"v", []) for topic in ("inventory.events", "checkout.dlq")]
+    async with inventory.engine.begin() as connection:
+        rows = await outbox.insert(connection, waiting)
+    relay = Relay("inventory", inventory.settings, inventory.engine, lambda: {0})
+    running = asyncio.create_task(relay.run())
+    async with asyncio.timeout(20):
+        relay.publish(rows)
+        await relay.flushed()
+        assert len(await records(inventory.settings, "checkout.dlq")) == 1
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert list(relay.refusals) == ["inventory.events"]
+    assert await inventory.count("outbox") == 1

@@ -12,6 +12,9 @@ quadrille_outbox_depth{service="cart"} 17.0
 quadrille_outbox_age_seconds{service="cart"} 42.5
 # TYPE quadrille_outbox_set_aside gauge
 quadrille_outbox_set_aside{service="cart"} 2.0
+# TYPE quadrille_topic_refuses gauge
+quadrille_topic_refuses{service="cart",topic="order.redrive"} 0.0
+quadrille_topic_refuses{service="cart",topic="cart.events"} 1.0
 quadrille_messages_handled_total{service="cart",type="OpenCart"} 7.0
 """
 
@@ -29,5 +32,5 @@ def test_what_is_no_such_list_is_refused(named: str) -> None:
 
 
 def test_the_outbox_is_read_from_the_metrics() -> None:
-    assert outbox(SAID) == Outbox(17, 42.5, 2)
+    assert outbox(SAID) == Outbox(17, 42.5, 2, ("cart.events",))
     assert outbox("something_else 1\n") == Outbox()
