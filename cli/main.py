@@ -377,9 +377,9 @@ def show_lag(
     """Show how far the consumer groups of the broker are behind: ours, and any other's.
 
     For each group, topic and partition: the offset committed, the end, the lag, how long the oldest waiting record has
-    waited, records a second in and out, the time to catch up, and the status: OK, WARN (the lag never fell), REWIND (the
-    offset went back), STALL (records wait and the offset does not move), STOP (and nobody reads them). Rates and status
-    take a look of some seconds.
+    waited, records a second in and out, the time to catch up, and the status: OK, WARN (the lag never fell), HELD (an open
+    transaction holds the records back; whose it is stands below), REWIND (the offset went back), STALL (records wait and
+    the offset does not move), STOP (and nobody reads them). Rates and status take a look of some seconds.
     """
     from cli import system
     from cli.lag.run import Asked, run_lag, watch_lag

@@ -1,7 +1,7 @@
 """What is shown of a window of snapshots: a line for every partition, and one for every topic of a group."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import groupby
 from math import isfinite
 
@@ -70,6 +70,9 @@ def as_json(window: Sequence[Snapshot]) -> dict[str, object]:
         "at": last.at,
         "groups": [_group_json(window, group) for group in last.groups.values()],
         "unread": last.unread,
+        "held_back": [
+            {"topic": topic, "partition": partition, **asdict(back)} for (topic, partition), back in last.held_back.items()
+        ],
     }
 
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from cli.lag.report import Line, partitions, topics
 from shared.contract.text import plain
 from shared.lag.judgement import MEANING, Status
-from shared.lag.model import NEVER, Snapshot
+from shared.lag.model import NEVER, HeldBack, Place, Snapshot
 
 BARS: Final = "▁▂▃▄▅▆▇█"
 COLOURS: Final = {Status.OK: "green", Status.WARN: "yellow", None: "dim"}
@@ -45,8 +45,8 @@ def live(window: Sequence[Snapshot], history: Sequence[Snapshot], rows: int) -> 
 
 
 def remarks(snapshot: Snapshot) -> list[str]:
-    """What the table cannot tell: who never committed an offset though records are there, and who could not be asked."""
-    said = []
+    """What the table cannot tell: who never committed, though records are there, who holds back what, who was not asked."""
+    said = [_held_back(place, back, snapshot.at) for place, back in snapshot.held_back.items()]
     for group in snapshot.groups.values():
         silent = [
             f"{topic}/{partition}"
@@ -57,6 +57,16 @@ def remarks(snapshot: Snapshot) -> list[str]:
             said.append(f"{group.name} never committed an offset for {', '.join(silent)}: its lag there is not known")
     said += [f"{name} could not be asked: {why}" for name, why in snapshot.unread.items()]
     return [plain(words) for words in said]
+
+
+def _held_back(place: Place, back: HeldBack, now: float) -> str:
+    said = f"{place[0]}/{place[1]}: an open transaction holds {back.records} records back from offset {back.first_offset} on"
+    if (transaction := back.transaction) is None:
+        return said
+    said += f" (producer {transaction.producer_id}"
+    if transaction.transactional_id is not None:
+        said += f", transactional id {transaction.transactional_id!r}"
+    return said + (f", open for {duration(now - transaction.started_at)})" if transaction.started_at is not None else ")")
 
 
 def named(name: str) -> str:

@@ -19,6 +19,7 @@ class Status(StrEnum):
 
     OK = "OK"
     WARN = "WARN"
+    HELD = "HELD"
     REWIND = "REWIND"
     STALL = "STALL"
     STOP = "STOP"
@@ -28,6 +29,7 @@ SEVERITY = {status: rank for rank, status in enumerate(Status)}
 MEANING = {
     Status.OK: "keeps up",
     Status.WARN: "the lag never fell",
+    Status.HELD: "an open transaction holds its records back",
     Status.REWIND: "the offset went back",
     Status.STALL: "records wait, the offset does not move",
     Status.STOP: "records wait, nobody reads them",
@@ -62,11 +64,13 @@ def judge(window: Sequence[Position]) -> Status | None:
         return None
     if last.lag == NEVER:
         return _judge_uncommitted(window)
-    if any(position.lag == 0 for position in window):
+    if last.readable == 0:
+        return Status.HELD if all(position.stable == last.stable for position in window) else Status.OK
+    if any(position.readable == 0 for position in window):
         return Status.OK
     if window[0].current == last.current:
         return Status.STOP if last.assigned is False else Status.STALL
-    if all(before.lag <= after.lag for before, after in pairwise(window)):
+    if all(before.readable <= after.readable for before, after in pairwise(window)):
         return Status.WARN
     return Status.OK
 

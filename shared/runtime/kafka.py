@@ -59,16 +59,14 @@ def consumer(settings: Settings, group: str | None, client_id: str, **more: Any)
 
     What a transaction wrote is read once it is committed, and never where it is aborted.
     """
-    made = AIOKafkaConsumer(
-        **settings.kafka_client(),
-        client_id=client_id,
-        group_id=settings.topic(group) if group else None,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        isolation_level="read_committed",
-        partition_assignment_strategy=[RangePartitionAssignor],
-        **more,
-    )
+    ours = {
+        "enable_auto_commit": False,
+        "auto_offset_reset": "earliest",
+        "isolation_level": "read_committed",
+        "partition_assignment_strategy": [RangePartitionAssignor],
+    }
+    group_id = settings.topic(group) if group else None
+    made = AIOKafkaConsumer(**settings.kafka_client(), client_id=client_id, group_id=group_id, **ours | more)
     _count_requests(made._client)
     return made
 

@@ -254,6 +254,7 @@ class Relay:
                 if not isinstance(error, TOO_LARGE):
                     raise error
                 await self._set_aside(row, error)
+            self._known.update(row.id for row in outcome.acked)  # until it is deleted, a sweep would find it
             self._note_acked(outcome.acked)
 
     async def _set_aside(self, row: OutboxRow, error: Exception) -> None:

@@ -1,6 +1,7 @@
 """Sends rows of the outbox, and says for each topic whether the broker took them."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -73,36 +74,29 @@ class Sender:
         """
         if self._producer is None:
             self._producer = await kafka.producer(self._settings, self._name)
-        outcome, under_way = Outcome(), list[tuple[_Lot, Any]]()
-        deadline = asyncio.get_running_loop().time() + ACK_SECONDS
+        by_topic: dict[str, list[_Lot]] = defaultdict(list)
         for lot in self._lots(rows):
-            if lot.topic in outcome.failed:
-                continue
-            try:
-                async with asyncio.timeout_at(deadline):
-                    topic = self._settings.topic(lot.topic)
-                    under_way.append((lot, await self._producer.send_batch(lot.batch, topic, partition=lot.lane)))
-            except (KafkaError, TimeoutError) as error:
-                outcome.failed[lot.topic] = error
-        await self._settle(under_way, deadline, outcome)
+            by_topic[lot.topic].append(lot)
+        outcome = Outcome()
+        await asyncio.gather(*(self._send_topic(topic, lots, outcome) for topic, lots in by_topic.items()))
         return outcome
 
-    @staticmethod
-    async def _settle(under_way: Sequence[tuple[_Lot, Any]], deadline: float, outcome: Outcome) -> None:
-        """Wait until the broker has answered for each, or it is time to go on."""
-        acks = [asyncio.ensure_future(ack) for _, ack in under_way]
+    async def _send_topic(self, topic: str, lots: Sequence[_Lot], outcome: Outcome) -> None:
+        """Send what is for one topic; a topic that cannot be found, or has no leader, keeps only its own waiting."""
+        acks: list[tuple[_Lot, Any]] = []
         try:
-            if acks:
-                await asyncio.wait(acks, timeout=max(0.0, deadline - asyncio.get_running_loop().time()))
-        finally:
-            late = [ack for ack in acks if not ack.done() and ack.cancel()]
-        for (lot, _), ack in zip(under_way, acks, strict=True):
-            if ack in late or ack.cancelled():
-                outcome.failed.setdefault(lot.topic, TimeoutError(f"no acknowledgement within {ACK_SECONDS} s"))
-            elif error := ack.exception():
-                if not isinstance(error, Exception):
-                    raise error
-                outcome.failed[lot.topic] = error
+            async with asyncio.timeout(ACK_SECONDS):
+                for lot in lots:
+                    name = self._settings.topic(topic)
+                    acks.append((lot, await self._producer.send_batch(lot.batch, name, partition=lot.lane)))
+                await asyncio.wait([ack for _, ack in acks])
+        except (KafkaError, TimeoutError) as error:
+            outcome.failed[topic] = error
+        for lot, ack in acks:
+            if not ack.done():
+                ack.cancel()
+            elif refusal := ack.exception():
+                outcome.failed[topic] = refusal
             else:
                 outcome.acked += lot.rows
 

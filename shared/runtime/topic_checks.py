@@ -137,7 +137,7 @@ def _of_config(name: str, topic: Topic, found: FoundTopic, settings: Settings) -
         yield differs("compression.type", "is compressed by the broker in a way that some clients cannot read")
     in_sync = _number(found, "min.insync.replicas", 1)
     if in_sync > found.replicas:
-        yield differs("min.insync.replicas", f"takes no writes: it has {found.replicas} replicas")
+        yield differs("min.insync.replicas", f"may take no writes: it has {found.replicas} replicas")
     elif in_sync < int(wanted["min.insync.replicas"]):
         yield differs("min.insync.replicas", "may lose an acknowledged record with one broker")
     if found.replicas > 1 and found.config.get("unclean.leader.election.enable") == "true":

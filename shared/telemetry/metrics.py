@@ -40,12 +40,8 @@ batch_seconds = Histogram(
 statements = Counter("quadrille_statements_total", "Statements sent to the database")
 kafka_requests = Counter("quadrille_kafka_requests_total", "Requests sent to the broker, by kind", ["request"])
 lanes = Gauge("quadrille_lanes_owned", "Partitions this member owns", ["service"])
-<<<<<<< HEAD
-healthy = Gauge("quadrille_healthy", "Whether the service has all it needs, as /readyz says", ["service"])
-=======
 guest_lanes = Gauge("quadrille_lanes_visited", "Partitions this member handles some topics of for their owner", ["service"])
-healthy = Gauge("quadrille_healthy", "Whether the service says it is healthy", ["service"])
->>>>>>> e039847 (Keep one refusing topic or a second reader from stopping a service)
+healthy = Gauge("quadrille_healthy", "Whether the service has all it needs, as /readyz says", ["service"])
 gateway_calls = Counter("quadrille_gateway_calls_total", "Calls to the payment gateway", ["operation", "outcome"])
 gateway_seconds = Histogram("quadrille_gateway_seconds", "Seconds of a call to the payment gateway", ["operation"])
 

@@ -39,11 +39,13 @@ class LagExporter(Collector):
             _add_group(group, *families[:5])
             if status := statuses[group.name]:
                 families[5].add_metric((group.name, status), 1)
-        ends, oldest = _topic_families()
+        ends, oldest, held = _topic_families()
         for (topic, partition), offset in last.ends.items():
             ends.add_metric((topic, str(partition)), offset)
             oldest.add_metric((topic, str(partition)), last.oldest[topic, partition])
-        yield from (*families, ends, oldest)
+        for (topic, partition), back in last.held_back.items():
+            held.add_metric((topic, str(partition)), back.records)
+        yield from (*families, ends, oldest, held)
 
 
 def _group_families() -> tuple[GaugeMetricFamily, ...]:
@@ -57,10 +59,11 @@ def _group_families() -> tuple[GaugeMetricFamily, ...]:
     )
 
 
-def _topic_families() -> tuple[GaugeMetricFamily, GaugeMetricFamily]:
+def _topic_families() -> tuple[GaugeMetricFamily, GaugeMetricFamily, GaugeMetricFamily]:
     return (
         _family("kafka_topic_partition_current_offset", "Offset the next record will get", PARTITION),
         _family("kafka_topic_partition_oldest_offset", "First offset that is kept", PARTITION),
+        _family("quadrille_partition_held_back_records", "Records that an open transaction holds back", PARTITION),
     )
 
 

@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 from services.alerts.keeper import Keeper
 from services.alerts.watchdog import words
 from services.alerts.watchdog.damper import Damper
+from services.alerts.watchdog.transactions import Transactions
 from shared.lag.judgement import Status
 from shared.lag.reader import LagReader
 from shared.lag.window import Window
@@ -30,6 +31,7 @@ class Groups:
         self._settings, self._keeper = settings, keeper
         self._ours = settings.topic("quadrille.")
         self.window = Window(WINDOW)
+        self.transactions = Transactions(settings, keeper)
         self._damper = Damper(settings.watch_seconds, 2 * settings.watch_seconds)
 
     def recall(self, raised: Iterable[str]) -> None:
@@ -44,6 +46,8 @@ class Groups:
                     while True:
                         self.window.add(await reader.snapshot())
                         await self._judge()
+                        if self.window.last:
+                            await self.transactions.see(self.window.last, time.monotonic())
                         await asyncio.sleep(self._settings.watch_seconds)
             except (KafkaError, OSError, TimeoutError) as error:
                 log.warning("the lag of the groups cannot be seen now: %r", error)

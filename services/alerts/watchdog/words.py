@@ -4,13 +4,13 @@ import hashlib
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from shared.alerts.model import Failure
 from shared.contract.text import plain
 from shared.lag.judgement import MEANING, Status
-from shared.lag.model import Group
+from shared.lag.model import Group, HeldBack, Place
 from shared.money import EXPONENTS, display
 from shared.progress import Waiting
 
@@ -24,6 +24,7 @@ GROUP: Final = "group"
 OUTBOX: Final = "outbox"
 SET_ASIDE: Final = "set_aside"
 REFUSES: Final = "topic_refuses"
+HELD_BACK: Final = "held_back"
 SERVICE: Final = "service"
 TARGET: Final = "alert_target"
 LONGEST: Final = 100
@@ -108,6 +109,32 @@ def group_behind(group: Group, status: Status, at: float) -> Failure:
 
 def _service(group: str) -> str:
     return plain(group.partition("quadrille.")[2].partition(".")[0] or group, LONGEST)
+
+
+def held_back(name: str, place: Place, back: HeldBack, reader: str | None) -> Failure:
+    """A partition in which nobody gets past the first record of an open transaction. ``name``: topic and partition."""
+    transaction = back.transaction
+    who = "no broker says whose transaction it is"
+    if transaction:
+        who = f"it is the transaction of producer {transaction.producer_id}"
+        if transaction.transactional_id is not None:
+            who += f", transactional id {plain(transaction.transactional_id, LONGEST)!r}"
+        if transaction.started_at is not None:
+            who += f", open since {datetime.fromtimestamp(transaction.started_at, UTC):%H:%M:%S} UTC"
+        if transaction.timeout is not None:
+            who += f"; the broker ends it after {transaction.timeout:g} s without news of it"
+    return Failure(
+        alert_id=identity(HELD_BACK, name),
+        occurrence=f"{identity(HELD_BACK, name)}:{back.first_offset}",
+        kind=HELD_BACK,
+        severity="critical",
+        title=f"An open transaction holds {name} back: {back.records} records wait behind offset {back.first_offset}",
+        text=f"Nobody reads them before it ends; {who}. Stop or mend that producer. To end the transaction now:"
+        f" `kafka-transactions.sh --bootstrap-server ... abort --topic {place[0]} --partition {place[1]}"
+        f" --start-offset {back.first_offset}`. `quadrille topics check` shows how long brokers let one stay open.",
+        service=reader or "alerts",
+        checkout_id=None,
+    )
 
 
 def outbox_grows(service: str, depth: float, age: float, at: float) -> Failure:

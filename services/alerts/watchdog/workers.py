@@ -58,7 +58,7 @@ def watchdog(service: Service, keeper: Keeper, notifier: Notifier) -> Worker:
     REGISTRY.register(LagExporter(groups.window))
 
     async def watch() -> None:
-        await recall(engine, groups, [*services.conditions, *targets.conditions])
+        await recall(engine, groups, [*services.conditions, *targets.conditions, groups.transactions.conditions])
         await asyncio.gather(
             groups.run(),
             services.run(),

@@ -170,6 +170,38 @@ async def test_marks_of_transactions_and_what_was_aborted_are_no_records_that_wa
         assert window.statuses()[group] is Status.OK
 
 
+async def test_an_open_transaction_holds_back_what_is_behind_it_and_is_named(cluster: Cluster) -> None:
+    """Its producer has written one record and sleeps: what others write behind it counts as lag, and nobody reads it."""
+    group, place = unique("held"), (cluster.topic, 0)
+    await cluster.publish(1)
+    async with cluster.member(group) as consumer, transactional_producer(cluster.settings) as producer:
+        await consumer.commit({TopicPartition(*place): 1})
+        await producer.begin_transaction()
+        await producer.send_and_wait(cluster.topic, b"x", partition=0)
+        await cluster.publish(2)
+        window = await looks(cluster, group)
+        assert window.last
+        position, back = window.last.groups[group].positions[place], window.last.held_back[place]
+        assert (position.current, position.end, position.stable, position.lag, position.readable) == (1, 4, 1, 3, 0)
+        assert position.age is not None
+        assert window.statuses()[group] is Status.HELD
+        assert (back.first_offset, back.records) == (1, 3)
+        assert back.transaction
+        assert back.transaction.transactional_id == producer._txn_manager.transactional_id
+        assert back.transaction.producer_id == producer._txn_manager.producer_id
+        assert back.transaction.timeout == 60
+        assert back.transaction.started_at == pytest.approx(time.time(), abs=30)
+        code, out, err = await quadrille_lag(cluster, "--group", group, "--topic", cluster.topic, "--fail-above", "2")
+        assert (code, err) == (1, f"{group} is 3 records behind; at most 2 are allowed\n")
+        assert f"transactional id '{producer._txn_manager.transactional_id}'" in out
+        await producer.commit_transaction()
+        window = await looks(cluster, group)
+        assert window.last
+        assert window.last.held_back == {}
+        assert window.last.groups[group].positions[place].stable is None
+        assert window.statuses()[group] is Status.STALL
+
+
 async def test_a_group_whose_members_are_gone_is_stopped(cluster: Cluster) -> None:
     group = unique("stopped")
     await cluster.publish(5)

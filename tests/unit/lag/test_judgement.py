@@ -110,3 +110,12 @@ def test_a_window_judges_when_it_is_full() -> None:
     assert kept(*looks[:3], size=3).statuses() == {"g": Status.STALL}
     assert kept(*looks, size=3).statuses() == {"g": Status.OK}
     assert kept(size=3).statuses() == {}
+
+
+def test_what_an_open_transaction_holds_back_is_lag_and_nobody_s_stall() -> None:
+    held = [Position(5, end, 0, stable=5) for end in (9, 9, 12)]
+    assert (held[-1].lag, held[-1].readable) == (7, 0)
+    assert judge(held) is Status.HELD
+    assert judge(held[-1:]) is None
+    assert judge([Position(5, 9, 0, stable=5), Position(6, 9, 0, stable=6)]) is Status.OK, "transactions follow each other"
+    assert judge([Position(5, 9, 0, stable=8)] * 3) is Status.STALL, "three of them could be read"

@@ -90,11 +90,8 @@ def test_every_metric_of_the_issue_is_shown() -> None:
 
 def test_labels_never_carry_ids() -> None:
     allowed = {"service", "type", "stage", "reaction", "operation", "outcome", "step", "kind", "severity", "request", "le"}
-<<<<<<< HEAD
     allowed |= {"target"}  # as many as the setting names
-=======
     allowed |= {"topic"}  # of the contract
->>>>>>> e039847 (Keep one refusing topic or a second reader from stopping a service)
     for metric in vars(REGISTRY)["_names_to_collectors"].values():
         labels = set(getattr(metric, "_labelnames", ()))
         if getattr(metric, "_name", "").startswith("quadrille_"):
