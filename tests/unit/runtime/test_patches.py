@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.subscription_state import SubscriptionState
@@ -21,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[3]
 PUBLIC = ("aiokafka", "aiokafka.admin", "aiokafka.errors", "aiokafka.structs")
 """Modules whose names are ours to use."""
 INSIDE = {
+    "aiokafka.admin.config_resource": {"ConfigResource", "ConfigResourceType.TOPIC", "ConfigResourceType.BROKER"},
     "aiokafka.conn": {
         "AIOKafkaConnection.send",
         "AIOKafkaConnection._send_sasl_token",
@@ -35,6 +37,8 @@ INSIDE = {
     "aiokafka.partitioner": {"murmur2"},
     "aiokafka.producer": {"message_accumulator"},
     "aiokafka.producer.message_accumulator": {"BatchBuilder.append"},
+    "aiokafka.protocol.api": {"Request.prepare", "RequestStruct", "Response"},
+    "aiokafka.protocol.types": {"CompactArray", "CompactString", "Int16", "Int32", "Int64", "Schema", "TaggedFields"},
     "aiokafka.record.default_records": {"DefaultRecordBatch", "DefaultRecordBatchBuilder.append", "_DefaultRecordBatchPy"},
     "aiokafka.record.memory_records": {"_MemoryRecordsPy.next_batch"},
 }
@@ -65,6 +69,10 @@ async def test_what_we_look_at_of_its_objects_is_there() -> None:
     fetcher = Fetcher(consumer._client, SubscriptionState())
     assert not fetcher._pending_tasks
     assert not fetcher._fetch_task.done()
+    admin = AIOKafkaAdminClient(bootstrap_servers="127.0.0.1:1")
+    assert callable(admin._send_request_to_node)
+    assert callable(admin._client.get_random_node)
+    assert callable(admin._client.cluster.brokers)
     await fetcher.close()
     await kafka.stop(consumer)
     await kafka.stop(producer)
