@@ -108,9 +108,8 @@ def down(state: State = STATE) -> None:
 @app.command(epilog="Example: quadrille status --json")
 def status(state: State = STATE, as_json: Json = False) -> None:
     """How every process of this folder is. Exit code 1 where one is not ready."""
-    from rich.table import Table
-
     from cli import system
+    from cli.table import Table, words
     from cli.up import health
     from shared.settings import load
 
@@ -122,13 +121,13 @@ def status(state: State = STATE, as_json: Json = False) -> None:
     if as_json:
         console.print_json(json.dumps(states))
     else:
-        table = Table("service", "ready", "lanes", "trouble", "/readyz and /metrics")
+        table = Table("service", "ready", words("lanes", 6), words("trouble"), "/readyz and /metrics")
         for name, said in states.items():
             owned = said.get("lanes")
             lanes = ",".join(str(lane) for lane in owned) if isinstance(owned, list) else ""
             address = f"http://127.0.0.1:{found.health_ports[name]}"
             table.add_row(name, "yes" if said["ready"] else "NO", lanes, str(said.get("trouble") or ""), address)
-        console.print(table)
+        table.print(console)
         console.print(f"Kafka is at {load(found.environment).kafka_bootstrap_servers}")
     if not all(said["ready"] for said in states.values()):
         raise typer.Exit(WRONG)

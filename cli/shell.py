@@ -5,6 +5,7 @@ Every command starts with this module, so it imports nothing that only some of t
 
 import asyncio
 import contextlib
+import os
 import sys
 from collections.abc import Coroutine, Iterator
 from importlib import import_module
@@ -22,7 +23,11 @@ WRONG, REFUSED = 1, 2
 State = Annotated[Path, typer.Option(help="The state folder of the embedded stack.", show_default=True)]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")]
 STATE = Path(".quadrille")
-console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+WIDE = 10_000
+"""Columns of a pipe, where ``COLUMNS`` does not say how many: whoever reads it wraps it, or does not."""
+HELP_WIDTH = 120
+_KNOWS_WIDTH = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
+console = Console(highlight=False, emoji=False, width=None if _KNOWS_WIDTH else WIDE)
 
 
 class UsageError(Exception):
@@ -52,6 +57,11 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 class Commands(typer.Typer):
     """The commands; none ends in a traceback because of how things are set up."""
+
+    def __init__(self, **settings: Any) -> None:
+        """As of typer; help in a pipe is as wide as ``COLUMNS`` says, or as a line is read in comfort."""
+        width = {} if sys.stdout.isatty() else {"terminal_width": min(console.width, HELP_WIDTH)}
+        super().__init__(context_settings=width, **settings)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Do what the command line says."""

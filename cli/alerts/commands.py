@@ -55,8 +55,8 @@ def list_alerts(
         console.print_json(json.dumps(to_jsonable_python(found)))
     elif total:
         if total > len(alerts):
-            console.print(groups_table(groups))
-        console.print(table(alerts))
+            groups_table(groups).print(console)
+        table(alerts).print(console)
         console.print(shown("alerts", len(alerts), total, page))
     else:
         console.print("No alert needs anybody" if chosen == AlertFilter() else "No alert matches")

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
 from cli.staff import age
+from cli.table import Column, Table, facts, number, words
 from shared.alerts.model import Action, Alert, AlertState
 from shared.alerts.views import AlertGroup
 
@@ -18,7 +18,9 @@ COLOURS = {AlertState.OPEN: "red", AlertState.ACKNOWLEDGED: "yellow", AlertState
 def table(alerts: Sequence[Alert]) -> Table:
     """One line for each."""
     now = datetime.now(UTC)
-    made = Table("id", "state", "severity", "since", "seen", "what")
+    made = Table(
+        "id", Column("state", drop=2), Column("severity", drop=1), Column("since", drop=3), number("seen", 4), words("what")
+    )
     for alert in alerts:
         assert alert.state is not None
         state = Text(alert.state, COLOURS[alert.state])
@@ -30,7 +32,7 @@ def table(alerts: Sequence[Alert]) -> Table:
 def groups_table(groups: Sequence[AlertGroup]) -> Table:
     """How many there are of each kind."""
     now = datetime.now(UTC)
-    made = Table("alerts", "severity", "kind", "service", "oldest")
+    made = Table(number("alerts"), "severity", "kind", "service", "oldest")
     for group in groups:
         made.add_row(f"{group.alerts:,}", group.severity, group.kind, escape(group.service), age(group.oldest, now))
     return made
@@ -40,8 +42,7 @@ def show(alert: Alert, console: Console) -> None:
     """All that is known of one."""
     console.print(f"[bold]{escape(alert.title)}[/]", soft_wrap=True)
     console.print(escape(alert.text), soft_wrap=True)
-    facts = Table.grid(padding=(0, 2))
-    for name, value in (
+    known = (
         ("id", alert.alert_id),
         ("state", alert.state),
         ("severity", alert.severity),
@@ -49,17 +50,15 @@ def show(alert: Alert, console: Console) -> None:
         ("checkout", alert.checkout_id),
         ("seen", f"{alert.times_seen} times, first {at(alert.first_seen_at)}, last {at(alert.last_seen_at)}"),
         ("dead letters", ", ".join(alert.letters)),
-    ):
-        if value:
-            facts.add_row(name, escape(str(value)))
-    console.print(facts)
+    )
+    facts(known).print(console)
     if alert.actions:
-        console.print(history(alert.actions))
+        history(alert.actions).print(console)
 
 
 def history(actions: Sequence[Action]) -> Table:
     """What was done, by whom and why."""
-    made = Table("when", "what", "by", "why")
+    made = Table("when", "what", "by", words("why"))
     for action in actions:
         made.add_row(at(action.at), escape(action.what), escape(action.by), escape(action.why))
     return made

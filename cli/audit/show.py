@@ -2,9 +2,9 @@
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from cli.audit.invariants import Report
+from cli.table import Table, number, words
 
 
 def show(report: Report, console: Console) -> None:
@@ -16,8 +16,8 @@ def show(report: Report, console: Console) -> None:
     if not report.violations:
         console.print("[green]No invariant is broken[/]")
         return
-    table = Table("invariant", "subject", "what is wrong")
+    table = Table(number("invariant"), "subject", words("what is wrong"))
     for violation in report.violations:
         table.add_row(str(violation.invariant), escape(violation.subject), escape(violation.wrong))
-    console.print(table)
+    table.print(console)
     console.print(f"[red]{len(report.violations)} violations[/]")

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.table import Table
 
 from cli.audit import audit
 from cli.bench.charts import charts
@@ -24,6 +23,7 @@ from cli.bench.run import caught_up, system_of_its_own
 from cli.bench.samples import Sample, Sampler
 from cli.bench.steady import Steady
 from cli.shell import console, run
+from cli.table import Table, number
 from cli.up import Running
 from shared.lag.reader import LagReader
 from shared.settings import Settings
@@ -158,7 +158,7 @@ def show(result: Result) -> None:
     """Thirds, side by side."""
     third = max(1, len(result.samples) // 3)
     thirds = [result.samples[:third], result.samples[third : 2 * third], result.samples[2 * third :]]
-    table = Table("median of a minute", "first third", "second", "last")
+    table = Table("median of a minute", number("first third"), number("second"), number("last"))
 
     def row(what: str, value: Callable[[Sample], float], form: str = ".0f") -> None:
         table.add_row(what, *(format(statistics.median(map(value, part)), form) if part else "" for part in thirds))
@@ -174,7 +174,7 @@ def show(result: Result) -> None:
     row("lag of all groups, records", lambda s: sum(s.lag.values()))
     row("CPU of all processes, ms a customer", lambda s: sum(s.cpu.values()), ".2f")
     row("fixed loop, ms", lambda s: s.machine)
-    console.print(table)
+    table.print(console)
     for wrong in (*result.growing, *result.violations):
         console.print(wrong, markup=False, soft_wrap=True)
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.table import Table
 
 from cli.audit import audit
 from cli.bench import copies, stories
@@ -18,6 +17,7 @@ from cli.bench.cost import Cost
 from cli.bench.load import load
 from cli.bench.run import WINDOW, caught_up, system_of_its_own
 from cli.shell import console, run
+from cli.table import Table, number
 from shared.settings import load as load_settings
 
 BOUND: Final = 0.15
@@ -91,10 +91,10 @@ async def measure(state: Path, orders: int, pairs: int, size: int) -> dict[str, 
 
 def show(bursts: dict[str, list[Burst]]) -> None:
     """The medians, process by process."""
-    table = Table("CPU ms a checkout", "new", "old")
+    table = Table("CPU ms a checkout", number("new"), number("old"))
     for name in bursts["new"][0].cpu_ms:
         table.add_row(name, *(f"{statistics.median(b.cpu_ms[name] for b in those):.2f}" for those in bursts.values()))
-    console.print(table)
+    table.print(console)
 
 
 def main(

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from rich.console import Console
-from rich.table import Table
 
 from cli.audit import audit
 from cli.bench.cost import KAFKA_REQUESTS, STATEMENTS, Cost
 from cli.bench.load import load
 from cli.output import as_json
+from cli.table import Table, number
 from cli.up import LEDGER, Running
 from shared.lag.reader import LagReader
 from shared.settings import Settings
@@ -157,9 +157,11 @@ def show(result: Result, console: Console) -> None:
     )
     for violation in result.violations:
         console.print(violation, markup=False, soft_wrap=True)
-    table = Table("process", "CPU ms a checkout", "peak MB", "statements a checkout", "Kafka requests a checkout")
+    table = Table(
+        "process", *map(number, ("CPU ms a checkout", "peak MB", "statements a checkout", "Kafka requests a checkout"))
+    )
     for name, cpu in result.cpu_ms_per_checkout.items():
         asked = (result.statements_per_checkout.get(name), result.kafka_requests_per_checkout.get(name))
         cells = (f"{cpu:.2f}", f"{result.peak_mb[name]:.0f}", *("" if n is None else f"{n:.2f}" for n in asked))
         table.add_row(name, *cells)
-    console.print(table)
+    table.print(console)

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from cli.chaos.schedule import Strike
+from cli.table import Table, number
 
 
 @dataclass(frozen=True)
@@ -73,15 +73,15 @@ def _figures(seconds: Sequence[float | None]) -> dict[str, float | int]:
 
 def show(report: Report, console: Console) -> None:
     """For people."""
-    table = Table("fault", "count", "p50 s", "max s", title=f"Seconds to recover (seed {report.seed})")
+    table = Table("fault", number("count"), number("p50 s"), number("max s"), title=f"Seconds to recover (seed {report.seed})")
     for kind, seconds in report.by_kind.items():
         figures = _figures(seconds)
         table.add_row(kind, str(figures["count"]), str(figures.get("p50", "")), str(figures.get("max", "")))
-    console.print(table)
-    table = Table("checkouts", "", title=f"{sum(report.checkouts.values())} checkouts in {report.minutes:.1f} minutes")
-    for outcome, number in report.checkouts.items():
-        table.add_row(outcome, str(number))
-    console.print(table)
+    table.print(console)
+    table = Table("checkouts", number(""), title=f"{sum(report.checkouts.values())} checkouts in {report.minutes:.1f} minutes")
+    for outcome, count in report.checkouts.items():
+        table.add_row(outcome, str(count))
+    table.print(console)
     console.print(
         f"{report.stories} customers, {report.as_planned} with the end they would have had without faults;"
         f" {report.open_alerts} open alerts; everything at its end {report.settled_seconds:.0f} s after the last fault"

@@ -9,7 +9,6 @@ from typing import Final, TextIO
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from cli import system
 from cli.audit import audit
@@ -18,6 +17,7 @@ from cli.demo.limits import LIMITS
 from cli.demo.scenarios import SCENARIOS, Scenario, UnexpectedError
 from cli.demo.shop import Shop, unique
 from cli.output import as_json
+from cli.table import Table, number, words
 from cli.up import Running
 from shared.client import HEARD, CheckoutClient, OutcomeTimeoutError
 from shared.contract.catalog import ProductListed
@@ -85,7 +85,7 @@ async def _show(settings: Settings, console: Console, progress: Callable[[str], 
             outcomes = await asyncio.gather(*tries)
     finally:
         await engine.dispose()
-    console.print(_table(outcomes))
+    _table(outcomes).print(console)
     progress("Checking the invariants against every database and the gateway's ledger")
     report = await audit(settings, patience=PATIENCE_SECONDS)
     show(report, console)
@@ -149,7 +149,11 @@ async def _try(scenario: Scenario, shop: Shop, slots: asyncio.Semaphore, console
 
 
 def _table(outcomes: list[Outcome]) -> Table:
-    table = Table("", "scenario", "what should happen", "what happened", "events", "time", title="The demonstration")
+    table = Table(
+        *("", words("scenario", 16), words("what should happen", 16), words("what happened")),
+        *(number("events", 1), number("time", 2)),
+        title="The demonstration",
+    )
     for outcome in outcomes:
         mark = "[green]right[/]" if outcome.right else "[red]WRONG[/]"
         happened = escape(outcome.happened)

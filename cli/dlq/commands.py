@@ -69,8 +69,8 @@ def list_letters(
         found = {"total": total, "reasons": [asdict(c) for c in causes], "letters": [asdict(one) for one in letters]}
         console.print_json(json.dumps(to_jsonable_python(found)))
     elif total:
-        console.print(histogram(causes))
-        console.print(table(letters))
+        histogram(causes).print(console)
+        table(letters).print(console)
         console.print(shown("dead letters", len(letters), total, page))
     else:
         console.print("No dead letters")

@@ -7,11 +7,11 @@ from typing import Final
 from rich.bar import Bar
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
 from cli.alerts.show import history
 from cli.staff import age
+from cli.table import Column, Table, facts, number, words
 from shared.alerts.model import Alert, DeadLetter, DeadRecord, LetterState
 from shared.alerts.payload import DECODED, DUMPED, decoded, dump, shown
 from shared.alerts.views import Cause
@@ -27,7 +27,7 @@ COLOURS: Final = {
 
 def histogram(causes: Sequence[Cause]) -> Table:
     """Why, and how often."""
-    made = Table("letters", "", "service", "reason")
+    made = Table(number("letters"), Column("", drop=1, picture=True), "service", words("reason"))
     most = max(cause.letters for cause in causes)
     for cause in causes:
         made.add_row(str(cause.letters), Bar(most, 0, cause.letters, width=24), cause.service, escape(cause.cause))
@@ -37,7 +37,17 @@ def histogram(causes: Sequence[Cause]) -> Table:
 def table(letters: Sequence[DeadLetter]) -> Table:
     """One line for each."""
     now = datetime.now(UTC)
-    made = Table("id", "state", "service", "stage", "message", "from", "failed", "back", "reason")
+    made = Table(
+        "id",
+        Column("state", drop=1),
+        "service",
+        Column("stage", drop=3),
+        words("message", 14),
+        words("from", 14),
+        Column("failed", drop=2),
+        number("back", 4),
+        words("reason", 18),
+    )
     for letter in letters:
         assert letter.state is not None
         made.add_row(
@@ -58,36 +68,34 @@ def show(letter: DeadLetter, record: DeadRecord, alert: Alert, console: Console)
     """All that is known of one: why, what to do, what was done, and the record decoded and raw."""
     console.print(f"[bold]{escape(alert.title)}[/]", soft_wrap=True)
     console.print(escape(alert.text), soft_wrap=True)
-    console.print(_facts(letter))
+    _facts(letter).print(console)
     if letter.actions:
-        console.print(history(letter.actions))
-    headers = Table("header", "value")
+        history(letter.actions).print(console)
+    headers = Table("header", words("value"))
     for name, value in unpack(record.headers):
         headers.add_row(escape(shown(name.encode())), escape(shown(value)))
-    console.print(headers)
+    headers.print(console)
     console.print(f"[bold]key[/] {escape(shown(record.key))}", soft_wrap=True)
     _payload(record.value, console)
 
 
 def _facts(letter: DeadLetter) -> Table:
-    facts = Table.grid(padding=(0, 2))
-    for name, value in (
-        ("id", letter.letter_id),
-        ("state", letter.state),
-        ("kind", letter.kind),
-        ("alert", letter.alert_id),
-        ("service", f"{letter.service}, at {letter.stage}"),
-        ("from", letter.place),
-        ("checkout", letter.checkout_id),
+    return facts(
         (
-            "failed",
-            f"{letter.seen} times, first {letter.first_failed_at:%Y-%m-%d %H:%M:%S}, last {letter.last_failed_at:%H:%M:%S}",
-        ),
-        ("redriven", f"{letter.replays} times, came back {letter.returned} times" if letter.replays else ""),
-    ):
-        if value:
-            facts.add_row(name, escape(str(value)))
-    return facts
+            ("id", letter.letter_id),
+            ("state", letter.state),
+            ("kind", letter.kind),
+            ("alert", letter.alert_id),
+            ("service", f"{letter.service}, at {letter.stage}"),
+            ("from", letter.place),
+            ("checkout", letter.checkout_id),
+            (
+                "failed",
+                f"{letter.seen} times, first {letter.first_failed_at:%Y-%m-%d %H:%M:%S}, last {letter.last_failed_at:%H:%M:%S}",
+            ),
+            ("redriven", f"{letter.replays} times, came back {letter.returned} times" if letter.replays else ""),
+        )
+    )
 
 
 def _payload(value: bytes | None, console: Console) -> None:

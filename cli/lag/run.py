@@ -52,7 +52,7 @@ async def run_lag(settings: Settings, console: Console, asked: Asked, fail_above
     if asked.as_json:
         console.print_json(json.dumps(report.as_json(found)))
     else:
-        console.print(show.table(found, every_partition=asked.partitions))
+        show.table(found, every_partition=asked.partitions).print(console)
         for remark in show.remarks(found[-1]):
             console.print(remark, markup=False, soft_wrap=True)
     above = limit.exceeded(found[-1].groups.values()) if limit else []
@@ -110,6 +110,6 @@ async def watch_lag(settings: Settings, console: Console, asked: Asked) -> None:
                 elif asked.as_json:
                     console.print(json.dumps(report.as_json(window)), soft_wrap=True)
                 else:
-                    console.print(show.table(window, every_partition=asked.partitions))
+                    show.table(window, every_partition=asked.partitions).print(console)
                 if stopped.is_set():
                     return

@@ -5,9 +5,9 @@ from math import isfinite
 from typing import Final
 
 from rich.markup import escape
-from rich.table import Table
 
 from cli.lag.report import Line, partitions, topics
+from cli.table import Column, Table, number, words
 from shared.contract.text import plain
 from shared.lag.judgement import MEANING, Status
 from shared.lag.model import NEVER, HeldBack, Place, Snapshot
@@ -21,19 +21,20 @@ SPARKS: Final = 30
 
 def table(window: Sequence[Snapshot], *, every_partition: bool) -> Table:
     """By group and topic; the partitions where something waits or goes wrong stand beneath, or all of them."""
-    made = _table("partition", "current", "end")
+    made = _table(number("partition"), number("current", 5), number("end", 5))
     for group in window[-1].groups.values():
         for topic, lines in topics(partitions(window, group)):
-            made.add_row(named(topic.group), named(topic.topic), f"all {len(lines)}", *_offsets(topic), *_cells(topic))
+            names = (named(topic.group), named(topic.topic))
+            made.add_row(*names, f"all {len(lines)}", *_offsets(topic), *_cells(topic))
             for line in lines:
                 if every_partition or line.remarkable:
-                    made.add_row("", "", str(line.partition), *_offsets(line), *_cells(line))
+                    made.add_row(*names, str(line.partition), *_offsets(line), *_cells(line))
     return made
 
 
 def live(window: Sequence[Snapshot], history: Sequence[Snapshot], rows: int) -> Table:
     """By group and topic, with what the lag was lately; those furthest behind where ``rows`` are not enough."""
-    made = _table(f"lag, last {len(history[-SPARKS:])} looks", left=1)
+    made = _table(Column(f"lag, last {len(history[-SPARKS:])} looks", drop=1, picture=True))
     found = [topic for group in window[-1].groups.values() for topic, _ in topics(partitions(window, group))]
     kept = {id(line) for line in sorted(found, key=lambda line: (line.remarkable, line.lag), reverse=True)[: max(1, rows)]}
     for line in found:
@@ -89,14 +90,12 @@ def _past(history: Sequence[Snapshot], line: Line) -> list[int]:
     return past
 
 
-def _table(*columns: str, left: int = 0) -> Table:
-    made = Table("group", "topic")
-    for number, name in enumerate(columns):
-        made.add_column(name, justify="left" if number < left else "right", no_wrap=True)
-    for name in ("lag", "oldest waits", "in/s", "out/s", "caught up in"):
-        made.add_column(name, justify="right", no_wrap=True)
-    made.add_column("status", no_wrap=True)
-    return made
+def _table(*columns: Column) -> Table:
+    return Table(
+        *(Column("group", once=True), Column("topic", once=True), *columns),
+        *(number("lag"), number("oldest", 2), number("in/s", 4), number("out/s", 4), number("caught up in", 3)),
+        words("status", 6),
+    )
 
 
 def _offsets(line: Line) -> Iterable[str]:

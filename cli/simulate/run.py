@@ -6,9 +6,9 @@ from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from cli.simulate.show import as_data, show, show_lines
+from cli.table import Table, number, words
 from simulation.cases import CASES
 from simulation.coverage import Coverage
 from simulation.explore import explore
@@ -46,7 +46,7 @@ def play_again(seed: int) -> tuple[bool, dict[str, Any], Callable[[Console], Non
 
 def every_order(say: Say) -> tuple[bool, dict[str, Any], Callable[[Console], None]]:
     """Every order of the small cases; returns as :func:`simulate`."""
-    table = Table("case", "orders", "states", "ends", "wrong")
+    table = Table("case", number("orders"), number("states"), number("ends"), words("wrong"))
     found: dict[str, Any] = {}
     for case in CASES:
         say(case.name)
@@ -59,4 +59,4 @@ def every_order(say: Say) -> tuple[bool, dict[str, Any], Callable[[Console], Non
         found[case.name] = asdict(explored) | {"races": sorted(explored.races)}
         table.add_row(case.name, f"{explored.orders:,}", f"{explored.states:,}", str(explored.ends), "")
     right = not any("wrong" in case for case in found.values())
-    return right, found, lambda console: console.print(table)
+    return right, found, lambda console: table.print(console)

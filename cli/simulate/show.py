@@ -6,8 +6,8 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
+from cli.table import Table, number, words
 from simulation.coverage import Coverage
 from simulation.places import Place, named, places
 from simulation.run import Failure, Result
@@ -66,16 +66,16 @@ def show_lines(lines: tuple[str, ...], console: Console) -> None:
 
 def _show_coverage(coverage: Coverage, console: Console) -> None:
     for title, counted in (("race", coverage.races), ("fault", coverage.faults)):
-        table = Table(title, "times")
+        table = Table(title, number("times"))
         for name, times in counted.most_common():
             table.add_row(str(name), f"{times:,}")
-        console.print(table)
-    table = Table("service", "reaction", "how often, by the state its aggregate was in", "never in")
+        table.print(console)
+    table = Table("service", "reaction", words("how often, by the state its aggregate was in", 16), words("never in", 10))
     for (service, reaction), states in sorted(_by_reaction(places()).items()):
         seen = Counter({state or "new": coverage.places[service, reaction, state] for state in states})
         often = " · ".join(f"{state} {times:,}" for state, times in seen.most_common() if times)
         table.add_row(service, reaction, often, ", ".join(state for state, times in seen.items() if not times))
-    console.print(table)
+    table.print(console)
     if unforeseen := coverage.unforeseen():
         console.print(f"[red]Reached, though nothing leads there:[/] {'; '.join(unforeseen)}", soft_wrap=True)
     for what, names in coverage.unreached().items():

@@ -6,8 +6,8 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
+from cli.table import Table, number, words
 from cli.trace.run import journal
 from shared.journal import queries
 from shared.journal.queries import Reading, Stuck
@@ -38,7 +38,10 @@ async def run_stuck(settings: Settings, console: Console, *, as_json: bool) -> b
 
 def _show(report: Report, console: Console) -> None:
     if report.stuck:
-        table = Table("waits for", "from", "checkouts", "oldest since", "should take", "such as")
+        table = Table(
+            *(words("waits for"), "from", number("checkouts")),
+            *(words("oldest since", 12), words("should take", 10, drop=1), words("such as", 14)),
+        )
         for stuck in report.stuck:
             events = " or ".join(kind.__name__ for kind in stuck.step.answers)
             waited = span((report.reading.now - stuck.since).total_seconds())
@@ -46,7 +49,7 @@ def _show(report: Report, console: Console) -> None:
             limit = f"at most {span(stuck.should_take)}" if stuck.should_take else "a person"
             examples = escape("\n".join(stuck.examples))
             table.add_row(f"{stuck.step.what}:\n{events}", stuck.step.who, str(stuck.count), since, limit, examples)
-        console.print(table)
+        table.print(console)
         console.print("See one with `quadrille trace`")
     else:
         console.print("Nothing is stuck")

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from math import inf
 
 import pytest
@@ -9,6 +10,7 @@ from rich.console import Console
 
 from cli.lag import limits, report, show
 from cli.lag.limits import Limit
+from cli.table import Table
 from shared.lag.model import Group, Position, Snapshot
 
 GROUP = Group(
@@ -73,28 +75,38 @@ def test_a_duration_is_in_the_unit_one_thinks_of_it_in(seconds: float | None, wo
     assert show.duration(seconds) == words
 
 
-def plain(table: object) -> str:
-    """What is written where there is no terminal."""
-    console = Console(width=200, no_color=True, force_terminal=False)
-    with console.capture() as captured:
-        console.print(table)
-    return captured.get()
+def written(table: Table, width: int = 200, *, terminal: bool = False) -> str:
+    """What is written to a pipe, or to a terminal of this width."""
+    file = io.StringIO()
+    table.print(Console(file=file, width=width, force_terminal=terminal, color_system=None))
+    return file.getvalue()
 
 
 def test_the_table_shows_topics_and_the_partitions_that_are_behind() -> None:
-    rows = [line.split("│")[1:-1] for line in plain(show.table(LOOKS, every_partition=False)).splitlines() if "│" in line]
-    cells = [[cell.strip() for cell in row] for row in rows]
-    assert [row[:8] for row in cells] == [
+    header, *rows = [re.split("  +", line.strip()) for line in written(show.table(LOOKS, every_partition=False)).splitlines()]
+    assert header[:7] == ["group", "topic", "partition", "current", "end", "lag", "oldest"]
+    assert [row[:8] for row in rows] == [
         ["orders", "a", "all 2", "14", "18", "4", "12.5 s", "0.0"],
-        ["", "", "0", "5", "9", "4", "12.5 s", "0.0"],
+        ["orders", "a", "0", "5", "9", "4", "12.5 s", "0.0"],
         ["orders", "b", "all 1", "–", "3", "–", "–", "0.0"],
     ]
-    assert cells[1][-2:] == ["never", "STALL records wait, the offset does not move"]
-    assert len(plain(show.table(LOOKS, every_partition=True)).splitlines()) == len(cells) + 2 + 4
+    assert rows[1][-2:] == ["never", "STALL records wait, the offset does not move"]
+    assert len(written(show.table(LOOKS, every_partition=True)).splitlines()) == len(rows) + 1 + 2
+
+
+def test_at_80_columns_the_names_are_whole() -> None:
+    group = Group("quadrille.inventory", "Stable", 1, {("inventory.commands", 3): Position(10**6, 10**7, 0, 900.0)})
+    looks = [Snapshot(at, {group.name: group}) for at in (100.0, 110.0)]
+    shown = written(show.table(looks, every_partition=True), 80, terminal=True)
+    assert max(map(len, shown.splitlines())) <= 80
+    for name in ("quadrille.inventory", "inventory.commands", "9000000", "15 min", "STALL"):
+        assert name in shown
+    assert shown.count("quadrille.inventory") == 1, "it is not said again for its partition"
+    assert "No room for: current, end, in/s, out/s, caught up in." in shown
 
 
 def test_the_live_table_keeps_those_furthest_behind_where_there_is_no_room() -> None:
-    shown = plain(show.live(LOOKS, LOOKS, rows=1))
+    shown = written(show.live(LOOKS, LOOKS, rows=1), terminal=True)
     assert "▇▇" in shown or "██" in shown
     assert "1 more that do not fit" in shown
 
@@ -119,8 +131,8 @@ def test_what_a_group_is_called_changes_neither_the_table_nor_the_terminal(name:
     looks = [Snapshot(at, {name: group}, unread={name: name}) for at in (100.0, 110.0)]
     file = io.StringIO()
     console = Console(file=file, width=200, force_terminal=True, color_system=None)
-    console.print(show.table(looks, every_partition=True))
-    console.print(show.live(looks, looks, 10))
+    show.table(looks, every_partition=True).print(console)
+    show.live(looks, looks, 10).print(console)
     for remark in show.remarks(looks[-1]):
         console.print(remark, markup=False)
     told = file.getvalue()

@@ -1,0 +1,156 @@
+"""Tables that lose nothing which names something: as wide as a terminal is, and plain columns in a pipe."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from rich import box
+from rich.bar import Bar
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import measure_renderables
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from shared.contract.text import plain
+
+Cell = str | Text | Bar
+"""Text with rich's markup, text without, or a picture."""
+GAP: Final = 2
+
+
+@dataclass(frozen=True)
+class Column:
+    """``drop``: where there is no room the column with the highest is left out first, and one with 0 never.
+
+    ``least``: text, which may be wrapped to so many characters. ``once``: on a terminal a name is not said again in the
+    lines beneath it. ``picture``: of no use in a pipe.
+    """
+
+    name: str
+    right: bool = False
+    drop: int = 0
+    least: int | None = None
+    once: bool = False
+    picture: bool = False
+
+
+def number(name: str, drop: int = 0) -> Column:
+    """A column of numbers."""
+    return Column(name, right=True, drop=drop)
+
+
+def words(name: str, least: int = 20, drop: int = 0) -> Column:
+    """A column of sentences."""
+    return Column(name, least=least, drop=drop)
+
+
+class Table:
+    """Rows under columns, which are given as a :class:`Column` or, where a name says all, by their names."""
+
+    def __init__(self, *columns: Column | str, title: str = "", header: bool = True) -> None:
+        self.columns = [Column(column) if isinstance(column, str) else column for column in columns]
+        self.title, self.caption, self._header = title, "", header
+        self.rows: list[list[Text | Bar]] = []
+
+    def add_row(self, *cells: Cell) -> None:
+        """One line. Raises ``ValueError`` where there are not as many cells as columns."""
+        if len(cells) != len(self.columns):
+            raise ValueError(f"{len(cells)} cells for {len(self.columns)} columns")
+        self.rows.append([cell if isinstance(cell, Bar) else _shown(cell) for cell in cells])
+
+    def print(self, console: Console) -> None:
+        """Write it: to a terminal in its width, elsewhere in columns that are two spaces or more apart."""
+        if console.is_terminal:
+            console.print(self)
+            return
+        for line in self._plain(console):
+            console.print(Text(line), soft_wrap=True)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        widths = [self._natural(console, options, index) for index in range(len(self.columns))]
+        kept, left_out = self._fitting(
+            [min(width, column.least or width) for width, column in zip(widths, self.columns, strict=True)], options.max_width
+        )
+        room = options.max_width - GAP * (len(kept) - 1)
+        tight = sum(min(widths[index], self.columns[index].least or widths[index]) for index in kept) > room
+        made = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), show_header=self._header)
+        made.title = self.title or None
+        for index in kept:
+            column = self.columns[index]
+            wraps = column.least is not None or (tight and not column.right)
+            made.add_column(column.name, justify="right" if column.right else "left", no_wrap=not wraps, overflow="fold")
+        for row in self._told_once():
+            made.add_row(*(row[index] for index in kept))
+        yield made
+        if any(left_out):
+            yield Text(
+                f"No room for: {', '.join(filter(None, left_out))}. A wider terminal, a pipe or --json shows all.", "dim"
+            )
+        if self.caption:
+            yield Text(self.caption, "dim")
+
+    def _natural(self, console: Console, options: ConsoleOptions, index: int) -> int:
+        cells = [self.columns[index].name, *(row[index] for row in self.rows)]
+        return measure_renderables(console, options.update(max_width=10_000), cells).maximum
+
+    def _fitting(self, widths: Sequence[int], room: int) -> tuple[list[int], list[str]]:
+        """The columns there is room for, by their places, and the names of the others."""
+        kept = list(range(len(self.columns)))
+        while sum(widths[index] for index in kept) + GAP * (len(kept) - 1) > room:
+            worst = max(self.columns[index].drop for index in kept)
+            if not worst:
+                break
+            kept = [index for index in kept if self.columns[index].drop < worst]
+        return kept, [column.name for index, column in enumerate(self.columns) if index not in kept]
+
+    def _told_once(self) -> Iterable[list[Text | Bar]]:
+        last: list[Text | Bar] = []
+        for row in self.rows:
+            cells = list(row)
+            for index, column in enumerate(self.columns):
+                if not column.once or not last or row[index] != last[index]:
+                    break
+                cells[index] = Text()
+            yield cells
+            last = row
+
+    def _plain(self, console: Console) -> Iterable[str]:
+        columns = [(index, column) for index, column in enumerate(self.columns) if not column.picture]
+        rows = [[column.name for _, column in columns]] if self._header else []
+        rows += [[_text(row[index]) or "-" for index, _ in columns] for row in self.rows]
+        widths = [0] * len(self.columns)
+        for place, (index, _) in enumerate(columns):
+            widths[index] = max((cell_len(row[place]) for row in rows), default=0)
+        kept, _ = self._fitting(widths, console.width)
+        if self.title:
+            yield self.title
+        for row in rows:
+            cells = []
+            for (index, column), cell in zip(columns, row, strict=True):
+                if index in kept:
+                    space = " " * (widths[index] - cell_len(cell))
+                    cells.append(space + cell if column.right else cell + space)
+            yield (" " * GAP).join(cells).rstrip()
+        if self.caption:
+            yield self.caption
+
+
+def facts(pairs: Iterable[tuple[str, object]]) -> Table:
+    """What is known of one thing, by name; what is not known is left out."""
+    made = Table("", words(""), header=False)
+    for name, value in pairs:
+        if value:
+            made.add_row(name, Text(str(value)))
+    return made
+
+
+def _shown(cell: str | Text) -> Text:
+    """A cell that changes neither the table nor the terminal, whatever anybody called a thing."""
+    text = cell.copy() if isinstance(cell, Text) else Text.from_markup(cell, emoji=False)
+    text.plain = "\n".join(map(plain, text.plain.split("\n")))
+    return text
+
+
+def _text(cell: Text | Bar) -> str:
+    return "" if isinstance(cell, Bar) else " ".join(cell.plain.split("\n"))
