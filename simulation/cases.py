@@ -11,12 +11,13 @@ from shared.contract.cart import (
     ConfirmCheckout,
     OpenCart,
     SetPaymentMethod,
+    SetQuantity,
     SetShippingAddress,
     SetShippingMethod,
     StartCheckout,
 )
 from shared.contract.catalog import ProductListed, ProductPriceChanged
-from shared.contract.inventory import ReceiveStock
+from shared.contract.inventory import AdjustStock, ReceiveStock
 from shared.contract.message import Message
 from shared.contract.order import CancelOrder, DefineCoupon
 from shared.contract.values import PaymentMethod
@@ -98,6 +99,30 @@ CASES: Final = (
         [*ready(units=1), *filled("b")],
         [CONFIRM, StartCheckout(cart_id="b")],
         Budget(doubles=0, deadlines=1),
+    ),
+    Case(
+        "units that are counted away at any moment",
+        ready(units=1),
+        [CONFIRM, AdjustStock(sku="tea", delta=-1, reason="damaged")],
+        Budget(doubles=1),
+    ),
+    Case(
+        "units that are counted away, and cancelled",
+        ready(units=1),
+        [CONFIRM, AdjustStock(sku="tea", delta=-1, reason="damaged"), CANCEL],
+        Budget(doubles=0),
+    ),
+    Case(
+        "declined, and units that are counted away",
+        ready("decline_authorize", units=1),
+        [CONFIRM, AdjustStock(sku="tea", delta=-1, reason="damaged")],
+        Budget(doubles=0),
+    ),
+    Case(
+        "a change there are too few units for, and the confirmation",
+        ready(units=3),
+        [SetQuantity(cart_id="a", sku="tea", quantity=5), SetQuantity(cart_id="a", sku="tea", quantity=2), CONFIRM],
+        Budget(doubles=1),
     ),
     Case(
         "two carts, one last unit",

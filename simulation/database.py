@@ -50,6 +50,10 @@ class Database:
         """The aggregate, to be read; nothing where it does not exist."""
         return self.aggregates[kind].get(aggregate_id)
 
+    def ids(self, kind: type[Any]) -> list[str]:
+        """The ids of all that exist."""
+        return list(self.aggregates[kind])
+
     def is_new(self, message_id: str) -> bool:
         """Remember a message; returns whether it was never handled before."""
         if message_id in self.inbox:
@@ -82,6 +86,11 @@ class Draft:
     def find(self, kind: type[Any], aggregate_id: str) -> Any | None:
         """The copy, where there is one; else the original, to be read."""
         return self._copies.get((kind, aggregate_id)) or self._database.find(kind, aggregate_id)
+
+    def ids(self, kind: type[Any]) -> list[str]:
+        """The ids of all that exist, here or there."""
+        copied_here = (aggregate_id for of, aggregate_id in self._copies if of is kind)
+        return list(dict.fromkeys([*self._database.ids(kind), *copied_here]))
 
 
 def copied(aggregate: Any) -> Any:

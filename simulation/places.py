@@ -35,14 +35,14 @@ NEVER: Final[Mapping[str, tuple[Any, ...]]] = {
     "extend_reservation": (Reservation.EXTENDED, Reservation.ALLOCATED, Reservation.COMMITTED),
     "take_quote": (Order.PAYING, *_ORDERED),
     "take_reservation": (Order.PAYING, *_ORDERED),
-    "close_without_stock": (Order.PAYING, *_ORDERED),
+    "close_without_stock": _ORDERED,
     # There are totals once, of what was extended, and so one payment: held, deferred or declined.
     "authorize": tuple(state for state in Payment if state is not Payment.VOIDED),
     "go_on": (None, Payment.DEFERRED, Payment.PAID),
     "create_order": (Order.WAITING, *_ORDERED),
     "create_deferred_order": (Order.WAITING, *_ORDERED),
     "close_unpaid": (Order.WAITING, *_ORDERED),
-    "hold_for_another_card": (None, Reservation.HELD, Reservation.ALLOCATED, Reservation.COMMITTED, Reservation.FAILED),
+    "hold_for_another_card": (None, Reservation.HELD, Reservation.ALLOCATED, Reservation.COMMITTED),
     # An order is created once, of what is held or deferred, or it is rejected; what is captured follows from it.
     "allocate": (None, Reservation.HELD, Reservation.ALLOCATED),
     "release_rejected": (Reservation.ALLOCATED, Reservation.COMMITTED),
@@ -50,7 +50,6 @@ NEVER: Final[Mapping[str, tuple[Any, ...]]] = {
     "give_back_unordered": _CAPTURE,
     "confirm_order": (Order.WAITING, Order.PAYING, Order.CONFIRMED, Order.CLOSED),
     "cancel_uncaptured": (Order.WAITING, Order.PAYING, Order.CONFIRMED, Order.CLOSED),
-    "cancel_without_stock": (Order.WAITING, Order.PAYING, Order.CLOSED),
     # It is confirmed once and cancelled once, and nothing but that gives its money back.
     "commit_stock": (None, Reservation.HELD, Reservation.COMMITTED),
     "undo": (None, Reservation.HELD),

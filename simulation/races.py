@@ -7,13 +7,14 @@ from services.inventory.model import ReservationState
 from services.order.model import CheckoutState
 from services.payment.model import PaymentState
 from shared.contract.cart import CheckoutAlreadyConfirmed, CheckoutRejected
-from shared.contract.inventory import ReservationFailed
+from shared.contract.inventory import ReservationFailed, ReservationLost
 from shared.contract.message import Message
 from shared.contract.order import OrderRejected
 
 CONFIRMED_TWICE: Final = "ConfirmCheckout twice"
 EXTENDED_FIRST: Final = "ReservationExtended before CheckoutConfirmed reaches order"
 LAST_UNIT: Final = "two carts, one last unit"
+COUNTED: Final = "units counted away that are reserved"
 GONE: Final = "stock gone when confirmed"
 PRICE: Final = "price changed since the quote"
 COUPON: Final = "coupon expired or used up since the quote"
@@ -33,6 +34,7 @@ RACES: Final = (
     CONFIRMED_TWICE,
     EXTENDED_FIRST,
     LAST_UNIT,
+    COUNTED,
     GONE,
     PRICE,
     COUPON,
@@ -70,6 +72,10 @@ def _reserve(before: Any, own: Any, related: Related, emitted: Sequence[Message]
     return LAST_UNIT if any(stocks[s.sku].on_hand >= s.wanted for s in shortages) else None
 
 
+def _count(before: Any, own: Any, related: Related, emitted: Sequence[Message]) -> str | None:
+    return COUNTED if any(isinstance(event, ReservationFailed | ReservationLost) for event in emitted) else None
+
+
 def _extend(before: Any, own: Any, related: Related, emitted: Sequence[Message]) -> str | None:
     return GONE if any(isinstance(event, ReservationFailed) for event in emitted) else None
 
@@ -102,6 +108,7 @@ def _when(state: Any, race: str) -> Seen:
 
 SEEN: Final[Mapping[str, Seen]] = {
     "confirm_checkout": _confirm,
+    "adjust_stock": _count,
     "reserve": _reserve,
     "extend_reservation": _extend,
     "take_quote": _total,

@@ -1,6 +1,6 @@
 """The reactions of a service as its registry wires them, and how one is run on its books."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -13,7 +13,7 @@ from services.order.rules import Rules, load_rules
 from services.payment import model as payment_model
 from shared.contract.envelope import Envelope
 from shared.contract.message import Message
-from shared.runtime.reactions import Due, Reaction, arguments
+from shared.runtime.reactions import Due, Reaction, Search, arguments
 from simulation.database import Database, Draft
 from simulation.faults import DeadLetter
 from simulation.races import SEEN
@@ -94,8 +94,11 @@ def react(
     """Run a reaction on its aggregate ``own``; returns those related, by parameter and id, and what it emits."""
     related: dict[str, Mapping[str, Any]] = {}
     for wanted in reaction.related:
-        before = related.values()
-        ids = wanted.needs(trigger, *before) if own is None else wanted.needs(own, trigger, *before)
+        given = [trigger, *related.values()] if own is None else [own, trigger, *related.values()]
+        if isinstance(wanted.needs, Search):
+            ids: Iterable[str] = books.ids(wanted.aggregate) if wanted.needs.parameters(*given) is not None else []
+        else:
+            ids = wanted.needs(*given)
         if wanted.writes:
             related[wanted.parameter] = {i: books.own(wanted.aggregate, i) for i in ids}
         else:

@@ -223,7 +223,7 @@ class _Workload:
                     partial(ProductPriceChanged, sku=sku, name=sku, prices={"EUR": price}),
                     partial(ProductDelisted, sku=sku),
                     partial(ReceiveStock, sku=sku, quantity=1),
-                    partial(AdjustStock, sku=sku, delta=-1, reason="lost"),
+                    partial(AdjustStock, sku=sku, delta=-dice.choice((1, 1, 1, 1, 3, self.stock)), reason="lost"),
                     partial(DefineCoupon, code="FEW", kind="percentage", percent_off=2000, limit=5),
                 )
             )

@@ -78,13 +78,18 @@ CLOSED = (ReservationState.RELEASED, ReservationState.FAILED)
 
 @dataclass(slots=True)
 class Reservation:
-    """The units one checkout holds. ``due_at``: when they are free again if nothing happens."""
+    """The units one checkout holds.
+
+    ``reserved_at``: when they were taken, of what it holds or held last. ``due_at``: when they are free again if nothing
+    happens.
+    """
 
     checkout_id: str
     cart_id: str = ""
     state: ReservationState | None = None
     units: dict[str, int] = field(default_factory=dict)
     revision: int = 0
+    reserved_at: datetime | None = None
     due_at: datetime | None = None
 
     @property
@@ -111,7 +116,7 @@ class Reservation:
             if quantity > stocks[sku].free + held.get(sku, 0)
         )
 
-    def take(self, items: Sequence[Item], stocks: Mapping[str, Stock]) -> tuple[Shortage, ...]:
+    def take(self, items: Sequence[Item], stocks: Mapping[str, Stock], now: datetime) -> tuple[Shortage, ...]:
         """Hold exactly these items from now on; where one is short, hold nothing more and say which."""
         wanted = {item.sku: item.quantity for item in items}
         held = self.units if self.live else {}
@@ -120,6 +125,8 @@ class Reservation:
             for sku in wanted.keys() | held.keys():
                 stocks[sku].reserved += wanted.get(sku, 0) - held.get(sku, 0)
             self.units = wanted
+            if not self.live:
+                self.reserved_at = now
         return shortages
 
     def keep(self, items: Iterable[Item], short: Iterable[str]) -> tuple[Item, ...]:
@@ -146,8 +153,35 @@ class Reservation:
             stocks[sku].commit(quantity)
         self.move(ReservationState.COMMITTED)
 
+    @property
+    def since(self) -> tuple[bool, datetime | None, str]:
+        """Sorts reservations by when they took their units; those that do not know when come first."""
+        return self.reserved_at is not None, self.reserved_at, self.checkout_id
+
     def take_back(self, stocks: Mapping[str, Stock]) -> None:
         """The sale is undone."""
         for sku, quantity in self.units.items():
             stocks[sku].take_back(quantity)
         self.move(ReservationState.RELEASED)
+
+
+def without_units(stock: Stock, reservations: Iterable[Reservation]) -> list[tuple[Reservation, Shortage]]:
+    """The reservations of a SKU that fewer units are left for than are reserved: first come, first served.
+
+    ``reservations``: at least the latest that hold the missing units; what else is among them does no harm.
+    """
+    missing = stock.reserved - stock.on_hand
+    latest: list[Reservation] = []
+    for reservation in sorted(
+        (r for r in reservations if r.live and stock.sku in r.units), key=lambda r: r.since, reverse=True
+    ):
+        if missing > 0:
+            missing -= reservation.units[stock.sku]
+            latest.append(reservation)
+    left, lost = -missing, []
+    for reservation in reversed(latest):
+        if (wanted := reservation.units[stock.sku]) <= left:
+            left -= wanted
+        else:
+            lost.append((reservation, Shortage(sku=stock.sku, wanted=wanted, available=left)))
+    return lost

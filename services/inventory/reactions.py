@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from services.inventory.model import Policy, Reservation, ReservationState, Stock
+from services.inventory.model import Policy, Reservation, ReservationState, Stock, without_units
 from shared.contract.cart import CheckoutAbandoned, CheckoutChanged, CheckoutConfirmed, CheckoutStarted
 from shared.contract.envelope import Envelope, refusal
 from shared.contract.inventory import (
@@ -26,7 +26,7 @@ from shared.contract.order import OrderCancelled, OrderConfirmed, OrderCreated, 
 from shared.contract.payment import PaymentDeclined
 from shared.contract.rejection import CommandRejected
 from shared.contract.values import Item, Reason, Shortage
-from shared.runtime.reactions import Emits, Reactions
+from shared.runtime.reactions import Emits, Reactions, Search
 
 reactions = Reactions("inventory")
 State = ReservationState
@@ -52,14 +52,34 @@ def receive_stock(stock: Stock, command: ReceiveStock) -> Emits[StockReceived]:
     yield StockReceived(sku=stock.sku, on_hand=stock.on_hand, reserved=stock.reserved, quantity=command.quantity)
 
 
-@reactions.on(AdjustStock)
-def adjust_stock(stock: Stock, command: AdjustStock, envelope: Envelope) -> Emits[StockAdjusted | CommandRejected]:
-    """What is reserved is promised: the count cannot fall below it."""
-    if stock.free + command.delta < 0:
-        message = f"{stock.reserved} of {stock.on_hand} units are reserved; at most {stock.free} can be taken off"
-        yield refusal(envelope, Reason(code="units_reserved", message=message, subject="delta"))
+def _missing(stock: Stock, command: AdjustStock) -> dict[str, Any] | None:
+    """What to search reservations for: those that will not fit on the shelf any more."""
+    missing = stock.reserved - (stock.on_hand + command.delta)
+    return {"sku": stock.sku, "missing": missing} if missing > 0 else None
+
+
+def _holding(stock: Stock, command: AdjustStock, reservations: dict[str, Reservation]) -> set[str]:
+    return {sku for held in reservations.values() if held.live and stock.sku in held.units for sku in held.units}
+
+
+@reactions.on(AdjustStock, reservations=Search("latest_of", _missing), stocks=_holding)
+def adjust_stock(
+    stock: Stock,
+    command: AdjustStock,
+    envelope: Envelope,
+    reservations: dict[str, Reservation],
+    stocks: dict[str, Stock],
+) -> Emits[StockAdjusted | ReservationFailed | ReservationLost | CommandRejected]:
+    """The count is true at once: the latest reservations that do not fit are lost, whatever their checkouts have come to."""
+    if stock.on_hand + command.delta < 0:
+        message = f"{stock.on_hand} units are on hand; no more can be taken off"
+        yield refusal(envelope, Reason(code="too_few_on_hand", message=message, subject="delta"))
         return
     stock.adjust(command.delta)
+    lost = [
+        _fail(reservation, (shortage,), stocks) if reservation.state is State.HELD else _lose(reservation, (shortage,), stocks)
+        for reservation, shortage in without_units(stock, reservations.values())
+    ]
     yield StockAdjusted(
         sku=stock.sku,
         on_hand=stock.on_hand,
@@ -67,6 +87,7 @@ def adjust_stock(stock: Stock, command: AdjustStock, envelope: Envelope) -> Emit
         delta=command.delta,
         reason=command.reason,
     )
+    yield from lost
 
 
 # --- holding units for a checkout
@@ -96,7 +117,7 @@ def reserve(
         if earlier.state is not State.COMMITTED:  # units that are sold come back with the end of their order only
             yield from _release(earlier, event.cart_id, stocks)
     reservation.cart_id = event.cart_id
-    if shortages := reservation.take(event.items, stocks):
+    if shortages := reservation.take(event.items, stocks, now):
         yield _fail(reservation, shortages, stocks)
     else:
         expires_at = now + timedelta(seconds=policy.reservation_seconds)
@@ -112,7 +133,7 @@ def change_reservation(
     if reservation.state not in (State.HELD, State.EXPIRED) or event.revision <= reservation.revision:
         return
     shortages = reservation.shortages(event.items, stocks)
-    if reservation.take(reservation.keep(event.items, [shortage.sku for shortage in shortages]), stocks):
+    if reservation.take(reservation.keep(event.items, [shortage.sku for shortage in shortages]), stocks, now):
         yield _fail(reservation, shortages, stocks)
         return
     expires_at = now + timedelta(seconds=policy.reservation_seconds)
@@ -132,7 +153,7 @@ def extend_reservation(
     if reservation.state not in (None, State.HELD, State.EXPIRED):
         return
     reservation.cart_id = event.cart_id
-    if shortages := reservation.take(event.quote.items, stocks):
+    if shortages := reservation.take(event.quote.items, stocks, now):
         yield _fail(reservation, shortages, stocks)
         return
     expires_at = now + timedelta(seconds=policy.extension_seconds)
@@ -194,12 +215,12 @@ def hold_for_another_card(
 
 
 @reactions.on(OrderCreated, stocks=held_or_in(lambda event: event.items))
-def allocate(reservation: Reservation, event: OrderCreated, stocks: dict[str, Stock]) -> Emits[ReservationLost]:
+def allocate(reservation: Reservation, event: OrderCreated, stocks: dict[str, Stock], now: datetime) -> Emits[ReservationLost]:
     """The order exists: its units have no TTL any more. Where they had expired and are gone, the order cannot be kept."""
     if reservation.closed or reservation.state is State.COMMITTED:
         return
     reservation.cart_id = event.cart_id
-    if shortages := reservation.take(event.items, stocks):
+    if shortages := reservation.take(event.items, stocks, now):
         yield _lose(reservation, shortages, stocks)
     else:
         reservation.move(State.ALLOCATED)
@@ -207,12 +228,12 @@ def allocate(reservation: Reservation, event: OrderCreated, stocks: dict[str, St
 
 @reactions.on(OrderConfirmed, stocks=held)
 def commit_stock(
-    reservation: Reservation, event: OrderConfirmed, stocks: dict[str, Stock]
+    reservation: Reservation, event: OrderConfirmed, stocks: dict[str, Stock], now: datetime
 ) -> Emits[StockCommitted | ReservationLost]:
     """The units are sold, whether or not ``OrderCreated`` was handled before."""
     if reservation.state is None or reservation.closed or reservation.state is State.COMMITTED:
         return
-    if shortages := reservation.take(reservation.items, stocks):
+    if shortages := reservation.take(reservation.items, stocks, now):
         yield _lose(reservation, shortages, stocks)
     else:
         reservation.commit(stocks)

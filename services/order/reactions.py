@@ -226,14 +226,19 @@ def cancel_uncaptured(checkout: Checkout, event: CaptureFailed, coupons: dict[st
 
 
 @reactions.on(ReservationLost, coupons=coupon_codes)
-def cancel_without_stock(checkout: Checkout, event: ReservationLost, coupons: dict[str, Coupon]) -> Emits[OrderCancelled]:
-    """The units had expired and are gone."""
+def cancel_without_stock(
+    checkout: Checkout, event: ReservationLost, coupons: dict[str, Coupon]
+) -> Emits[OrderRejected | OrderCancelled]:
+    """The units are gone: no order, or none any more. A confirmation that comes later hears of it."""
+    reasons = (
+        Reason(code="out_of_stock", message=f"{s.available} of {s.wanted} units of {s.sku} are left", subject=s.sku)
+        for s in event.shortages
+    )
     if checkout.state in (State.CREATED, State.CONFIRMED):
-        reasons = (
-            Reason(code="out_of_stock", message=f"{s.available} of {s.wanted} units of {s.sku} are left", subject=s.sku)
-            for s in event.shortages
-        )
         yield _cancel(checkout, coupons, *reasons)
+    elif checkout.open:
+        checkout.cart_id = event.cart_id
+        yield _reject(checkout, coupons, *reasons)
 
 
 @reactions.on(CheckoutAbandoned, coupons=coupon_codes)

@@ -26,7 +26,10 @@ class ReceiveStock(StockCommand):
 
 
 class AdjustStock(StockCommand):
-    """A count found more or fewer units than recorded. Fewer than are reserved is refused."""
+    """A count found more or fewer units than recorded; no fewer than none.
+
+    Where fewer are left than are reserved, the latest reservations that do not fit are lost.
+    """
 
     delta: Annotated[int, Field(ge=-(10**9), le=10**9)]
     """Units more, or fewer where negative."""
@@ -114,7 +117,7 @@ class ReservationReleased(ReservationEvent):
 
 
 class ReservationLost(ReservationEvent):
-    """The order exists, but its units had expired and are gone: the order cannot be kept."""
+    """The units of a confirmed checkout are gone: they had expired, or a count found fewer. No order can be kept."""
 
     shortages: Shortages
 

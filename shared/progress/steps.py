@@ -167,8 +167,16 @@ STEPS: Final = (
     Step(
         "cancel",
         "the order to be cancelled",
-        after=(_any(CaptureFailed, ReservationLost),),
+        after=(_any(CaptureFailed),),
         answers=(OrderCancelled,),
+        number=8,
+    ),
+    Step(
+        "cancel_lost",
+        "the order to be cancelled, or not to be made",
+        after=(_any(ReservationLost),),
+        answers=(OrderCancelled, OrderRejected),
+        moot=_any(PaymentDeclined),
         number=8,
     ),
     Step(

@@ -3,14 +3,15 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.runtime.inputs import Handle
-from shared.runtime.reactions import Related
+from shared.runtime.reactions import Related, Search
 from shared.runtime.store import Loaded, Store
 
+T = TypeVar("T")
 Stores = Mapping[type[Any], Store[Any]]
 """The stores of a service by the type of their aggregates, in the order of locking."""
 
@@ -37,6 +38,8 @@ class Aggregates:
         for depth in (0, 1):
             beside: dict[type[Any], set[str]] = defaultdict(set)
             for item in items:
+                if any(isinstance(related.needs, Search) for related in item.reaction.related[: depth + 1]):
+                    continue  # what a search finds is known when its reaction runs
                 for wanted in item.reaction.related[depth : depth + 1]:
                     before = [self._pick(b, self._needs(item, b, [])) for b in item.reaction.related[:depth]]
                     beside[wanted.aggregate].update(self._needs(item, wanted, before))
@@ -52,7 +55,10 @@ class Aggregates:
         """What a reaction needs beside its own aggregate, as things stand now: by parameter, then by id."""
         related: dict[str, Mapping[str, Any]] = {}
         for wanted in item.reaction.related:
-            ids = self._needs(item, wanted, list(related.values()))
+            if isinstance(wanted.needs, Search):
+                ids = await self._search(item, wanted, wanted.needs, list(related.values()))
+            else:
+                ids = self._needs(item, wanted, list(related.values()))
             await self._load({wanted.aggregate: set(ids)})
             related[wanted.parameter] = self._pick(wanted, ids)
         return related
@@ -88,9 +94,20 @@ class Aggregates:
                 self._loaded[kind].update(found)
                 self._absent[kind] |= ids - found.keys()
 
+    async def _search(self, item: Handle, wanted: Related, search: Search, before: Iterable[Mapping[str, Any]]) -> list[str]:
+        parameters = self._asked(item, search.parameters, before)
+        if parameters is None:
+            return []
+        known = list(self._loaded[wanted.aggregate])  # as changed here, which the database cannot know yet
+        return known + await self._stores[wanted.aggregate].search(self._connection, search.name, parameters, known)
+
     def _needs(self, item: Handle, wanted: Related, before: Iterable[Mapping[str, Any]]) -> list[str]:
+        assert not isinstance(wanted.needs, Search)
+        return list(self._asked(item, wanted.needs, before))
+
+    def _asked(self, item: Handle, function: Callable[..., T], before: Iterable[Mapping[str, Any]]) -> T:
         own = self.own(item.reaction.aggregate, item.reaction.id_of(item.trigger)) if item.reaction.aggregate else None
-        return list(wanted.needs(*([own.aggregate] if own else []), item.trigger, *before))
+        return function(*([own.aggregate] if own else []), item.trigger, *before)
 
     def _pick(self, wanted: Related, ids: Sequence[str]) -> dict[str, Any]:
         if wanted.writes:

@@ -30,6 +30,19 @@ Needs = Callable[..., Iterable[str]]
 Function = Callable[..., Emits[Any]]
 
 
+@dataclass(frozen=True)
+class Search:
+    """Finds related aggregates by their content, where no message can name them.
+
+    ``name``: the search of their store. ``parameters``: gets what :data:`Needs` gets, and returns the parameters of the
+    search, or ``None`` to find nothing. The reaction gets those that are found and all that its transaction has loaded
+    before, whatever their content is now: it picks those it wants.
+    """
+
+    name: str
+    parameters: Callable[..., Mapping[str, Any] | None]
+
+
 class UndeclaredEmissionError(Exception):
     """A reaction yielded what its signature does not declare: a bug in the reaction."""
 
@@ -48,7 +61,7 @@ class Related:
     parameter: str
     aggregate: type[Any]
     writes: bool
-    needs: Needs
+    needs: Needs | Search
 
 
 @dataclass(frozen=True)
@@ -115,7 +128,7 @@ class Reactions:
         yield from self.by_trigger.values()
         yield from self.by_deadline.values()
 
-    def on(self, trigger: type[Any], **needs: Needs) -> Callable[[Function], Function]:
+    def on(self, trigger: type[Any], **needs: Needs | Search) -> Callable[[Function], Function]:
         """React to a message. ``needs``: for each parameter of related aggregates, which of them."""
 
         def register(function: Function) -> Function:
@@ -127,7 +140,7 @@ class Reactions:
 
         return register
 
-    def when_due(self, **needs: Needs) -> Callable[[Function], Function]:
+    def when_due(self, **needs: Needs | Search) -> Callable[[Function], Function]:
         """React to the deadline ``due_at`` of the aggregate in the signature; the reaction must move or clear it."""
 
         def register(function: Function) -> Function:
@@ -147,7 +160,7 @@ class Reactions:
         return {t.type_name(): t for t in self.by_trigger if issubclass(t, Message)}
 
 
-def _inspect(service: str, function: Function, trigger: type[Any], needs: Mapping[str, Needs]) -> Reaction:
+def _inspect(service: str, function: Function, trigger: type[Any], needs: Mapping[str, Needs | Search]) -> Reaction:
     hints = get_type_hints(function)
     if unknown := needs.keys() - hints.keys():
         raise ValueError(f"{service}.{function.__name__} has no parameter {', '.join(sorted(unknown))}")

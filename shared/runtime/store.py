@@ -4,7 +4,7 @@ Rows travel as JSON in both directions, so a whole batch is one parameter and on
 dataclasses without a mapper of our own.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar, cast
@@ -62,11 +62,14 @@ def deadline_columns(table: str) -> tuple[Column[Any] | Index, ...]:
 class Store(Generic[A]):
     """Loads and saves the aggregates of one type.
 
-    Where an aggregate has a ``due_at`` it also has a ``cart_id``, whose lane its deadline belongs to.
+    Where an aggregate has a ``due_at`` it also has a ``cart_id``, whose lane its deadline belongs to. ``searches``: by
+    name, statements that select the ids of some, but for those in ``:known``.
     """
 
-    def __init__(self, kind: type[A], table: Table) -> None:
+    def __init__(self, kind: type[A], table: Table, searches: Mapping[str, str] | None = None) -> None:
         self.kind, self.table = kind, table
+        known = bindparam("known", type_=ARRAY(Text))
+        self._searches = {name: text(statement).bindparams(known) for name, statement in (searches or {}).items()}
         self.timed = "due_at" in table.c
         self._id = id_field(kind)
         self._make: Callable[[str], A] = kind
@@ -110,6 +113,13 @@ class Store(Generic[A]):
             before = self._adapter.dump_json(made) if lock else b""  # what is not locked is not saved
             loaded[row.id] = Loaded(made, row.version, before, origin)
         return loaded
+
+    async def search(
+        self, connection: AsyncConnection, name: str, parameters: Mapping[str, Any], known: Sequence[str]
+    ) -> list[str]:
+        """The ids that a search finds, but for those that are known."""
+        found = await connection.execute(self._searches[name], {**parameters, "known": list(known)})
+        return list(found.scalars())
 
     async def save(
         self, connection: AsyncConnection, loaded: Iterable[Loaded[A]], lane_of: Callable[[str], int]

@@ -254,8 +254,8 @@ def a_reservation_released_twice(patch: pytest.MonkeyPatch) -> None:
 def expired_units_that_are_not_taken_anew(patch: pytest.MonkeyPatch) -> None:
     usual = Reservation.take
 
-    def take(self: Reservation, items: Any, stocks: Any) -> Any:
-        return () if self.state is ReservationState.EXPIRED else usual(self, items, stocks)
+    def take(self: Reservation, items: Any, stocks: Any, now: Any) -> Any:
+        return () if self.state is ReservationState.EXPIRED else usual(self, items, stocks, now)
 
     patch.setattr(Reservation, "take", take)
 

@@ -96,9 +96,9 @@ def reservation_of(world: World, cart_id: str = "a") -> Reservation:
     return world.services["inventory"].own(Reservation, f"{cart_id}.1")
 
 
-def codes(world: World, kind: type[Message], cart_id: str = "a") -> list[str]:
-    """The codes of the reasons of the one event of this type."""
-    (event,) = world.emitted(kind, cart_id=cart_id)
+def codes(world: World, kind: type[Message], cart_id: str | None = "a") -> list[str]:
+    """The codes of the reasons of the one event of this type. ``cart_id``: of which cart, where it is of one."""
+    (event,) = world.emitted(kind, **({"cart_id": cart_id} if cart_id else {}))
     return [reason.code for reason in event.reasons]
 
 

@@ -4,12 +4,14 @@ from datetime import timedelta
 
 import pytest
 
+from services.inventory.model import Stock
 from shared.contract.cart import (
     AbandonCheckout,
     CartReopened,
     CheckoutCompleted,
 )
 from shared.contract.inventory import (
+    AdjustStock,
     ReservationExpired,
     ReservationLost,
     ReservationReleased,
@@ -17,7 +19,7 @@ from shared.contract.inventory import (
     StockReturned,
 )
 from shared.contract.message import Message
-from shared.contract.order import CancelOrder, OrderCancelled, OrderConfirmed, OrderCreated
+from shared.contract.order import CancelOrder, OrderCancelled, OrderConfirmed, OrderCreated, OrderRejected
 from shared.contract.payment import CaptureFailed, PaymentAuthorized, PaymentRefunded, PaymentVoided
 from shared.contract.rejection import CommandRejected
 from simulation.world import World
@@ -62,6 +64,45 @@ def test_stock_that_is_gone_when_the_authorization_comes_cancels_the_order_and_t
         return "lost"
 
     race(play, "kept", "lost", "lost after the confirmation")
+
+
+# --- units counted away that are reserved
+
+
+BEFORE, AFTER, SOLD = "before the order", "after the confirmation", "sold before"
+
+
+@pytest.mark.parametrize(
+    ("payment", "orders"),
+    [
+        ("authorizing", (BEFORE, "refunded", AFTER, SOLD)),
+        ("authorized", (BEFORE, "refunded", AFTER, SOLD)),
+        ("capturing", ("refunded", AFTER, SOLD)),
+        ("captured", ("refunded", AFTER, SOLD)),
+    ],
+)
+def test_units_that_are_not_there_end_the_checkout_and_the_money_goes_back(payment: str, orders: tuple[str, ...]) -> None:
+    def play(world: World) -> str:
+        prepare(world, "a", quantity=2)
+        confirm(world, "a")
+        until_payment_is(world, payment)
+        world.send(AdjustStock(sku="tea", delta=-1, reason="damaged"))
+        world.settle()
+        if not world.emitted(ReservationLost):
+            assert codes(world, CommandRejected, None) == ["too_few_on_hand"]
+            assert (len(world.emitted(StockCommitted)), paid(world)) == (1, (2490, 0))
+            return SOLD
+        stock = world.services["inventory"].own(Stock, "tea")
+        assert (stock.on_hand, stock.reserved) == (1, 0)
+        captured, refunded = paid(world)
+        assert captured == refunded
+        if world.emitted(OrderRejected):
+            assert codes(world, CartReopened) == ["out_of_stock"]
+            return BEFORE
+        assert codes(world, OrderCancelled) == ["out_of_stock"]
+        return AFTER if world.emitted(OrderConfirmed) else "refunded"
+
+    race(play, *orders)
 
 
 # --- authorization comes after the checkout was abandoned or cancelled

@@ -1,21 +1,24 @@
 """The batch as one commit, on a real database: nothing twice, nothing by a zombie, nothing lost beside a culprit."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import event
 
 from services.inventory.model import Reservation, Stock
 from services.inventory.reactions import reactions
-from shared.contract.cart import CheckoutConfirmed, CheckoutStarted
+from shared.contract.cart import CheckoutAbandoned, CheckoutConfirmed, CheckoutStarted
 from shared.contract.envelope import Envelope, Record, write
-from shared.contract.inventory import ReceiveStock
+from shared.contract.inventory import AdjustStock, ReceiveStock
 from shared.contract.message import Message
 from shared.contract.topics import DEAD_LETTERS
+from shared.contract.values import Item
 from shared.runtime.batch import POSTPONED
 from shared.runtime.inputs import Discard, Handle, Input, Reader
 from shared.runtime.ownership import FencedError
 from shared.runtime.reactions import Due
+from shared.runtime.records import Outgoing
 from tests.integration.runtime.conftest import Inventory
 from tests.support.clock import NOW
 from tests.support.facts import CHECKOUT, ITEMS, a
@@ -32,9 +35,15 @@ def received(sku: str, message_id: str, lane: int, quantity: int = 1) -> Input:
     return item
 
 
-def heard(said: Message, lane: int) -> Input:
-    """The input of an event of a checkout."""
-    return Handle(lane, reactions.by_trigger[type(said)], said, Envelope(type(said).__name__, "/tests", "", said.key, "c"))
+def heard(message: Message, lane: int, message_id: str = "") -> Input:
+    """The input of a message."""
+    envelope = Envelope(message_id or type(message).__name__, "/tests", "", message.key, "c")
+    return Handle(lane, reactions.by_trigger[type(message)], message, envelope)
+
+
+def _kind(record: Outgoing) -> str:
+    """The name of the message in a record."""
+    return (dict(record.headers)["ce_type"] or b"").split(b".")[1].decode()
 
 
 async def test_a_message_that_comes_again_changes_nothing(inventory: Inventory) -> None:
@@ -142,6 +151,31 @@ def _beyond_the_column(lane: int) -> Input:
     envelope = Envelope("much", "/tests", command.type_name(), "much", "much")
     record = Record("inventory.commands", lane, 1, b"much", b"{}", [], 0)
     return Handle(lane, reactions.by_trigger[ReceiveStock], command, envelope, record)
+
+
+async def test_a_search_finds_what_is_stored_as_the_transaction_has_changed_it(inventory: Inventory) -> None:
+    """Eight carts hold a unit each; in one commit the last lets go, a ninth comes, and a count finds four fewer."""
+    epochs, processor = await inventory.own("a"), inventory.processor()
+
+    def of(cart_id: str, kind: type[Message], **more: Any) -> Input:
+        said = a(kind, cart_id=cart_id, checkout_id=f"{cart_id}.1", **more)
+        return heard(said, inventory.lane_of(cart_id), f"{kind.__name__} {cart_id}")
+
+    unit = (Item(sku="tea", quantity=1),)
+    await processor.process([received("tea", "m1", inventory.lane_of("tea"), 8)], epochs)
+    for n in range(8):
+        await processor.process([of(f"c{n}", CheckoutStarted, items=unit)], epochs)
+    count = heard(AdjustStock(sku="tea", delta=-4, reason="damaged"), inventory.lane_of("tea"), "count")
+    batch = [of("c7", CheckoutAbandoned, by="customer"), of("c8", CheckoutStarted, items=unit), count]
+    committed = await processor.process(batch, epochs)
+    told = [(_kind(row.record), row.record.key) for row in committed.rows]
+    assert told == [
+        ("ReservationReleased", b"c7"),
+        ("StockReserved", b"c8"),
+        ("StockAdjusted", b"tea"),
+        *(("ReservationFailed", cart_id) for cart_id in (b"c4", b"c5", b"c6", b"c8")),
+    ]
+    assert await inventory.on_hand("tea") == await inventory.count("reservations WHERE state = 'held'") == 4
 
 
 async def test_a_deadline_that_falls_over_is_put_off_unless_another_input_moves_it(

@@ -1,5 +1,6 @@
 """Inventory against a shelf with labels on the units: any events, in any order, come to the same."""
 
+from datetime import timedelta
 from typing import Any
 
 from hypothesis import settings
@@ -32,12 +33,17 @@ class Shelf:
         self.sold: dict[str, dict[str, int]] = {}
         self.phase = dict.fromkeys(CHECKOUTS, "new")
         self.last: dict[str, dict[str, int]] = {}
+        self.since: dict[str, int] = {}
+        self.labellings = 0
 
     def free(self, sku: str) -> int:
         return self.units[sku] - sum(label.get(sku, 0) for label in self.labels.values())
 
     def label(self, checkout: str, basket: dict[str, int], phase: str) -> None:
         """Label exactly these units, or none and be done with it."""
+        if checkout not in self.labels:
+            self.labellings += 1
+            self.since[checkout] = self.labellings
         mine = self.labels.pop(checkout, {})
         if all(self.free(sku) >= units for sku, units in basket.items()):
             self.labels[checkout], self.phase[checkout] = basket, phase
@@ -45,6 +51,19 @@ class Shelf:
         else:
             self.phase[checkout] = "over"
             self.last[checkout] = mine or self.last.get(checkout, {})
+
+    def count(self, sku: str, delta: int) -> set[str]:
+        """The true number of units; returns whose labels come off where there are too few: first come, first served."""
+        self.units[sku] += delta
+        left, lost = self.units[sku], set()
+        for checkout in sorted(self.labels, key=self.since.__getitem__):
+            if (wanted := self.labels[checkout].get(sku, 0)) > left:
+                lost.add(checkout)
+            else:
+                left -= wanted
+        for checkout in lost:
+            self.tear_off(checkout, "over")
+        return lost
 
     def change(self, checkout: str, basket: dict[str, int]) -> None:
         """Label these units; of what is short as many as before."""
@@ -72,6 +91,7 @@ class Inventory(RuleBasedStateMachine):
         self.service, self.shelf, self.revision = Solo("inventory"), Shelf(), 0
 
     def tell(self, kind: type[Any], checkout: str, **more: Any) -> None:
+        self.service.now += timedelta(seconds=1)
         self.service.hear(a(kind, checkout_id=checkout, cart_id=checkout[0], **more))
 
     @rule(sku=skus, units=st.integers(1, 6))
@@ -81,10 +101,11 @@ class Inventory(RuleBasedStateMachine):
 
     @rule(sku=skus, delta=st.integers(-4, 4))
     def adjust(self, sku: str, delta: int) -> None:
-        (answer,) = self.service.hear(AdjustStock(sku=sku, delta=delta, reason="count"))
-        allowed = self.shelf.free(sku) + delta >= 0
+        answer, *lost = self.service.hear(AdjustStock(sku=sku, delta=delta, reason="count"))
+        allowed = self.shelf.units[sku] + delta >= 0
         assert isinstance(answer, CommandRejected) is not allowed
-        self.shelf.units[sku] += delta if allowed else 0
+        told = {getattr(event, "checkout_id", None) for event in lost}
+        assert told == (self.shelf.count(sku, delta) if allowed else set())
 
     @rule(checkout=checkouts, basket=baskets)
     def start(self, checkout: str, basket: dict[str, int]) -> None:

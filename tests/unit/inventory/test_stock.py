@@ -1,11 +1,23 @@
 """The stock itself: what arrives, and corrections of the count."""
 
+from datetime import timedelta
+
 import pytest
 
-from services.inventory.model import Stock
-from shared.contract.inventory import AdjustStock, ReceiveStock, StockAdjusted, StockReceived
+from services.inventory.model import Reservation, Stock
+from shared.contract.cart import CheckoutChanged, CheckoutStarted
+from shared.contract.inventory import (
+    AdjustStock,
+    ReceiveStock,
+    ReservationFailed,
+    ReservationLost,
+    StockAdjusted,
+    StockReceived,
+    StockReserved,
+)
 from shared.contract.message import Message
 from shared.contract.rejection import CommandRejected
+from shared.contract.values import Item, Shortage
 from tests.support.facts import a
 from tests.support.solo import Solo, codes, only
 from tests.unit.inventory.reservations import check, free, inventory
@@ -42,20 +54,84 @@ def test_corrections_and_sales_add_up() -> None:
     assert sold == Stock("tea", on_hand=4, committed=3)
 
 
-@pytest.mark.parametrize("state", ["held", "extended", "allocated"])
-def test_what_is_promised_cannot_be_counted_away(state: str) -> None:
-    made = inventory(state)
-    refused = only(CommandRejected, made.hear(a(AdjustStock, delta=-4), message_id="m7"))
-    assert (refused.command_key, refused.command_id, codes(refused)) == ("tea", "m7", ["units_reserved"])
+@pytest.mark.parametrize(
+    ("state", "told"), [("held", ReservationFailed), ("extended", ReservationLost), ("allocated", ReservationLost)]
+)
+def test_the_count_is_true_at_once_and_a_reservation_that_does_not_fit_is_lost(state: str, told: type[Message]) -> None:
+    made = inventory(state)  # 2 of 5 tea, 1 of 5 cups
+    adjusted, lost = made.hear(a(AdjustStock, delta=-4, reason="damaged"))
+    assert adjusted == StockAdjusted(sku="tea", on_hand=1, reserved=0, delta=-4, reason="damaged")
+    shortages = (Shortage(sku="tea", wanted=2, available=1),)
+    assert lost == told(cart_id="cart1", checkout_id="cart1.1", shortages=shortages)
+    assert made.own(Reservation, "cart1.1").state == "failed"
+    assert (free(made, "tea"), free(made, "cup")) == (1, 5)
+    check(made)
+
+
+def hold(made: Solo, name: str, units: int) -> None:
+    """A cart holds so many tea, a minute after the one before."""
+    made.now += timedelta(minutes=1)
+    items = (Item(sku="tea", quantity=units),)
+    only(StockReserved, made.hear(a(CheckoutStarted, cart_id=name, checkout_id=f"{name}.1", items=items)))
+
+
+def lost_by(made: Solo, delta: int) -> dict[str, int]:
+    """Whose reservations are lost when so many units are not there, and how many would have been left for each."""
+    adjusted, *lost = made.hear(a(AdjustStock, delta=delta))
+    assert isinstance(adjusted, StockAdjusted)
+    assert (adjusted.on_hand, adjusted.reserved) == (stock(made).on_hand, stock(made).reserved)
+    check(made)
+    assert all(isinstance(event, ReservationFailed) for event in lost)
+    return {event.cart_id: event.shortages[0].available for event in lost if isinstance(event, ReservationFailed)}
+
+
+@pytest.mark.parametrize(
+    ("units", "delta", "lost"),
+    [
+        ((1,) * 10, -3, {"c7": 0, "c8": 0, "c9": 0}),
+        ((1,) * 10, -10, {f"c{n}": 0 for n in range(10)}),
+        ((5, 5), -3, {"c1": 2}),
+        ((5, 5), -6, {"c0": 4, "c1": 4}),
+        ((5, 3, 2), -3, {"c1": 2}),  # the last fits into what is left
+        ((4, 3, 2), -1, {}),  # one was free
+    ],
+)
+def test_the_latest_that_do_not_fit_are_lost(units: tuple[int, ...], delta: int, lost: dict[str, int]) -> None:
+    made = inventory("None", on_hand=10)
+    for n, quantity in enumerate(units):
+        hold(made, f"c{n}", quantity)
+    assert lost_by(made, delta) == lost
+
+
+def test_units_taken_anew_count_from_then_on() -> None:
+    made = inventory("None", on_hand=2)
+    hold(made, "a", 1)
+    made.pass_time(Reservation, "a.1", hours=1)
+    hold(made, "b", 1)
+    made.now += timedelta(minutes=1)
+    made.hear(a(CheckoutChanged, cart_id="a", checkout_id="a.1", revision=1, items=(Item(sku="tea", quantity=1),)))
+    assert lost_by(made, -1) == {"a": 0}
+
+
+def test_units_that_are_sold_are_not_counted() -> None:
+    made = inventory("committed")
+    assert lost_by(made, -3) == {}
+    assert stock(made) == Stock("tea", on_hand=0, received=5, adjusted=-3, committed=2)
+
+
+def test_fewer_than_none_cannot_be_counted() -> None:
+    made = inventory("held")
+    refused = only(CommandRejected, made.hear(a(AdjustStock, delta=-6), message_id="m7"))
+    assert (refused.command_key, refused.command_id, codes(refused)) == ("tea", "m7", ["too_few_on_hand"])
     assert refused.reasons[0].subject == "delta"
-    assert refused.reasons[0].message == "2 of 5 units are reserved; at most 3 can be taken off"
-    assert stock(made).on_hand == 5
+    assert refused.reasons[0].message == "5 units are on hand; no more can be taken off"
+    assert (stock(made).on_hand, stock(made).reserved) == (5, 2)
 
 
 def test_a_product_never_received_has_nothing_to_take_off() -> None:
     made = Solo("inventory")
     emitted: list[Message] = made.hear(a(AdjustStock, delta=-1))
-    assert codes(only(CommandRejected, emitted)) == ["units_reserved"]
+    assert codes(only(CommandRejected, emitted)) == ["too_few_on_hand"]
     assert stock(made) == Stock("tea")
 
 

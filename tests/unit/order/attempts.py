@@ -5,7 +5,7 @@ from typing import Any, Final
 from services.order.coupon import Coupon
 from services.order.model import Checkout
 from shared.contract.cart import CheckoutAbandoned, CheckoutConfirmed
-from shared.contract.inventory import ReservationExtended, ReservationFailed
+from shared.contract.inventory import ReservationExtended, ReservationFailed, ReservationLost
 from shared.contract.order import CancelOrder, DefineCoupon
 from shared.contract.payment import PaymentAuthorized, PaymentCaptured, PaymentDeclined, PaymentDeferred
 from tests.support.facts import CHECKOUT, QUOTE, a
@@ -28,6 +28,7 @@ STATES: Final[dict[str, tuple[Any, ...]]] = {
     "confirmed": (*CREATED, a(PaymentCaptured)),
     "due": (*PAYING, a(PaymentDeferred)),
     "without stock": (a(ReservationFailed),),
+    "lost early": (a(ReservationLost),),
     "abandoned early": (ABANDONED,),
     "cancelled early": (CANCEL,),
     "rejected": (*PAYING, CANCEL),

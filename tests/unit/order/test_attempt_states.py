@@ -11,7 +11,7 @@ from tests.support.facts import CHECKOUT, a
 from tests.support.moves import Move, Table, play, rows
 from tests.unit.order.attempts import ABANDONED, CANCEL, CONFIRMED, EXTENDED, STATES, USED, check, coupon, order
 
-CLOSED = ("without stock", "abandoned early", "cancelled early", "rejected", "declined")
+CLOSED = ("without stock", "lost early", "abandoned early", "cancelled early", "rejected", "declined")
 TRIGGERS = {
     "CheckoutConfirmed": CONFIRMED,
     "ReservationExtended": EXTENDED,
@@ -36,6 +36,7 @@ MOVES: Table = {
         "without stock": ("closed",),
         "abandoned early": ("closed", OrderRejected),
         "cancelled early": ("closed", OrderRejected),
+        "lost early": ("closed", OrderRejected),
     },
     "ReservationExtended": {"unknown": ("waiting",), "quoted": ("paying", TotalsCalculated)},
     "ReservationFailed": dict.fromkeys(("unknown", "quoted", "reserved", "paying"), ("closed",)),
@@ -44,7 +45,7 @@ MOVES: Table = {
     "PaymentDeclined": {"paying": ("closed",)},
     "PaymentCaptured": {"created": ("confirmed", OrderConfirmed)},
     "CaptureFailed": OFF,
-    "ReservationLost": OFF_EVEN_CONFIRMED,
+    "ReservationLost": {"unknown": ("closed", OrderRejected), **REJECTED, **OFF_EVEN_CONFIRMED},
     "CheckoutAbandoned": {"unknown": ("closed",), **REJECTED, **OFF},
     "CancelOrder": {
         "unknown": ("closed", OrderRejected),

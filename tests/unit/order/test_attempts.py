@@ -195,6 +195,15 @@ def test_every_product_that_is_gone_is_named() -> None:
     assert [(r.code, r.subject) for r in cancelled.reasons] == [("out_of_stock", "tea"), ("out_of_stock", "cup")]
 
 
+@pytest.mark.parametrize("state", ["quoted", "reserved", "paying"])
+def test_a_checkout_whose_units_are_gone_is_rejected_and_says_which(state: str) -> None:
+    shortages = (Shortage(sku="tea", wanted=2, available=1),)
+    rejected = only(OrderRejected, order(state).hear(a(ReservationLost, shortages=shortages)))
+    assert [(r.code, r.message, r.subject) for r in rejected.reasons] == [
+        ("out_of_stock", "1 of 2 units of tea are left", "tea")
+    ]
+
+
 @pytest.mark.parametrize("state", ["paying", "created"])
 def test_a_cancellation_says_by_whom_and_why(state: str) -> None:
     (ended,) = order(state).hear(CANCEL.model_copy(update={"requested_by": "staff7"}))
