@@ -114,6 +114,16 @@ arrivals = Table(
 """The records of the dead-letter topic that were kept, as long as the topic has them. ``timestamp``: Kafka's own, so that
 a topic made anew is not taken for the one before."""
 
+reconciled = Table(
+    "reconciled",
+    metadata,
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("next_offset", BigInteger, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("marked_at", DateTime(timezone=True), nullable=False),
+)
+"""Up to which offset each partition of the dead-letter topic is known to be kept (see :class:`~.reconcile.Mark`)."""
+
 watched = Table(
     "watched",
     metadata,
