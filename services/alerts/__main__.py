@@ -11,8 +11,10 @@ from services.alerts.keeper import Keeper
 from services.alerts.notifier import Notifier
 from services.alerts.reactions import reactions
 from services.alerts.reconcile import Reconciler
+from services.alerts.reports import Reports
 from services.alerts.tables import STORES
 from services.alerts.targets import targets
+from services.alerts.watchdog.outages import Outages
 from services.alerts.watchdog.workers import watchdog
 from shared.alerts.model import Alert
 from shared.runtime.main import Worker, main
@@ -53,7 +55,10 @@ def workers(service: Service) -> list[Worker]:
     service.on_commit = changed
     keeper = Keeper(service.engine, service.lane_of, news, settings.topic_prefix)
     service.troubles["dead letters"] = "not listening yet"
-    return [lambda: _listen(service, keeper), notifier.run, watchdog(service, keeper, notifier)]
+    reports = Reports(keeper, notifier)
+    outages = Outages(settings, reports)
+    service.early = [reports.run, outages.run]
+    return [lambda: _listen(service, keeper), notifier.run, watchdog(service, keeper, notifier, reports, outages)]
 
 
 async def _listen(service: Service, keeper: Keeper) -> None:

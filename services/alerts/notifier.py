@@ -73,7 +73,7 @@ class Notifier:
     """Sends what is due until cancelled, to every target."""
 
     def __init__(self, engine: AsyncEngine, targets: Sequence[Target]) -> None:
-        self._engine, self._lines = engine, [Line(engine, target) for target in targets]
+        self._engine, self.lines = engine, [Line(engine, target) for target in targets]
         self.names = [target.name for target in targets]
         self._news = asyncio.Event()
 
@@ -84,18 +84,18 @@ class Notifier:
     @property
     def failing(self) -> dict[str, tuple[Target, str]]:
         """The targets that did not take what they were told last, by name, with why."""
-        return {line.target.name: (line.target, line.trouble) for line in self._lines if line.trouble}
+        return {line.target.name: (line.target, line.trouble) for line in self.lines if line.trouble}
 
     @property
     def tried(self) -> Sequence[str]:
         """The targets of which it is known whether they fail, by name."""
-        return [line.target.name for line in self._lines if line.tried]
+        return [line.target.name for line in self.lines if line.tried]
 
     async def run(self) -> None:
         """Send; a database that is away and a target that fails are tried again."""
         await asyncio.gather(
             _again_and_again("notifications", self._news, self._hand_out),
-            *(_again_and_again(f"notifications of {line.target.name}", line.news, line.send_due) for line in self._lines),
+            *(_again_and_again(f"notifications of {line.target.name}", line.news, line.send_due) for line in self.lines),
             self._tidy(),
         )
 
@@ -105,7 +105,7 @@ class Notifier:
             made = (await connection.execute(_HAND_OUT, {"targets": self.names})).rowcount
         if made:
             self._news.set()  # there may be more
-            for line in self._lines:
+            for line in self.lines:
                 line.news.set()
 
     async def _tidy(self) -> None:

@@ -41,6 +41,9 @@ KEPT_SECONDS: Final = 1_800.0
 """How long looks are remembered."""
 JUDGED_LOOKS: Final = 5
 WATCHERS: Final = 100
+NO_JOURNAL: Final = "The journal's database cannot be reached; this page may be incomplete"
+NO_ALERTS: Final = "The database of alerts cannot be reached; open alerts cannot be counted"
+NO_KAFKA: Final = "Kafka cannot be reached; the lag cannot be shown, and nothing that is decided here can be sent"
 AWAY: Final = (KafkaError, SQLAlchemyError, PostgresError, InterfaceError, OSError, TimeoutError)
 
 
@@ -91,11 +94,14 @@ class Watcher:
         self._limits = limits(settings)
         self._window = Window(JUDGED_LOOKS)
         self._reader: LagReader | None = None
+        self._looking: asyncio.Task[Snapshot | None] | None = None
+        self._snapshot_seen: Snapshot | None = None
+        self._lag_known = False
         self._news = asyncio.Condition()
         self._wanted = asyncio.Event()
         self._watchers = 0
         self._stopped = False
-        self.last = Sight(time.time(), troubles=("nothing was looked at yet",))
+        self.last = Sight(time.time(), troubles=("Nothing was looked at yet",))
         self.points: deque[Point] = deque()
 
     @property
@@ -137,29 +143,31 @@ class Watcher:
                     self._wanted.clear()
                     await happens(self._wanted, IDLE_SECONDS - LOOK_SECONDS)
         finally:
+            if self._looking:
+                self._looking.cancel()
+                await asyncio.gather(self._looking, return_exceptions=True)
             await self._close_reader()
 
     async def look(self) -> None:
         """Look once, at everything."""
-        troubles: list[str] = []
+        troubles: dict[str, None] = {}
 
-        async def attempt(what: str, look: Callable[[], Awaitable[T]]) -> T | None:
+        async def attempt(trouble: str, look: Callable[[], Awaitable[T]]) -> T | None:
             try:
                 return await look()
             except AWAY as error:
-                log.warning("the console cannot see %s now: %r", what, error)
-                troubles.append(f"{what} cannot be seen now")
+                log.warning("%s: %r", trouble, error)
+                troubles[trouble] = None
                 return None
 
-        happened = await attempt("what happens", lambda: overview.happened(self._journal, RATE_SECONDS))
-        waiting = await attempt("what waits", lambda: overview.waiting(self._journal, self._limits))
-        reading = await attempt("how far the journal is", lambda: queries.reading(self._journal))
-        open_alerts = await attempt("what is open", lambda: views.count_open(self._alerts))
-        snapshot = await attempt("the lag", self._snapshot)
+        self._looking = self._looking or asyncio.create_task(attempt(NO_KAFKA, self._snapshot))
+        happened = await attempt(NO_JOURNAL, lambda: overview.happened(self._journal, RATE_SECONDS))
+        waiting = await attempt(NO_JOURNAL, lambda: overview.waiting(self._journal, self._limits))
+        reading = await attempt(NO_JOURNAL, lambda: queries.reading(self._journal))
+        open_alerts = await attempt(NO_ALERTS, lambda: views.count_open(self._alerts))
+        snapshot = await self._lag()
         if snapshot is None:
-            await self._close_reader()
-        else:
-            self._remember(snapshot)
+            troubles[NO_KAFKA] = None
         self.last = Sight(
             time.time(),
             {name: count / RATE_SECONDS for name, count in happened.emitted.items()} if happened else {},
@@ -173,6 +181,18 @@ class Watcher:
         )
         async with self._news:
             self._news.notify_all()
+
+    async def _lag(self) -> Snapshot | None:
+        """The lag as it was seen last. A broker that does not answer keeps nothing else from being seen."""
+        assert self._looking is not None
+        done, _ = await asyncio.wait({self._looking}, timeout=LOOK_SECONDS if self._lag_known else None)
+        if done:
+            self._snapshot_seen, self._looking, self._lag_known = self._looking.result(), None, True
+            if self._snapshot_seen is None:
+                await self._close_reader()
+            else:
+                self._remember(self._snapshot_seen)
+        return self._snapshot_seen
 
     async def _snapshot(self) -> Snapshot:
         if self._reader is None:

@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 from aiokafka.partitioner import murmur2
@@ -116,6 +117,25 @@ async def _abandon(client: Any, seconds: float) -> None:
     if connections is not None:
         with contextlib.suppress(KafkaError, OSError, TimeoutError):
             await within(seconds, connections.close())
+
+
+async def ping(client: Mapping[str, Any], seconds: float) -> None:
+    """Returns once a broker answers. Raises ``KafkaError``, ``OSError`` or ``TimeoutError`` where none does in time.
+
+    ``client``: the arguments of every client (:meth:`Settings.kafka_client`).
+    """
+    arguments = dict(client)
+    hosts = collect_hosts(arguments.pop("bootstrap_servers"))
+    failure: Exception = TimeoutError()
+    for host, port, _ in hosts:
+        try:
+            connection = await within(seconds / len(hosts), create_conn(host, port, client_id="quadrille-ping", **arguments))
+        except (KafkaError, OSError, TimeoutError) as error:
+            failure = error
+        else:
+            connection.close()
+            return
+    raise failure
 
 
 async def create_topics(settings: Settings) -> list[str]:

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Final
@@ -77,7 +77,8 @@ class Service:
     """Runs a definition until it is told to stop.
 
     ``submit`` hands in an answer from outside (of the payment gateway, say); ``on_commit`` is called with the
-    aggregates every commit changed; ``on_lanes`` with the lanes newly owned. ``troubles``: what its workers say stands
+    aggregates every commit changed; ``on_lanes`` with the lanes newly owned. ``early``: workers that begin before the
+    database is there. ``troubles``: what its workers say stands
     in their way, by worker; it is ready only without any.
     """
 
@@ -93,6 +94,7 @@ class Service:
         self.relay = Relay(self.name, settings, self.engine, lambda: self.lanes)
         self.on_commit: Callable[[Sequence[Loaded[Any]]], None] = lambda changed: None
         self.on_lanes: Callable[[set[int]], None] = lambda lanes: None
+        self.early: list[Callable[[], Any]] = []
         self.troubles: dict[str, str] = {}
         self._reader = Reader(definition.reactions)
         self._busy = asyncio.Lock()
@@ -328,19 +330,22 @@ async def serve(service: Service, database: ModuleType, *workers: Callable[[], A
     runner, port = await health.serve(settings.health_host, settings.health_port, service.state)
     log.info("%s: probes and metrics on http://%s:%d", service.name, settings.health_host, port)
     try:
-        await service.wait_for_database(database)
-        await _work(service, workers)
+        async with _working(service, service.early):
+            await service.wait_for_database(database)
+            async with _working(service, [*workers, lambda: backlog.watch(service.name, service.engine, service.troubles)]):
+                await service.run()
     finally:
         await runner.cleanup()
 
 
-async def _work(service: Service, workers: Sequence[Callable[[], Any]]) -> None:
-    workers = (*workers, lambda: backlog.watch(service.name, service.engine, service.troubles))
+@contextlib.asynccontextmanager
+async def _working(service: Service, workers: Sequence[Callable[[], Any]]) -> AsyncIterator[None]:
+    """Workers at work. Raises at the end what one raised."""
     tasks = [asyncio.create_task(worker()) for worker in workers]
     for task in tasks:
         task.add_done_callback(lambda _: service.stop())
     try:
-        await service.run()
+        yield
     finally:
         for task in tasks:
             task.cancel()

@@ -9,7 +9,7 @@ from typing import Final
 
 from aiokafka.errors import KafkaError
 
-from services.alerts.keeper import Keeper
+from services.alerts.reports import Reports
 from services.alerts.watchdog import words
 from services.alerts.watchdog.damper import Damper
 from services.alerts.watchdog.transactions import Transactions
@@ -27,11 +27,11 @@ BAD: Final = (Status.STALL, Status.STOP)
 class Groups:
     """Looks every ``watch_seconds``."""
 
-    def __init__(self, settings: Settings, keeper: Keeper) -> None:
-        self._settings, self._keeper = settings, keeper
+    def __init__(self, settings: Settings, reports: Reports) -> None:
+        self._settings, self._reports = settings, reports
         self._ours = settings.topic("quadrille.")
         self.window = Window(WINDOW)
-        self.transactions = Transactions(settings, keeper)
+        self.transactions = Transactions(settings, reports)
         self._damper = Damper(settings.watch_seconds, 2 * settings.watch_seconds)
 
     def recall(self, raised: Iterable[str]) -> None:
@@ -40,20 +40,24 @@ class Groups:
 
     async def run(self) -> None:
         """Look until cancelled; a broker that is away is waited for."""
+        seen = True
         while True:
             try:
                 async with LagReader(self._settings) as reader:
                     while True:
                         self.window.add(await reader.snapshot())
-                        await self._judge()
+                        seen = True
+                        self._judge()
                         if self.window.last:
-                            await self.transactions.see(self.window.last, time.monotonic())
+                            self.transactions.see(self.window.last, time.monotonic())
                         await asyncio.sleep(self._settings.watch_seconds)
             except (KafkaError, OSError, TimeoutError) as error:
-                log.warning("the lag of the groups cannot be seen now: %r", error)
+                if seen:
+                    log.warning("the lag of the groups cannot be seen now: %r", error)
+                seen = False
                 await asyncio.sleep(self._settings.watch_seconds)
 
-    async def _judge(self) -> None:
+    def _judge(self) -> None:
         last, statuses = self.window.last, self.window.statuses()
         assert last is not None
         bad = {n: None if status is None else status in BAD for n, status in statuses.items() if n.startswith(self._ours)}
@@ -62,9 +66,9 @@ class Groups:
         for name in changes.raised:
             status = statuses[name]
             assert status is not None
-            await self._keeper.report(words.group_behind(last.groups[name], status, last.at))
+            self._reports.report(words.group_behind(last.groups[name], status, last.at))
         for name in changes.cleared:
-            await self._keeper.settle(words.identity(words.GROUP, name), words.BY, "it gets on again")
+            self._reports.settle(words.identity(words.GROUP, name), words.BY, "it gets on again")
 
     def read_until(self, group: str) -> datetime | None:
         """The moment up to which a group was seen to have read all there is; nothing where that cannot be told."""

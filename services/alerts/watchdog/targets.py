@@ -4,8 +4,8 @@ import asyncio
 import time
 from typing import Final
 
-from services.alerts.keeper import Keeper
 from services.alerts.notifier import Notifier
+from services.alerts.reports import Reports
 from services.alerts.watchdog import words
 from services.alerts.watchdog.conditions import Conditions
 from services.alerts.watchdog.damper import Damper
@@ -18,9 +18,9 @@ LASTS: Final = 6
 class Targets:
     """Looks every ``watch_seconds``."""
 
-    def __init__(self, settings: Settings, keeper: Keeper, notifier: Notifier) -> None:
+    def __init__(self, settings: Settings, reports: Reports, notifier: Notifier) -> None:
         self._every, self._notifier = settings.watch_seconds, notifier
-        self._failing = Conditions(words.TARGET, Damper(LASTS * self._every, 0), keeper, "it takes notifications")
+        self._failing = Conditions(words.TARGET, Damper(LASTS * self._every, 0), reports, "it takes notifications")
         self.conditions = (self._failing,)
 
     async def run(self) -> None:
@@ -29,5 +29,5 @@ class Targets:
             at = time.time()
             failing = self._notifier.failing.items()
             wrong = {name: words.target_failing(name, target.label, why, at) for name, (target, why) in failing}
-            await self._failing.see(wrong, self._notifier.names, self._notifier.tried, time.monotonic())
+            self._failing.see(wrong, self._notifier.names, self._notifier.tried, time.monotonic())
             await asyncio.sleep(self._every)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from services.alerts.keeper import Keeper
+from services.alerts.reports import Reports
 from services.alerts.watchdog import words
 from services.alerts.watchdog.conditions import Conditions
 from services.alerts.watchdog.damper import Damper
@@ -17,12 +17,12 @@ HELD_SECONDS: Final = 20.0
 class Transactions:
     """Told of every look at the cluster, it opens an alert for each partition that is held back, and closes it."""
 
-    def __init__(self, settings: Settings, keeper: Keeper) -> None:
+    def __init__(self, settings: Settings, reports: Reports) -> None:
         self._names = {settings.topic(name): name for name in TOPICS}
         self._since: dict[tuple[Place, int], float] = {}
-        self.conditions = Conditions(words.HELD_BACK, Damper(0, settings.watch_seconds), keeper, "the transaction has ended")
+        self.conditions = Conditions(words.HELD_BACK, Damper(0, settings.watch_seconds), reports, "the transaction has ended")
 
-    async def see(self, snapshot: Snapshot, now: float) -> None:
+    def see(self, snapshot: Snapshot, now: float) -> None:
         """Take in a look at ``now`` (seconds of a steady clock)."""
         held = {place: back for place, back in snapshot.held_back.items() if place[0] in self._names}
         keys = {(place, back.first_offset) for place, back in held.items()}
@@ -33,7 +33,7 @@ class Transactions:
             if now - self._since[place, back.first_offset] >= HELD_SECONDS
         }
         subjects = {_named(place) for place in held}
-        await self.conditions.see(wrong, subjects, subjects, now)
+        self.conditions.see(wrong, subjects, subjects, now)
 
 
 def _named(place: Place) -> str:

@@ -26,6 +26,8 @@ SET_ASIDE: Final = "set_aside"
 REFUSES: Final = "topic_refuses"
 HELD_BACK: Final = "held_back"
 SERVICE: Final = "service"
+UNREADY: Final = "service_not_ready"
+OUTAGE: Final = "outage"
 TARGET: Final = "alert_target"
 LONGEST: Final = 100
 """Characters of a subject in the name of its alert."""
@@ -195,6 +197,53 @@ def service_down(service: str, address: str, why: str, at: float) -> Failure:
         title=f"{service} does not answer at {address}",
         text=f"It says nothing of itself: {why}. Start it, or correct QUADRILLE_WATCHED_SERVICES where it moved.",
         service=service,
+        checkout_id=None,
+    )
+
+
+def service_not_ready(service: str, trouble: str | None, at: float) -> Failure:
+    """A service that answers, and says that it cannot work."""
+    return Failure(
+        alert_id=identity(UNREADY, service),
+        occurrence=f"{identity(UNREADY, service)}:{at:.3f}",
+        kind="service_not_ready",
+        severity="critical",
+        title=f"{service} is not ready: {trouble}",
+        text="It answers, but does no work until it has what it needs; it goes on by itself then. Its log says what it tries"
+        " (`quadrille status` shows every process).",
+        service=service,
+        checkout_id=None,
+    )
+
+
+def kafka_away(why: str, at: float) -> Failure:
+    """No broker answers."""
+    return Failure(
+        alert_id=identity(OUTAGE, "kafka"),
+        occurrence=f"{identity(OUTAGE, 'kafka')}:{at:.3f}",
+        kind="kafka_away",
+        severity="critical",
+        title=f"Kafka does not answer: {why}",
+        text="No checkout moves until it does. Nothing is lost: what is committed waits in the outboxes, and all services go"
+        " on by themselves. Are the brokers of QUADRILLE_KAFKA_BOOTSTRAP_SERVERS running, and can they be reached?"
+        " Commands of people (`quadrille alerts ack`, `dlq redrive`, `payments`) travel on Kafka and have to wait, too.",
+        service="kafka",
+        checkout_id=None,
+    )
+
+
+def database_away(why: str, at: float) -> Failure:
+    """The database of alerts does not answer."""
+    return Failure(
+        alert_id=identity(OUTAGE, "database"),
+        occurrence=f"{identity(OUTAGE, 'database')}:{at:.3f}",
+        kind="database_away",
+        severity="critical",
+        title=f"The database of alerts does not answer: {why}",
+        text="Alerts can be neither kept nor listed until it does. What the watchdog sees meanwhile is told directly; dead"
+        " letters and failed voids and refunds wait in Kafka. Is PostgreSQL running, and can"
+        " QUADRILLE_ALERTS_DATABASE_URL be reached? Other services may have lost theirs as well: `quadrille status`.",
+        service="alerts",
         checkout_id=None,
     )
 

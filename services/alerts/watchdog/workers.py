@@ -16,11 +16,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.alerts.keeper import Keeper
 from services.alerts.notifier import Notifier
+from services.alerts.reports import Reports
 from services.alerts.watchdog import metrics, words
 from services.alerts.watchdog.checkouts import Checkouts
 from services.alerts.watchdog.conditions import Conditions
 from services.alerts.watchdog.exporter import LagExporter
 from services.alerts.watchdog.groups import Groups
+from services.alerts.watchdog.outages import Outages
 from services.alerts.watchdog.services import Services
 from services.alerts.watchdog.targets import Targets
 from shared.contract.envelope import Record
@@ -49,20 +51,24 @@ _RECALLED: Final = text(
 """Of all that is open, which may be very much, those the watchdog has to close."""
 
 
-def watchdog(service: Service, keeper: Keeper, notifier: Notifier) -> Worker:
-    """What is to be run until cancelled. Raises :class:`shared.settings.SettingsError`."""
+def watchdog(service: Service, keeper: Keeper, notifier: Notifier, reports: Reports, outages: Outages) -> Worker:
+    """What is to be run until cancelled, beside ``reports`` and ``outages``, which need no database.
+
+    Raises :class:`shared.settings.SettingsError`.
+    """
     settings, engine = service.settings, service.engine
-    groups, services = Groups(settings, keeper), Services(settings, keeper)
-    targets = Targets(settings, keeper, notifier)
+    groups, services = Groups(settings, reports), Services(settings, reports, outages.going_on)
+    targets = Targets(settings, reports, notifier)
     checkouts = Checkouts(engine, keeper, limits(settings))
     REGISTRY.register(LagExporter(groups.window))
 
     async def watch() -> None:
-        await recall(engine, groups, [*services.conditions, *targets.conditions, groups.transactions.conditions])
+        watched = [*outages.conditions, *services.conditions, *targets.conditions, groups.transactions.conditions]
         await asyncio.gather(
             groups.run(),
             services.run(),
             targets.run(),
+            recall(engine, groups, watched),
             follow(service, checkouts),
             judge(settings, engine, checkouts, groups),
         )

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.alerts import targets as of_targets
 from services.alerts.keeper import Keeper
 from services.alerts.notifier import Notifier
+from services.alerts.reports import Reports
 from services.alerts.targets import targets
 from services.alerts.watchdog.targets import Targets
 from shared.alerts.model import Failure
@@ -56,7 +57,8 @@ async def telling(settings: Settings, engine: AsyncEngine, *addresses: str) -> A
     """Alerts whose targets these are."""
     notifier = Notifier(engine, targets(",".join(addresses)))
     keeper = Keeper(engine, lambda key: 0, notifier.news)
-    work = [asyncio.create_task(one.run()) for one in (notifier, Targets(settings, keeper, notifier))]
+    reports = Reports(keeper, notifier)
+    work = [asyncio.create_task(one.run()) for one in (notifier, reports, Targets(settings, reports, notifier))]
     try:
         yield keeper
     finally:

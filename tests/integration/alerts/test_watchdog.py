@@ -92,10 +92,14 @@ class Watching:
         assert len(self.pager.about(found.title)) == 1
         return found
 
-    def restart(self, name: str) -> None:
-        """Start a service that was stopped, at the address it had."""
+    def start(self, name: str) -> None:
+        """Start a service that was stopped, at the address it had; it need not be healthy."""
         old = self.running[name]
         self.running[name] = services.start(name, f"services.{name}", old.environment, old.log.parent, port=old.port)
+
+    def restart(self, name: str) -> None:
+        """Start a service that was stopped, at the address it had."""
+        self.start(name)
         self.running[name].wait_until_healthy()
 
 

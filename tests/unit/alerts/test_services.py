@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.alerts.watchdog.services import Outbox, addresses, outbox
+from services.alerts.watchdog.services import Outbox, addresses, read
 from shared.settings import SettingsError
 
 SAID = """# HELP quadrille_outbox_depth Records committed and not yet published
@@ -31,6 +31,8 @@ def test_what_is_no_such_list_is_refused(named: str) -> None:
         addresses(named)
 
 
-def test_the_outbox_is_read_from_the_metrics() -> None:
-    assert outbox(SAID) == Outbox(17, 42.5, 2, ("cart.events",))
-    assert outbox("something_else 1\n") == Outbox()
+def test_the_outbox_and_whether_a_service_is_ready_are_read_from_the_metrics() -> None:
+    assert read(SAID) == (Outbox(17, 42.5, 2, ("cart.events",)), True)
+    assert read("something_else 1\n") == (Outbox(), True)
+    assert read('quadrille_healthy{service="cart"} 0.0\n') == (Outbox(), False)
+    assert read('quadrille_healthy{service="cart"} 1.0\n') == (Outbox(), True)

@@ -18,26 +18,26 @@ class Told:
         self.open: list[Failure] = []
         self.closed: list[str] = []
 
-    async def report(self, failure: Failure) -> None:
+    def report(self, failure: Failure) -> None:
         self.open.append(failure)
 
-    async def settle(self, alert_id: str, by: str, why: str) -> None:
+    def settle(self, alert_id: str, by: str, why: str) -> None:
         self.closed.append(alert_id)
 
 
-async def seen(*looks: tuple[float, dict[Place, HeldBack]]) -> Told:
+def seen(*looks: tuple[float, dict[Place, HeldBack]]) -> Told:
     """What is told after these looks."""
     told: Any = Told()
     watching = Transactions(load({"QUADRILLE_TOPIC_PREFIX": "shop."}), told)
     for at, held in looks:
-        await watching.see(Snapshot(1_000_000.0 + at, {}, held_back=held), at)
+        watching.see(Snapshot(1_000_000.0 + at, {}, held_back=held), at)
     assert isinstance(told, Told)
     return told
 
 
-async def test_one_that_stays_open_is_named_within_a_minute_and_closed_when_it_ends() -> None:
+def test_one_that_stays_open_is_named_within_a_minute_and_closed_when_it_ends() -> None:
     held = {PLACE: HeldBack(17, 5, OPEN)}
-    told = await seen((0, held), (10, held), (HELD_SECONDS, held), (30, held), (60, {}), (70, {}))
+    told = seen((0, held), (10, held), (HELD_SECONDS, held), (30, held), (60, {}), (70, {}))
     (failure,) = told.open
     assert told.closed == [failure.alert_id]
     assert failure.severity == "critical"
@@ -47,12 +47,12 @@ async def test_one_that_stays_open_is_named_within_a_minute_and_closed_when_it_e
         assert said in failure.text
 
 
-async def test_whose_it_is_may_not_be_known() -> None:
-    (failure,) = (await seen((0, {PLACE: HeldBack(17, 5)}), (HELD_SECONDS, {PLACE: HeldBack(17, 5)}))).open
+def test_whose_it_is_may_not_be_known() -> None:
+    (failure,) = (seen((0, {PLACE: HeldBack(17, 5)}), (HELD_SECONDS, {PLACE: HeldBack(17, 5)}))).open
     assert "no broker says whose" in failure.text
 
 
-async def test_transactions_that_follow_each_other_and_those_of_other_topics_are_nobodys_trouble() -> None:
+def test_transactions_that_follow_each_other_and_those_of_other_topics_are_nobodys_trouble() -> None:
     others = ("billing.invoices", 0)
     looks = [(float(at), {PLACE: HeldBack(17 + at, 5, OPEN), others: HeldBack(1, 9)}) for at in range(0, 200, 5)]
-    assert (await seen(*looks)).open == []
+    assert (seen(*looks)).open == []

@@ -9,7 +9,19 @@ from shared.contract.text import is_plain
 from shared.lag.judgement import Status
 from shared.lag.model import Group, Position
 
-KINDS = (words.STUCK, words.MANY_STUCK, words.OPERATION, words.HOLD, words.GROUP, words.OUTBOX, words.SET_ASIDE, words.SERVICE)
+KINDS = (
+    words.STUCK,
+    words.MANY_STUCK,
+    words.OPERATION,
+    words.HOLD,
+    words.GROUP,
+    words.OUTBOX,
+    words.SET_ASIDE,
+    words.SERVICE,
+    words.UNREADY,
+    words.OUTAGE,
+    words.TARGET,
+)
 ODD = ["quadrille.debug@tim", "x" * 10_000, "a\x00b", "", "ü", "quadrille.cart"]
 
 

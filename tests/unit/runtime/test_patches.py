@@ -28,6 +28,8 @@ INSIDE = {
         "AIOKafkaConnection._send_sasl_token",
         "AIOKafkaConnection.close",
         "CloseReason",
+        "collect_hosts",
+        "create_conn",
     },
     "aiokafka.consumer": {"consumer", "fetcher"},
     "aiokafka.consumer.consumer": {"Fetcher"},

@@ -1,0 +1,94 @@
+"""Looks at what alerts itself stands on, Kafka and its database. The outage of either is told without it."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import asyncpg
+
+from services.alerts.reports import Reports
+from services.alerts.watchdog import words
+from services.alerts.watchdog.conditions import Conditions
+from services.alerts.watchdog.damper import Damper
+from shared.alerts.model import Failure
+from shared.contract.text import plain
+from shared.runtime import kafka
+from shared.settings import Settings
+
+ANSWER_SECONDS: Final = 5.0
+"""The longest an answer may take."""
+KAFKA: Final = "kafka"
+DATABASE: Final = "database"
+WATCHED: Final = (KAFKA, DATABASE)
+LONGEST: Final = 200
+
+
+class Outages:
+    """Asks both every ``watch_seconds``, each on a connection of its own."""
+
+    def __init__(self, settings: Settings, reports: Reports) -> None:
+        self._settings, self._reports, self._every = settings, reports, settings.watch_seconds
+        self._outages = Conditions(words.OUTAGE, Damper(2 * self._every, 2 * self._every), reports, "it answers")
+        self._silent: set[str] = set()
+        self.conditions = (self._outages,)
+
+    def going_on(self) -> bool:
+        """Whether one of them did not answer last, or its alert is open."""
+        return bool(self._silent or self._outages.raised)
+
+    async def run(self) -> None:
+        """Ask until cancelled."""
+        database, client = Database(self._settings.database_url("alerts")), self._settings.kafka_client()
+        try:
+            await asyncio.gather(
+                self._watch(KAFKA, lambda: kafka.ping(client, ANSWER_SECONDS), words.kafka_away),
+                self._watch(DATABASE, database.ask, words.database_away),
+            )
+        finally:
+            database.close()
+
+    async def _watch(self, what: str, ask: Callable[[], Awaitable[None]], tell: Callable[[str, float], Failure]) -> None:
+        while True:
+            why = await trouble(ask)
+            self._silent = self._silent | {what} if why else self._silent - {what}
+            wrong = {what: tell(why, time.time())} if why else {}
+            self._outages.see(wrong, WATCHED, (what,), time.monotonic())
+            self._reports.away = DATABASE in self._outages.raised
+            await asyncio.sleep(self._every)
+
+
+class Database:
+    """A connection that asks whether a database takes writes. One that fails is replaced."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: asyncpg.Connection | None = None
+
+    async def ask(self) -> None:
+        """Returns where it does. Raises anything where it does not, or where there is no connection to be had."""
+        try:
+            if self._connection is None:
+                self._connection = await asyncpg.connect(self._url, timeout=ANSWER_SECONDS)
+            await self._connection.execute("BEGIN READ WRITE; ROLLBACK")
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Have no connection, whatever state it is in."""
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+
+
+async def trouble(ask: Callable[[], Awaitable[None]]) -> str | None:
+    """Why something does not answer, in a line; nothing where it does."""
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            await ask()
+    except TimeoutError:
+        return f"no answer within {ANSWER_SECONDS:g} s"
+    except Exception as error:  # whatever it is, it is no answer
+        return plain(f"{type(error).__name__}: {error}".partition("\n")[0].rstrip(": "), LONGEST)
+    return None

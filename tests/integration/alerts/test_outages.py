@@ -1,0 +1,115 @@
+"""Outages of what everything stands on are told within a minute, without what is away."""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import pytest
+import pytest_asyncio
+
+from services.alerts.watchdog import words
+from tests.integration.alerts.test_watchdog import Watching, until
+from tests.support import services, system
+from tests.support.away import away
+from tests.support.cli import quadrille
+from tests.support.pager import listening
+from tests.support.stacks import ROOT, Stack
+
+MINUTE = 60.0
+
+
+@pytest_asyncio.fixture(scope="module")
+async def watching(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Watching]:
+    """Alerts and payment, running."""
+    logs = tmp_path_factory.mktemp("outages")
+    async with listening() as pager:
+        with services.sandbox(logs) as gateway:
+            more = {"QUADRILLE_WATCH_SECONDS": "0.2", "QUADRILLE_ALERT_TARGETS": pager.target, **gateway}
+            environment = await asyncio.to_thread(lambda: system.prepare(stack, **more))
+            with services.running(("payment", "alerts"), environment, logs) as running:
+                made = Watching(environment, running, pager)
+                yield made
+                await made.alerts.dispose()
+                await made.payment.dispose()
+
+
+@pytest_asyncio.fixture(autouse=True)
+async def calm(watching: Watching) -> None:
+    """Nothing is known to be wrong."""
+
+    async def nothing() -> bool:
+        listed = await quadrille(watching.environment, "alerts", "list", "--json")
+        return bool(listed.json["total"] == 0)
+
+    await until(nothing, "the end of the outage before", MINUTE)
+    watching.pager.told.clear()
+
+
+@contextmanager
+def frozen_broker(stack: Stack) -> Iterator[None]:
+    """Nobody hears a word of the broker, and its connections stand."""
+    if stack.kind != "embedded":
+        pytest.skip("the broker is a process of somebody else's")
+    noted = json.loads((ROOT / ".quadrille" / "tests" / "stack.json").read_text())
+    pid = noted["children"]["kafka"]["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@asynccontextmanager
+async def database_away(watching: Watching, stack: Stack, service: str) -> AsyncIterator[None]:
+    """A service has no database; nor have we, so our connections are made anew as well."""
+    async with away(stack, watching.settings.database_url(service)):
+        yield
+    await watching.alerts.dispose()
+    await watching.payment.dispose()
+
+
+async def heard(watching: Watching, words: str) -> None:
+    """Returns once people were told of something."""
+
+    async def told() -> bool:
+        return bool(watching.pager.about(words))
+
+    await until(told, words, MINUTE)
+
+
+async def test_a_frozen_broker_is_told_and_listed_without_kafka(watching: Watching, stack: Stack) -> None:
+    with frozen_broker(stack):
+        await heard(watching, "Kafka does not answer: no answer within 5 s")
+        listed = await quadrille(watching.environment, "alerts", "list", "--json")
+        assert [one["kind"] for one in listed.json["alerts"]] == ["kafka_away"]
+    await watching.closed(words.OUTAGE, "kafka")
+
+
+async def test_without_alerts_own_database_people_are_told_directly_and_once(watching: Watching, stack: Stack) -> None:
+    async with database_away(watching, stack, "alerts"):
+        await heard(watching, "The database of alerts does not answer")
+        await asyncio.to_thread(watching.running["payment"].stop)
+        await heard(watching, "payment does not answer")
+    await watching.closed(words.OUTAGE, "database")
+    await watching.opened(words.SERVICE, "payment")
+    await asyncio.to_thread(watching.restart, "payment")
+    await watching.closed(words.SERVICE, "payment")
+
+
+async def test_a_service_that_answers_but_is_not_ready(watching: Watching, stack: Stack) -> None:
+    async with database_away(watching, stack, "payment"):
+        opened = await watching.opened(words.UNREADY, "payment")
+        assert "payment is not ready: " in opened.title
+        await heard(watching, opened.title)
+    await watching.closed(words.UNREADY, "payment")
+
+
+async def test_alerts_that_starts_without_its_database_says_so(watching: Watching, stack: Stack) -> None:
+    await asyncio.to_thread(watching.running["alerts"].stop)
+    async with database_away(watching, stack, "alerts"):
+        await asyncio.to_thread(watching.start, "alerts")
+        await heard(watching, "The database of alerts does not answer")
+    await watching.closed(words.OUTAGE, "database")

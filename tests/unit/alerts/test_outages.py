@@ -1,0 +1,47 @@
+"""Whether Kafka answers, and what a line says of what does not."""
+
+import asyncio
+import socket
+from typing import Any
+
+import pytest
+from aiokafka.errors import KafkaError
+
+from services.alerts.watchdog.outages import Database, trouble
+from shared.runtime import kafka
+from shared.settings import load
+
+
+def brokers(*listening: socket.socket) -> dict[str, Any]:
+    """The arguments of a client of these brokers."""
+    servers = ",".join(f"127.0.0.1:{one.getsockname()[1]}" for one in listening)
+    return load({"QUADRILLE_KAFKA_BOOTSTRAP_SERVERS": servers}).kafka_client()
+
+
+async def test_a_broker_that_takes_connections_and_says_nothing_does_not_answer() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as frozen, pytest.raises((TimeoutError, KafkaError)):
+        await kafka.ping(brokers(frozen, frozen), 0.2)
+
+
+async def test_no_broker_answers_where_none_is() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        nowhere = brokers(gone)
+    assert "Connect" in (await trouble(lambda: kafka.ping(nowhere, 5.0)) or "")
+
+
+async def test_a_database_that_is_not_there_says_why_in_a_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        database = Database(f"postgresql://ada:secret@127.0.0.1:{gone.getsockname()[1]}/alerts")
+    why = await trouble(database.ask) or ""
+    assert why
+    assert "secret" not in why
+    assert why.isprintable()
+
+
+async def test_what_takes_too_long_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.alerts.watchdog.outages.ANSWER_SECONDS", 0.01)
+    assert await trouble(lambda: asyncio.sleep(60)) == "no answer within 0.01 s"
+
+
+async def test_what_answers_has_no_trouble() -> None:
+    assert await trouble(lambda: asyncio.sleep(0)) is None
