@@ -114,8 +114,8 @@ def settle(payment: Payment, answer: Answer | LookUp, policy: Policy, now: datet
 
 def foreign_payment(payment: Payment, answer: Answer | LookUp) -> Iterator[ForeignPaymentFound]:
     """Tell of a payment under our reference that is not ours, once."""
-    if isinstance(answer, Found | NotFound) and (foreign := answer.foreign) and foreign.hold != payment.foreign:
-        payment.foreign = foreign.hold
+    if isinstance(answer, Found | NotFound) and (foreign := answer.foreign) and foreign.hold != payment.foreign_hold:
+        payment.foreign_hold = foreign.hold
         yield ForeignPaymentFound(
             **facts(payment),
             gateway_reference=payment.known_as,

@@ -127,7 +127,7 @@ class Payment:
     ``unwanted``: the order is off while a request is under way; what it brings about is undone. ``keys`` counts the
     idempotency keys used so far. ``asked_at``: when the gateway last answered a request to hold the money.
 
-    ``reference``: what the gateway knows it by, where that is not the checkout's id. ``foreign``: the gateway's id of a
+    ``reference``: what the gateway knows it by, where that is not the checkout's id. ``foreign_hold``: the gateway's id of a
     payment under that reference which is not ours.
     """
 
@@ -145,7 +145,7 @@ class Payment:
     asked_at: datetime | None = None
     due_at: datetime | None = None
     reference: str | None = None
-    foreign: str | None = None
+    foreign_hold: str | None = None
 
     @property
     def known_as(self) -> str:

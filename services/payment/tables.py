@@ -27,7 +27,7 @@ payments = Table(
     Column("asked_at", DateTime(timezone=True)),
     *deadline_columns("payments"),
     Column("reference", Text),
-    Column("foreign", Text),
+    Column("foreign_hold", Text),
     Column("leased_until", DateTime(timezone=True)),
 )
 """``leased_until``: a request to the gateway is under way; set by the workers, cleared by every commit of the payment."""
