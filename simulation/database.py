@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from shared.contract.envelope import Envelope
 from shared.runtime.reactions import is_aggregate
+from simulation.watch import BrokenError
 
 
 @dataclass(slots=True, eq=False)
@@ -32,7 +33,7 @@ class Database:
 
     def __init__(self, lanes: int) -> None:
         self.aggregates: dict[type[Any], dict[str, Any]] = defaultdict(dict)
-        self.inbox: set[str] = set()
+        self.inbox: dict[str, Any] = {}
         self.outbox: list[list[Row]] = [[] for _ in range(lanes)]
         self.epochs = [0] * lanes
         self.rows = 0
@@ -54,11 +55,13 @@ class Database:
         """The ids of all that exist."""
         return list(self.aggregates[kind])
 
-    def is_new(self, message_id: str) -> bool:
-        """Remember a message; returns whether it was never handled before."""
+    def is_new(self, message_id: str, message: Any) -> bool:
+        """Remember a message; returns whether it was never handled before. An id is never used for another."""
         if message_id in self.inbox:
+            if self.inbox[message_id] != message:
+                raise BrokenError("ids", message_id, f"is used for {self.inbox[message_id]!r} and for {message!r}")
             return False
-        self.inbox.add(message_id)
+        self.inbox[message_id] = message
         return True
 
     def number(self) -> int:

@@ -182,7 +182,7 @@ def _events(world: World) -> None:
         raise BrokenError("dead letters", str(letters), f"are not those of {world.watch.garbage} and {dead}")
 
 
-def _handled(name: str, inbox: set[str], records: list[Any]) -> None:
+def _handled(name: str, inbox: Mapping[str, Any], records: list[Any]) -> None:
     for envelope, _ in records:
         if envelope.id not in inbox:
             raise BrokenError("inbox", f"{name}: {envelope.type} {envelope.id}", "was published and never handled")

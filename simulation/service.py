@@ -166,7 +166,7 @@ class Service:
             if cause is not None:
                 if (self.dying or self.dead) and self._dies(cause, trigger, rows):
                     continue
-                if not self.database.is_new(cause.id):
+                if not self.database.is_new(cause.id, trigger):
                     self.env.coverage.races[races.TWICE] += 1
                     continue
                 if feed is not None:

@@ -182,7 +182,7 @@ class State:
 
     def _doubles(self) -> list[Move]:
         """What was heard may come again; all that the inboxes know leads to the same state, which is this one."""
-        new = [heard for heard in self.heard if self.services[heard[0]].is_new(heard[1][0].id)]
+        new = [(name, again) for name, again in self.heard if self.services[name].is_new(again[0].id, again[1])]
         moves = [Move("double", heard) for heard in new]
         return [*moves, Move("double", ways=len(self.heard) - len(new))] if len(self.heard) > len(new) else moves
 
@@ -235,7 +235,7 @@ class State:
     def _react(self, name: str, cause: Envelope | None, trigger: Any) -> None:
         wired, books = wiring(name).of(trigger), self.services[name].fork()
         self.services[name] = books
-        if cause is not None and not books.is_new(cause.id):
+        if cause is not None and not books.is_new(cause.id, trigger):
             return
         self.watch = self.watch.fork()
         own = wired.own(books, trigger)

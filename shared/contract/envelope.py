@@ -76,7 +76,7 @@ class Envelope:
 
     ``key``: the one in the body, where that can be read, else the record's. ``time``: when it happened, where its writer
     says so. ``offset``: where it stood in its topic, so that one that comes ``redriven`` can be told to be older than
-    another.
+    another. ``body``: the message itself as JSON, as it came; empty where it was not read from a record.
     """
 
     id: str
@@ -89,6 +89,7 @@ class Envelope:
     time: datetime | None = None
     offset: int = field(default=-1, compare=False)
     redriven: bool = field(default=False, compare=False)
+    body: bytes = field(default=b"", compare=False, repr=False)
 
     def older_than(self, position: int) -> bool:
         """Whether this is a redrive of what stood before ``position``: what came since must not be overwritten by it."""
@@ -193,6 +194,7 @@ def _read(record: Record) -> tuple[Envelope, Message]:
         return _read_structured(record, headers)
     attributes = {CONTENT_TYPE: headers.get("content-type", ""), **headers}
     envelope, kind = _envelope(record, attributes)
+    envelope.body = record.value
     check_charset(attributes, record.value)
     return envelope, _validate(envelope, kind, record.value)
 
@@ -208,6 +210,7 @@ def _read_structured(record: Record, headers: Attributes) -> tuple[Envelope, Mes
     if "traceparent" in headers and (record.redriven or "traceparent" not in attributes):  # a redrive is a trace of its own
         attributes["traceparent"] = headers["traceparent"]
     envelope, kind = _envelope(record, attributes)
+    envelope.body = body
     check_charset(attributes, body)
     message = _validate(envelope, kind, body)
     if issubclass(kind, Command):

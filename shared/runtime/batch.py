@@ -17,14 +17,15 @@ from shared.contract.envelope import Envelope, message_id, write
 from shared.contract.message import Message
 from shared.contract.rejection import CommandRejected
 from shared.contract.topics import DEAD_LETTERS, events_topic, source_of
-from shared.runtime import inbox, outbox, ownership
+from shared.runtime import outbox, ownership
 from shared.runtime.aggregates import Aggregates
 from shared.runtime.database import is_away, is_conflict
-from shared.runtime.inputs import Discard, Handle, Input, Postpone, Refuse, identity, ids
+from shared.runtime.inputs import Discard, Handle, Input, Postpone, Refuse, ids
 from shared.runtime.meter import Meter
 from shared.runtime.outbox import OutboxRow
 from shared.runtime.reactions import Due, arguments
 from shared.runtime.records import Outgoing
+from shared.runtime.sifting import sifted
 from shared.runtime.store import ConflictError, Loaded, Origin, Store
 from shared.runtime.tracing import Tracer
 from shared.telemetry.logs import about
@@ -32,6 +33,9 @@ from shared.telemetry.logs import about
 log = logging.getLogger(__name__)
 POSTPONED: Final = timedelta(minutes=15)
 """When a deadline is tried again whose reaction failed."""
+HANDLED, REFUSED, BEFORE = "handled at last", "refused at last", "handled before"
+CLOSINGS: Final = (HANDLED, REFUSED, BEFORE)
+"""What can become of a redrive, for the record of its dead letter."""
 
 
 class DatabaseAwayError(Exception):
@@ -146,7 +150,7 @@ class Processor:
             else:
                 now, visits = await ownership.check(connection, {lane: epochs[lane] for lane in lanes})
             began = time.perf_counter()
-            unseen, known = await _sifted(connection, items)
+            unseen, known = await sifted(connection, items)
             work = _Work(self, connection, now)
             await work.aggregates.preload([item for item in unseen if isinstance(item, Handle)])
             failed: list[tuple[Handle, Exception]] = []
@@ -160,9 +164,9 @@ class Processor:
             if failed:
                 raise CulpritError(failed)
             for item in unseen:
-                work.close_letter(item, "refused at last" if work.refused(item) else "handled at last")
+                work.close_letter(item, REFUSED if work.refused(item) else HANDLED)
             for item in known:
-                work.close_letter(item, "handled before")
+                work.close_letter(item, BEFORE)
             changed = await work.aggregates.save()
             await work.postpone()
             rows = await outbox.insert(connection, work.outgoing) if work.outgoing else []
@@ -182,24 +186,6 @@ def _tell(items: Iterable[Input], *, debug: bool) -> None:
             log.warning("a record cannot be read and is a dead letter", extra=about(ids(item), error=type(item.error).__name__))
         elif debug:
             log.debug("committed: %s", type(item).__name__, extra=about(ids(item)))
-
-
-async def _sifted(connection: AsyncConnection, items: Sequence[Input]) -> tuple[list[Input], list[Input]]:
-    """The inputs not handled before, each once, and those that were."""
-    identities = [identity(item) for item in items]
-    named = [i for i in identities if i is not None]
-    new = await inbox.insert(connection, named) if named else set()
-    unseen: list[Input] = []
-    known: list[Input] = []
-    for item, name in zip(items, identities, strict=True):
-        if name is None:
-            unseen.append(item)
-        elif name in new:
-            new.remove(name)
-            unseen.append(item)
-        else:
-            known.append(item)
-    return unseen, known
 
 
 class _Work:
@@ -315,7 +301,8 @@ class _Work:
             command_type=error.command.type_name(),
             reasons=error.reasons,
         )
-        self._emit(self.spans.handling(item, error.envelope), 0, refusal)
+        index = int.from_bytes(item.reused) if item.reused else 0  # its id is not the other's, whose answers begin with 0
+        self._emit(self.spans.handling(item, error.envelope), index, refusal)
 
     def refused(self, item: Input) -> bool:
         """Whether the command in an input was refused, by the contract or by a rule."""
@@ -326,7 +313,7 @@ class _Work:
         if isinstance(item, Handle | Refuse) and item.record and (redriven := item.record.redriven):
             cause = Envelope(redriven.command_id, self.processor.source, "", redriven.letter_id, redriven.command_id)
             closing = ResolveDeadLetter(letter_id=redriven.letter_id, by=self.processor.service, why=why)
-            self._emit(cause, 0, closing)
+            self._emit(cause, CLOSINGS.index(why), closing)  # another content has another id
 
     def _dead_letter(self, item: Discard) -> None:
         record, error = item.record, item.error

@@ -1,10 +1,15 @@
-"""What a service has handled, by CloudEvents source and id: every message has one effect, however often it comes."""
+"""What a service has handled, by CloudEvents source and id: every message has one effect, however often it comes.
 
-from collections.abc import Sequence
+A digest of its content is kept with the id, so that another message under the same id is not taken for it.
+"""
+
+import hashlib
+from collections.abc import Collection, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
-from sqlalchemy import Text, bindparam, text
+import orjson
+from sqlalchemy import LargeBinary, Text, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -15,9 +20,19 @@ KEPT: Final = RETENTION + SEGMENT + timedelta(days=1)
 FORGOTTEN_AT_ONCE: Final = 2_000
 """More than one turn of a service remembers, so that forgetting keeps up with any rate."""
 
+DIGEST_BYTES: Final = 8
+"""Of the digest of a message's content: what nobody makes collide by accident, in few bytes a row."""
+
 _INSERT: Final = text(
-    "INSERT INTO inbox (source, id) SELECT DISTINCT * FROM unnest(:sources, :ids) AS seen (source, id)"
-    " ORDER BY source, id ON CONFLICT DO NOTHING RETURNING source, id"
+    "INSERT INTO inbox (source, id, digest) SELECT DISTINCT ON (source, id) source, id, digest"
+    " FROM unnest(:sources, :ids, :digests) WITH ORDINALITY AS seen (source, id, digest, place)"
+    " ORDER BY source, id, place ON CONFLICT DO NOTHING RETURNING source, id"
+).bindparams(
+    bindparam("sources", type_=ARRAY(Text)), bindparam("ids", type_=ARRAY(Text)), bindparam("digests", type_=ARRAY(LargeBinary))
+)
+_DIGESTS: Final = text(
+    "SELECT source, id, digest FROM inbox JOIN unnest(:sources, :ids) AS asked (source, id) USING (source, id)"
+    " WHERE digest IS NOT NULL"
 ).bindparams(bindparam("sources", type_=ARRAY(Text)), bindparam("ids", type_=ARRAY(Text)))
 _PRUNE: Final = text(
     "DELETE FROM inbox WHERE ctid = ANY(ARRAY("
@@ -26,10 +41,42 @@ _PRUNE: Final = text(
 """By the rows' places, which nothing changes: by their keys, PostgreSQL would rather read the whole of a table of this size."""
 
 
-async def insert(connection: AsyncConnection, seen: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Remember these (source, id) pairs; returns those that are new."""
-    rows = await connection.execute(_INSERT, {"sources": [s for s, _ in seen], "ids": [i for _, i in seen]})
-    return {(row.source, row.id) for row in rows}
+class Seen(NamedTuple):
+    """A message that was seen. ``digest``: of its content, where that is known."""
+
+    source: str
+    id: str
+    digest: bytes | None = None
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """What it is known by."""
+        return self.source, self.id
+
+
+def digest(kind: str, body: bytes) -> bytes:
+    """The digest of a message of this CloudEvents type.
+
+    It covers every field as it was written, known here or not, so that it is the same before and after an upgrade. The order
+    of the fields, spaces and escapes do not count: who writes the same again may encode it anew.
+    """
+    try:
+        content = orjson.dumps(orjson.loads(body), option=orjson.OPT_SORT_KEYS)
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        content = body  # such as a whole number of more than 64 bits
+    return hashlib.blake2b(kind.encode() + b"\n" + content, digest_size=DIGEST_BYTES).digest()
+
+
+async def insert(connection: AsyncConnection, seen: Sequence[Seen]) -> set[tuple[str, str]]:
+    """Remember these; returns the names of those that are new. Of several with one name the first counts."""
+    columns = {"sources": [s.source for s in seen], "ids": [s.id for s in seen], "digests": [s.digest for s in seen]}
+    return {(row.source, row.id) for row in await connection.execute(_INSERT, columns)}
+
+
+async def digests(connection: AsyncConnection, names: Collection[tuple[str, str]]) -> dict[tuple[str, str], bytes]:
+    """The digests of these, by name. Those remembered by an older version have none."""
+    columns = {"sources": [source for source, _ in names], "ids": [i for _, i in names]}
+    return {(row.source, row.id): row.digest for row in await connection.execute(_DIGESTS, columns)}
 
 
 async def prune(connection: AsyncConnection) -> bool:

@@ -6,9 +6,12 @@ from typing import Any, Final
 
 from shared.contract.catalogue import MESSAGES
 from shared.contract.envelope import Envelope, Record, Redriven, RefusedError, UnreadableError, read, type_of
+from shared.contract.message import Command
 from shared.contract.redrive import unwrap
 from shared.contract.topics import TOPICS
-from shared.runtime import records
+from shared.contract.values import Reason
+from shared.runtime import inbox, records
+from shared.runtime.inbox import Seen
 from shared.runtime.reactions import Due, Reaction, Reactions, id_field
 from shared.telemetry.logs import Ids
 
@@ -33,11 +36,15 @@ class Handle:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Answer a command whose content breaks the contract."""
+    """Answer a command whose content breaks the contract.
+
+    ``reused``: the digest of the content, where its id was used before for another; that is what it is refused for.
+    """
 
     lane: int
     error: RefusedError
     record: Record
+    reused: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +70,46 @@ class Postpone:
 Input = Handle | Refuse | Discard | Postpone
 
 
-def identity(item: Input) -> tuple[str, str] | None:
+class IdReusedError(UnreadableError):
+    """Another message came under this source and id before: it cannot be told whether this one is new."""
+
+    def __init__(self, envelope: Envelope) -> None:
+        super().__init__(
+            f"the id {envelope.id} of {envelope.source} was used before for another message; give every message an id of its"
+            " own (did a counter begin anew?)"
+        )
+
+
+def identity(item: Input) -> Seen | None:
     """What the inbox knows an input by.
 
     A dead letter is known by its place in the topic and not by its id, so that a redrive of the message is new.
     """
     match item:
+        case Refuse(error=RefusedError(envelope=envelope), reused=bytes(digest)):
+            return Seen(envelope.source, f"{envelope.id}/reused/{digest.hex()}")
         case Handle(envelope=Envelope() as envelope) | Refuse(error=RefusedError(envelope=envelope)):
-            return envelope.source, envelope.id
+            return Seen(envelope.source, envelope.id, inbox.digest(envelope.type, envelope.body) if envelope.body else None)
         case Discard(lane=lane, record=Record(redriven=Redriven(topic=topic, offset=offset)) as record):
-            return f"{topic}/{lane}", f"{offset}/{record.timestamp}"
+            return Seen(f"{topic}/{lane}", f"{offset}/{record.timestamp}")
         case Discard(record=record):
-            return f"{record.topic}/{record.partition}", f"{record.offset}/{record.timestamp}"
+            return Seen(f"{record.topic}/{record.partition}", f"{record.offset}/{record.timestamp}")
         case _:
             return None
+
+
+def reused(item: Input, digest: bytes) -> Input:
+    """An input whose id was used before for another content than that of this ``digest``: refused or a dead letter."""
+    assert isinstance(item, Handle | Refuse)
+    assert item.record is not None
+    envelope = item.error.envelope if isinstance(item, Refuse) else item.envelope
+    assert envelope is not None
+    error = IdReusedError(envelope)
+    command = item.error.command if isinstance(item, Refuse) else type(item.trigger)
+    if issubclass(command, Command):
+        reason = Reason(code="id_reused", message=str(error), subject="id")
+        return Refuse(item.lane, RefusedError(envelope, command, (reason,)), item.record, digest)
+    return Discard(item.lane, item.record, error, "read")
 
 
 def size(item: Input) -> int:

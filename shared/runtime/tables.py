@@ -19,14 +19,16 @@ def runtime_tables(metadata: MetaData) -> None:
     """Declare inbox, outbox and ownership.
 
     ``lane`` is a partition's number, the same in every topic. ``inbox``: what was handled, by CloudEvents source and
-    id. ``outbox``: what is committed and not yet acknowledged by the broker. ``ownership``: who may commit for a lane;
-    a member with an older epoch may not; ``visits`` counts commits of other members beside its owner's.
+    id, with a digest of its content. ``outbox``: what is committed and not yet acknowledged by the broker.
+    ``ownership``: who may commit for a lane; a member with an older epoch may not; ``visits`` counts commits of other
+    members beside its owner's.
     """
     Table(
         "inbox",
         metadata,
         Column("source", Text, primary_key=True),
         Column("id", Text, primary_key=True),
+        Column("digest", LargeBinary),
         Column("seen_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
         Index("inbox_seen_at", "seen_at"),
     )

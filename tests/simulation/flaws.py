@@ -28,7 +28,7 @@ from simulation.group import ConsumerGroup
 from simulation.lanes import Feed, Lane, Member
 from simulation.relay import Relay
 from simulation.service import Service
-from simulation.wiring import CONTEXT
+from simulation.wiring import CONTEXT, envelope
 
 Flaw = Callable[[pytest.MonkeyPatch], None]
 FLAWS: Final[dict[str, Flaw]] = {}
@@ -45,8 +45,8 @@ def flaw(plant: Flaw) -> Flaw:
 
 @flaw
 def no_inbox(patch: pytest.MonkeyPatch) -> None:
-    def is_new(self: Database, message_id: str) -> bool:
-        self.inbox.add(message_id)
+    def is_new(self: Database, message_id: str, message: Any) -> bool:
+        self.inbox[message_id] = message
         return True
 
     patch.setattr(Database, "is_new", is_new)
@@ -58,9 +58,14 @@ def an_inbox_that_is_not_in_the_commit(patch: pytest.MonkeyPatch) -> None:
 
     def rehearse(self: Service, inputs: Sequence[Any]) -> None:
         usual(self, inputs)
-        self.database.inbox.update(envelope.id for envelope, _ in inputs if envelope)
+        self.database.inbox.update({envelope.id: message for envelope, message in inputs if envelope})
 
     patch.setattr(Service, "_rehearse", rehearse)
+
+
+@flaw
+def one_id_for_all_that_follows_from_a_message(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("simulation.service.envelope", lambda name, cause, index, message: envelope(name, cause, 0, message))
 
 
 @flaw

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from services.inventory.model import Reservation, Stock
 from services.inventory.reactions import reactions
@@ -12,6 +12,7 @@ from shared.contract.cart import CheckoutAbandoned, CheckoutConfirmed, CheckoutS
 from shared.contract.envelope import Envelope, Record, write
 from shared.contract.inventory import AdjustStock, ReceiveStock
 from shared.contract.message import Message
+from shared.contract.rejection import CommandRejected
 from shared.contract.topics import DEAD_LETTERS
 from shared.contract.values import Item
 from shared.runtime.batch import POSTPONED
@@ -46,6 +47,14 @@ def _kind(record: Outgoing) -> str:
     return (dict(record.headers)["ce_type"] or b"").split(b".")[1].decode()
 
 
+def one_event(said: Message, lane: int, offset: int) -> Input:
+    """The input of a record of an event, which always has the id ``e1``."""
+    headers, value = write(Envelope("e1", "/quadrille/cart", said.type_name(), said.key, "c"), said, NOW)
+    item = READER.read(Record(said.topic, lane, offset, said.key.encode(), value, headers, 0))
+    assert isinstance(item, Handle)
+    return item
+
+
 async def test_a_message_that_comes_again_changes_nothing(inventory: Inventory) -> None:
     epochs = await inventory.own("a")
     lane = inventory.lane_of("tea")
@@ -55,6 +64,40 @@ async def test_a_message_that_comes_again_changes_nothing(inventory: Inventory) 
     again = await processor.process([second, first], epochs)
     assert (again.handled, again.rows) == (0, [])
     assert await inventory.on_hand("tea") == 2
+
+
+async def test_an_id_used_for_another_message_is_refused_once_and_told(inventory: Inventory) -> None:
+    """A producer's counter began anew: what it says is new, and must not be taken for what it said before."""
+    epochs, lane = await inventory.own("a"), inventory.lane_of("tea")
+    processor = inventory.processor()
+    await processor.process([received("tea", "m1", lane)], epochs)
+    other, more = received("tea", "m1", lane, quantity=5), received("tea", "m2", lane)
+    done = await processor.process([other, received("tea", "m1", lane), other, more], epochs)
+    rows = [row.record for row in done.rows]
+    told = [CommandRejected.model_validate_json(row.value or b"") for row in rows if b"reasons" in (row.value or b"")]
+    assert [(t.command_id, t.reasons[0].code) for t in told] == [("m1", "id_reused")]
+    assert "the id m1 of /tests was used before for another message" in told[0].reasons[0].message
+    assert len({dict(row.headers)["ce_id"] for row in rows}) == 2
+    assert (await processor.process([other, received("tea", "m1", lane)], epochs)).rows == []
+    assert await inventory.on_hand("tea") == 2
+
+
+async def test_an_event_under_the_id_of_another_is_a_dead_letter(inventory: Inventory) -> None:
+    epochs, lane = await inventory.own("a"), inventory.lane_of("cart1")
+    processor = inventory.processor()
+    await processor.process([one_event(a(CheckoutStarted), lane, 1)], epochs)
+    other = one_event(a(CheckoutStarted, items=ITEMS[:1]), lane, 2)
+    (row,) = [row.record for row in (await processor.process([other, one_event(a(CheckoutStarted), lane, 3)], epochs)).rows]
+    assert row.topic == DEAD_LETTERS
+    assert dict(row.headers)["__connect.errors.exception.class.name"] == b"IdReusedError"
+
+
+async def test_a_message_remembered_by_an_older_version_is_not_compared(inventory: Inventory) -> None:
+    epochs, lane = await inventory.own("a"), inventory.lane_of("tea")
+    async with inventory.engine.begin() as connection:
+        await connection.execute(text("INSERT INTO inbox (source, id) VALUES ('/tests', 'm1')"))
+    done = await inventory.processor().process([received("tea", "m1", lane)], epochs)
+    assert (done.handled, done.rows) == (0, [])
 
 
 async def test_a_former_owner_cannot_commit(inventory: Inventory) -> None:

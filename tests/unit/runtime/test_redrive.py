@@ -94,7 +94,9 @@ def test_a_command_is_handled_and_known_to_be_a_redrive() -> None:
     assert item.trigger == OPEN
     assert item.envelope is not None
     assert (item.envelope.redriven, item.envelope.offset) == (True, 17)
-    assert identity(item) == ("/tests", "m1"), "the inbox holds"
+    seen = identity(item)
+    assert seen is not None
+    assert seen.name == ("/tests", "m1"), "the inbox holds"
     assert item.envelope.older_than(18)
     assert not item.envelope.older_than(17)
 
