@@ -7,6 +7,7 @@ else when it is left out, and topic and key stay. What breaks this needs a new v
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -95,7 +96,7 @@ class _Reading:
 
     def _bounds(self, reads: Schema, writes: Schema, at: str) -> Refusals:
         for bound in (b for b in _LOWER + _UPPER if b in reads):
-            limit, reached = reads[bound], writes.get(bound)
+            limit, reached = reads[bound], writes.get(bound, _of_pattern(bound, writes))
             if reached is None or (reached < limit if bound in _LOWER else reached > limit):
                 yield at, self._differs(bound, writes, reads)
 
@@ -148,6 +149,15 @@ class _Reading:
         values, wanted = writes.get("additionalProperties"), reads.get("additionalProperties")
         if isinstance(wanted, dict):
             yield from self.refusals(wanted, values if isinstance(values, dict) else {}, f"{at}{{}}")
+
+
+def _of_pattern(bound: str, schema: Schema) -> int | None:
+    """The least or the most characters a text has that keeps to a pattern from its beginning to its end, if it has one."""
+    pattern = schema.get("pattern", "")
+    if not (pattern.startswith("^") and pattern.endswith("$") and bound in ("minLength", "maxLength")):
+        return None
+    least, most = re._parser.parse(pattern).getwidth()  # type: ignore[attr-defined]
+    return int(least if bound == "minLength" else most)
 
 
 def _resolved(schema: Schema, document: Schema) -> Schema:

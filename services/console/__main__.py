@@ -52,11 +52,28 @@ def main() -> None:
         sys.exit(USAGE_ERROR)
 
 
-def bind(settings: Settings) -> socket.socket:
-    """The socket it listens on. Raises :class:`SettingsError` where it cannot be had, or would be open to all."""
-    host, port = settings.console_host, settings.console_port
+def check(settings: Settings) -> None:
+    """Raises :class:`SettingsError` where the console would be open to all, or a proxy is not named as one can be."""
+    host = settings.console_host
     if not is_loopback(host) and settings.console_password is None:
         raise SettingsError(f"a console at {host} needs a password: set {PREFIX}CONSOLE_PASSWORD")
+    for proxy in trusted_proxies(settings):
+        try:
+            ipaddress.ip_network(proxy)
+        except ValueError:
+            name = f"{PREFIX}CONSOLE_TRUSTED_PROXIES"
+            raise SettingsError(f"{name} is a list of addresses or networks such as 10.0.0.0/8, not {proxy!r}") from None
+
+
+def trusted_proxies(settings: Settings) -> list[str]:
+    """Whose word is taken for who asks (``X-Forwarded-For``) and how (``X-Forwarded-Proto``): nobody's, unless it is set."""
+    return [proxy for part in settings.console_trusted_proxies.split(",") if (proxy := part.strip())]
+
+
+def bind(settings: Settings) -> socket.socket:
+    """The socket it listens on. Raises as :func:`check`, and where it cannot be had."""
+    check(settings)
+    host, port = settings.console_host, settings.console_port
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
@@ -118,6 +135,8 @@ def _server(console: Console) -> Server:
         access_log=False,
         server_header=False,
         lifespan="off",
+        proxy_headers=True,
+        forwarded_allow_ips=trusted_proxies(console.settings),
         timeout_graceful_shutdown=STOP_SECONDS,
     )
     return Server(config)

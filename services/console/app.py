@@ -14,7 +14,7 @@ from services.console import assets
 from services.console.context import Console, page
 from services.console.headers import SecurityHeaders
 from services.console.pages import alerts, decisions, lag, letters, live, login, money, orders, overview
-from services.console.session import ForbiddenError, FormError, Guesses, LoginRequired, Sessions
+from services.console.session import ForbiddenError, FormError, Guesses, LoginRequired, Logins, Sessions
 from services.console.watcher import AWAY
 from shared.alerts.views import NotFoundError
 
@@ -27,7 +27,8 @@ def application(console: Console) -> Starlette:
     Else a page of somebody else's could have its own name resolve to this machine, and read what is here.
     """
     hosts = [] if console.user is None else [Middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK, www_redirect=False)]
-    login_first = [Middleware(LoginRequired)] if console.user is None else []
+    logins = Logins()
+    login_first = [Middleware(LoginRequired, logins=logins)] if console.user is None else []
     app = Starlette(
         routes=[
             Route("/", overview.show),
@@ -59,6 +60,7 @@ def application(console: Console) -> Starlette:
     )
     app.state.console = console
     app.state.guesses = Guesses()
+    app.state.logins = logins
     return app
 
 

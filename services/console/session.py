@@ -2,7 +2,9 @@
 
 import hashlib
 import hmac
+import math
 import secrets
+import time
 from collections import OrderedDict, deque
 from ipaddress import ip_address, ip_network
 from typing import Final
@@ -22,6 +24,9 @@ TRIES, TRIES_SECONDS = 5, 300.0
 ADDRESSES: Final = 10_000
 FLASH_CHARACTERS: Final = 600
 OPEN_TO_ALL: Final = ("/login", "/static/")
+
+
+SESSIONS: Final = 10_000
 
 
 class ForbiddenError(Exception):
@@ -45,16 +50,49 @@ class Sessions:
         await (self._secure if scope.get("scheme") == "https" else self._plain)(scope, receive, send)
 
 
+class Logins:
+    """Who is logged in, in the memory of this process: a cookie says which login it belongs to and no more.
+
+    So a login ends when somebody logs out, whoever has a copy of the cookie; else some hours after it was used last.
+    """
+
+    def __init__(self) -> None:
+        self._used: OrderedDict[str, float] = OrderedDict()
+
+    def begin(self, now: float) -> str:
+        """A new login; returns what it is known by. ``now``: seconds of the monotonic clock."""
+        login = secrets.token_urlsafe(24)
+        self._used[login] = now
+        if len(self._used) > SESSIONS:
+            self._used.popitem(last=False)
+        return login
+
+    def holds(self, login: object, now: float) -> bool:
+        """Whether a login has not ended; it is used now."""
+        if not isinstance(login, str) or now - self._used.get(login, -math.inf) > SESSION_SECONDS:
+            return False
+        self._used[login] = now
+        self._used.move_to_end(login)
+        return True
+
+    def end(self, login: object) -> None:
+        """Somebody logs out."""
+        if isinstance(login, str):
+            self._used.pop(login, None)
+
+
 class LoginRequired:
     """Sends whoever is not logged in to the login."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, logins: Logins) -> None:
+        self._app, self._logins = app, logins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""
         connection = HTTPConnection(scope)
         path = connection.url.path
+        if "who" in connection.session and not self._logins.holds(connection.session.get("login"), time.monotonic()):
+            connection.session.clear()
         if scope["type"] != "http" or path.startswith(OPEN_TO_ALL) or "who" in connection.session:
             await self._app(scope, receive, send)
         elif scope["method"] == "GET" and path != "/live":
@@ -107,9 +145,26 @@ def take_flash(request: Request) -> dict[str, object] | None:
 
 def log_in(request: Request, name: str) -> None:
     """A new session, of somebody."""
-    request.session.clear()
+    log_out(request)
     request.session["who"] = name
+    request.session["login"] = _logins(request).begin(time.monotonic())
     csrf_token(request)
+
+
+def log_out(request: Request) -> None:
+    """The end of a session: its cookie is worth nothing any more."""
+    _logins(request).end(request.session.get("login"))
+    request.session.clear()
+
+
+def is_at(request: Request, user: str | None) -> bool:
+    """Whether somebody is still at the browser, or nobody has to log in."""
+    return user is not None or _logins(request).holds(request.session.get("login"), time.monotonic())
+
+
+def _logins(request: Request) -> Logins:
+    found: Logins = request.app.state.logins
+    return found
 
 
 def same(given: str, wanted: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import StringConstraints
 
-from shared.contract.message import IDENTIFIER, Command, Event, Id, Text
+from shared.contract.message import IDENTIFIER, Command, Event, Text
 
 _ALERT, _LETTER = r"^[A-Za-z0-9][A-Za-z0-9._:|@/+=~\-]{0,159}$", "^[0-9a-f]{16}$"
 PATTERNS: Final = {
@@ -27,7 +27,7 @@ class AlertCommand(Command):
     topic: ClassVar[str] = "alerts.commands"
     key_field: ClassVar[str] = "alert_id"
     alert_id: AlertId
-    by: Id
+    by: Text
     why: Text
 
 
@@ -48,7 +48,7 @@ class DeadLetterCommand(Command):
     topic: ClassVar[str] = "alerts.commands"
     key_field: ClassVar[str] = "letter_id"
     letter_id: LetterId
-    by: Id
+    by: Text
     why: Text
 
 

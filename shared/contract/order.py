@@ -17,7 +17,7 @@ class CancelOrder(Command):
     cart_id: Id
     checkout_id: Id
     reason: Text
-    requested_by: Id = "customer"
+    requested_by: Text = "customer"
     """``customer``, or who of the staff."""
 
 

@@ -12,7 +12,7 @@ class PaymentCommand(Command):
     key_field: ClassVar[str] = "cart_id"
     cart_id: Id
     checkout_id: Id
-    by: Id
+    by: Text
     why: Text
 
 

@@ -90,6 +90,9 @@ class Settings(BaseModel):
 
     console_host: str = Field("127.0.0.1", description="where the console is; beyond loopback it needs a password")
     console_port: int = Field(8790, ge=0, le=65_535, description="0: any free port")
+    console_trusted_proxies: str = Field(
+        "", description="addresses or networks of the proxies before the console, comma separated: they say who asks"
+    )
     console_password: SecretStr | None = Field(None, min_length=8, description="whoever opens the console has to know it")
 
     alert_targets: str = Field("", description="Apprise addresses, comma separated; the log in any case")

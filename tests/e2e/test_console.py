@@ -124,6 +124,8 @@ async def test_money_that_is_stuck_is_settled_on_its_alerts_page(shop: Shop, ada
     assert done[1].why == "the bank is back"
     again = await decide(ada, f"/orders/{checkout_id}", f"/decide/payment/{checkout_id}", "retry-void", "again")
     assert "Refused" in again
+    live = await parts(ada, f"/live?view=alert&name={alert.alert_id}", "alert", "resolved")
+    assert "<button" not in live["decide_alert"], "a page that was open all the time offers nothing any more"
 
 
 async def test_money_on_delivery_is_received_on_its_orders_page(shop: Shop, ada: AsyncClient) -> None:
@@ -134,6 +136,8 @@ async def test_money_on_delivery_is_received_on_its_orders_page(shop: Shop, ada:
     said = await decide(ada, page, f"/decide/payment/{outcome.checkout_id}", "mark-paid", "cash, driver 12")
     assert "the money is received" in said
     assert "by hand of ada: cash, driver 12" in await text_of(ada, page, "PaymentMarkedPaid")
+    live = await parts(ada, f"/live?view=story&name={outcome.order_number}", "story", "PaymentMarkedPaid")
+    assert "<button" not in live["settle"]
     unknown = await ada.post(
         "/decide/payment/nobody.1", data={"csrf": await token(ada, page), "action": "mark-paid", "why": "x"}
     )
@@ -162,6 +166,9 @@ async def test_a_dead_letter_is_looked_at_redriven_parked_and_resolved(shop: Sho
         ("resolved", "ada", "garbage of a test"),
     ]
     assert (await views.alert(shop.engine, letter.alert_id)).state == "resolved"
+    live = await parts(ada, f"/live?view=letter&name={letter.letter_id}", "letter", "resolved")
+    assert "<button" not in live["decide_letter"]
+    assert "garbage of a test" in live["letter_done"]
 
 
 async def letter_of(shop: Shop, key: str) -> DeadLetter:

@@ -93,6 +93,7 @@ async def test_stuck_money_is_settled_by_keyboard_alone_and_what_was_said_of_it_
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("status").first).to_contain_text("nothing is held any more")
     await expect(page.get_by_label("What to do")).to_contain_text("resolved")
+    await expect(page.get_by_role("button", name="Retry the void")).to_have_count(0)
     await expect(page.get_by_role("cell", name=EVIL).first).to_be_visible()
     assert "hacked" not in await page.title()
 

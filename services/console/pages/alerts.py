@@ -11,7 +11,7 @@ from services.console.actions import of_alert, of_money
 from services.console.context import console, page
 from services.console.pages.paging import filter_of, paging
 from shared.alerts import views
-from shared.alerts.model import AlertState
+from shared.alerts.model import Alert, AlertState
 from shared.alerts.views import AlertFilter
 
 LISTED: Final = 100
@@ -49,5 +49,9 @@ async def show(request: Request) -> Response:
     found = await views.alert(console(request).alerts, named)
     if found.alert_id != named:
         return RedirectResponse(str(request.url_for("alert", alert_id=found.alert_id).path), 303)
-    values: dict[str, Any] = {"alert": found, "actions": of_alert(found), "money_actions": of_money(found)}
-    return page(request, "alert.html", live=f"/live?view=alert&name={quote(named, safe='')}", **values)
+    return page(request, "alert.html", live=f"/live?view=alert&name={quote(named, safe='')}", **values(found))
+
+
+def values(found: Alert) -> dict[str, Any]:
+    """What is shown of an alert."""
+    return {"alert": found, "actions": of_alert(found), "money_actions": of_money(found)}

@@ -69,4 +69,4 @@ async def show(request: Request) -> Response:
         "dump": list(dump(record.value or b"", DUMPED)),
         "actions": of_letter(letter),
     }
-    return page(request, "letter.html", live="/live?view=frame", **values)
+    return page(request, "letter.html", live=f"/live?view=letter&name={letter.letter_id}", **values)

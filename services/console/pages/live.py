@@ -3,14 +3,16 @@
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
-from typing import Final
+from typing import Any, Final
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from services.console.actions import of_letter
 from services.console.context import FRAME, Console, console
-from services.console.pages import lag, money, orders, overview
+from services.console.pages import alerts, lag, money, orders, overview
+from services.console.session import csrf_token, is_at, who
 from services.console.watcher import AWAY
 from shared.alerts import views
 from shared.contract.text import is_plain
@@ -18,43 +20,59 @@ from shared.journal.trace import NotOneError, one, trace
 
 RETRY_MS: Final = 3_000
 Parts = dict[str, str]
-View = Callable[[Console, Mapping[str, str]], Awaitable[Parts]]
+View = Callable[[Console, Mapping[str, Any]], Awaitable[Parts]]
+"""Draws parts, from what the page asked for, the token of its forms (``csrf``) and who is at it (``who``)."""
 
 
-async def _frame(here: Console, asked: Mapping[str, str]) -> Parts:
+async def _frame(here: Console, asked: Mapping[str, Any]) -> Parts:
     return {}
 
 
-async def _overview(here: Console, asked: Mapping[str, str]) -> Parts:
+async def _overview(here: Console, asked: Mapping[str, Any]) -> Parts:
     values = await overview.values(here)
     return {name: here.draw(f"parts/{name}.html", values) for name in ("figures", "diagram", "waiting", "latest")}
 
 
-async def _lag(here: Console, asked: Mapping[str, str]) -> Parts:
+async def _lag(here: Console, asked: Mapping[str, Any]) -> Parts:
     span = asked.get("span", "")
     return {"lag": here.draw("parts/lag.html", lag.values(here, span if span in lag.SPANS else "5m"))}
 
 
-async def _money(here: Console, asked: Mapping[str, str]) -> Parts:
+async def _money(here: Console, asked: Mapping[str, Any]) -> Parts:
     span = asked.get("span", "")
     return {"money": here.draw("parts/money.html", await money.values(here, span if span in money.SPANS else "24h"))}
 
 
-async def _story(here: Console, asked: Mapping[str, str]) -> Parts:
+async def _story(here: Console, asked: Mapping[str, Any]) -> Parts:
     try:
-        told = await trace(here.journal, await one(here.journal, asked.get("name", "")), here.limits)
+        match = await one(here.journal, asked.get("name", ""))
+        told = await trace(here.journal, match, here.limits)
     except NotOneError:
         return {}
-    values = orders.values(told)
-    return {name: here.draw(f"parts/{name}.html", values) for name in ("standing", "story")}
+    values = {**orders.values(told), **_of_forms(asked), "name": match.name}
+    return {name: here.draw(f"parts/{name}.html", values) for name in ("standing", "settle", "story")}
 
 
-async def _alert(here: Console, asked: Mapping[str, str]) -> Parts:
+async def _alert(here: Console, asked: Mapping[str, Any]) -> Parts:
     try:
-        values = {"alert": await views.alert(here.alerts, asked.get("name", ""))}
+        values = {**alerts.values(await views.alert(here.alerts, asked.get("name", ""))), **_of_forms(asked)}
     except views.NotFoundError:
         return {}
-    return {name: here.draw(f"parts/{name}.html", values) for name in ("alert", "done")}
+    return {name: here.draw(f"parts/{name}.html", values) for name in ("alert", "decide_alert", "done")}
+
+
+async def _letter(here: Console, asked: Mapping[str, Any]) -> Parts:
+    try:
+        letter = await views.letter(here.alerts, asked.get("name", ""))
+    except views.NotFoundError:
+        return {}
+    values = {"letter": letter, "actions": of_letter(letter), **_of_forms(asked)}
+    return {name: here.draw(f"parts/{name}.html", values) for name in ("letter", "decide_letter", "letter_done")}
+
+
+def _of_forms(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What the forms of a part need. They are drawn anew as what is offered changes."""
+    return {name: asked[name] for name in ("csrf", "who")}
 
 
 VIEWS: Final[dict[str, View]] = {
@@ -64,6 +82,7 @@ VIEWS: Final[dict[str, View]] = {
     "money": _money,
     "story": _story,
     "alert": _alert,
+    "letter": _letter,
 }
 
 
@@ -75,14 +94,18 @@ async def stream(request: Request) -> Response:
         raise HTTPException(404)
     if here.watcher.crowded:
         raise HTTPException(503, "too many pages are open")
-    return StreamingResponse(_events(here, view, asked), media_type="text/event-stream")
+    frame = {"csrf": csrf_token(request), "who": who(request, here.user)}
+    events = _events(here, view, {**asked, **frame}, lambda: is_at(request, here.user))
+    return StreamingResponse(events, media_type="text/event-stream")
 
 
-async def _events(here: Console, view: View, asked: Mapping[str, str]) -> AsyncGenerator[str]:
+async def _events(here: Console, view: View, asked: Mapping[str, Any], goes_on: Callable[[], bool]) -> AsyncGenerator[str]:
     known: Parts = {}
     yield f"retry: {RETRY_MS}\n\n"
     async with aclosing(here.watcher.sights()) as sights:
         async for _ in sights:
+            if not goes_on():
+                return
             parts = {name: here.draw(f"parts/{name}.html", {}) for name in FRAME}
             with suppress(*AWAY):  # the troubles say so
                 parts |= await view(here, asked)

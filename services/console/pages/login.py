@@ -8,10 +8,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from services.console.context import console, page
-from services.console.session import Guesses, form, local, log_in, same
-from shared.contract.message import Id
+from services.console.session import Guesses, form, local, log_in, log_out, same
+from shared.contract.message import Text
 
-_NAME = TypeAdapter(Id)
+_NAME = TypeAdapter(Text)
 
 
 async def ask(request: Request) -> Response:
@@ -35,7 +35,7 @@ async def answer(request: Request) -> Response:
     try:
         name = _NAME.validate_python(fields.get("name", "").strip())
     except ValidationError:
-        return _form(request, wanted, "A name has letters, digits, dots, underscores, colons and hyphens only", 400)
+        return _form(request, wanted, "Write your name with 1 to 200 characters, none of them a control character", 400)
     log_in(request, name)
     return RedirectResponse(wanted, 303)
 
@@ -43,7 +43,7 @@ async def answer(request: Request) -> Response:
 async def leave(request: Request) -> Response:
     """The end of a session."""
     await form(request)
-    request.session.clear()
+    log_out(request)
     return RedirectResponse("/login", 303)
 
 

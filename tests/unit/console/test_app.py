@@ -1,5 +1,6 @@
 """What stands between the pages and a browser: hosts, sessions, tokens, headers, and what is said where all is away."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -12,10 +13,12 @@ from pydantic import SecretStr
 from services.console import __main__ as program
 from services.console.app import application
 from services.console.headers import HEADERS
+from services.console.pages import live
 from shared.settings import SettingsError, load
 from tests.unit.console.told import NOWHERE, SETTINGS, Seen, console, token
 
 PASSWORD = "correct horse"
+PROTECTED = {"QUADRILLE_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "QUADRILLE_CONSOLE_PASSWORD": PASSWORD}
 
 
 @asynccontextmanager
@@ -75,7 +78,7 @@ async def test_where_a_password_is_set_nothing_is_seen_without_it() -> None:
         assert (await at.post("/decide/alert/x", data={"action": "ack"})).status_code == 401
         assert await log_in(at, password="wrong password") == 403
         assert (await at.get("/lag")).status_code == 303
-        assert await log_in(at, name="no spaces please") == 400
+        assert await log_in(at, name="no\x00name") == 400
         assert await log_in(at) == 303
         mine = await at.get("/lag")
         assert mine.status_code == 200
@@ -84,10 +87,86 @@ async def test_where_a_password_is_set_nothing_is_seen_without_it() -> None:
         assert (await at.get("/lag")).status_code == 303
 
 
+@pytest.mark.parametrize("name", ["Grace Hopper", "grace.hopper@example.org", "Ｇｒａｃｅ", "Šárka O'Neill-Đặng"])
+async def test_people_log_in_with_the_names_they_have(name: str) -> None:
+    async with browser(password=True) as at:
+        assert await log_in(at, name=name) == 303
+        assert name in Seen((await at.get("/lag")).text).text
+
+
+async def test_who_logs_out_is_out_with_every_copy_of_the_cookie() -> None:
+    async with browser(password=True) as at:
+        assert await log_in(at) == 303
+        csrf, copy = await token(at, "/lag"), at.cookies["quadrille_console"]
+        assert (await at.post("/logout", data={"csrf": csrf})).status_code == 303
+        at.cookies.clear()
+        at.cookies.set("quadrille_console", copy)
+        assert (await at.get("/lag")).status_code == 303
+        assert (await at.get("/live?view=lag")).status_code == 401
+        assert (await at.post("/decide/alert/x", data={"action": "ack", "csrf": csrf})).status_code == 401
+        at.cookies.clear()
+        assert await log_in(at) == 303, "and may come back"
+        assert (await at.get("/lag")).status_code == 200
+
+
+async def test_a_page_that_is_open_hears_nothing_any_more_after_the_logout() -> None:
+    here, logged_in = console(user=None), True
+    events = live._events(here, live._frame, {}, lambda: logged_in)
+    assert (await anext(events)).startswith("retry: ")
+    assert (await anext(events)).startswith("data: ")
+    logged_in = False
+    said = asyncio.ensure_future(anext(events, "nothing"))
+    while not said.done():
+        here.watcher.last = replace(here.watcher.last)
+        async with here.watcher._news:
+            here.watcher._news.notify_all()
+        await asyncio.sleep(0)
+    assert said.result() == "nothing"
+
+
 async def test_a_password_is_not_guessed() -> None:
     async with browser(password=True) as at:
         assert [await log_in(at, password=f"guess number {n}") for n in range(6)] == [403] * 5 + [429]
         assert await log_in(at) == 429, "the right one is not looked at either"
+
+
+@asynccontextmanager
+async def through_uvicorn(client: str, **settings: str) -> AsyncIterator[AsyncClient]:
+    """A browser at the console as it is served, that comes from an address, perhaps a proxy's."""
+    here = replace(console(user=None), settings=load({**PROTECTED, **settings}))
+    config = program._server(here).config
+    config.load()
+    transport = ASGITransport(config.loaded_app, client=(client, 1))
+    async with AsyncClient(transport=transport, base_url="http://127.0.0.1:8790") as made:
+        yield made
+
+
+async def guesses(at: AsyncClient) -> list[int]:
+    """What comes of seven wrong passwords, each said to come from another address."""
+    csrf, found = await token(at, "/login"), []
+    for n in range(7):
+        filled = {"csrf": csrf, "name": "ada", "password": f"guess {n}", "next": "/"}
+        found.append((await at.post("/login", data=filled, headers={"X-Forwarded-For": f"10.9.8.{n}"})).status_code)
+    return found
+
+
+async def test_nobody_is_another_by_saying_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "*")
+    async with through_uvicorn("127.0.0.1") as at:
+        assert await guesses(at) == [403] * 5 + [429] * 2
+    async with through_uvicorn("192.0.2.1", QUADRILLE_CONSOLE_TRUSTED_PROXIES="10.0.0.0/8") as at:
+        assert await guesses(at) == [403] * 5 + [429] * 2
+
+
+async def test_a_proxy_that_is_named_is_believed() -> None:
+    async with through_uvicorn("10.0.0.7", QUADRILLE_CONSOLE_TRUSTED_PROXIES="10.0.0.7, 2001:db8::/32") as at:
+        assert await guesses(at) == [403] * 7
+
+
+@pytest.mark.parametrize("proxies", ["*", "proxy.example", "10.0.0.1/8", "10.0.0.1;10.0.0.2"])
+async def test_a_proxy_that_is_no_address_is_refused(proxies: str) -> None:
+    with pytest.raises(SettingsError, match="QUADRILLE_CONSOLE_TRUSTED_PROXIES is a list of addresses"):
+        program.check(load({"QUADRILLE_CONSOLE_TRUSTED_PROXIES": proxies}))
 
 
 async def test_a_session_cannot_be_made_up_and_its_cookie_is_out_of_reach() -> None:

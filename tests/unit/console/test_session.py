@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.console.session import TRIES, TRIES_SECONDS, Guesses, local, same
+from services.console.session import SESSION_SECONDS, SESSIONS, TRIES, TRIES_SECONDS, Guesses, Logins, local, same
 
 
 def test_after_some_wrong_passwords_an_address_waits_and_others_do_not() -> None:
@@ -15,6 +15,23 @@ def test_after_some_wrong_passwords_an_address_waits_and_others_do_not() -> None
     assert guesses.wait("10.0.0.1", TRIES_SECONDS) == 0
     guesses.wrong("10.0.0.1", TRIES_SECONDS)
     assert guesses.wait("10.0.0.1", TRIES_SECONDS) == 1, "the oldest of the last few counts"
+
+
+def test_a_login_ends_by_itself_some_hours_after_it_was_used_last() -> None:
+    logins = Logins()
+    ada = logins.begin(0.0)
+    assert logins.holds(ada, SESSION_SECONDS - 1.0)
+    assert logins.holds(ada, 2 * SESSION_SECONDS - 2.0)
+    assert not logins.holds(ada, 3 * SESSION_SECONDS)
+    assert not logins.holds(None, 0.0)
+    logins.end(None)
+
+
+def test_logins_do_not_fill_the_memory() -> None:
+    logins = Logins()
+    first, *_, last = [logins.begin(0.0) for _ in range(SESSIONS + 1)]
+    assert not logins.holds(first, 1.0)
+    assert logins.holds(last, 1.0)
 
 
 def test_a_network_of_the_sixth_protocol_is_one_guesser() -> None:

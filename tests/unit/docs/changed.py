@@ -27,6 +27,10 @@ class Wish(Command):
     """The key."""
 
 
+Named = Annotated[str, StringConstraints(pattern="^[A-Z][A-Z0-9]{0,79}$")]
+Long = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
 class Line(Value):
     """A tolerant part."""
 
@@ -152,6 +156,12 @@ EVENTS_TOPICS_STILL_HOLD = {
 COMMANDS_OF_YESTERDAYS_CLIENTS = {
     "gone": _command((int, 1), NOT_THERE, GONE, before=1),
     "a new field": _command(NOT_THERE, int, _to_writers(LEFT_OUT), before=NOT_THERE),
+    "a text is too long that was as long as its pattern lets it": _command(
+        Named,
+        Annotated[str, StringConstraints(max_length=79)],
+        _to_writers("a: {} keep to no maxLength, and {} want maxLength 79"),
+        before="X" * 80,
+    ),
     "needed now": _command((int, 1), int, _to_writers(LEFT_OUT), before=NOT_THERE),
     "another type": _command(int, str, _to_writers("a: {} say integer, and {} take string"), before=1),
     "a word gone": _command(WORDS, WORD, _to_writers('a: {} may say "y", and {} do not take it'), before="y"),
@@ -180,6 +190,7 @@ FINE = {
     "a command takes null": _command(int, int | None),
     "a command takes a number": _command(int, float),
     "a command takes any text": _command(Upper, str),
+    "a command takes text of any letters, as long as before": _command(Named, Long),
     "a command takes either": _command(int, str | int),
     "a strict part of a command has a new field": _command(Form, LongForm),
 }
