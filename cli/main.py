@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from cli.shell import STATE, WRONG, Commands, Json, State, console, later, run
+from cli.shell import STATE, WRONG, Commands, Json, State, console, later, refusals, run
 
 app = Commands(
     no_args_is_help=True,
@@ -89,10 +89,12 @@ def up(state: State = STATE) -> None:
 def down(state: State = STATE) -> None:
     """Stop what `up` started in this folder, wherever it runs."""
     from cli import system
+    from cli.up import stop_leftovers
 
     found = system.find(state)
     if found is None:
-        console.print("Nothing runs here")
+        with refusals():
+            console.print("Stopped what a crash left behind" if stop_leftovers(state) else "Nothing runs here")
         raise typer.Exit(0)
     process = found.owner.find()
     if process is not None:
@@ -107,28 +109,25 @@ def down(state: State = STATE) -> None:
 
 @app.command(epilog="Example: quadrille status --json")
 def status(state: State = STATE, as_json: Json = False) -> None:
-    """How every process of this folder is. Exit code 1 where one is not ready."""
+    """How every process of this folder is, and Kafka and PostgreSQL. Exit code 1 where one is not ready."""
     from cli import system
     from cli.table import Table, words
-    from cli.up import health
-    from shared.settings import load
+    from cli.up import states_of
 
     found = system.find(state)
     if found is None:
         sys.stderr.write(f"nothing runs in {state}\n")
         raise typer.Exit(WRONG)
-    states = run(health(found.health_ports))
+    states = run(states_of(found))
     if as_json:
         console.print_json(json.dumps(states))
     else:
-        table = Table("service", "ready", words("lanes", 6), words("trouble"), "/readyz and /metrics")
+        table = Table("what", "ready", words("lanes", 6), words("trouble"), "address")
         for name, said in states.items():
             owned = said.get("lanes")
             lanes = ",".join(str(lane) for lane in owned) if isinstance(owned, list) else ""
-            address = f"http://127.0.0.1:{found.health_ports[name]}"
-            table.add_row(name, "yes" if said["ready"] else "NO", lanes, str(said.get("trouble") or ""), address)
+            table.add_row(name, "yes" if said["ready"] else "NO", lanes, str(said.get("trouble") or ""), str(said["address"]))
         table.print(console)
-        console.print(f"Kafka is at {load(found.environment).kafka_bootstrap_servers}")
     if not all(said["ready"] for said in states.values()):
         raise typer.Exit(WRONG)
 

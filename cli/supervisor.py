@@ -1,6 +1,7 @@
 """Child processes that are restarted when they end, with backoff, and whose logs are joined into one."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -9,8 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import psutil
+
 from shared.settings import PREFIX
 from shared.waiting import happens
+from stack.processes import Child
 
 BACKOFF_SECONDS: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 STEADY_SECONDS: Final = 60.0
@@ -31,14 +35,25 @@ class Program:
 
 
 class Supervisor:
-    """Runs programs until stopped. ``say`` gets the name of a program and a line of its log."""
+    """Runs programs until stopped.
 
-    def __init__(self, programs: Sequence[Program], say: Callable[[str, str], None]) -> None:
-        self._programs, self._say = programs, say
+    ``say`` gets the name of a program and a line of its log; ``started`` the name and the process of each that is started.
+    """
+
+    def __init__(
+        self,
+        programs: Sequence[Program],
+        say: Callable[[str, str], None],
+        started: Callable[[str, Child], None] = lambda name, child: None,
+    ) -> None:
+        self._programs, self._say, self._started = programs, say, started
         self._stopping = asyncio.Event()
         self.restarts: dict[str, int] = {program.name: 0 for program in programs}
         self.pids: dict[str, int] = {}
         """The process of each program that runs now."""
+        self.refused: dict[str, str] = {}
+        """The last word of each program that cannot start as things are set up."""
+        self._last: dict[str, str] = {}
 
     def stop(self) -> None:
         """End all programs; :meth:`run` returns when they have."""
@@ -56,6 +71,7 @@ class Supervisor:
             if self._stopping.is_set():
                 return
             if code == REFUSED:
+                self.refused[program.name] = self._last.get(program.name, "it does not say why")
                 self._say(program.name, "cannot start as things are set up; see above")
                 return
             attempt = 0 if time.monotonic() - started > STEADY_SECONDS else attempt
@@ -78,6 +94,8 @@ class Supervisor:
             start_new_session=True,
         )
         self.pids[program.name] = process.pid
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended already
+            self._started(program.name, Child(process.pid, psutil.Process(process.pid).create_time()))
         reading = asyncio.create_task(self._read(program.name, process.stdout))
         ended = asyncio.create_task(process.wait())
         stopping = asyncio.create_task(self._stopping.wait())
@@ -102,7 +120,9 @@ class Supervisor:
                 line = b"(a line of more than a megabyte is left out)"
             if not line:
                 return
-            self._say(name, line.decode(errors="replace").rstrip())
+            said = line.decode(errors="replace").rstrip()
+            self._last[name] = said
+            self._say(name, said)
 
 
 def inherited() -> dict[str, str]:

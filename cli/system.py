@@ -4,12 +4,15 @@ Every command starts here, so the libraries of the broker and the databases are 
 """
 
 import importlib
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Final
 
 from shared.settings import DATABASES, Settings, load, names_broker
+from stack import notes
 from stack.processes import Child
+
+NOTE: Final = "up.json"
 
 
 class NotRunningError(Exception):
@@ -27,21 +30,19 @@ class Up:
 
 def note(state: Path, up: Up) -> None:
     """Write the note; it holds passwords, so only its owner may read it."""
-    path = state / "up.json"
-    path.touch(mode=0o600)
-    path.write_text(json.dumps(asdict(up), indent=1))
+    notes.write_secret(state / NOTE, asdict(up))
 
 
-def forget(state: Path) -> None:
-    """Nothing runs any more."""
-    (state / "up.json").unlink(missing_ok=True)
+def forget(state: Path, owner: Child) -> None:
+    """Remove the note of a process that ends; that of another one stays."""
+    if notes.read(state / NOTE).get("owner") == asdict(owner):
+        (state / NOTE).unlink(missing_ok=True)
 
 
 def find(state: Path) -> Up | None:
     """What runs in this folder, or nothing."""
-    try:
-        noted = json.loads((state / "up.json").read_text())
-    except (OSError, ValueError):
+    noted = notes.read(state / NOTE)
+    if not noted:
         return None
     up = Up(Child(**noted["owner"]), noted["environment"], noted["health_ports"])
     return up if up.owner.find() else None

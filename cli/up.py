@@ -6,16 +6,19 @@ import os
 import secrets
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 
 import aiohttp
 import psutil
 
-from cli import system
-from cli.supervisor import Program, Supervisor
+from cli import checks, system
+from cli.supervisor import BACKOFF_SECONDS, Program, Supervisor
 from shared.settings import DATABASES, PREFIX, Settings, given, load, names_broker
-from stack import EmbeddedStack
+from stack import EmbeddedStack, StackError, notes
+from stack.lock import FolderLock
 from stack.ports import free_port
 from stack.processes import Child
 
@@ -26,8 +29,15 @@ CONSOLE = "console"
 CONSOLE_PORT = f"{PREFIX}CONSOLE_PORT"
 
 
+PROGRAMS = "programs.json"
+"""The note of the processes that were started, in the state folder: who starts next stops what a crash left of them."""
+WATCH_SECONDS = 0.5
+"""How often it is looked whether Kafka and PostgreSQL still run."""
+PROGRAM_STOP_SECONDS = 8.0
+
+
 class StartError(Exception):
-    """A service did not become healthy in time; its log says why."""
+    """A service cannot start, or was not ready in time; the message says which and why."""
 
 
 class Running:
@@ -53,12 +63,19 @@ class Running:
         self._stack = ExitStack()
         self._supervisor: Supervisor | None = None
         self._task: asyncio.Task[None] | None = None
+        self._embedded: EmbeddedStack | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._own = Child(os.getpid(), psutil.Process().create_time())
+        self._started: dict[str, Child] = {}
         self.environment: dict[str, str] = {}
         self.health_ports: dict[str, int] = {}
 
     async def start(self) -> None:
-        """Start all and wait until every service is healthy. Raises ``StackError`` or :class:`StartError`."""
-        self._state.mkdir(parents=True, exist_ok=True)
+        """Start all and wait until every service is ready.
+
+        Raises ``SettingsError`` before anything is started, ``StackError`` or :class:`StartError`.
+        """
+        checks.check(load({**({} if self._measured else given()), **self._more}))
         try:
             await self._start()
         except BaseException:
@@ -67,6 +84,9 @@ class Running:
 
     async def _start(self) -> None:
         broker = await asyncio.to_thread(self._broker_and_database)
+        await asyncio.to_thread(_stop_programs, self._state)
+        if self._embedded:
+            self._watching = asyncio.create_task(self._keep_servers(self._embedded))
         gateway_port = free_port()
         api_key = self._api_key()
         self.environment = {
@@ -83,25 +103,54 @@ class Running:
         self.health_ports = {"gateway": gateway_port, **{name: free_port() for name in names}}
         watched = [f"{name}=http://127.0.0.1:{self.health_ports[name]}" for name in names]
         self.environment = {f"{PREFIX}WATCHED_SERVICES": ",".join(watched), **self.environment}
-        self._supervisor = Supervisor([self._gateway(gateway_port, api_key), *map(self._service, names)], self._say)
+        programs = [self._gateway(gateway_port, api_key), *map(self._service, names)]
+        self._supervisor = Supervisor(programs, self._say, self._note_program)
         self._task = asyncio.create_task(self._supervisor.run())
         await self._wait_until_healthy()
-        own = Child(os.getpid(), psutil.Process().create_time())
-        system.note(self._state, system.Up(own, self.environment, self.health_ports))
+        system.note(self._state, system.Up(self._own, self.environment, self.health_ports))
 
     async def stop(self) -> None:
         """Stop the services, then the stack."""
-        system.forget(self._state)
+        system.forget(self._state, self._own)
+        if self._watching:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
         if self._supervisor and self._task:
             self._supervisor.stop()
             await self._task
+            (self._state / PROGRAMS).unlink(missing_ok=True)
         await asyncio.to_thread(self._stack.close)
 
     def _broker_and_database(self) -> dict[str, str]:
         if not self._measured and names_broker():
+            lock = FolderLock(self._state)
+            lock.take()
+            self._stack.callback(lock.release)
             return given()
-        embedded = self._stack.enter_context(EmbeddedStack(self._state, progress=self._progress))
-        return embedded.environment if self._measured else {**given(), **embedded.environment}
+        self._embedded = self._stack.enter_context(EmbeddedStack(self._state, progress=self._progress))
+        return self._embedded.environment if self._measured else {**given(), **self._embedded.environment}
+
+    def _note_program(self, name: str, child: Child) -> None:
+        self._started[name] = child
+        notes.write_secret(self._state / PROGRAMS, {name: asdict(child) for name, child in self._started.items()})
+
+    async def _keep_servers(self, embedded: EmbeddedStack) -> None:
+        """Start Kafka and PostgreSQL again where they end, until cancelled."""
+        attempts: dict[str, int] = {}
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            for name in await asyncio.to_thread(embedded.ended):
+                wait = BACKOFF_SECONDS[min(attempts.get(name, 0), len(BACKOFF_SECONDS) - 1)]
+                attempts[name] = attempts.get(name, 0) + 1
+                self._say(name, "ended; starting again")
+                try:
+                    await asyncio.to_thread(embedded.start_again, name)
+                except StackError as error:
+                    self._say(name, f"cannot be started ({error}); tried again in {wait:g} s")
+                    await asyncio.sleep(wait)
+                else:
+                    attempts.pop(name)
+                    self._say(name, "runs again")
 
     def _api_key(self) -> str:
         path = self._state / "gateway.key"
@@ -125,10 +174,44 @@ class Running:
         while waiting:
             states = await health(waiting)
             waiting = {name: port for name, port in waiting.items() if not states[name]["ready"]}
+            if self._supervisor and self._supervisor.refused:
+                raise StartError("; ".join(f"{name} cannot start: {why}" for name, why in self._supervisor.refused.items()))
             if asyncio.get_running_loop().time() > deadline:
-                raise StartError(f"not healthy after {HEALTHY_SECONDS:g} s: {', '.join(waiting)}")
+                troubles = ", ".join(f"{name} ({states[name].get('trouble')})" for name in waiting)
+                raise StartError(f"not ready after {HEALTHY_SECONDS:g} s: {troubles}")
             if waiting:
                 await asyncio.sleep(0.1)
+
+
+def stop_leftovers(state: Path) -> bool:
+    """Stop what a crash left running in a folder; returns whether there was anything. Raises ``StackError``."""
+    if not state.exists():
+        return False
+    lock = FolderLock(state)
+    lock.take()
+    try:
+        programs, servers = _stop_programs(state), EmbeddedStack.stop_leftovers(state)
+        return programs or servers
+    finally:
+        lock.release()
+
+
+def _stop_programs(state: Path) -> bool:
+    """The folder is ours, so the programs noted in it that still run were left by a crash; returns whether any did."""
+    left = [child for noted in notes.read(state / PROGRAMS).values() if (child := Child(**noted)).find()]
+    with ThreadPoolExecutor(max(1, len(left))) as pool:
+        for stopped in [pool.submit(child.stop, signal.SIGTERM, PROGRAM_STOP_SECONDS) for child in left]:
+            stopped.result()
+    return bool(left)
+
+
+async def states_of(up: system.Up) -> dict[str, dict[str, object]]:
+    """How Kafka, PostgreSQL and each process are: ``ready``, ``trouble``, where it is, and what else it says."""
+    from cli.servers import servers
+
+    found, told = await asyncio.gather(servers(load(up.environment)), health(up.health_ports))
+    processes = {name: {**said, "address": f"http://127.0.0.1:{up.health_ports[name]}"} for name, said in told.items()}
+    return {**found, **processes}
 
 
 async def health(ports: dict[str, int]) -> dict[str, dict[str, object]]:

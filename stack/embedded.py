@@ -1,28 +1,30 @@
 """Both servers together, in one state folder that is kept between runs."""
 
 import base64
-import fcntl
 import json
-import os
 import secrets
+import signal
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Final, Self
+from typing import Any, Final, Self
 
 from shared.settings import DATABASES, PREFIX
-from stack import databases
+from stack import databases, notes
 from stack.errors import StackError
 from stack.kafka import Kafka
+from stack.lock import FolderLock
 from stack.ports import free_port
 from stack.postgres import Postgres
 from stack.processes import Child
 
 DEFAULT_STATE: Final = Path(".quadrille")
+NOTE: Final = "stack.json"
 
 
 class EmbeddedStack:
@@ -43,9 +45,12 @@ class EmbeddedStack:
     ) -> None:
         self._state = state.resolve()
         self._progress = progress
-        self._lock: IO[str] | None = None
+        self._lock = FolderLock(self._state)
+        self._starters: dict[str, Callable[[], None]] = {}
         self._children: dict[str, Child] = {}
+        self._ports: dict[str, int] = {}
         self._noting = threading.Lock()
+        self._stopped = False
         self.environment: dict[str, str] = {}
         """The settings that point to the started stack."""
         self.admin_url = ""
@@ -61,10 +66,7 @@ class EmbeddedStack:
     @staticmethod
     def running(state: Path = DEFAULT_STATE) -> dict[str, str] | None:
         """The environment of the stack another process runs in this folder, or nothing."""
-        try:
-            noted = json.loads((state / "stack.json").read_text())
-        except (OSError, ValueError):
-            return None
+        noted = notes.read(state / NOTE)
         children, environment = noted.get("children"), noted.get("environment")
         if not children or not environment or not all(Child(**child).find() for child in children.values()):
             return None
@@ -72,10 +74,12 @@ class EmbeddedStack:
 
     def start(self) -> None:
         """Start both servers, side by side, and make sure of the databases."""
-        (self._state / "logs").mkdir(parents=True, exist_ok=True)
-        self._take_lock()
+        self._lock.take()
+        self._stopped = False
         try:
-            self._stop_leftovers()
+            (self._state / "logs").mkdir(exist_ok=True)
+            if self.stop_leftovers(self._state):
+                self._progress("Stopped what a crashed run left behind")
             self._start_servers()
         except BaseException:
             self.stop()
@@ -84,24 +88,18 @@ class EmbeddedStack:
     def _start_servers(self) -> None:
         known = self._secrets()
         last = self._noted().get("ports", {})
-        ports = {name: free_port(last.get(name)) for name in ("kafka", "postgres")}
+        ports = self._ports = {name: free_port(last.get(name)) for name in ("kafka", "postgres")}
         logs = self._state / "logs"
         postgres = Postgres(self._state / "postgres", logs / "postgres.log", known["admin"])
         kafka = Kafka(self._state / "kafka", logs / "kafka.log", known["cluster_id"])
+        self._starters = {
+            "postgres": lambda: postgres.start(ports["postgres"], partial(self._launched, "postgres")),
+            "kafka": lambda: kafka.start(ports["kafka"], free_port(), self._progress, partial(self._launched, "kafka")),
+        }
         self._progress("Starting PostgreSQL and Kafka")
         pool = ThreadPoolExecutor(2)
         try:
-            starting = [
-                pool.submit(postgres.start, ports["postgres"], lambda child: self._launched("postgres", child, ports)),
-                pool.submit(
-                    kafka.start,
-                    ports["kafka"],
-                    free_port(),
-                    self._progress,
-                    lambda child: self._launched("kafka", child, ports),
-                ),
-            ]
-            for started in starting:
+            for started in [pool.submit(start) for start in self._starters.values()]:
                 started.result()
         finally:
             pool.shutdown()  # whoever is still being started must have been launched, to be stopped
@@ -110,60 +108,57 @@ class EmbeddedStack:
             f"{PREFIX}KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{ports['kafka']}",
             **databases.create(self.admin_url, "quadrille", known["databases"]),
         }
-        self._note(ports)
+        self._note()
 
-    def _launched(self, name: str, child: Child, ports: dict[str, int]) -> None:
+    def ended(self) -> list[str]:
+        """The servers that were started and do not run any more, though nobody stopped them."""
+        with self._noting:
+            return [name for name, child in self._children.items() if child.find() is None]
+
+    def start_again(self, name: str) -> None:
+        """Start a server that ended where it was, with the data it has. Raises :class:`StackError`."""
+        with self._noting:
+            child = self._children.get(name)
+        if child:
+            child.stop(signal.SIGKILL, 5)  # nothing runs any more: what is left of it is let go
+        self._starters[name]()
+
+    def _launched(self, name: str, child: Child) -> None:
         """Note a server as soon as there is a process, so that it is found again whatever happens next."""
         with self._noting:
-            self._children[name] = child
-            self._note(ports)
+            if not self._stopped:
+                self._children[name] = child
+                self._note()
+                return
+        child.stop(signal.SIGKILL, 5)
+        raise StackError(f"{name} was being started as all was stopped")
 
     def stop(self) -> None:
         """Stop both servers and let go of the folder."""
-        if "kafka" in self._children:
-            Kafka.stop(self._children.pop("kafka"))
-        if "postgres" in self._children:
-            Postgres.stop(self._children.pop("postgres"))
-        if self._lock:
-            self._note(self._noted().get("ports", {}))
-            self._lock.close()
-            self._lock = None
+        with self._noting:
+            self._stopped = True
+            children, self._children = self._children, {}
+        _stop(children)
+        if self._lock.held:
+            self._note()
+            self._lock.release()
 
-    def _take_lock(self) -> None:
-        lock = (self._state / "lock").open("a+")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.seek(0)
-            owner = lock.read().strip() or "unknown"
-            lock.close()
-            raise StackError(f"process {owner} runs a stack in {self._state}; stop it, or choose another folder") from None
-        lock.truncate(0)
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
-        self._lock = lock
-
-    def _stop_leftovers(self) -> None:
-        """Nobody holds the lock, so what still runs was left by a crash."""
-        children = {name: Child(**child) for name, child in self._noted().get("children", {}).items()}
-        if any(child.find() for child in children.values()):
-            self._progress("Stopping what a crashed run left behind")
-        if "kafka" in children:
-            Kafka.stop(children["kafka"])
-        if "postgres" in children:
-            Postgres.stop(children["postgres"])
+    @staticmethod
+    def stop_leftovers(state: Path) -> bool:
+        """Stop the servers noted in a folder that is ours: a crash left them. Returns whether any ran."""
+        children = {name: Child(**child) for name, child in notes.read(state / NOTE).get("children", {}).items()}
+        left = any(child.find() for child in children.values())
+        _stop(children)
+        return left
 
     def _noted(self) -> dict[str, Any]:
-        try:
-            noted: dict[str, Any] = json.loads((self._state / "stack.json").read_text())
-        except (OSError, ValueError):
-            return {}
-        return noted
+        return notes.read(self._state / NOTE)
 
-    def _note(self, ports: dict[str, int]) -> None:
+    def _note(self) -> None:
         children = {name: asdict(child) for name, child in self._children.items()}
         environment = self.environment if children else {}
-        _write_secret(self._state / "stack.json", {"ports": ports, "children": children, "environment": environment})
+        ports = self._ports or self._noted().get("ports", {})
+        notes.write_secret(self._state / NOTE, {"ports": ports, "children": children, "environment": environment})
 
     def _secrets(self) -> dict[str, Any]:
         """Passwords and the cluster's id, made at the first start; those of services that came since are added."""
@@ -176,13 +171,13 @@ class EmbeddedStack:
             "databases": {name: secrets.token_urlsafe(24) for name in DATABASES} | known.get("databases", {}),
         }
         if whole != known:
-            _write_secret(path, whole)
+            notes.write_secret(path, whole)
         return whole
 
 
-def _write_secret(path: Path, content: object) -> None:
-    partial = path.with_suffix(".part")
-    partial.unlink(missing_ok=True)  # one that a crash left may be open to others
-    partial.touch(mode=0o600)
-    partial.write_text(json.dumps(content, indent=1))
-    partial.rename(path)
+def _stop(children: Mapping[str, Child]) -> None:
+    """Stop servers; Kafka before PostgreSQL, as who stops it waits for nothing of the other."""
+    if "kafka" in children:
+        Kafka.stop(children["kafka"])
+    if "postgres" in children:
+        Postgres.stop(children["postgres"])

@@ -14,6 +14,10 @@ GROUP = "quadrille.alerts.dead-letters"
 WITHIN_SECONDS = 0.1
 """How long a dead letter waits for others to be kept with."""
 
+SESSION_SECONDS = 10.0
+"""A member that died is waited for so long by the next one: as in the groups of the services, and not Faust's minute."""
+HEARTBEAT_SECONDS = 2.0
+
 
 def application(settings: Settings, keeper: Keeper, data_folder: str) -> Any:
     """A worker that makes no topics, keeps no tables and serves no web; the commit of what was taken is awaited."""
@@ -29,6 +33,8 @@ def application(settings: Settings, keeper: Keeper, data_folder: str) -> Any:
         web_enabled=False,
         consumer_auto_offset_reset="earliest",
         broker_commit_interval=1.0,
+        broker_session_timeout=SESSION_SECONDS,
+        broker_heartbeat_interval=HEARTBEAT_SECONDS,
         stream_wait_empty=False,
         broker_max_poll_records=PORTION,  # no more of a partition is unpacked at once
         stream_buffer_maxsize=PORTION,  # a dead letter may have megabytes: no more wait than one commit takes

@@ -24,6 +24,7 @@ from shared.runtime import outbox
 from shared.runtime.database import is_away, is_conflict
 from shared.runtime.records import Outgoing, pack, portions, size
 from shared.runtime.store import ConflictError, Loaded, Store
+from shared.telemetry.repeats import REPEATED
 
 log = logging.getLogger(__name__)
 BACKOFF_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
@@ -167,7 +168,7 @@ class Keeper:
                     raise
                 wait = BACKOFF_SECONDS[min(attempt, len(BACKOFF_SECONDS) - 1)]
                 attempt += 1
-                log.warning("alerts wait for the database: %r; again in %.1f s", error, wait)
+                log.warning("alerts wait for the database: %r; again in %.1f s", error, wait, extra=REPEATED)
                 await asyncio.sleep(wait)
             else:
                 if said:

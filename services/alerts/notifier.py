@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.alerts.pace import Choice, Pace, Waiting
 from services.alerts.targets import LogTarget, Notification, SendError, Target
 from shared.telemetry.logs import about
+from shared.telemetry.repeats import REPEATED
 from shared.waiting import happens
 
 log = logging.getLogger(__name__)
@@ -209,5 +210,5 @@ async def _again_and_again(what: str, news: asyncio.Event, work: Callable[[], Aw
             away = False
         except AWAY as error:
             if not away:
-                log.warning("%s wait for the database: %r", what, error)
+                log.warning("%s wait for the database: %r", what, error, extra=REPEATED)
             away = True

@@ -31,6 +31,7 @@ from shared.runtime import kafka
 from shared.runtime.database import is_away
 from shared.runtime.member import StalledError
 from shared.settings import Settings
+from shared.telemetry.repeats import REPEATED
 from shared.waiting import within
 
 log = logging.getLogger(__name__)
@@ -104,7 +105,7 @@ class Reconciler:
                 if found := await self.reconcile():
                     log.warning("%d dead letters had been passed over and are kept now", found)
             except (KafkaError, SQLAlchemyError, OSError, TimeoutError) as error:
-                log.warning("the dead letters cannot be reconciled now: %r", error)
+                log.warning("the dead letters cannot be reconciled now: %r", error, extra=REPEATED)
             if any(looks >= STANDSTILL for looks in self._standing.values()):
                 raise StalledError(f"Faust took none of the dead letters that were found {STANDSTILL} times in a row")
             await asyncio.sleep(EVERY_SECONDS)

@@ -28,6 +28,7 @@ from shared.lag.reader import LagReader
 from shared.lag.window import Window
 from shared.progress import limits
 from shared.settings import Settings
+from shared.telemetry.repeats import REPEATED
 from shared.waiting import happens
 
 log = logging.getLogger(__name__)
@@ -156,7 +157,7 @@ class Watcher:
             try:
                 return await look()
             except AWAY as error:
-                log.warning("%s: %r", trouble, error)
+                log.warning("%s: %r", trouble, error, extra=REPEATED)
                 troubles[trouble] = None
                 return None
 

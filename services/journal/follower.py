@@ -25,6 +25,7 @@ from shared.runtime.member import Member, StalledError
 from shared.runtime.pacing import Pacing
 from shared.settings import Settings
 from shared.telemetry import health, metrics
+from shared.telemetry.repeats import REPEATED
 from shared.waiting import happens, within
 
 log = logging.getLogger(__name__)
@@ -147,5 +148,5 @@ class Follower:
             try:
                 pruned = await self._keeper.prune(cutoff(datetime.now(UTC), self._settings.journal_days))
             except Exception as error:
-                log.warning("the journal cannot be pruned now: %r", error)
+                log.warning("the journal cannot be pruned now: %r", error, extra=REPEATED)
             await asyncio.sleep(PRUNE_PAUSE_SECONDS if pruned else PRUNE_SECONDS)

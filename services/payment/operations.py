@@ -35,6 +35,7 @@ from shared.runtime.service import Service
 from shared.runtime.store import Loaded
 from shared.telemetry import metrics
 from shared.telemetry.logs import about
+from shared.telemetry.repeats import REPEATED
 
 log = logging.getLogger(__name__)
 AT_ONCE: Final = 64
@@ -106,7 +107,7 @@ class Operations:
                 try:
                     await self._claim()
                 except (SQLAlchemyError, OSError, TimeoutError) as error:
-                    log.warning("payment operations wait for the database: %r", error)
+                    log.warning("payment operations wait for the database: %r", error, extra=REPEATED)
         finally:
             for task in self._running:
                 task.cancel()

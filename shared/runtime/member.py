@@ -15,6 +15,7 @@ from shared.contract.envelope import Record
 from shared.runtime import kafka
 from shared.runtime.records import IN_HAND_BYTES, size
 from shared.settings import Settings
+from shared.telemetry.repeats import Outage
 from shared.waiting import happens, within
 
 log = logging.getLogger(__name__)
@@ -75,6 +76,7 @@ class Member(ConsumerRebalanceListener):
         self._fetcher: asyncio.Task[None] | None = None
         self._last_arrival = time.monotonic()
         self._failing_since: float | None = None
+        self._outage = Outage(log, service)
         self.ready = asyncio.Event()
         """Set when there may be something to do."""
         self.epochs: dict[int, int] = {}
@@ -199,11 +201,12 @@ class Member(ConsumerRebalanceListener):
         try:
             await within(OFFSETS_SECONDS, self._consumer.commit(owned))
         except (KafkaError, OSError, TimeoutError, ValueError) as error:
-            log.warning("offsets are not committed yet: %r", error)
+            self._outage.lasts(f"offsets are not committed yet: {error!r}", again=OFFSETS_SECONDS)
             self._failing_since = self._failing_since or time.monotonic()
             if time.monotonic() - self._failing_since > FAILING_SECONDS:
                 self._failure = StalledError(f"no offsets could be committed for {FAILING_SECONDS:g} s: {error!r}")
         else:
+            self._outage.ends()
             self._failing_since = None
             for tp, offset in owned.items():
                 if self._positions.get(tp) == offset:

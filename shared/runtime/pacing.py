@@ -5,6 +5,7 @@ import logging
 import time
 from typing import Final
 
+from shared.telemetry.repeats import Outage
 from shared.waiting import happens
 
 log = logging.getLogger(__name__)
@@ -18,10 +19,21 @@ class Pacing:
     """
 
     def __init__(self, name: str) -> None:
-        self._name = name
         self._next: dict[str, float] = {}
-        self.trouble: str | None = "starting"
+        self._trouble: str | None = "starting"
+        self._outage = Outage(log, name)
         self.stopping = asyncio.Event()
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the loop gets nowhere."""
+        return self._trouble
+
+    @trouble.setter
+    def trouble(self, trouble: str | None) -> None:
+        self._trouble = trouble
+        if trouble is None:
+            self._outage.ends()
 
     def is_time(self, what: str, seconds: float) -> bool:
         """Whether something was not done for so long; then it counts as done now."""
@@ -39,5 +51,5 @@ class Pacing:
         """Wait, the longer the more attempts there were (from 0), and no longer than until it is to end."""
         self.trouble = trouble
         wait = BACKOFF_SECONDS[min(attempt, len(BACKOFF_SECONDS) - 1)]
-        log.warning("%s: %s; again in %.1f s", self._name, trouble, wait)
+        self._outage.lasts(trouble, again=wait)
         await happens(self.stopping, wait)

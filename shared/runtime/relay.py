@@ -26,6 +26,7 @@ from shared.runtime.sender import REFUSALS, TOO_LARGE, Outcome, Sender
 from shared.settings import Settings
 from shared.telemetry import metrics
 from shared.telemetry.logs import about
+from shared.telemetry.repeats import REPEATED, Outage
 from shared.waiting import happens
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class Relay:
         self._room.set()
         self._sender = Sender(settings, f"{service}-relay")
         self._trouble: str | None = None
+        self._outage = Outage(log, service)
         self.refusals = Refusals(service)
         self._published = metrics.published.labels(service)
 
@@ -164,11 +166,12 @@ class Relay:
             try:
                 left = await self._send_what_fits(left, attempt)
                 self._trouble = None
+                self._outage.ends()
             except (KafkaError, SQLAlchemyError, OSError, TimeoutError) as error:
                 wait = BACKOFF_SECONDS[min(attempt, len(BACKOFF_SECONDS) - 1)]
                 attempt += 1
                 self._trouble = f"nothing can be published: {error!r}"
-                log.warning("%s cannot publish (%r); a new producer in %.1f s", self._service, error, wait)
+                self._outage.lasts(self._trouble, again=wait)
                 metrics.relay_failures.labels(self._service).inc()
                 await self._sender.close()
                 done = set(self._acked)
@@ -279,7 +282,7 @@ class Relay:
             async with self._engine.begin() as connection:
                 await outbox.delete(connection, ids)
         except (SQLAlchemyError, OSError, TimeoutError) as error:
-            log.warning("%s: %d sent rows stay in the outbox for now: %r", self._service, len(ids), error)
+            log.warning("%s: %d sent rows stay in the outbox for now: %r", self._service, len(ids), error, extra=REPEATED)
             self._done.set()
         else:
             del self._acked[: len(ids)]

@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final
 
+from shared.telemetry.repeats import WithoutRepeats
+
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/\-]{0,199}")
 _TRACE: Final = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
@@ -88,6 +90,7 @@ def configure(service: str, level: str) -> None:
     """Log to standard error from now on: also warnings, and what the process dies of."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Words(service) if sys.stderr.isatty() else JsonLines(service))
+    handler.addFilter(WithoutRepeats())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for noisy in ("alembic", "aiokafka", "kafka", "faust", "mode", "aiohttp.access", "urllib3", "apprise"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level)))

@@ -17,6 +17,7 @@ from shared.lag.judgement import Status
 from shared.lag.reader import LagReader
 from shared.lag.window import Window
 from shared.settings import Settings
+from shared.telemetry.repeats import REPEATED
 
 log = logging.getLogger(__name__)
 WINDOW: Final = 10
@@ -79,6 +80,6 @@ class Groups:
         for position in found.positions.values():
             unknown = position.end > position.oldest if position.current is None else position.age is None
             if unknown:
-                log.warning("how far %s has read cannot be told now, and nothing is judged by it", found.name)
+                log.warning("how far %s has read cannot be told now, and nothing is judged by it", found.name, extra=REPEATED)
                 return None
         return datetime.fromtimestamp(last.at - found.age, UTC)

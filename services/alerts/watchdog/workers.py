@@ -34,6 +34,7 @@ from shared.runtime.member import Member, StalledError
 from shared.runtime.service import Service
 from shared.runtime.store import ConflictError
 from shared.settings import Settings
+from shared.telemetry.repeats import REPEATED
 
 log = logging.getLogger(__name__)
 FOLLOWER: Final = "alerts.watchdog"
@@ -136,5 +137,5 @@ async def _wait(error: Exception, what: str) -> None:
     """Before it is tried again. Raises an error that is no outage."""
     if isinstance(error, SQLAlchemyError) and not is_away(error):
         raise error
-    log.warning("the watchdog cannot %s now: %r", what, error)
+    log.warning("the watchdog cannot %s now: %r", what, error, extra=REPEATED)
     await asyncio.sleep(AGAIN_SECONDS)

@@ -89,7 +89,7 @@ async def test_a_killed_owner_leaves_everything_to_the_next(state: Path) -> None
     await asyncio.to_thread(taken_over.start)
     try:
         after = load(taken_over.environment)
-        assert said[0] == "Stopping what a crashed run left behind"
+        assert said[0] == "Stopped what a crashed run left behind"
         assert not any(child.find() for child in left)
         assert after.kafka_bootstrap_servers == before.kafka_bootstrap_servers
         assert after.database_url("cart") == before.database_url("cart")
@@ -112,9 +112,9 @@ def test_a_server_that_does_not_come_up_in_time_is_stopped(tmp_path: Path, monke
     launched: list[Child] = []
     note = EmbeddedStack._launched
 
-    def see(stack: EmbeddedStack, name: str, child: Child, ports: dict[str, int]) -> None:
+    def see(stack: EmbeddedStack, name: str, child: Child) -> None:
         launched.append(child)
-        note(stack, name, child, ports)
+        note(stack, name, child)
         assert EmbeddedStack(state)._noted()["children"][name]["pid"] == child.pid
 
     monkeypatch.setattr(EmbeddedStack, "_launched", see)

@@ -16,7 +16,7 @@ import pytest
 
 from cli import system
 from stack import EmbeddedStack, StackError
-from stack.embedded import _write_secret
+from stack.notes import write_secret
 from stack.ports import FIRST, LAST, free_port
 from stack.processes import Child, launch, listens, tail, wait_until
 
@@ -69,7 +69,7 @@ def test_a_stack_runs_where_all_its_processes_do(tmp_path: Path, sleeper: Child)
 def test_what_holds_passwords_is_for_its_owner_alone(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
-        _write_secret(tmp_path / "secrets.json", {"admin": "x"})
+        write_secret(tmp_path / "secrets.json", {"admin": "x"})
         system.note(tmp_path, system.Up(Child(1, 2.0), {"URL": "secret"}, {}))
     finally:
         os.umask(before)
@@ -81,7 +81,7 @@ def test_what_holds_passwords_is_for_its_owner_alone(tmp_path: Path) -> None:
 def test_a_file_that_was_open_to_others_before_is_not_after(tmp_path: Path, left: str) -> None:
     (tmp_path / left).touch(mode=0o666)
     (tmp_path / left).chmod(0o666)
-    _write_secret(tmp_path / "secrets.json", {"admin": "x"})
+    write_secret(tmp_path / "secrets.json", {"admin": "x"})
     assert mode(tmp_path / "secrets.json") == 0o600
 
 
