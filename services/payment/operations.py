@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from pydantic import TypeAdapter
 from sqlalchemy import Integer, bindparam, text
@@ -24,6 +24,7 @@ from services.payment.gateways.port import (
     Authorization,
     Gateway,
     LookUp,
+    PaymentState,
     Refused,
     Sought,
     Unavailable,
@@ -70,6 +71,11 @@ class _Asked:
     until: float = 0.0
 
 
+def _outcome(answer: type) -> str:
+    """What the metrics call an answer of the gateway."""
+    return "found" if answer is PaymentState else metrics.label(answer.__name__)
+
+
 class Operations:
     """Calls the gateway for the payments of the lanes a service owns."""
 
@@ -85,6 +91,9 @@ class Operations:
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._taken_over: set[int] = set()
         self._inheriting: set[int] = set()
+        for what, answers in (*((kind, Answer) for kind in get_args(Kind)), ("look_up", LookUp)):
+            for answer in get_args(answers):
+                metrics.gateway_calls.labels(what, _outcome(answer))
         service.on_commit = self.start
         service.on_lanes = self._taken_over.update
 
@@ -167,7 +176,7 @@ class Operations:
                 return  # others may have asked by now, and gone on: it is claimed anew if it is still wanted
             call = self._service.tracer.call(f"{what} payment", payment.checkout_id, traceparent)
             answer = await self._ask(payment, what)
-        outcome = type(answer).__name__
+        outcome = _outcome(type(answer))
         failure = answer if isinstance(answer, Unavailable | Unknown | Refused | Unusable) else None
         call.end(outcome, failed=failure is not None)
         if failure:

@@ -20,7 +20,7 @@ class Outcome(StrEnum):
     ABANDONED = "abandoned"
 
 
-_OUTCOMES: Final = {
+OUTCOMES: Final = {
     "OrderCancelled": Outcome.CANCELLED,
     "CheckoutCompleted": Outcome.COMPLETED,
     "OrderRejected": Outcome.REJECTED,
@@ -67,7 +67,7 @@ def standing(seen: Mapping[str, At]) -> Standing[At]:
 @lru_cache(maxsize=10_000)
 def _by_kinds(seen: frozenset[str]) -> tuple[Outcome | None, tuple[Step, ...]]:
     """What these events came to, and the steps that are on after them: of few sets of events do checkouts consist."""
-    outcome = next((outcome for kind, outcome in _OUTCOMES.items() if kind in seen), None)
+    outcome = next((outcome for kind, outcome in OUTCOMES.items() if kind in seen), None)
     return outcome, tuple(step for step in STEPS if not step.ended_by & seen and all(group & seen for group in step.opened_by))
 
 

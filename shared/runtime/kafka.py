@@ -77,7 +77,7 @@ def _count_requests(client: Any) -> None:
     send = client.send
 
     async def counted(node_id: int, request: Any, **more: Any) -> Any:
-        metrics.kafka_requests.labels(type(request).__name__.removesuffix("Request")).inc()
+        metrics.kafka_requests.labels(metrics.label(type(request).__name__.removesuffix("Request"))).inc()
         return await send(node_id, request, **more)
 
     client.send = counted

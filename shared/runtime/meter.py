@@ -3,12 +3,16 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Final
 
 from shared.contract.message import Event, Message
 from shared.runtime.inputs import Handle, Input, Refuse
 from shared.runtime.reactions import Due, Reaction
 from shared.telemetry import metrics
 from shared.telemetry.metrics import Children
+
+READ: Final = "read"
+"""The stage of a dead letter that could not even be read."""
 
 
 class Meter:
@@ -19,6 +23,15 @@ class Meter:
         self._emitted = Children(metrics.emitted, service)
         self._dead_letters = Children(metrics.dead_letters, service)
         self._seconds = Children(metrics.reaction_seconds, service)
+
+    def begin(self, reactions: Iterable[Reaction]) -> None:
+        """Have the counters of all that these reactions may handle, emit and fail at, from now on."""
+        self._dead_letters[READ]
+        for reaction in reactions:
+            self._handled[_name(reaction)]
+            self._dead_letters[reaction.name]
+            for kind in reaction.emits:
+                self._emitted[kind.__name__]
 
     def committed(
         self, inputs: Iterable[Input], emitted: Mapping[type[Message], int], dead: Mapping[str, int], at: datetime

@@ -65,6 +65,7 @@ class Relay:
         self._outage = Outage(log, service)
         self.refusals = Refusals(service)
         self._published = metrics.published.labels(service)
+        self._failures = metrics.relay_failures.labels(service)
 
     @property
     def trouble(self) -> str | None:
@@ -172,7 +173,7 @@ class Relay:
                 attempt += 1
                 self._trouble = f"nothing can be published: {error!r}"
                 self._outage.lasts(self._trouble, again=wait)
-                metrics.relay_failures.labels(self._service).inc()
+                self._failures.inc()
                 await self._sender.close()
                 done = set(self._acked)
                 left = [row for row in left if row.id in self._known and row.id not in done]

@@ -91,6 +91,7 @@ class Service:
         self.processor = Processor(
             self.name, self.engine, definition.stores, self.lane_of, definition.context, settings.topic, self.tracer
         )
+        self.processor.meter.begin(definition.reactions)
         self.relay = Relay(self.name, settings, self.engine, lambda: self.lanes)
         self.on_commit: Callable[[Sequence[Loaded[Any]]], None] = lambda changed: None
         self.on_lanes: Callable[[set[int]], None] = lambda lanes: None

@@ -7,7 +7,7 @@ from typing import Final
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from shared.telemetry.metrics import healthy
+from shared.telemetry.metrics import healthy, tell_build
 
 State = Callable[[], dict[str, object]]
 """What a service says of itself: its name (``service``), whether it has all it needs (``ready``), and what it lacks."""
@@ -51,6 +51,7 @@ async def serve(host: str, port: int, state: State) -> tuple[web.AppRunner, int]
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
+    tell_build(name)
     healthy.labels(name).set_function(lambda: float(bool(state()["ready"])))
     application = web.Application()
     application.router.add_get("/livez", live)

@@ -1,5 +1,12 @@
-"""The metrics of every service. Labels never carry ids, so their number is bound by the code."""
+"""The metrics of every service. Labels never carry ids, so their number is bound by the code.
 
+A counter whose labels are known from the beginning is there from the beginning, at 0: the first failure after a start is a
+rise then, and no new series that a rate does not see.
+"""
+
+import importlib.metadata
+import platform
+import re
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
@@ -9,6 +16,7 @@ from prometheus_client import Counter, Gauge, Histogram
 without_created: Callable[[], None] = prometheus_client.disable_created_metrics
 without_created()
 
+_WORD: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
 handled = Counter("quadrille_messages_handled_total", "Messages handled, by type", ["service", "type"])
@@ -44,6 +52,22 @@ guest_lanes = Gauge("quadrille_lanes_visited", "Partitions this member handles s
 healthy = Gauge("quadrille_healthy", "Whether the service has all it needs, as /readyz says", ["service"])
 gateway_calls = Counter("quadrille_gateway_calls_total", "Calls to the payment gateway", ["operation", "outcome"])
 gateway_seconds = Histogram("quadrille_gateway_seconds", "Seconds of a call to the payment gateway", ["operation"])
+build_info = Gauge("quadrille_build_info", "1, with the version that runs", ["service", "version", "python"])
+
+
+def label(name: str) -> str:
+    """The name of a class as the value of a label: ``not_found`` for ``NotFound``."""
+    return _WORD.sub("_", name).lower()
+
+
+def tell_build(service: str) -> None:
+    """Say which version of Quadrille and of Python this process of a service runs."""
+    try:
+        version = importlib.metadata.version("quadrille")
+    except importlib.metadata.PackageNotFoundError:
+        version = "unknown"
+    build_info.labels(service, version, platform.python_version()).set(1)
+
 
 M = TypeVar("M", Counter, Histogram)
 

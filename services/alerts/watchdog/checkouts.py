@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.alerts.keeper import Keeper
 from services.alerts.tables import WATCHED
 from services.alerts.watchdog import metrics, words
-from services.alerts.watchdog.watched import Watched, durations
+from services.alerts.watchdog.watched import Watched, durations, whole
 from shared.contract.envelope import MAX_ATTRIBUTE, Record, type_of
 from shared.contract.payment import HoldNearlyLapsed, OperationNearlyGivenUp
 from shared.contract.text import plain
@@ -126,7 +126,7 @@ class Checkouts:
     async def _take_in(self, news: Mapping[str, News], now: datetime) -> None:
         rows = await self._load(news)
         took: list[tuple[str, float]] = []
-        outcomes: Counter[str] = Counter()
+        came_to: list[tuple[str, float | None]] = []
         for checkout_id, of in news.items():
             watched = rows[checkout_id].aggregate
             before = frozenset(watched.seen)
@@ -134,15 +134,17 @@ class Checkouts:
             took += durations(watched.seen, before).items()
             if stands.outcome and not watched.outcome:
                 watched.outcome = stands.outcome
-                outcomes[stands.outcome] += 1
+                came_to.append((stands.outcome, whole(watched.seen, stands.outcome)))
             await self._tell(watched, of)
             if words.STUCK in watched.alerts and not watched.overdue(self._limits, now):
                 await self._settle(watched, words.STUCK, "it moves again")
         await self._save(rows)
         for step, seconds in took:
             metrics.step_seconds[step].observe(seconds)
-        for outcome, count in outcomes.items():
-            metrics.checkouts[outcome].inc(count)
+        for outcome, lasted in came_to:
+            metrics.checkouts[outcome].inc()
+            if lasted is not None:
+                metrics.checkout_seconds[outcome].observe(lasted)
 
     async def _tell(self, watched: Watched, news: News) -> None:
         """Payment's notices, and the end of those there are, in the order in which they happened."""

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
-from shared.progress import STEPS, Limits, Pace, Standing, Waiting, standing
+from shared.contract.cart import CheckoutConfirmed
+from shared.progress import OUTCOMES, STEPS, Limits, Outcome, Pace, Standing, Waiting, standing
 
 
 @dataclass(slots=True)
@@ -72,6 +73,13 @@ def durations(seen: Mapping[str, datetime], before: Collection[str] = ()) -> dic
         for name, (after, answers) in _answered(frozenset(seen)).items()
         if name not in done
     }
+
+
+def whole(seen: Mapping[str, datetime], outcome: Outcome) -> float | None:
+    """Seconds from the confirmation of a checkout to the event that decided it; nothing of one that was not confirmed."""
+    confirmed = seen.get(CheckoutConfirmed.__name__)
+    decided = [seen[kind] for kind, led_to in OUTCOMES.items() if led_to is outcome and kind in seen]
+    return max(0.0, (min(decided) - confirmed).total_seconds()) if confirmed and decided else None
 
 
 @lru_cache(maxsize=10_000)

@@ -106,7 +106,7 @@ async def test_a_paid_checkout_is_one_trace_across_all_services(shop: Shop, coll
         assert [call.parent] == [span.id for span in processed]
         answered = by_id[one(spans, "producer", effect).parent]
         assert (answered.kind, answered.name, answered.parent) == ("internal", "go_on", call.id)
-        assert call.about["quadrille.outcome"] == "Succeeded"
+        assert call.about["quadrille.outcome"] == "succeeded"
 
 
 async def test_spans_are_named_as_the_conventions_of_messaging_say(shop: Shop, collector: Collector, traced: System) -> None:
@@ -149,9 +149,9 @@ async def test_deadlines_and_retries_belong_to_the_trace_of_what_they_are_for(sh
     retried = await trace_of(collector, voided, ("producer", "PaymentVoided"))
     calls = [span for span in retried if span.name == "void payment"]
     assert [(call.about["quadrille.outcome"], call.failed) for call in calls] == [
-        ("Unavailable", True),
-        ("Unavailable", True),
-        ("Succeeded", False),
+        ("unavailable", True),
+        ("unavailable", True),
+        ("succeeded", False),
     ]
     assert len({call.parent for call in calls}) == 1
 

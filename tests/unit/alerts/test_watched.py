@@ -8,12 +8,12 @@ import pytest
 
 from services.alerts.watchdog import words
 from services.alerts.watchdog.checkouts import read
-from services.alerts.watchdog.watched import Watched, durations
+from services.alerts.watchdog.watched import Watched, durations, whole
 from shared.contract.envelope import Envelope, Record, write
 from shared.contract.message import Message
 from shared.contract.order import OrderConfirmed
 from shared.contract.payment import HoldNearlyLapsed, PaymentVoided
-from shared.progress import Limits
+from shared.progress import Limits, Outcome
 from tests.support.clock import NOW
 
 LIMITS = Limits(prompt=30, gateway=250, customer=1800)
@@ -94,6 +94,13 @@ def test_the_seconds_of_each_step() -> None:
     assert took["total"] == 2, "from the later of what it needs"
     assert "clean_up" not in took
     assert durations({"PaymentAuthorized": after(1)}) == {}, "nobody knows when it began"
+
+
+def test_the_seconds_of_a_whole_checkout_begin_with_the_confirmation() -> None:
+    assert whole({**STORY, "CheckoutCompleted": after(78)}, Outcome.COMPLETED) == 18
+    assert whole({"CheckoutConfirmed": after(60), "ReservationFailed": after(60.5)}, Outcome.OUT_OF_STOCK) == 0.5
+    assert whole({"CheckoutStarted": after(0), "CheckoutAbandoned": after(9)}, Outcome.ABANDONED) is None
+    assert whole({"CheckoutConfirmed": after(60), "OrderRejected": after(59)}, Outcome.REJECTED) == 0, "clocks differ"
 
 
 def record(message: Message, at: datetime = NOW, spoilt: str = "") -> Record:

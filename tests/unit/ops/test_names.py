@@ -1,10 +1,12 @@
 """Rules and dashboard ask only for metrics that the code exports."""
 
+import importlib.metadata
 import json
+import platform
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, get_args
 
 import yaml
 from prometheus_client import REGISTRY, Metric
@@ -12,7 +14,10 @@ from prometheus_client import REGISTRY, Metric
 import services.alerts.notifier
 import services.alerts.watchdog.metrics  # noqa: F401  (declared on import)
 from services.alerts.watchdog.exporter import LagExporter
+from services.payment.gateways.port import Answer, LookUp
 from shared.lag.window import Window
+from shared.progress import STEPS, Outcome
+from shared.telemetry.metrics import label, tell_build
 
 OPS = Path(__file__).resolve().parents[3] / "ops"
 RULES = [rule for group in yaml.safe_load((OPS / "prometheus/rules.yml").read_text())["groups"] for rule in group["rules"]]
@@ -75,6 +80,8 @@ def test_every_metric_of_the_issue_is_shown() -> None:
         "quadrille_checkouts_total",
         "quadrille_checkouts_waiting",
         "quadrille_step_seconds_bucket",
+        "quadrille_checkout_seconds_bucket",
+        "quadrille_build_info",
         "quadrille_outbox_depth",
         "quadrille_outbox_age_seconds",
         "quadrille_dead_letters_total",
@@ -88,10 +95,66 @@ def test_every_metric_of_the_issue_is_shown() -> None:
         assert wanted in shown, wanted
 
 
+OF_ALL: Final = (
+    "kafka_",
+    "quadrille_alerts_open",
+    "quadrille_checkouts_waiting",
+    "quadrille_consumergroup_status",
+    "quadrille_outbox_",
+    "quadrille_partition_held_back",
+    "quadrille_topic_refuses",
+)
+"""Each member of a service says the same of these: they are of the whole service, or of the whole cluster."""
+ONCE: Final = re.compile(r"(max by \([^)]*\)|absent) ?\((rate\()?$")
+
+
+def test_what_every_member_says_is_counted_once() -> None:
+    asked = [rule["expr"] for rule in RULES] + list(expressions(DASHBOARD))
+    found = 0
+    for expression in asked:
+        for name in asked_for(expression):
+            if name.startswith(OF_ALL):
+                for at in re.finditer(rf"\b{name}\b", expression):
+                    found += 1
+                    assert ONCE.search(expression[: at.start()]), expression
+    assert found > 15
+
+
+def test_labels_say_outcomes_and_requests_in_lower_case() -> None:
+    assert [label(name) for name in ("Succeeded", "NotFound", "OffsetCommit")] == ["succeeded", "not_found", "offset_commit"]
+    for expression in [rule["expr"] for rule in RULES] + list(expressions(DASHBOARD)):
+        for said in re.findall(r'(?:outcome|request)[=~!]+"([^"]*)"', expression):
+            assert said == said.lower(), expression
+
+
+def test_what_rules_ask_of_outcomes_is_what_there_is_of_them() -> None:
+    answers = {label(answer.__name__) for kind in (Answer, LookUp) for answer in get_args(kind)}
+    (ratio,) = [rule["expr"] for rule in RULES if rule.get("record") == "quadrille:gateway_failures:ratio5m"]
+    (said,) = re.findall(r'outcome=~"([^"]*)"', ratio)
+    assert set(said.split("|")) < answers
+
+
+def test_series_are_there_from_the_start_at_nought() -> None:
+    for outcome in Outcome:
+        assert REGISTRY.get_sample_value("quadrille_checkouts_total", {"outcome": outcome}) is not None
+        assert REGISTRY.get_sample_value("quadrille_checkout_seconds_count", {"outcome": outcome}) is not None
+    for step in STEPS:
+        assert REGISTRY.get_sample_value("quadrille_step_seconds_count", {"step": step.name}) is not None
+    for kind in ("void_failed", "refund_failed", "hold_nearly_lapsed", "stuck"):
+        assert REGISTRY.get_sample_value("quadrille_alerts_open", {"kind": kind, "severity": "critical"}) is not None
+
+
+def test_a_process_says_which_version_it_is() -> None:
+    tell_build("cart")
+    named = {"service": "cart", "version": importlib.metadata.version("quadrille"), "python": platform.python_version()}
+    assert REGISTRY.get_sample_value("quadrille_build_info", named) == 1
+
+
 def test_labels_never_carry_ids() -> None:
     allowed = {"service", "type", "stage", "reaction", "operation", "outcome", "step", "kind", "severity", "request", "le"}
     allowed |= {"target"}  # as many as the setting names
     allowed |= {"topic"}  # of the contract
+    allowed |= {"version", "python"}  # of what runs
     for metric in vars(REGISTRY)["_names_to_collectors"].values():
         labels = set(getattr(metric, "_labelnames", ()))
         if getattr(metric, "_name", "").startswith("quadrille_"):

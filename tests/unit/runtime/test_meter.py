@@ -45,6 +45,18 @@ def test_a_commit_is_counted_by_type_and_timed_from_its_causes() -> None:
     assert value("quadrille_reaction_seconds_count", reaction="cancel_order") == 0, "a client's clock is its own"
 
 
+def test_what_may_be_counted_is_there_from_the_start_at_nought() -> None:
+    Meter("beginning").begin(reactions)
+    said = {
+        "quadrille_messages_handled_total": {"type": "CancelOrder"},
+        "quadrille_messages_emitted_total": {"type": "OrderRejected"},
+        "quadrille_dead_letters_total": {"stage": "cancel_order"},
+    }
+    for name, labels in said.items():
+        assert REGISTRY.get_sample_value(name, {"service": "beginning", **labels}) == 0
+    assert REGISTRY.get_sample_value("quadrille_dead_letters_total", {"service": "beginning", "stage": "read"}) == 0
+
+
 def test_nothing_is_counted_that_did_not_happen() -> None:
     Meter("unused").committed([], {}, {}, NOW)
     assert value("quadrille_messages_handled_total", service="unused", type=CheckoutConfirmed.__name__) == 0
