@@ -148,8 +148,8 @@ class CheckoutClient:
 
     async def _send(self, envelopes: Sequence[Envelope], messages: Sequence[Message]) -> None:
         sent = []
+        self.follow(*(message.key for message in messages))
         for envelope, message in zip(envelopes, messages, strict=True):
-            self._history.follow(message.key)
             headers, value = write(envelope, message, datetime.now(UTC))
             topic = self._settings.topic(message.topic)
             sent.append(await self._producer.send(topic, value, message.key.encode(), headers=headers))
@@ -157,11 +157,11 @@ class CheckoutClient:
 
     async def publish_bytes(self, topic: str, key: str, value: bytes) -> None:
         """Publish a record that is no message of the contract, as a broken client might."""
-        self._history.follow(key)
+        self.follow(key)
         await (await self._producer.send(self._settings.topic(topic), value, key.encode()))
 
     async def dead_letter(self, key: str, *, timeout: float = 30.0) -> bytes:
-        """The bytes of the first dead letter with this key that the client saw or will see.
+        """The bytes of the first dead letter with this key that the client remembers or will see.
 
         For a client that listens to :data:`shared.contract.topics.DEAD_LETTERS` as well, which storefronts need not.
         """
@@ -197,7 +197,7 @@ class CheckoutClient:
         after: int = 0,
         timeout: float = 30.0,
     ) -> M:
-        """The first event of this type with this key (cart id or SKU) that the client saw or will see.
+        """The first event of this type with this key (cart id or SKU) that the client remembers or will see.
 
         ``after``: skip what the client had seen when :attr:`count` was this. Raises :class:`OutcomeTimeoutError` after
         ``timeout`` seconds, naming what was seen instead.
@@ -223,6 +223,11 @@ class CheckoutClient:
     def seen(self, key: str) -> list[Seen]:
         """The events with this key that the client remembers, as they came."""
         return self._history.seen(key)
+
+    def follow(self, *keys: str) -> None:
+        """Remember the events of these keys from now on. To be called before another program sends a command to one."""
+        for key in keys:
+            self._history.follow(key)
 
     def forget(self, keys: Iterable[str]) -> None:
         """Drop what was seen of these keys, and remember no more of them."""

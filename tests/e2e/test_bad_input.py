@@ -62,9 +62,16 @@ async def publish(quadrille: System, key: bytes | None, value: bytes | None, mor
         await producer.send_and_wait(topic, value, key, headers=list(more), partition=zlib.crc32(key or b"") % 6)
 
 
+def followed(shop: Shop, prefix: str) -> str:
+    """A new key, whose events and dead letters the shop's client sees whoever publishes to it."""
+    key = unique(prefix)
+    shop.client.follow(key)
+    return key
+
+
 @pytest.mark.parametrize("what", REFUSED)
 async def test_a_command_that_breaks_the_contract_is_refused_with_reasons(what: str, shop: Shop, quadrille: System) -> None:
-    cart_id, command_id = unique("bad"), unique("id")
+    cart_id, command_id = followed(shop, "bad"), unique("id")
     value = REFUSED[what].replace(b"KEY", cart_id.encode()).replace(b'"ID"', f'"{command_id}"'.encode())
     await publish(quadrille, cart_id.encode(), value)
     refused = await shop.client.wait_for(cart_id, CommandRejected)
@@ -73,14 +80,14 @@ async def test_a_command_that_breaks_the_contract_is_refused_with_reasons(what: 
 
 
 async def test_all_reasons_come_at_once(shop: Shop, quadrille: System) -> None:
-    cart_id = unique("bad")
+    cart_id = followed(shop, "bad")
     await publish(quadrille, cart_id.encode(), envelope({"currency": 7, "colour": "red"}, id=unique("id")))
     refused = await shop.client.wait_for(cart_id, CommandRejected)
     assert {reason.subject for reason in refused.reasons} == {"cart_id", "currency", "customer_id", "colour"}
 
 
 async def test_a_field_that_comes_twice_is_refused(shop: Shop, quadrille: System) -> None:
-    cart_id = unique("bad")
+    cart_id = followed(shop, "bad")
     twice = b'{"cart_id": "%b", "currency": "EUR", "currency": "USD", "customer_id": "k"}' % cart_id.encode()
     more = [("ce_type", b"quadrille.OpenCart.v1"), ("ce_id", unique("id").encode()), ("ce_source", b"/tests")]
     await publish(quadrille, cart_id.encode(), twice, more)
@@ -90,11 +97,11 @@ async def test_a_field_that_comes_twice_is_refused(shop: Shop, quadrille: System
 
 @pytest.mark.parametrize("what", DEAD)
 async def test_what_nobody_can_read_is_a_dead_letter_with_its_bytes(what: str, shop: Shop, quadrille: System) -> None:
-    key = unique("dead")
+    key = followed(shop, "dead")
     value, more = DEAD[what]
     await publish(quadrille, key.encode(), value, more)
     assert await shop.client.dead_letter(key) == (value or b"")
-    cart_id = unique("cart")
+    cart_id = followed(shop, "cart")
     await shop.client.send(OpenCart(cart_id=cart_id, currency="EUR", customer_id="k"))
     assert await shop.client.wait_for(cart_id, CartOpened)
 
@@ -103,14 +110,14 @@ async def test_what_nobody_can_read_is_a_dead_letter_with_its_bytes(what: str, s
 async def test_a_record_with_no_key_or_another_is_handled_all_the_same(
     key: bytes | None, shop: Shop, quadrille: System
 ) -> None:
-    cart_id = unique("cart")
+    cart_id = followed(shop, "cart")
     await publish(quadrille, key, envelope({**OPEN, "cart_id": cart_id}, id=unique("id")))
     assert await shop.client.wait_for(cart_id, CartOpened)
 
 
 async def test_a_header_whose_name_is_no_text_stops_nobody(shop: Shop, quadrille: System) -> None:
     """No broker checks it, and a client in C can send it."""
-    cart_id, key = unique("cart"), unique("dead")
+    cart_id, key = followed(shop, "cart"), followed(shop, "dead")
     more = [(Name(b"\xff\xfe"), b"\xff")]
     await publish(quadrille, key.encode(), b"nonsense", more)
     await publish(quadrille, cart_id.encode(), envelope({**OPEN, "cart_id": cart_id}, id=unique("id")), more)
@@ -121,7 +128,7 @@ async def test_a_header_whose_name_is_no_text_stops_nobody(shop: Shop, quadrille
 
 
 async def test_a_dead_letter_says_why_and_where_it_came_from(shop: Shop, quadrille: System) -> None:
-    key = unique("dead")
+    key = followed(shop, "dead")
     await publish(quadrille, key.encode(), b"nonsense", [("mine", b"kept")])
     await shop.client.dead_letter(key)
     (dead,) = [r for r in await records(quadrille.settings, "checkout.dlq") if r.key == key.encode()]

@@ -108,7 +108,7 @@ async def test_every_page_fits_a_phone_and_has_landmarks_and_names(page: Page, s
             assert await page.evaluate("document.documentElement.scrollWidth") <= size["width"], address
         assert await page.locator("html").get_attribute("lang") == "en"
         await expect(page.get_by_role("main")).to_have_count(1)
-        await expect(page.get_by_role("navigation", name="Pages")).to_have_count(1)
+        await expect(page.get_by_role("navigation", name="Pages", exact=True)).to_have_count(1)
         await expect(page.get_by_role("heading", level=1)).to_have_count(1)
         assert await page.evaluate(NAMELESS) == [], address
         assert await page.evaluate(PALE) == [], f"{address} in {scheme}: too little contrast"

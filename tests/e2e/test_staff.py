@@ -150,6 +150,7 @@ async def test_an_alert_of_money_is_acknowledged_but_not_closed_while_the_money_
 
 async def test_an_unreadable_record_is_handled_to_its_end(shop: Shop, quadrille: System) -> None:
     cart_id = unique("poison")
+    shop.client.follow(cart_id)
     async with raw_producer(quadrille.settings) as producer:
         topic = quadrille.settings.topic("cart.commands")
         await producer.send_and_wait(topic, b'\xff{"not": json', cart_id.encode(), headers=[("mine", b"\x00")])
