@@ -68,7 +68,7 @@ class AlertState(StrEnum):
 
 MONEY: Final = ("void_failed", "refund_failed")
 """The kinds of alert that say a customer's money is stuck."""
-ABOUT_MONEY: Final = (*MONEY, "hold_nearly_lapsed")
+ABOUT_MONEY: Final = (*MONEY, "hold_nearly_lapsed", "foreign_payment")
 """The kinds of alert that people hear of and see first."""
 
 

@@ -15,6 +15,7 @@ import services.alerts.notifier
 import services.alerts.watchdog.metrics  # noqa: F401  (declared on import)
 from services.alerts.watchdog.exporter import LagExporter
 from services.payment.gateways.port import Answer, LookUp
+from shared.alerts.model import ABOUT_MONEY
 from shared.lag.window import Window
 from shared.progress import STEPS, Outcome
 from shared.telemetry.metrics import label, tell_build
@@ -148,6 +149,11 @@ def test_a_process_says_which_version_it_is() -> None:
     tell_build("cart")
     named = {"service": "cart", "version": importlib.metadata.version("quadrille"), "python": platform.python_version()}
     assert REGISTRY.get_sample_value("quadrille_build_info", named) == 1
+
+
+def test_whatever_people_hear_of_first_is_money_that_is_stuck_to_prometheus_as_well() -> None:
+    (rule,) = (rule for rule in RULES if rule.get("alert") == "QuadrilleMoneyStuck")
+    assert re.findall(r'kind=~"([^"]*)"', rule["expr"]) == ["|".join(ABOUT_MONEY)]
 
 
 def test_labels_never_carry_ids() -> None:
