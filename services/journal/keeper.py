@@ -30,7 +30,7 @@ _ENTRY_SQL: Final = ", ".join("CAST(facts AS text) AS facts" if name == "facts" 
 _FORMS: Final = ", ".join(f"'{form}'" for form in ORIGINALS)
 _ANEW: Final = "DO UPDATE SET " + ", ".join(f'"{name}" = excluded."{name}"' for name in _ENTRY)
 _KNOWN_BY_ID: Final = f"(story, message_id, source) WHERE form IN ({_FORMS})"
-_KNOWN_BY_PLACE: Final = f'(topic, partition, "offset") WHERE form NOT IN ({_FORMS})'
+_KNOWN_BY_PLACE: Final = f'(topic, partition, "offset", recorded_at) WHERE form NOT IN ({_FORMS})'
 
 _INSERT: Final = bulk.insert(tables.entries, _ENTRY, "ON CONFLICT DO NOTHING")
 _REWRITE_ORIGINALS: Final = bulk.insert(tables.entries, _ENTRY, f"ON CONFLICT {_KNOWN_BY_ID} {_ANEW}")

@@ -34,13 +34,14 @@ entries = Table(
     Column("cause", Text),
     Column("facts", JSON, nullable=False),
     Index("entries_original", "story", "message_id", "source", unique=True, postgresql_where=_original),
-    Index("entries_place", "topic", "partition", "offset", unique=True, postgresql_where=_other),
+    Index("entries_place", "topic", "partition", "offset", "recorded_at", unique=True, postgresql_where=_other),
     Index("entries_story", "story"),
     Index("entries_recorded_at", "recorded_at"),
     Index("entries_day", text(DAY), "message_id", postgresql_where=_original),
 )
 """Ids of messages are random, and what begins with one touches another page with every entry, all of which are written to the
-log whole after each checkpoint. So each index begins with what those that come at the same time have in common."""
+log whole after each checkpoint. So each index begins with what those that come at the same time have in common. A topic made
+anew has the same places once more, so a place is known with the time its record came."""
 
 checkouts = Table(
     "checkouts",

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 EARLY: Final = timedelta(minutes=5)
-"""So far the writer's clock may be ahead of the broker's record."""
+"""So far the writer's clock may be ahead of the broker's record, and the broker's of ours."""
 LATE: Final = timedelta(days=30)
 """So long an event may have waited in an outbox."""
 
@@ -19,11 +19,15 @@ def moment(text: str) -> datetime | None:
 
 
 def recorded_at(timestamp: int, now: datetime) -> datetime:
-    """When Kafka says a record came (milliseconds): its writer may have set that, but not into the future."""
+    """When Kafka says a record came (milliseconds). Its writer may have set that, but not into the future.
+
+    Where the broker's clock is a little ahead of ours it is believed, so that it is the same whenever it is read.
+    """
     try:
-        return min(now, datetime.fromtimestamp(timestamp / 1000, UTC))
+        at = datetime.fromtimestamp(timestamp / 1000, UTC)
     except (ValueError, OverflowError, OSError):
         return now
+    return at if at <= now + EARLY else now
 
 
 def happened_at(told: datetime | None, recorded: datetime) -> datetime:

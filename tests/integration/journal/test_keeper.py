@@ -46,6 +46,16 @@ async def test_where_each_checkout_stands_is_kept_with_it(shelf: Journal) -> Non
     assert rows["out_of_stock"]["waits"] is None
 
 
+async def test_what_stands_where_a_record_of_a_former_topic_stood_is_kept_beside_it(shelf: Journal) -> None:
+    (old, *_) = [one for name in stories.names() for one in stories.load(name).entries if one.form is Form.DEAD_LETTER]
+    new = replace(aged(old, -1), source="/quadrille/cart", facts={"failure": {"error": "another"}})
+    for anew in (False, True):
+        await shelf.keeper.keep([old, new], anew=anew)
+        await shelf.keeper.keep([new], anew=anew)
+    kept = sorted(row["recorded_at"] for row in await shelf.all("entries"))
+    assert kept == [old.recorded_at, new.recorded_at]
+
+
 async def test_an_entry_the_database_cannot_take_stops_no_other(shelf: Journal) -> None:
     entries = stories.load("paid").entries
     poison = replace(entries[3], message_id="poison", kind="nul\x00", topic="cart.events", partition=9, offset=9)
