@@ -15,6 +15,10 @@ MAX_CART_ID = 64
 """Characters of the longest name of a cart: the names of its attempts, which are longer, must be identifiers too."""
 
 
+NO_CART = "no such cart here: open it first; if you did, send every command with the cart's id as its Kafka key"
+"""Why a command that overtook its :class:`OpenCart`, on another partition, is refused too."""
+
+
 @dataclass(frozen=True)
 class Policy:
     """What the shop decided: ``session_seconds`` is how long a checkout may stand open."""
@@ -143,7 +147,7 @@ class Cart:
     def require(self, *states: CartState) -> None:
         """Raises :class:`RuleError` where the cart is in none of these states."""
         if self.state is None:
-            raise RuleError(Reason(code="no_cart", message="there is no such cart; open it first"))
+            raise RuleError(Reason(code="no_cart", message=NO_CART))
         if self.state not in states:
             raise RuleError(Reason(code=f"cart_{self.state}", message=_STANDS[self.state]))
 

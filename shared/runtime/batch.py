@@ -91,7 +91,7 @@ class Processor:
         self.stores = {store.kind: store for store in stores}
         self.topic_name = topic_name
         self.source = source_of(service)
-        self.meter = Meter(service)
+        self.meter = Meter(service, lane_of)
         self.tracer = tracer or Tracer()
 
     async def process(self, items: Sequence[Input], epochs: Mapping[int, int] | None) -> Committed:

@@ -1,11 +1,11 @@
 """Counts what a service commits."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
-from shared.contract.message import Event, Message
+from shared.contract.message import Command, Event, Message
 from shared.runtime.inputs import Handle, Input, Refuse
 from shared.runtime.reactions import Due, Reaction
 from shared.telemetry import metrics
@@ -16,9 +16,14 @@ READ: Final = "read"
 
 
 class Meter:
-    """The counters of one service. A commit costs an addition for each type of message in it."""
+    """The counters of one service. A commit costs an addition for each type of message in it.
 
-    def __init__(self, service: str) -> None:
+    ``lane_of`` gives the lane of a Kafka key.
+    """
+
+    def __init__(self, service: str, lane_of: Callable[[str], int]) -> None:
+        self._lane_of = lane_of
+        self._misplaced = Children(metrics.misplaced, service)
         self._handled = Children(metrics.handled, service)
         self._emitted = Children(metrics.emitted, service)
         self._dead_letters = Children(metrics.dead_letters, service)
@@ -41,6 +46,8 @@ class Meter:
         for item in inputs:
             if isinstance(item, Handle):
                 handled[_name(item.reaction)] += 1
+                if why := self._why_misplaced(item):
+                    self._misplaced[why].inc()
                 if item.envelope and item.envelope.time and isinstance(item.trigger, Event):
                     seconds = (at - item.envelope.time).total_seconds()
                     self._seconds[item.reaction.name].observe(max(0.0, seconds))
@@ -52,6 +59,16 @@ class Meter:
             self._emitted[kind.__name__].inc(count)
         for stage, count in dead.items():
             self._dead_letters[stage].inc(count)
+
+    def _why_misplaced(self, item: Handle) -> str | None:
+        """Why a command may be handled before an earlier one of its cart or SKU, if so."""
+        if not isinstance(item.trigger, Command) or item.record is None or item.record.redriven:
+            return None
+        if not item.record.key:
+            return "no_key"
+        if item.record.key != item.trigger.key.encode():
+            return "other_key"
+        return None if item.record.partition == self._lane_of(item.trigger.key) else "other_partition"
 
 
 def _name(reaction: Reaction) -> str:

@@ -21,6 +21,12 @@ SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
 handled = Counter("quadrille_messages_handled_total", "Messages handled, by type", ["service", "type"])
 emitted = Counter("quadrille_messages_emitted_total", "Messages committed to the outbox, by type", ["service", "type"])
+misplaced = Counter(
+    "quadrille_commands_misplaced_total",
+    "Commands whose record has no key (no_key), another than its cart's or SKU's (other_key), or the partition of none of ours"
+    " (other_partition): their order is not kept",
+    ["service", "kind"],
+)
 dead_letters = Counter("quadrille_dead_letters_total", "Dead letters committed", ["service", "stage"])
 reaction_seconds = Histogram(
     "quadrille_reaction_seconds",

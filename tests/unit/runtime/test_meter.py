@@ -1,9 +1,11 @@
 """What a commit adds to the counters."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from prometheus_client import REGISTRY
 
 from services.order.reactions import reactions
@@ -35,7 +37,7 @@ def test_a_commit_is_counted_by_type_and_timed_from_its_causes() -> None:
     refused = Refuse(0, RefusedError(Envelope("i", "s", "t", "c", "c"), CancelOrder, ()), RECORD)
     inputs: list[Input] = [handle(PAID, time=NOW), handle(PAID), handle(CANCEL, time=NOW - timedelta(days=1)), refused]
     at = NOW + timedelta(seconds=2)
-    Meter("metered").committed(inputs, Counter({OrderRejected: 3}), Counter({"read": 1}), at)
+    Meter("metered", len).committed(inputs, Counter({OrderRejected: 3}), Counter({"read": 1}), at)
     assert value("quadrille_messages_handled_total", type="PaymentCaptured") == 2
     assert value("quadrille_messages_handled_total", type="CancelOrder") == 2
     assert value("quadrille_messages_emitted_total", type="OrderRejected") == 3
@@ -46,7 +48,7 @@ def test_a_commit_is_counted_by_type_and_timed_from_its_causes() -> None:
 
 
 def test_what_may_be_counted_is_there_from_the_start_at_nought() -> None:
-    Meter("beginning").begin(reactions)
+    Meter("beginning", len).begin(reactions)
     said = {
         "quadrille_messages_handled_total": {"type": "CancelOrder"},
         "quadrille_messages_emitted_total": {"type": "OrderRejected"},
@@ -58,5 +60,20 @@ def test_what_may_be_counted_is_there_from_the_start_at_nought() -> None:
 
 
 def test_nothing_is_counted_that_did_not_happen() -> None:
-    Meter("unused").committed([], {}, {}, NOW)
+    Meter("unused", len).committed([], {}, {}, NOW)
     assert value("quadrille_messages_handled_total", service="unused", type=CheckoutConfirmed.__name__) == 0
+
+
+@pytest.mark.parametrize(
+    ("key", "partition", "why"),
+    [(None, 1, "no_key"), (b"", 1, "no_key"), (b"other", 1, "other_key"), (b"c", 2, "other_partition"), (b"c", 1, None)],
+)
+def test_commands_whose_order_is_not_kept_are_counted(key: bytes | None, partition: int, why: str | None) -> None:
+    service = f"misplaced {key!r} {partition}"
+    record = replace(RECORD, key=key, partition=partition)
+    Meter(service, len).committed([replace(handle(CANCEL), record=record), replace(handle(PAID), record=record)], {}, {}, NOW)
+    found = {
+        reason: value("quadrille_commands_misplaced_total", service=service, kind=reason)
+        for reason in ("no_key", "other_key", "other_partition")
+    }
+    assert found == {reason: float(reason == why) for reason in found}
