@@ -49,6 +49,6 @@ clean: ## remove the environment and the state of the embedded stack
 $(BIN)/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Quadrille needs Python 3.11 or newer; set PYTHON=")'
 	@echo "Setting up the environment in .venv (about a minute, once)"
-	@test -d .venv || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' -c constraints.txt
 	@touch $@

@@ -153,11 +153,10 @@ class Running:
                     self._say(name, "runs again")
 
     def _api_key(self) -> str:
-        path = self._state / "gateway.key"
+        path = self._state / "gateway.json"
         if not path.exists():
-            path.touch(mode=0o600)
-            path.write_text(secrets.token_urlsafe(24))
-        return path.read_text()
+            notes.write_secret(path, {"api_key": secrets.token_urlsafe(24)})
+        return str(notes.read(path)["api_key"])
 
     def _gateway(self, port: int, api_key: str) -> Program:
         arguments = ["sandbox", "--port", str(port), "--ledger", str(self._state / LEDGER)]

@@ -21,6 +21,7 @@ from stack.processes import Child, is_root, launch, wait_until
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 20.0
 ADMIN: Final = "quadrille_admin"
+ELSEWHERE: Final = "quadrille-postgres-"
 NOTE: Final = "elsewhere"
 """The file that says where the data is, where it is not in the cluster's folder."""
 SETTINGS: Final = {
@@ -50,11 +51,7 @@ class Postgres:
         self._folder.mkdir(parents=True, exist_ok=True)
         home = self._home(user)
         data = home / "data"
-        new = not data.exists()
-        data.mkdir(mode=0o700, exist_ok=True)
-        for path in (self._log, *([data] if new else [])):
-            if user:
-                os.chown(path, user["user"], user["group"])
+        _give(self._log, user)
         binaries = self._binaries(home, user)
         if not (data / "PG_VERSION").exists():
             self._initialise(binaries, data, user)
@@ -86,7 +83,7 @@ class Postgres:
             return elsewhere
         if not user or _reaches(user, self._folder):
             return self._folder
-        home = Path(tempfile.mkdtemp(prefix="quadrille-postgres-", dir=shared_folder()))
+        home = Path(tempfile.mkdtemp(prefix=ELSEWHERE, dir=shared_folder()))
         home.chmod(0o755)
         (self._folder / NOTE).write_text(str(home))
         return home
@@ -102,27 +99,32 @@ class Postgres:
         return copy
 
     def _initialise(self, binaries: Path, data: Path, user: dict[str, Any]) -> None:
-        secret = data.with_name("password")
+        """Make the cluster, which is there only when all of it is: what was interrupted is begun anew."""
+        partial, secret = data.with_name("data-partial"), data.with_name("password")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(mode=0o700)
+        _give(partial, user)
         secret.unlink(missing_ok=True)
         secret.touch(mode=0o600)
         try:
             secret.write_text(self._password)
-            if user:
-                os.chown(secret, user["user"], user["group"])
+            _give(secret, user)
             command = [
                 str(binaries / "initdb"),
-                f"--pgdata={data}",
+                f"--pgdata={partial}",
                 f"--username={ADMIN}",
                 f"--pwfile={secret}",
                 "--auth=scram-sha-256",
                 "--encoding=UTF8",
                 "--locale=C",
             ]
-            made = subprocess.run(command, capture_output=True, text=True, cwd=data, check=False, **user)
+            made = subprocess.run(command, capture_output=True, text=True, cwd=partial, check=False, **user)
         finally:
             secret.unlink()
         if made.returncode:
             raise StackError(f"PostgreSQL's cluster could not be made in {data}: {made.stderr.strip()}")
+        shutil.rmtree(data, ignore_errors=True)
+        partial.rename(data)
 
     def _answers(self, port: int) -> bool:
         async def ask() -> None:
@@ -140,9 +142,10 @@ def _elsewhere(folder: Path) -> Path | None:
     """The folder a note says the data is in, where it is there and nobody else may write to it."""
     try:
         elsewhere = Path((folder / NOTE).read_text())
-        return elsewhere if elsewhere.is_dir() and elsewhere.stat().st_uid == os.geteuid() else None
+        ours = elsewhere.name.startswith(ELSEWHERE) and elsewhere.is_dir() and elsewhere.stat().st_uid == os.geteuid()
     except OSError:
         return None
+    return elsewhere if ours else None
 
 
 def _unprivileged() -> dict[str, Any]:
@@ -154,6 +157,12 @@ def _unprivileged() -> dict[str, Any]:
             continue
         return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
     raise StackError("PostgreSQL does not run as root, and there is no user postgres or nobody to run it as")
+
+
+def _give(path: Path, user: dict[str, Any]) -> None:
+    """Have it belong to a user, where that is not us."""
+    if user:
+        os.chown(path, user["user"], user["group"])
 
 
 def _reaches(user: dict[str, Any], folder: Path) -> bool:

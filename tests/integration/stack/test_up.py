@@ -118,7 +118,7 @@ def test_what_dies_under_it_is_started_again_and_what_it_leaves_is_taken_over(st
 
     successor.process.terminate()
     assert successor.process.wait(60) == 0
-    assert {path.name for path in state.glob("*.json")} == {"secrets.json", "stack.json"}
+    assert {path.name for path in state.glob("*.json")} == {"gateway.json", "secrets.json", "stack.json"}
 
 
 def test_what_a_crash_left_is_stopped_by_down(state: Path) -> None:

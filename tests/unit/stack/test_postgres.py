@@ -113,3 +113,25 @@ def test_a_temporary_folder_closed_to_the_user_is_not_used(tmp_path: Path, monke
     (tmp_path / "missing").mkdir()
     monkeypatch.setattr(postgres, "is_root", lambda: False)
     assert postgres.shared_folder() == tmp_path / "missing"
+
+
+@pytest.mark.parametrize("noted", ["", ".", "/", "/var/tmp"])
+def test_a_note_that_names_no_folder_of_ours_is_not_believed(tmp_path: Path, noted: str) -> None:
+    """One that a crash left empty would be the current folder, and that would be removed."""
+    (tmp_path / postgres.NOTE).write_text(noted)
+    assert postgres._elsewhere(tmp_path) is None
+
+
+def test_a_cluster_whose_making_was_interrupted_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL writes the file by which a cluster is known among its first."""
+    data = tmp_path / "data"
+    half = tmp_path / "data-partial"
+    half.mkdir()
+    (half / "PG_VERSION").write_text("18\n")
+    initdb = tmp_path / "bin" / "initdb"
+    initdb.parent.mkdir()
+    initdb.write_text("#!/bin/sh\ntest ! -e PG_VERSION && echo 18 > PG_VERSION && echo whole > base || exit 1\n")
+    initdb.chmod(0o755)
+    Postgres(tmp_path, tmp_path / "log", "secret")._initialise(initdb.parent, data, {})
+    assert (data / "base").read_text() == "whole\n"
+    assert {path.name for path in tmp_path.iterdir()} == {"bin", "data"}
