@@ -132,6 +132,22 @@ def status(state: State = STATE, as_json: Json = False) -> None:
         raise typer.Exit(WRONG)
 
 
+@app.command("env", epilog='Example: eval "$(quadrille env)"')
+def show_environment(state: State = STATE, as_json: Json = False) -> None:
+    """Print the variables that a client of Kafka needs, for a shell to take; other commands work as before with them."""
+    import shlex
+
+    from cli import system
+
+    with refusals():
+        variables = system.client_environment(state)
+    if as_json:
+        console.print_json(json.dumps(variables))
+    else:
+        for name, value in variables.items():
+            sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
+
+
 @app.command(epilog="""Example: echo '{"type": "PreviewCheckout", "data": {"cart_id": "c1"}}' | quadrille send -""")
 def send(
     file: Annotated[

@@ -8,11 +8,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from shared.settings import DATABASES, Settings, load, names_broker
+from pydantic import SecretStr
+
+from shared.settings import DATABASES, PREFIX, Settings, given, load, names_broker
 from stack import notes
 from stack.processes import Child
 
 NOTE: Final = "up.json"
+BROKER: Final = f"{PREFIX}KAFKA_BOOTSTRAP_SERVERS"
 
 
 class NotRunningError(Exception):
@@ -51,14 +54,27 @@ def find(state: Path) -> Up | None:
 def settings(state: Path) -> Settings:
     """The settings of the environment and ``.env`` where they name a broker, else of what runs in this folder.
 
-    Raises :class:`NotRunningError` where there is neither, :class:`SettingsError` where they cannot be used.
+    Where the broker they name is that of what runs here, its databases are meant, too. Raises :class:`NotRunningError` where
+    there is neither, :class:`SettingsError` where they cannot be used.
     """
+    up, named = find(state), given()
+    if up is not None and named.get(BROKER, up.environment[BROKER]) == up.environment[BROKER]:
+        return load({**up.environment, **named} if BROKER in named else up.environment)
     if names_broker():
         return load()
-    up = find(state)
-    if up is None:
-        raise NotRunningError(f"nothing runs in {state}: start it with `quadrille up`, or name a broker in the settings")
-    return load(up.environment)
+    raise NotRunningError(f"nothing runs in {state}: start it with `quadrille up`, or name a broker in the settings")
+
+
+def client_environment(state: Path) -> dict[str, str]:
+    """The variables a client of Kafka needs, of what runs in this folder, or of the settings. Raises as :func:`settings`."""
+    chosen = settings(state)
+    needed = {name for name in Settings.model_fields if name.startswith("kafka_")} | {"topic_prefix"}
+    said = chosen.model_dump(include=needed, exclude_defaults=True)
+    return {PREFIX + name.upper(): _plain(value) for name, value in said.items()}
+
+
+def _plain(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
 async def migrate(chosen: Settings) -> None:

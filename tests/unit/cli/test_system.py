@@ -1,10 +1,13 @@
 """Which system a command speaks to."""
 
+import os
 from pathlib import Path
 
+import psutil
 import pytest
 
 from cli import system
+from stack.processes import Child
 
 
 def test_a_file_that_names_no_broker_does_not_hide_what_runs_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,3 +20,22 @@ def test_a_file_that_names_no_broker_does_not_hide_what_runs_here(tmp_path: Path
         file.write("QUADRILLE_KAFKA_BOOTSTRAP_SERVERS=kafka:9092\n")
     named = system.settings(tmp_path)
     assert (named.kafka_bootstrap_servers, named.log_level) == ("kafka:9092", "DEBUG")
+
+
+def test_naming_the_broker_of_what_runs_here_hides_none_of_its_databases(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = Child(os.getpid(), psutil.Process().create_time())
+    environment = {
+        "QUADRILLE_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9999",
+        "QUADRILLE_TOPIC_PREFIX": "shop.",
+        "QUADRILLE_ORDER_DATABASE_URL": "postgresql://o:p@db/orders",
+    }
+    system.note(tmp_path, system.Up(own, environment, {}))
+    client = system.client_environment(tmp_path)
+    assert client == {name: environment[name] for name in list(environment)[:2]}
+    for name, value in client.items():
+        monkeypatch.setenv(name, value)
+    assert system.settings(tmp_path).database_url("order") == "postgresql://o:p@db/orders"
+    monkeypatch.setenv("QUADRILLE_KAFKA_BOOTSTRAP_SERVERS", "kafka:9092")
+    assert system.settings(tmp_path).order_database_url is None
