@@ -95,7 +95,7 @@ async def _redrive(state: Path, letters: Sequence[DeadLetter], how: Redriving, a
 def _would(letter: DeadLetter, how: Redriving) -> Replayed:
     if fault := letter.why_not_redriven(parked=how.parked):
         return Replayed(letter.letter_id, "would be refused", fault.message)
-    words = f"{letter.message_type or 'a record'} from {letter.place} to {letter.service}"
+    words = f"{letter.message_type or 'a record'} from {letter.place} to {letter.who}"
     return Replayed(letter.letter_id, "would be redriven", words)
 
 

@@ -53,7 +53,7 @@ def table(letters: Sequence[DeadLetter]) -> Table:
         made.add_row(
             letter.letter_id,
             Text(letter.state, COLOURS[letter.state]),
-            letter.service,
+            letter.who,
             escape(letter.stage),
             escape((letter.message_type or "").removeprefix("quadrille.")),
             escape(letter.place),
@@ -86,7 +86,7 @@ def _facts(letter: DeadLetter) -> Table:
             ("state", letter.state),
             ("kind", letter.kind),
             ("alert", letter.alert_id),
-            ("service", f"{letter.service}, at {letter.stage}"),
+            ("service", f"{letter.who}, at {letter.stage}"),
             ("from", letter.place),
             ("checkout", letter.checkout_id),
             (

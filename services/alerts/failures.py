@@ -15,7 +15,7 @@ from shared.contract.dead_letter import ERRORS
 from shared.contract.envelope import Headers
 from shared.contract.payment import FailedCompensation, ForeignPaymentFound, RefundFailed, VoidFailed
 from shared.contract.text import plain
-from shared.contract.topics import REDRIVABLE
+from shared.contract.topics import REDRIVABLE, TOPICS
 from shared.money import display
 
 MAX_TEXT: Final = 300
@@ -93,7 +93,7 @@ def fault_of(arrival: Arrival, topic_prefix: str = "") -> Fault:
     error, reason = arrival.text(f"{ERRORS}exception.class.name"), arrival.text(f"{ERRORS}exception.message")
     position = arrival.number(f"{ERRORS}offset")
     return Fault(
-        letter_id=_letter_id(arrival, service, stage, position),
+        letter_id=_letter_id(arrival, service, stage, position, topic_prefix),
         kind=_kind(arrival, service, stage, position),
         service=service or "unknown",
         stage=stage or "unknown",
@@ -120,7 +120,7 @@ def _kind(arrival: Arrival, service: str, stage: str, position: int) -> LetterKi
     return "record" if position >= 0 else "deadline"
 
 
-def _letter_id(arrival: Arrival, service: str, stage: str, position: int) -> str:
+def _letter_id(arrival: Arrival, service: str, stage: str, position: int, topic_prefix: str) -> str:
     """The same for the same failed record, however often it is published or comes back.
 
     A record that names its message is known by that name and its content, any other by where it first stood.
@@ -130,10 +130,17 @@ def _letter_id(arrival: Arrival, service: str, stage: str, position: int) -> str
     if not service:
         place = [str(arrival.partition).encode(), str(arrival.offset).encode()]
     known_by = named if all(named) else place if position >= 0 or not service else [stage.encode()]
+    if stage == "read" and service in REDRIVABLE and _is_read_by_several(arrival, topic_prefix):
+        service = ""  # the others cannot read it either: it is one dead letter
     digest = hashlib.blake2b(digest_size=8)
     for part in (service.encode(), *known_by, arrival.key, arrival.value):
         digest.update(b"-" if part is None else b"%d:" % len(part) + part)
     return digest.hexdigest()
+
+
+def _is_read_by_several(arrival: Arrival, topic_prefix: str) -> bool:
+    topic = TOPICS.get(arrival.text(f"{ERRORS}topic").removeprefix(topic_prefix))
+    return topic is not None and topic.reporter is not None
 
 
 def failure_of(letter: DeadLetter) -> Failure:
@@ -148,7 +155,7 @@ def failure_of(letter: DeadLetter) -> Failure:
         alert_id=dead_alert(letter.letter_id),
         kind="unreadable" if reading else "unhandled",
         severity="warning" if reading and not catalogue else "critical",
-        title=f"{letter.service} could not {'read' if reading else 'handle'} {what} from {letter.place}",
+        title=f"{letter.who} could not {'read' if reading else 'handle'} {what} from {letter.place}",
         text=f"{letter.error} at {letter.stage}{why}.{stale} {_advice(letter)}",
         service=letter.service,
         checkout_id=letter.checkout_id,
@@ -187,7 +194,7 @@ def _advice(letter: DeadLetter) -> str:
         once_more = f"`quadrille dlq redrive {letter.letter_id} --parked {WHY}`"
         return f"{look}{again} It is parked. Close it: {resolve}, or try it once more: {once_more}."
     if letter.stage == "read":
-        return f"{look}{again} Mend its writer and close it: {resolve}, or, once {letter.service} can read it: {redrive}."
+        return f"{look}{again} Mend its writer and close it: {resolve}, or, once {letter.who} can read it: {redrive}."
     return f"{look}{again} Mend {letter.service}, then send it again: {redrive}."
 
 

@@ -44,7 +44,7 @@ from shared.contract.payment import (
 )
 from shared.contract.redrive import wrap
 from shared.contract.rejection import CommandRejected
-from shared.contract.topics import redrive_topic
+from shared.contract.topics import redrive_topic, source_of
 from shared.contract.values import Reason
 from shared.runtime.reactions import Emits, Reactions
 from shared.runtime.records import Outgoing, unpack
@@ -115,11 +115,12 @@ def redrive_dead_letter(
     elif fault := letter.why_not_redriven(parked=command.parked):
         yield refusal(envelope, fault)
     else:
-        yield _redrive(letter, records[letter.letter_id], envelope)
+        for service in letter.services:
+            yield _redrive(letter, service, records[letter.letter_id], envelope)
         yield letter.redrive(command.by, command.why, now)
 
 
-def _redrive(letter: DeadLetter, record: DeadRecord, envelope: Envelope) -> Outgoing:
+def _redrive(letter: DeadLetter, service: str, record: DeadRecord, envelope: Envelope) -> Outgoing:
     headers = wrap(
         unpack(record.headers),
         letter_id=letter.letter_id,
@@ -127,7 +128,7 @@ def _redrive(letter: DeadLetter, record: DeadRecord, envelope: Envelope) -> Outg
         place=(letter.topic, letter.partition, letter.position),
         traceparent=envelope.traceparent,
     )
-    return Outgoing(letter.lane, redrive_topic(letter.service), record.key, record.value, headers)
+    return Outgoing(letter.lane, redrive_topic(service), record.key, record.value, headers)
 
 
 def _alert(letter: DeadLetter, *_: Any) -> Iterable[str]:
@@ -157,6 +158,8 @@ def resolve_dead_letter(
     """Nothing is to be done any more, so its alert is over."""
     if fault := _not_to_be_closed(letter, envelope):
         yield fault
+        return
+    if envelope.source == source_of(command.by) and letter.handled_by(command.by):
         return
     for alert in alerts.values():
         yield from _close(alert, {letter.letter_id: letter}, command.by, command.why, now)

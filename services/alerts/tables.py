@@ -1,6 +1,7 @@
 """Where alerts and dead letters are kept, and which records of the dead-letter topic were seen."""
 
 from sqlalchemy import (
+    ARRAY,
     JSON,
     BigInteger,
     Column,
@@ -87,6 +88,7 @@ letters = Table(
     Column("first_failed_at", DateTime(timezone=True), nullable=False),
     Column("last_failed_at", DateTime(timezone=True), nullable=False),
     Column("actions", JSON, nullable=False),
+    Column("services", ARRAY(Text), nullable=False),
     Index("dead_letters_failed", "last_failed_at"),
     Index("dead_letters_not_resolved", "last_failed_at", postgresql_where=text("state <> 'resolved'")),
 )

@@ -198,7 +198,8 @@ class DeadLetter:
     """A record that failed, through all its redrives. Its bytes are a :class:`DeadRecord`.
 
     ``lane``: the partition it lies on, of every topic. ``cause``: error and reason without what differs from one to the
-    next. ``seen``: times it failed. ``replays``, ``returned``: how often it was redriven, and came back.
+    next. ``seen``: times it failed. ``replays``, ``returned``: how often it was redriven, and came back. ``services``:
+    who failed and has not handled it since; several where a record they all read says nothing to any of them.
     """
 
     letter_id: str
@@ -224,6 +225,12 @@ class DeadLetter:
     first_failed_at: datetime | None = None
     last_failed_at: datetime | None = None
     actions: list[Action] = field(default_factory=list)
+    services: list[str] = field(default_factory=list)
+
+    @property
+    def who(self) -> str:
+        """The services that failed, for people."""
+        return ", ".join(self.services) or self.service
 
     @property
     def place(self) -> str:
@@ -234,6 +241,8 @@ class DeadLetter:
         """The record failed, for the first time or again; returns what is to be said where it came back from a redrive."""
         came_back = self.state is LetterState.REDRIVEN
         parked = self.state is LetterState.PARKED or (came_back and self.returned + 1 >= MAX_RETURNS)
+        others = [] if self.state in (None, LetterState.RESOLVED) else self.services
+        self.services = sorted({*others, fault.service})
         self.kind, self.service, self.stage, self.lane, self.size = (
             fault.kind,
             fault.service,
@@ -290,9 +299,16 @@ class DeadLetter:
         self.actions.append(Action("resolved", by, why, now))
         return DeadLetterResolved(**self._names, by=by, why=why)
 
+    def handled_by(self, service: str) -> bool:
+        """A service has handled its redrive; returns whether others have not, so that the dead letter stays."""
+        if service not in self.services or len(self.services) == 1:
+            return False
+        self.services.remove(service)
+        return True
+
     @property
     def _names(self) -> dict[str, str]:
-        return {"letter_id": self.letter_id, "service": self.service}
+        return {"letter_id": self.letter_id, "service": self.who}
 
 
 Bytea = Annotated[

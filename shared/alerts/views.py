@@ -38,7 +38,7 @@ _ALERT_GROUPS: Final = text(
     f" GROUP BY severity, kind, service ORDER BY {_RANK}, alerts DESC, kind, service"
 ).bindparams(_STATES, _MONEY)
 _MATCHING: Final = (
-    " FROM dead_letters d WHERE state = ANY(:states) AND (CAST(:service AS text) IS NULL OR service = :service)"
+    " FROM dead_letters d WHERE state = ANY(:states) AND (CAST(:service AS text) IS NULL OR :service = ANY(services))"
     " AND (CAST(:topic AS text) IS NULL OR topic = :topic) AND (CAST(:kind AS text) IS NULL OR kind = :kind)"
     " AND (CAST(:since AS timestamptz) IS NULL OR last_failed_at >= :since)"
     " AND (CAST(:reason AS text) IS NULL OR position(lower(:reason) IN lower(error || ': ' || reason || ' ' || stage)) > 0)"

@@ -112,7 +112,7 @@ class DeadLetterEvent(Event):
     key_field: ClassVar[str] = "letter_id"
     letter_id: LetterId
     service: str
-    """The service that failed."""
+    """The service that failed; several, with commas between them, where none of them could read the record."""
 
 
 class DeadLetterRedriven(DeadLetterEvent):

@@ -42,12 +42,16 @@ def redrive_topic(service: str) -> str:
 
 @dataclass(frozen=True)
 class Topic:
-    """One topic: ``reader`` is the service that answers for every record of it, also those nobody can read."""
+    """One topic: ``reader`` is the service that answers for every record of it, also those nobody can read.
+
+    ``reporter``: where several read it, the one of them that reports a record of which nobody can tell whom it is for.
+    """
 
     name: str
     key: str
     writer: str
     reader: str | None = None
+    reporter: str | None = None
     retention: timedelta | None = RETENTION
     compacted: bool = False
     max_bytes: int = 1_048_576
@@ -90,10 +94,10 @@ TOPICS: Final[dict[str, Topic]] = {
         Topic("inventory.commands", "SKU", "staff, other systems", reader="inventory"),
         Topic("payment.commands", "cart id", "staff", reader="payment"),
         Topic("catalog.events", "SKU", "the shop's catalogue", reader="cart", retention=None, compacted=True),
-        Topic("cart.events", "cart id (catalogue: SKU)", "cart"),
-        Topic("inventory.events", "cart id (stock: SKU)", "inventory"),
-        Topic("order.events", "cart id", "order"),
-        Topic("payment.events", "cart id", "payment"),
+        Topic("cart.events", "cart id (catalogue: SKU)", "cart", reporter="order"),
+        Topic("inventory.events", "cart id (stock: SKU)", "inventory", reporter="order"),
+        Topic("order.events", "cart id", "order", reporter="payment"),
+        Topic("payment.events", "cart id", "payment", reporter="order"),
         Topic("alerts.commands", "alert or dead letter", "staff, every service", reader="alerts"),
         Topic("alerts.events", "alert or dead letter", "alerts"),
         Topic(

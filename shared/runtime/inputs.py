@@ -152,13 +152,18 @@ class Reader:
         except RefusedError as error:
             return Refuse(lane, error, record)
         except UnreadableError as error:
-            return Discard(lane, record, error, "read")
+            return Discard(lane, record, error, "read") if named is not None or self._reports(record) else None
         reaction = self._reactions.get(type(message))
         if reaction is None:
             if not self._answers_for(record):
                 return None
             return Discard(lane, record, UnreadableError(f"{self._service} has no use for it"), "read")
         return Handle(lane, reaction, message, envelope, record)
+
+    def _reports(self, record: Record) -> bool:
+        topic = TOPICS.get(record.topic)
+        reporter = topic and (topic.reporter or topic.reader)
+        return record.redriven is not None or reporter in (None, self._service)
 
     def _answers_for(self, record: Record) -> bool:
         topic = TOPICS.get(record.topic)

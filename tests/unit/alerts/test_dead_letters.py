@@ -14,7 +14,8 @@ from shared.contract.alerts import (
     RedriveDeadLetter,
     ResolveDeadLetter,
 )
-from shared.contract.envelope import Record
+from shared.contract.dead_letter import failure_headers
+from shared.contract.envelope import Envelope, Record
 from shared.contract.message import Message
 from shared.contract.redrive import unwrap
 from shared.contract.rejection import CommandRejected
@@ -22,7 +23,7 @@ from shared.runtime.records import Outgoing
 from tests.support.clock import NOW
 from tests.support.facts import a
 from tests.support.solo import codes, only
-from tests.unit.alerts.letters import Desk, deadline, names, stuck, unhandled, unreadable, with_
+from tests.unit.alerts.letters import GARBAGE, Desk, deadline, names, stuck, unhandled, unreadable, with_
 
 
 def code(events: list[Message]) -> str:
@@ -151,3 +152,55 @@ def test_a_dead_letter_nobody_knows_is_refused(kind: type[Any]) -> None:
     desk = Desk()
     assert code(desk.hear(a(kind))) == "unknown"
     assert desk.letter == DeadLetter(desk.letter.letter_id)
+
+
+# --- a record that several services read, and none of them can
+
+
+def from_all() -> Desk:
+    """Alerts, after each of these services could not read the same event."""
+    desk = Desk()
+    for place, service in enumerate(("cart", "inventory", "order")):
+        why = failure_headers(service, "read", "shop.payment.events", 3, 17, "UnreadableError", "odd", NOW)
+        desk.arrives(Arrival(3, place, 1_000, b"c1", GARBAGE, why))
+    return desk
+
+
+def handled(desk: Desk, service: str) -> list[Any]:
+    """What follows when a service says that it has handled its redrive."""
+    command = ResolveDeadLetter(letter_id=desk.letter.letter_id, by=service, why="handled at last")
+    said = Envelope("m1", f"/quadrille/{service}", command.type_name(), command.key, "-")
+    return desk.run(desk.reactions.by_trigger[ResolveDeadLetter], command, said, desk.now)
+
+
+def test_it_is_one_dead_letter_and_one_alert() -> None:
+    desk = from_all()
+    assert desk.letter.services == ["cart", "inventory", "order"]
+    assert desk.open == {f"dead:{desk.letter.letter_id}"}
+    assert desk.alert.title == "cart, inventory, order could not read a record from payment.events/3/17"
+
+
+def test_a_redrive_goes_to_each_of_them_and_it_stays_until_all_have_handled_it() -> None:
+    desk = from_all()
+    sent = [message.topic for message in desk.redrive() if isinstance(message, Outgoing)]
+    assert sent == ["cart.redrive", "inventory.redrive", "order.redrive"]
+    assert handled(desk, "inventory") == handled(desk, "order") == []
+    assert desk.letter.state == "redriven"
+    assert [type(message).__name__ for message in handled(desk, "cart")] == ["DeadLetterResolved", "AlertResolved"]
+
+
+def test_the_next_redrive_goes_to_those_who_failed_again() -> None:
+    desk = from_all()
+    desk.redrive()
+    handled(desk, "order")
+    why = failure_headers("cart", "read", "shop.payment.events", 3, 17, "UnreadableError", "odd", NOW)
+    (returned, *_) = desk.arrives(Arrival(3, 9, 1_000, b"c1", GARBAGE, why))
+    assert isinstance(returned, DeadLetterReturned)
+    assert handled(desk, "inventory") == []
+    assert [message.topic for message in desk.redrive() if isinstance(message, Outgoing)] == ["cart.redrive"]
+
+
+def test_a_person_closes_it_for_all_of_them() -> None:
+    desk = from_all()
+    assert [type(message).__name__ for message in desk.resolve("order")] == ["DeadLetterResolved", "AlertResolved"]
+    assert desk.open == set()

@@ -4,9 +4,11 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from services.alerts.reactions import reactions as alerts
 from services.cart.reactions import reactions as cart
 from services.inventory.reactions import reactions as inventory
 from services.order.reactions import reactions as order
+from services.payment.reactions import reactions as payment
 from shared.contract.cart import AddItem, CartOpened, CheckoutConfirmed
 from shared.contract.dead_letter import failure_headers, without_failure
 from shared.contract.envelope import Record, RefusedError, UnreadableError
@@ -14,6 +16,7 @@ from shared.contract.message import Message
 from shared.contract.order import OrderCreated
 from shared.contract.payment import PaymentCaptured
 from shared.contract.rejection import CommandRejected
+from shared.contract.topics import TOPICS, Topic
 from shared.runtime.inbox import Seen
 from shared.runtime.inputs import Discard, Handle, Input, Postpone, Reader, Refuse, identity
 from shared.runtime.reactions import Due
@@ -22,6 +25,7 @@ from tests.unit.contract.records import binary, body, record, structured
 
 CONFIRMED = a(CheckoutConfirmed)
 GARBAGE = record("cart.commands", b"\xff")
+ALL = {reactions.service: reactions for reactions in (cart, inventory, order, payment, alerts)}
 PLACE = ("shop.cart.commands", 3, 7)
 
 
@@ -87,6 +91,18 @@ def test_a_message_a_service_has_no_use_for_on_its_own_topic_is_not_lost() -> No
 def test_an_event_that_is_awaited_and_cannot_be_read_is_the_dead_letter_of_whoever_awaits_it() -> None:
     spoilt = binary(CONFIRMED, b"{}")
     assert [type(Reader(one).read(spoilt)) for one in (order, inventory, cart)] == [Discard, Discard, type(None)]
+
+
+@pytest.mark.parametrize("topic", [topic for topic in TOPICS.values() if topic.reporter])
+@pytest.mark.parametrize("value", [b"\xff", b"{}", None, b'{"type": "quadrille.PaymentCaptured.v1"}'])
+def test_of_those_who_read_a_topic_one_reports_what_nobody_can_tell(topic: Topic, value: bytes | None) -> None:
+    readers = {
+        name: reactions for name, reactions in ALL.items() if topic.name in {kind.topic for kind in reactions.messages.values()}
+    }
+    assert topic.reporter in readers
+    assert len(readers) > 1
+    reporting = [name for name, reactions in readers.items() if Reader(reactions).read(record(topic.name, value))]
+    assert reporting == [topic.reporter]
 
 
 # --- what an input is known by
