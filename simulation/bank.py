@@ -93,6 +93,7 @@ class Bank:
         self.entries: list[Entry] = []
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
         self.faults: deque[GatewayFault] = deque()
+        self.troubled_until = self.now
         self.refusals: Counter[str] = Counter()
         """How often something went wrong with a payment, by its reference: what excuses a failed compensation."""
         self._random = random.Random(seed)
@@ -103,6 +104,7 @@ class Bank:
         """The same, to go on from, with no faults of its own."""
         made = Bank()
         made.entries = [replace(entry) for entry in self.entries]
+        made.troubled_until = self.troubled_until
         made.now, made.refusals, made._answers = self.now, self.refusals.copy(), self._answers.copy()
         return made
 
@@ -112,6 +114,8 @@ class Bank:
 
     def next_fault(self) -> GatewayFault | None:
         """What goes wrong with the next request, if anything."""
+        if self.now < self.troubled_until:
+            return GatewayFault.TROUBLE
         if self.faults:
             return self.faults.popleft()
         if self._failing and self._random.random() < self._failing:
@@ -124,6 +128,8 @@ class Bank:
             self.refusals[request.reference] += 1
         if fault is GatewayFault.UNAVAILABLE:
             return Unavailable("busy")
+        if fault is GatewayFault.TROUBLE:
+            return Unavailable("the key is not valid", code="http_401")
         if request.kind == "look_up":
             return self.look_up(request) if fault is None else Unavailable("no answer")
         if fault is GatewayFault.FOREIGN:

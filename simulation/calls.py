@@ -5,19 +5,23 @@ claimed from the database when the time of a retry has come and when a lane has 
 """
 
 from collections import deque
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
-from services.payment.answers import GatewayAnswered, HoldAged
+from services.payment.answers import GatewayAnswered, HoldAged, TimeIsUp
 from services.payment.gateways.port import Answer, LookUp
-from services.payment.model import Payment
+from services.payment.model import Payment, PaymentOperation
+from services.payment.trouble import Breaker, GatewayHealth, is_trouble
 from simulation.agenda import Happening
 from simulation.bank import Bank, Request
 from simulation.faults import GatewayFault
 from simulation.lanes import Lane, Member
-from simulation.service import Service
+from simulation.service import Input, Service
 from simulation.watch import Watch
 
+HELD: Final = timedelta(minutes=5)
+"""How often what is held back, while the gateway is in trouble, is looked at again."""
 STRAY: Final = timedelta(minutes=1)
 """The longest a request may be on its way to the gateway."""
 
@@ -30,18 +34,22 @@ class Calls:
         self._env = service.env
         self.deaths: deque[timedelta] = deque()
         self._going: list[Happening] = []
+        self._breaker = Breaker()
         service.on_commit = self.start
         service.group.on_take = self.take_over
 
-    def start(self, member: Member, payment: Payment) -> None:
+    def start(self, member: Member, changed: Payment | GatewayHealth) -> None:
         """A commit has touched a payment: what it waits for is due at once or later."""
-        operation = payment.operation
+        if isinstance(changed, GatewayHealth):
+            self._breaker.know(changed.since, self._env.now.timestamp())
+            return
+        payment, operation = changed, changed.operation
         for requests in (member.asked, member.inherited):
             if requests.get(payment.checkout_id) != payment.serial:
                 requests.pop(payment.checkout_id, None)
         if payment.due_at is None:
             return
-        if operation and operation.is_first:
+        if operation and operation.is_first and not self._is_held(operation):
             self._call(member, payment)
         else:
             self._claim_later(payment)
@@ -68,12 +76,38 @@ class Calls:
         if not lane.taken or lane.owner is None:
             lane.park(claiming)
             return
+        if payment.operation is not None and self._is_held(payment.operation):
+            self._hold(claiming, lane.owner, lane, payment)
+            return
         if payment.operation is not None:
             self._call(lane.owner, payment)
         elif not self._service.commit(lane.owner, lane.number, [(None, HoldAged(checkout_id))]):
             lane.park(claiming)
             return
         self._env.agenda.remove(claiming)
+
+    def _is_held(self, operation: PaymentOperation) -> bool:
+        """Whether a request has to wait for the gateway's trouble to end; the next one that is due may be a probe."""
+        return self._breaker.is_open and not operation.for_a_person
+
+    def _hold(self, claiming: Happening, member: Member, lane: Lane, payment: Payment) -> None:
+        """A call waits, is made as a probe, or is given up when nobody can wait for it any longer."""
+        operation, now = payment.operation, self._env.now
+        assert operation is not None
+        if payment.gives_no_more or now >= operation.gives_up_at:
+            asked = (member.asked.get(payment.checkout_id), member.inherited.get(payment.checkout_id))
+            up = TimeIsUp(payment.checkout_id, payment.serial, payment.serial in asked)
+            if self._service.commit(member, lane.number, [(None, up)]):
+                self._env.agenda.remove(claiming)
+            else:
+                lane.park(claiming)
+        elif self._breaker.may_probe(0, now.timestamp()):
+            self._breaker.probed(now.timestamp())
+            self._env.agenda.remove(claiming)
+            self._call(member, payment)
+        else:
+            self._env.agenda.remove(claiming)
+            self._env.timers.set(min(now + HELD, max(operation.gives_up_at, now)), claiming)
 
     def _call(self, member: Member, payment: Payment) -> None:
         """The request leaves; when it arrives, and when its answer comes back, is not known."""
@@ -87,9 +121,11 @@ class Calls:
             self._going.remove(call)
             answer = self._arrive(member, request)
             again = member.inherited.get(request.reference) == serial
-            answered = GatewayAnswered(request.reference, serial, answer, again)
+            answered = GatewayAnswered(request.reference, serial, answer, again, self._breaker.is_open and is_trouble(answer))
+            seen = self._breaker.hear(answer, cart_id, self._env.now.timestamp())
+            heard = [(None, trigger) for trigger in (seen, answered) if trigger is not None]
             epoch = member.epochs.get(lane.number)
-            call.act = lambda: self._answer(call, member, lane, epoch, answered)
+            call.act = lambda: self._answer(call, member, lane, epoch, heard)
 
         lane = self._service.group.lanes[self._env.lane_of(cart_id)]
         call = Happening(arrive)
@@ -130,7 +166,7 @@ class Calls:
         stray = Happening(arrive)
         self._env.timers.set(self._env.now + STRAY * self._env.chance(), stray)
 
-    def _answer(self, call: Happening, member: Member, lane: Lane, epoch: int | None, answered: GatewayAnswered) -> None:
+    def _answer(self, call: Happening, member: Member, lane: Lane, epoch: int | None, heard: Sequence[Input]) -> None:
         """The answer is committed like a message of its cart, by the process that asked, if it has kept the lane."""
         if member.paused:
             self._env.agenda.remove(call)
@@ -139,7 +175,7 @@ class Calls:
             lane.park(call)
         elif epoch is None or member.epochs.get(lane.number) != epoch:
             self._env.agenda.remove(call)  # it is asked for anew
-        elif self._service.commit(member, lane.number, [(None, answered)]) or lane.owner is not member:
+        elif self._service.commit(member, lane.number, heard) or lane.owner is not member:
             self._env.agenda.remove(call)
         else:
             lane.park(call)

@@ -19,7 +19,8 @@ class GatewayFault(StrEnum):
     """What goes wrong with one request. ``late``: it takes effect, but long after the client has given it up.
 
     ``pending``: the gateway takes it up, and knows a moment later what comes of it. ``part``: only a part of the amount is
-    held or taken. ``foreign``: the request is lost, and somebody else has a payment under the same reference.
+    held or taken. ``trouble``: it is turned away, and perhaps so are all for some hours. ``foreign``: the request is lost,
+    and somebody else has a payment under the same reference.
     """
 
     UNAVAILABLE = "unavailable"
@@ -29,6 +30,7 @@ class GatewayFault(StrEnum):
     ERROR = "error"
     PENDING = "pending"
     PART = "a part of the amount"
+    TROUBLE = "gateway in trouble"
     FOREIGN = "foreign payment under the same reference"
 
 

@@ -39,6 +39,7 @@ NEVER: Final[Mapping[str, tuple[Any, ...]]] = {
     # There are totals once, of what was extended, and so one payment: held, deferred or declined.
     "authorize": tuple(state for state in Payment if state is not Payment.VOIDED),
     "go_on": (None, Payment.DEFERRED, Payment.PAID),
+    "give_up_in_trouble": (None, Payment.DEFERRED, Payment.PAID),
     "create_order": (Order.WAITING, *_ORDERED),
     "create_deferred_order": (Order.WAITING, *_ORDERED),
     "close_unpaid": (Order.WAITING, *_ORDERED),

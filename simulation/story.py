@@ -95,7 +95,9 @@ class Inject:
 
     def play(self, world: World) -> None:
         """Do it."""
-        if isinstance(self.what, GatewayFault):
+        if self.what is GatewayFault.TROUBLE:
+            world.bank.troubled_until = world.now + timedelta(hours=self.hours)
+        elif isinstance(self.what, GatewayFault):
             world.bank.faults.append(self.what)
         elif isinstance(self.what, CommitFault):
             world.services[self.where].faults.append(self.what)

@@ -21,7 +21,13 @@ from simulation.races import SEEN
 CONTEXT: Final[Mapping[type[Any], Any]] = {
     cart_model.Policy: cart_model.Policy(session_seconds=1800),
     inventory_model.Policy: inventory_model.Policy(900, 1800, 300),
-    payment_model.Policy: payment_model.Policy(4, 1.0, hold_warning=timedelta(days=6), arrives_within=timedelta(minutes=2)),
+    payment_model.Policy: payment_model.Policy(
+        4,
+        1.0,
+        hold_warning=timedelta(days=6),
+        arrives_within=timedelta(minutes=2),
+        authorize_within=timedelta(minutes=1),
+    ),
     Rules: load_rules(None),
 }
 """What reactions ask for by type."""

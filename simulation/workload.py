@@ -34,6 +34,8 @@ from simulation.story import Action, Amid, ByHand, Go, Inject, Mood, Send, Settl
 
 SKUS: Final = ("a", "b")
 WHERE: Final = (*SERVICES, "payment")
+TROUBLED: Final = (0.01, 0.1, 2, 100)
+"""Hours a gateway is in trouble for: less and more than customers wait, and than a void or a refund is tried."""
 FAULTS: Final = (*CommitFault, *(CommitFault.PAUSE,) * 4, *ServiceFault, *GatewayFault)
 AGAIN: Final = (*FAULTS, *(CommitFault.PAUSE,) * 12, *(ServiceFault.REBALANCE,) * 6)
 """What breaks something seldom, and where only much of it is enough."""
@@ -251,7 +253,9 @@ class _Workload:
     def _faults(self) -> Iterator[Action]:
         dice = self.dice
         for _ in range(dice.choice((2, 4, 8, 12))):
-            yield Inject(dice.choice(FAULTS), dice.choice(WHERE), dice.choice((0.1, 0.5, 30)))
+            fault = dice.choice(FAULTS)
+            lasts = TROUBLED if fault is GatewayFault.TROUBLE else (0.1, 0.5, 30)
+            yield Inject(fault, dice.choice(WHERE), dice.choice(lasts))
             if dice.random() < 0.2:  # it seldom comes alone
                 yield from [Inject(dice.choice(tuple(GatewayFault)), "payment")] * dice.choice((2, 4, 8))
         if dice.random() < 0.4:  # one thing that goes wrong again and again

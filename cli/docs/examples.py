@@ -132,6 +132,8 @@ INSTEAD: Final[dict[str, dict[str, Any]]] = {
         "limit": 500,
     },
     "ForeignPaymentFound": {"hold": "pi_5e0c", "found_amount": 1490, "found_currency": "JPY"},
+    "GatewayInTrouble": {"gateway": "gateway", "code": "api_key_invalid", "reason": "the gateway answered HTTP 401"},
+    "GatewayRecovered": {"gateway": "gateway"},
     "MarkPaid": {"why": "the carrier handed over the cash"},
     "OperationNearlyGivenUp": {**_NO_ANSWER, "operation": "capture", "attempts": 6, "allowed": 8},
     "OrderCancelled": {

@@ -4,6 +4,7 @@ import hashlib
 import re
 import shlex
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Final
 
@@ -13,7 +14,14 @@ from shared.alerts.model import DeadLetter, Failure, Fault, LetterKind, LetterSt
 from shared.contract.catalog import CatalogEvent
 from shared.contract.dead_letter import ERRORS
 from shared.contract.envelope import Headers
-from shared.contract.payment import FailedCompensation, ForeignPaymentFound, RefundFailed, VoidFailed
+from shared.contract.payment import (
+    FailedCompensation,
+    ForeignPaymentFound,
+    GatewayInTrouble,
+    GatewayRecovered,
+    RefundFailed,
+    VoidFailed,
+)
 from shared.contract.text import plain
 from shared.contract.topics import REDRIVABLE, TOPICS
 from shared.money import display
@@ -237,6 +245,51 @@ def foreign_payment(event: ForeignPaymentFound, event_id: str) -> Failure:
         service="payment",
         checkout_id=event.checkout_id,
         occurrence=event_id,
+    )
+
+
+GATEWAY_ALERT: Final = "gateway:trouble"
+"""The one alert of a gateway that is in trouble."""
+_ABOUT_GATEWAY: Final = {
+    ("http_401", "http_403"): "Is QUADRILLE_GATEWAY_API_KEY still valid, and may it be used from here?",
+    ("http_301", "http_302", "http_307", "http_308", "http_404"): "Is QUADRILLE_GATEWAY_URL still its address?",
+    ("no_connection",): "Can this machine reach it (address, DNS, certificate, firewall)?",
+    ("rate_limit", "http_429"): "It is asked more often than it allows.",
+}
+
+
+def trouble_since(moment: datetime) -> str:
+    """Names the trouble that began then; the names of later ones are greater."""
+    return f"{GATEWAY_ALERT}:{moment.astimezone(UTC).isoformat(timespec='microseconds')}"
+
+
+def gateway_in_trouble(event: GatewayInTrouble) -> Failure:
+    """What people are told of a gateway that is in trouble."""
+    code, reason = event.code[:MAX_TEXT], event.reason[:MAX_TEXT]
+    hint = next((hint for codes, hint in _ABOUT_GATEWAY.items() if code in codes), "Is it available, and does it know our key?")
+    return Failure(
+        alert_id=GATEWAY_ALERT,
+        kind="gateway_in_trouble",
+        severity="critical",
+        title=f"The payment gateway is in trouble: {reason} ({code})",
+        text=f"{hint} Calls are held back and tried by a few probes; no payment is declined and no order cancelled for it."
+        " Authorizations wait as long as their customers can, captures as long as their holds live, voids and refunds three"
+        " days. All go on by themselves when it answers, and this alert closes.",
+        service="payment",
+        occurrence=trouble_since(event.since),
+    )
+
+
+def trouble_passed(event: GatewayRecovered) -> Failure:
+    """The same, where its end is heard first."""
+    return Failure(
+        alert_id=GATEWAY_ALERT,
+        kind="gateway_in_trouble",
+        severity="critical",
+        title="The payment gateway was in trouble",
+        text="It answers again.",
+        service="payment",
+        occurrence=trouble_since(event.since),
     )
 
 

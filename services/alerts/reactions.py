@@ -5,14 +5,18 @@ from datetime import datetime
 from typing import Any
 
 from services.alerts.failures import (
+    GATEWAY_ALERT,
     DeadLetterArrived,
     currency_alert,
     failure_of,
     foreign_alert,
     foreign_payment,
+    gateway_in_trouble,
     ignored_prices,
     money_alert,
     stuck_money,
+    trouble_passed,
+    trouble_since,
 )
 from shared.alerts.model import MONEY, RETRIED, Alert, DeadLetter, DeadRecord, LetterState
 from shared.contract.alerts import (
@@ -34,6 +38,8 @@ from shared.contract.envelope import Envelope, refusal
 from shared.contract.payment import (
     FailedCompensation,
     ForeignPaymentFound,
+    GatewayInTrouble,
+    GatewayRecovered,
     PaymentRefunded,
     PaymentVoided,
     RefundFailed,
@@ -216,6 +222,26 @@ def prices_ignored(event: PricesIgnored, alerts: dict[str, Alert], now: datetime
     for currency in event.currencies:
         if opened := alerts[currency_alert(currency)].report(ignored_prices(currency, event.sku), now):
             yield opened
+
+
+@reactions.on(GatewayInTrouble, alerts=lambda event: [GATEWAY_ALERT])
+def tell_of_gateway(event: GatewayInTrouble, alerts: dict[str, Alert], now: datetime) -> Emits[AlertOpened]:
+    """One alert, however many payments wait."""
+    failure, alert = gateway_in_trouble(event), alerts[GATEWAY_ALERT]
+    if not alert.knows(failure) and (opened := alert.report(failure, now)):
+        yield opened
+
+
+@reactions.on(GatewayRecovered, alerts=lambda event: [GATEWAY_ALERT])
+def gateway_works(event: GatewayRecovered, alerts: dict[str, Alert], now: datetime) -> Emits[AlertResolved]:
+    """It is over by itself; its beginning may come later, and one that began after it may be known already."""
+    alert, over = alerts[GATEWAY_ALERT], trouble_since(event.since)
+    is_last = all(known <= over for known in alert.occurrences)
+    alert.remember(over)
+    if alert.state is None:
+        alert.report(trouble_passed(event), now)
+    if is_last and (resolved := alert.resolve("payment", "the gateway answers again", now)):
+        yield resolved
 
 
 # --- money that is stuck, as payment tells

@@ -16,12 +16,19 @@ PATIENCE, LEAST_PATIENCE = 12, timedelta(seconds=30)
 """What we have waited for in vain may arrive within twelve times as long, and half a minute at least."""
 
 
+PATIENT = 0.9
+"""The part of the time a confirmed checkout has in which its authorization is waited for; the rest is for the order."""
+
+
 def define(settings: Settings) -> Definition:
     """Payment, as the settings want it. Raises :class:`SettingsError` where the gateway or its key is not named."""
     settings.payment_gateway()
     hold_warning = timedelta(seconds=settings.hold_warning_seconds)
     arrives_within = max(LEAST_PATIENCE, PATIENCE * timedelta(seconds=settings.gateway_timeout_seconds))
-    policy = Policy(settings.payment_attempts, settings.payment_backoff_seconds, hold_warning, arrives_within, settings.shop)
+    customer = timedelta(seconds=PATIENT * min(settings.session_seconds, settings.extension_seconds))
+    policy = Policy(
+        settings.payment_attempts, settings.payment_backoff_seconds, hold_warning, arrives_within, settings.shop, customer
+    )
     return Definition(reactions, STORES, {Policy: policy})
 
 

@@ -18,7 +18,7 @@ from services.payment.gateways.port import (
     Unusable,
 )
 from services.payment.gateways.port import PaymentState as Found
-from services.payment.model import Kind, Payment, PaymentState, Policy
+from services.payment.model import MAX_BACKOFF, Kind, Payment, PaymentState, Policy
 from shared.contract.payment import (
     CaptureFailed,
     ForeignPaymentFound,
@@ -33,6 +33,9 @@ from shared.contract.payment import (
 )
 
 State = PaymentState
+TOLD_WAIT: Final = 60.0
+"""Seconds; where a gateway asks for more patience than that, people hear of it."""
+GivenUp = PaymentDeclined | CaptureFailed | VoidFailed | RefundFailed
 Outcome = (
     PaymentAuthorized
     | PaymentDeclined
@@ -52,18 +55,34 @@ class GatewayAnswered:
     """The gateway's answer to request ``serial`` of a payment.
 
     ``again``: the same was perhaps asked before by a process that did not live to hear the answer, so what this answer
-    says of itself ("nothing was done") does not hold for that request.
+    says of itself ("nothing was done") does not hold for that request. ``in_trouble``: people have heard already that the
+    gateway is in trouble, so they need not hear that it is for this payment, too.
     """
 
     checkout_id: str
     serial: int
     answer: Answer | LookUp
     again: bool = False
+    in_trouble: bool = False
 
     @property
     def id(self) -> str:
         """Names the answer as the cause of what follows from it."""
         return f"gateway/{self.checkout_id}/{self.serial}"
+
+
+@dataclass(frozen=True)
+class TimeIsUp:
+    """The time of request ``serial`` of a payment is over, and it is held back. ``again``: perhaps it was made before."""
+
+    checkout_id: str
+    serial: int
+    again: bool = False
+
+    @property
+    def id(self) -> str:
+        """Names it as the cause of what follows from it."""
+        return f"time/{self.checkout_id}/{self.serial}"
 
 
 @dataclass(frozen=True)
@@ -109,7 +128,7 @@ def settle(payment: Payment, answer: Answer | LookUp, policy: Policy, now: datet
         case Refused(code=code, message=message):
             operation.attempts += 1
             operation.code, operation.reason = code, message
-            yield from _give_up(payment, now)
+            yield from give_up(payment, now)
 
 
 def foreign_payment(payment: Payment, answer: Answer | LookUp) -> Iterator[ForeignPaymentFound]:
@@ -126,21 +145,38 @@ def foreign_payment(payment: Payment, answer: Answer | LookUp) -> Iterator[Forei
 
 
 def _again(
-    payment: Payment, policy: Policy, now: datetime, code: str, reason: str, *, look_up: bool = True, wait: float | None = None
+    payment: Payment,
+    policy: Policy,
+    now: datetime,
+    code: str,
+    reason: str,
+    *,
+    look_up: bool = True,
+    wait: float | None = None,
+    refused: bool = False,
 ) -> Iterator[Outcome]:
     """Ask again later; tell where that may soon have been in vain, and give up where it was."""
     operation = payment.operation
     assert operation is not None
+    if payment.gives_no_more and not look_up:  # it was not done, and nobody wants it
+        operation.code, operation.reason = code, reason
+        yield from give_up(payment, now)
+        return
     operation.by_hand &= not operation.pending  # no person waits for what the gateway has taken up and does not know yet
-    if not payment.retry(policy, now, code, reason, look_up=look_up, wait=wait):
-        yield from _give_up(payment, now)
-    elif operation.attempts == policy.warned_at:
+    if not payment.retry(policy, now, code, reason, look_up=look_up, wait=wait, refused=refused):
+        yield from give_up(payment, now)
+    elif not operation.told and (
+        operation.refusals == policy.warned_at or (wait or 0.0) > TOLD_WAIT or operation.lasts_too_long(policy, now)
+    ):
+        operation.told = True
+        left = (operation.gives_up_at - now).total_seconds() / MAX_BACKOFF
         yield OperationNearlyGivenUp(
             **facts(payment),
             operation=operation.kind,
             attempts=operation.attempts,
-            allowed=policy.attempts,
+            allowed=policy.attempts if refused else operation.attempts + max(1, round(left)),
             next_attempt_at=payment.due_at or now,
+            gives_up_at=operation.gives_up_at,
             code=code,
             reason=reason,
         )
@@ -201,6 +237,8 @@ def _found(payment: Payment, found: Found, policy: Policy, now: datetime) -> Ite
         payment.begin("void", State.VOIDING, now, by_hand=by_hand)
     elif kind in ("authorize", "capture") and found.status != "authorized":
         yield from _declined(payment, f"hold_{found.status}", _NOT_MADE, policy, now)
+    elif payment.gives_no_more:
+        yield from _capture_failed(payment, "cancelled", "the order was cancelled", now, uncertain=True)
     else:
         payment.call(now)
 
@@ -226,7 +264,7 @@ def _not_refunded(payment: Payment, found: Found, policy: Policy, now: datetime)
     elif operation.pending and found.refund_failed:
         operation.attempts += 1
         operation.code, operation.reason = "refund_failed", "the gateway says that the refund is failed"
-        yield from _give_up(payment, now)
+        yield from give_up(payment, now)
     else:
         payment.give(found.captured - found.refunded)
         payment.call(now)
@@ -250,10 +288,13 @@ def _not_found(payment: Payment, policy: Policy, now: datetime) -> Iterator[Outc
     """An authorization is asked for; a hold that is not found until none can arrive any more is none."""
     operation = payment.operation
     assert operation is not None
-    if operation.kind == "authorize":
+    if payment.gives_no_more and operation.kind == "authorize":
+        operation.code, operation.uncertain = "cancelled", True
+        yield from give_up(payment, now)
+    elif operation.kind == "authorize":
         payment.call(now)
     elif operation.kind != "void":
-        yield from _again(payment, policy, now, "not_found", "the gateway does not know this payment")
+        yield from _again(payment, policy, now, "not_found", "the gateway does not know this payment", refused=True)
     elif operation.by_hand and payment.may_arrive(policy, now):
         yield from _again(payment, policy, now, "not_found", "the gateway does not know this payment yet")
     elif not operation.by_hand and now - operation.began_at < policy.arrives_within:
@@ -273,17 +314,18 @@ def _declined(payment: Payment, code: str, message: str, policy: Policy, now: da
         yield from _capture_failed(payment, code, message, now, uncertain=operation.uncertain)
     else:
         operation.key_spent = True
-        yield from _again(payment, policy, now, code, message)
+        yield from _again(payment, policy, now, code, message, refused=True)
 
 
-def _capture_failed(payment: Payment, code: str, reason: str, now: datetime, *, uncertain: bool) -> Iterator[Outcome]:
+def _capture_failed(payment: Payment, code: str, reason: str, now: datetime, *, uncertain: bool) -> Iterator[CaptureFailed]:
     payment.finish(State.CAPTURE_FAILED)
     yield CaptureFailed(**facts(payment), code=code, reason=reason)
     if payment.unwanted:
         payment.begin("void", State.VOIDING, now, look_first=uncertain)
 
 
-def _give_up(payment: Payment, now: datetime) -> Iterator[Outcome]:
+def give_up(payment: Payment, now: datetime) -> Iterator[GivenUp]:
+    """Say that it came to nothing; what may have been done nevertheless is undone."""
     operation = payment.operation
     assert operation is not None
     match operation.kind:

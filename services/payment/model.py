@@ -10,6 +10,10 @@ Kind = Literal["authorize", "capture", "void", "refund"]
 KEYS_REMEMBERED: Final = timedelta(hours=23)
 """Gateways may forget idempotency keys after 24 hours; older than this, a key proves nothing."""
 MAX_BACKOFF: Final = 60.0
+UNDO_WITHIN: Final = timedelta(days=3)
+"""How long a void or a refund is tried until it needs a person; people have heard of it after minutes."""
+LAST_CHANCE: Final = timedelta(hours=1)
+"""How long the capture of an old hold is tried."""
 MAX_RETRY_AFTER: Final = 3600.0
 """Seconds; a gateway that asks for more patience is asked again after so long."""
 _MAX_DOUBLINGS: Final = 30
@@ -18,7 +22,12 @@ _MAX_DOUBLINGS: Final = 30
 
 @dataclass(frozen=True)
 class Policy:
-    """``attempts``: calls before an operation is given up. ``backoff_seconds``: wait before the second, then doubled.
+    """``attempts``: how often a void or a refund may be refused until it needs a person. ``backoff_seconds``: wait before
+    the second request, then doubled.
+
+    ``authorize_within``: how long a customer can wait for an authorization. A capture is tried as long as the hold is not
+    older than ``hold_warning``; a void or a refund for :data:`UNDO_WITHIN`. ``told_after``: how long a request may come to
+    nothing until people hear of it.
 
     ``arrives_within``: a request we have given up may take effect so long after it was sent; until then, not finding its
     hold proves nothing.
@@ -32,6 +41,8 @@ class Policy:
     hold_warning: timedelta
     arrives_within: timedelta
     shop: str = ""
+    authorize_within: timedelta = timedelta(minutes=27)
+    told_after: timedelta = timedelta(minutes=2)
 
     def reference(self, checkout_id: str) -> str:
         """What the gateway is to know the payment of a checkout by."""
@@ -39,7 +50,7 @@ class Policy:
 
     @property
     def warned_at(self) -> int:
-        """The failed attempt after which an operation is told of: two before the last, where there are as many."""
+        """The refusal after which an operation is told of: two before the last, where there are as many."""
         return max(1, self.attempts - 2)
 
 
@@ -85,7 +96,8 @@ class PaymentOperation:
     would only repeat the answer. ``pending``: the gateway has taken it up, and did not know then what comes of it.
     ``amount``: minor units to give back, where it is not the whole amount of the payment. ``by_hand``: a person waits for
     it, so it is attempted once. ``claim``: nothing is to be done, but what a person says of it is to be compared with the
-    gateway.
+    gateway. ``since``: when it was first wanted; ``until``: when it is given up, whatever comes. ``refusals``: how often
+    the gateway said no. ``told``: people have heard that it comes to nothing.
     """
 
     kind: Kind
@@ -103,6 +115,25 @@ class PaymentOperation:
     amount: int | None = None
     by_hand: bool = False
     claim: Claim | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    refusals: int = 0
+    told: bool = False
+
+    @property
+    def gives_up_at(self) -> datetime:
+        """When it is given up."""
+        return self.until or self.began_at + UNDO_WITHIN
+
+    @property
+    def for_a_person(self) -> bool:
+        """Whether a person waits for it, so that it is not held back."""
+        return self.by_hand or self.claim is not None
+
+    def lasts_too_long(self, policy: Policy, now: datetime) -> bool:
+        """Whether people should hear of it: after minutes, or sooner where less than twice as long is left for it."""
+        since = self.since or self.began_at
+        return now - since >= min(policy.told_after, (self.gives_up_at - since) / 2)
 
     @property
     def is_first(self) -> bool:
@@ -161,12 +192,17 @@ class Payment:
         look_first: bool = False,
         amount: int | None = None,
         by_hand: bool = False,
+        until: datetime | None = None,
     ) -> None:
-        """Queue an operation. ``look_first``: how the payment stands at the gateway is not sure. ``amount``: to give back."""
+        """Queue an operation. ``look_first``: how the payment stands at the gateway is not sure. ``amount``: to give back.
+
+        ``until``: when it is given up, where that is not after :data:`UNDO_WITHIN`.
+        """
         step: Literal["call", "look_up"] = "look_up" if look_first else "call"
         self.state, self.serial, self.due_at = state, self.serial + 1, now
         self.operation = PaymentOperation(kind, self._next_key(kind), self.serial, step, now, by_hand=by_hand)
         self.operation.amount = amount if amount != self.amount else None
+        self.operation.since, self.operation.until = now, until or now + UNDO_WITHIN
 
     def verify(self, kind: Kind, claim: Claim, now: datetime) -> None:
         """Look up what a person says was done, once; the payment stays as it is until then."""
@@ -178,9 +214,17 @@ class Payment:
         return self.asked_at is not None and now - self.asked_at < policy.arrives_within
 
     def request(self, now: datetime) -> Kind | Literal["look_up"]:
-        """What to ask of the gateway now. Where it may have forgotten the key by now, how the payment stands comes first."""
+        """What to ask of the gateway now. How the payment stands comes first where it may have forgotten the key by now, and
+        where what is asked for again is not wanted any more.
+        """
         operation = self._current
-        return "look_up" if operation.step == "look_up" or operation.is_old(now) else operation.kind
+        look_first = operation.is_old(now) or (self.gives_no_more and not operation.is_first)
+        return "look_up" if operation.step == "look_up" or look_first else operation.kind
+
+    @property
+    def gives_no_more(self) -> bool:
+        """Whether money is asked for that nobody wants any more."""
+        return self.unwanted and self.state in (PaymentState.AUTHORIZING, PaymentState.CAPTURING)
 
     def finish(self, state: PaymentState) -> None:
         """The operation has come to its end."""
@@ -203,15 +247,29 @@ class Payment:
             operation.key, operation.key_spent, operation.began_at = self._next_key(operation.kind), False, now
         self._ask("call", now)
 
-    def retry(self, policy: Policy, now: datetime, code: str, reason: str, *, look_up: bool, wait: float | None = None) -> bool:
-        """Ask again later; returns False where that was the last attempt. ``wait``: seconds the gateway asks for."""
+    def retry(
+        self,
+        policy: Policy,
+        now: datetime,
+        code: str,
+        reason: str,
+        *,
+        look_up: bool,
+        wait: float | None = None,
+        refused: bool = False,
+    ) -> bool:
+        """Ask again later; returns False where that was the last attempt.
+
+        ``wait``: seconds the gateway asks for. ``refused``: it has answered, and said no.
+        """
         operation = self._current
         operation.attempts += 1
+        operation.refusals += refused
         operation.code, operation.reason = code, reason
-        if operation.attempts >= (1 if operation.by_hand else policy.attempts):
+        if operation.by_hand or operation.refusals >= policy.attempts or now >= operation.gives_up_at:
             return False
         pause = max(backoff(operation.key, operation.attempts, policy.backoff_seconds), min(wait or 0.0, MAX_RETRY_AFTER))
-        at = now + timedelta(seconds=pause)
+        at = min(now + timedelta(seconds=pause), operation.gives_up_at)
         self._ask("look_up" if look_up else "call", at)
         return True
 

@@ -3,6 +3,9 @@
 A payment that changed is called for at once, straight from memory. What remains (retries whose time has come, what a
 crash or a hand-over left) is claimed by a query. One process asks for one thing once; what another process may have
 asked for before is asked for again with the same idempotency key, and its answer says so.
+
+While the gateway is in trouble nothing is asked for but a few probes and what a person waits for
+(:mod:`services.payment.trouble`).
 """
 
 import asyncio
@@ -14,11 +17,12 @@ from datetime import datetime
 from typing import Any, Final, Literal, get_args
 
 from pydantic import TypeAdapter
-from sqlalchemy import Integer, bindparam, text
+from sqlalchemy import Integer, Row, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.payment.answers import GatewayAnswered, HoldAged
+from services.payment.answers import GatewayAnswered, HoldAged, TimeIsUp
 from services.payment.gateways.port import (
     Answer,
     Authorization,
@@ -32,6 +36,7 @@ from services.payment.gateways.port import (
     Unusable,
 )
 from services.payment.model import Kind, Payment
+from services.payment.trouble import Breaker, GatewayHealth, is_trouble
 from shared.runtime.service import Service
 from shared.runtime.store import Loaded
 from shared.telemetry import metrics
@@ -43,12 +48,15 @@ AT_ONCE: Final = 64
 """Calls to the gateway under way at the same time."""
 CLAIM_SECONDS: Final = 0.25
 LEASE_MARGIN_SECONDS: Final = 15.0
+OVERDUE_SECONDS: Final = 2.0
+"""How often what is held back is looked through for what cannot wait any longer."""
 
 _LANES: Final = bindparam("lanes", type_=ARRAY(Integer))
 _CLAIM: Final = text(
     "UPDATE payments p SET leased_until = clock_timestamp() + make_interval(secs => :lease) WHERE checkout_id IN ("
     " SELECT checkout_id FROM payments WHERE lane = ANY(:lanes) AND due_at <= now()"
     " AND (leased_until IS NULL OR leased_until < now())"
+    " AND (NOT :held OR operation IS NULL OR (operation->>'by_hand')::boolean OR operation->>'claim' IS NOT NULL)"
     " ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED)"
     " RETURNING clock_timestamp() AS now, row_to_json(p)::text AS body, traceparent"
 ).bindparams(_LANES)
@@ -57,6 +65,14 @@ _END_LEASES: Final = text(
     " SELECT checkout_id FROM payments WHERE lane = ANY(:lanes) AND due_at IS NOT NULL AND leased_until IS NOT NULL"
     " ORDER BY checkout_id FOR UPDATE)"
 ).bindparams(_LANES)
+_OVERDUE: Final = text(
+    "SELECT checkout_id, cart_id, (operation->>'serial')::int AS serial FROM payments"
+    " WHERE lane = ANY(:lanes) AND due_at <= now() AND (leased_until IS NULL OR leased_until < now())"
+    " AND ((operation->>'until')::timestamptz <= now() OR (unwanted AND state IN ('authorizing', 'capturing')))"
+    " ORDER BY due_at LIMIT :limit"
+).bindparams(_LANES)
+"""What is held back, and whose time is over."""
+_HEALTH: Final = text("SELECT since FROM gateway_health")
 _LEFT: Final = text(
     "SELECT checkout_id, serial, lane FROM payments WHERE lane = ANY(:lanes) AND due_at IS NOT NULL AND operation IS NOT NULL"
 ).bindparams(_LANES)
@@ -69,6 +85,10 @@ class _Asked:
     serial: int
     lane: int
     until: float = 0.0
+
+
+_Claimed = tuple[Payment, datetime, str | None]
+"""A payment whose request is to be made, the database's clock, and the trace it belongs to."""
 
 
 def _outcome(answer: type) -> str:
@@ -91,6 +111,8 @@ class Operations:
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._taken_over: set[int] = set()
         self._inheriting: set[int] = set()
+        self._breaker = Breaker()
+        self._looked = 0.0
         for what, answers in (*((kind, Answer) for kind in get_args(Kind)), ("look_up", LookUp)):
             for answer in get_args(answers):
                 metrics.gateway_calls.labels(what, _outcome(answer))
@@ -101,11 +123,16 @@ class Operations:
         """Make the calls the payments of a commit are waiting for; what is asked again is claimed when it is due."""
         for written in changed:
             payment, origin = written.aggregate, written.origin
+            if isinstance(payment, GatewayHealth):
+                self._know(payment.since)
+                continue
             for requests in (self._asked, self._inherited):
                 if not _among(requests, payment):
                     requests.pop(payment.checkout_id, None)
             # In a lane just taken over, what was asked for before is not known yet: it is claimed in a moment.
-            if payment.operation and payment.operation.is_first and not self._is_new(payment):
+            operation = payment.operation
+            held = self._breaker.is_open and operation and not operation.for_a_person
+            if operation and operation.is_first and not held and not self._is_new(payment):
                 self._spawn(payment, payment.due_at, origin.traceparent if origin else None)
 
     async def run(self) -> None:
@@ -134,17 +161,54 @@ class Operations:
                     await connection.execute(_END_LEASES, {"lanes": sorted(self._inheriting)})
                     left = await connection.execute(_LEFT, {"lanes": sorted(self._inheriting)})
                     self._inherit({row.checkout_id: _Asked(row.serial, row.lane) for row in left})
-                limit = max(0, 4 * AT_ONCE - len(self._running))
-                claimed = await connection.execute(_CLAIM, {"lanes": sorted(lanes), "lease": self._lease, "limit": limit})
-                due = [(self._payments.validate_json(row.body), row.now, row.traceparent) for row in claimed]
+                self._know((await connection.execute(_HEALTH)).scalar())
+                due = await self._due(connection, lanes)
+                overdue = await self._overdue(connection, lanes)
             self._inheriting = set()
         finally:
             self._taken_over |= self._inheriting
+        for row in overdue:
+            asked = (self._asked.get(row.checkout_id), self._inherited.get(row.checkout_id))
+            again = any(one is not None and one.serial == row.serial for one in asked)
+            self._service.submit(TimeIsUp(row.checkout_id, row.serial, again), row.cart_id)
         for payment, now, traceparent in due:
             if payment.operation is None:
                 self._service.submit(HoldAged(payment.checkout_id), payment.cart_id)
             else:
                 self._spawn(payment, now, traceparent)
+
+    async def _due(self, connection: AsyncConnection, lanes: set[int]) -> list[_Claimed]:
+        """What is due: all of it, or while the gateway is in trouble what a person waits for, and perhaps a probe."""
+        held, limit = self._breaker.is_open, max(0, 4 * AT_ONCE - len(self._running))
+        due = await self._claimed(connection, lanes, limit, held=held)
+        if (
+            held
+            and self._breaker.may_probe(len(self._running), time.time())
+            and (probe := await self._claimed(connection, lanes, 1, held=False))
+        ):
+            self._breaker.probed(time.time())
+            due += probe
+        return due
+
+    async def _claimed(self, connection: AsyncConnection, lanes: set[int], limit: int, *, held: bool) -> list[_Claimed]:
+        asked = {"lanes": sorted(lanes), "lease": self._lease, "limit": limit, "held": held}
+        rows = await connection.execute(_CLAIM, asked)
+        return [(self._payments.validate_json(row.body), row.now, row.traceparent) for row in rows]
+
+    async def _overdue(self, connection: AsyncConnection, lanes: set[int]) -> Sequence[Row[Any]]:
+        """What is held back, and whose time is over."""
+        now = time.monotonic()
+        if not self._breaker.is_open or now - self._looked < OVERDUE_SECONDS:
+            return ()
+        self._looked = now
+        return (await connection.execute(_OVERDUE, {"lanes": sorted(lanes), "limit": 4 * AT_ONCE})).all()
+
+    def _know(self, since: datetime | None) -> None:
+        """How the gateway is, as the service's database says."""
+        if (since is not None) is not self._breaker.is_open:
+            log.warning("the gateway is in trouble: calls are held back" if since else "the gateway answers again")
+        self._breaker.know(since, time.time())
+        metrics.gateway_trouble.set(self._breaker.is_open)
 
     def _inherit(self, left: Mapping[str, _Asked]) -> None:
         """Lanes are ours (again): what was asked for them, by whomever, may have been done, and will not be answered."""
@@ -185,7 +249,10 @@ class Operations:
         metrics.gateway_seconds.labels(what).observe(time.monotonic() - started)
         metrics.gateway_calls.labels(what, outcome).inc()
         again = self._is_new(payment) or _among(self._inherited, payment)
-        answered = GatewayAnswered(payment.checkout_id, payment.serial, answer, again)
+        in_trouble = self._breaker.is_open and is_trouble(answer)
+        if (seen := self._breaker.hear(answer, payment.cart_id, time.time())) is not None:
+            self._service.submit(seen, payment.cart_id)
+        answered = GatewayAnswered(payment.checkout_id, payment.serial, answer, again, in_trouble)
         self._service.submit(answered, payment.cart_id, call.traceparent)
 
     async def _ask(self, payment: Payment, what: Kind | Literal["look_up"]) -> Answer | LookUp:

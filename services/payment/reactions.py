@@ -4,14 +4,17 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Never
 
-from services.payment.answers import GatewayAnswered, HoldAged, facts, failure, settle
+from services.payment.answers import GatewayAnswered, HoldAged, TimeIsUp, facts, failure, give_up, settle
 from services.payment.claims import answer_claim
-from services.payment.model import Claim, Payment, PaymentState, Policy
+from services.payment.model import LAST_CHANCE, Claim, Payment, PaymentState, Policy
+from services.payment.trouble import GatewayHealth, GatewayTroubled, GatewayWorks
 from shared.contract.envelope import Envelope, refusal
 from shared.contract.order import OrderCancelled, OrderCreated, OrderRejected, TotalsCalculated
 from shared.contract.payment import (
     CaptureFailed,
     ForeignPaymentFound,
+    GatewayInTrouble,
+    GatewayRecovered,
     HoldNearlyLapsed,
     MarkPaid,
     MarkRefunded,
@@ -55,14 +58,14 @@ def authorize(payment: Payment, event: TotalsCalculated, policy: Policy, now: da
         yield PaymentDeferred(**facts(payment), because="cash_on_delivery")
     else:
         payment.token, payment.reference = event.payment_method.token, policy.reference(event.checkout_id)
-        payment.begin("authorize", State.AUTHORIZING, now)
+        payment.begin("authorize", State.AUTHORIZING, now, until=now + policy.authorize_within)
 
 
 @reactions.on(OrderCreated)
 def capture(payment: Payment, event: OrderCreated, now: datetime) -> Emits[Never]:
     """Step 7: the order is committed, so the money may be taken."""
     if payment.state is State.AUTHORIZED:
-        payment.begin("capture", State.CAPTURING, now)
+        payment.begin("capture", State.CAPTURING, now, until=max(payment.due_at or now, now + LAST_CHANCE))
     yield from ()
 
 
@@ -121,8 +124,27 @@ def go_on(
     if payment.operation.claim is not None:
         yield from answer_claim(payment, payment.operation.claim, answered.answer, policy, now)
     else:
-        payment.operation.uncertain |= answered.again
+        operation, told = payment.operation, payment.operation.told
+        operation.uncertain |= answered.again
+        operation.told |= answered.in_trouble
         yield from settle(payment, answered.answer, policy, now)
+        if answered.in_trouble:
+            operation.told = told
+
+
+@reactions.on(TimeIsUp)
+def give_up_in_trouble(
+    payment: Payment, up: TimeIsUp, now: datetime
+) -> Emits[PaymentDeclined | CaptureFailed | VoidFailed | RefundFailed]:
+    """The gateway is in trouble for longer than anybody can wait, or nobody wants any more what it is to be asked."""
+    operation = payment.operation
+    if operation is None or operation.serial != up.serial or operation.claim is not None:
+        return
+    if payment.gives_no_more or now >= operation.gives_up_at:
+        operation.uncertain |= up.again
+        operation.code = operation.code or "gateway_in_trouble"
+        operation.reason = operation.reason or "the gateway could not be asked"
+        yield from give_up(payment, now)
 
 
 @reactions.on(HoldAged)
@@ -131,6 +153,25 @@ def tell_of_hold(payment: Payment, aged: HoldAged, policy: Policy, now: datetime
     if payment.state is State.AUTHORIZED and payment.due_at is not None and payment.due_at <= now:
         held_since, payment.due_at = payment.due_at - policy.hold_warning, None
         yield HoldNearlyLapsed(**facts(payment), held_since=held_since)
+
+
+# --- the gateway itself
+
+
+@reactions.on(GatewayTroubled)
+def enter_trouble(health: GatewayHealth, seen: GatewayTroubled, now: datetime) -> Emits[GatewayInTrouble]:
+    """One state of the service, whichever of its processes saw it first."""
+    if health.since is None:
+        yield GatewayInTrouble(cart_id=seen.cart_id, gateway=health.gateway, since=now, code=seen.code, reason=seen.reason)
+    health.begin(seen, now)
+
+
+@reactions.on(GatewayWorks)
+def leave_trouble(health: GatewayHealth, seen: GatewayWorks, now: datetime) -> Emits[GatewayRecovered]:
+    """What was held back goes on by itself."""
+    if health.since is not None:
+        yield GatewayRecovered(cart_id=seen.cart_id, gateway=health.gateway, since=health.since)
+        health.end()
 
 
 # --- what staff decide

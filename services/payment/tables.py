@@ -3,6 +3,7 @@
 from sqlalchemy import JSON, BigInteger, Boolean, Column, DateTime, Integer, MetaData, Table, Text
 
 from services.payment.model import Payment
+from services.payment.trouble import GatewayHealth
 from shared.runtime.store import Store, deadline_columns, version_column
 from shared.runtime.tables import runtime_tables
 
@@ -32,4 +33,15 @@ payments = Table(
 )
 """``leased_until``: a request to the gateway is under way; set by the workers, cleared by every commit of the payment."""
 
-STORES = (Store(Payment, payments),)
+gateway_health = Table(
+    "gateway_health",
+    metadata,
+    Column("gateway", Text, primary_key=True),
+    version_column(),
+    Column("since", DateTime(timezone=True)),
+    Column("code", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+"""One row, once the gateway was in trouble."""
+
+STORES = (Store(Payment, payments), Store(GatewayHealth, gateway_health))

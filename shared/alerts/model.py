@@ -123,8 +123,8 @@ class Alert:
         self.service, self.checkout_id = failure.service, failure.checkout_id
         self.times_seen += 1
         self.first_seen_at, self.last_seen_at = self.first_seen_at or now, now
-        if failure.occurrence and not self.knows(failure):
-            self.occurrences = [*self.occurrences, failure.occurrence][-REMEMBERED:]
+        if failure.occurrence:
+            self.remember(failure.occurrence)
         if not news:
             return None
         self.state, self.resolved_at = AlertState.OPEN, None
@@ -139,6 +139,11 @@ class Alert:
             title=self.title,
             text=self.text,
         )
+
+    def remember(self, occurrence: str) -> None:
+        """This report of it has come, or needs not come any more."""
+        if occurrence not in self.occurrences:
+            self.occurrences = [*self.occurrences, occurrence][-REMEMBERED:]
 
     def acknowledge(self, what: str, by: str, why: str, now: datetime) -> AlertAcknowledged | None:
         """Somebody works on it; returns what is to be said where nobody did before."""

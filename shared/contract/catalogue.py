@@ -78,6 +78,8 @@ MESSAGES: Final[dict[str, type[Message]]] = {
         payment.OperationNearlyGivenUp,
         payment.HoldNearlyLapsed,
         payment.ForeignPaymentFound,
+        payment.GatewayInTrouble,
+        payment.GatewayRecovered,
         payment.VoidRetried,
         payment.RefundRetried,
         payment.SettlementDisputed,

@@ -143,7 +143,7 @@ class SettlementDisputed(PaymentEvent):
 
 
 class OperationNearlyGivenUp(PaymentEvent):
-    """A request to the gateway failed so often that few attempts are left.
+    """A request to the gateway has come to nothing for minutes, or was refused so often that few attempts are left.
 
     Told once for an operation, while a person can still do something about the gateway; what the operation comes to is
     told by its outcome, as ever.
@@ -154,9 +154,11 @@ class OperationNearlyGivenUp(PaymentEvent):
     attempts: int
     """Calls made so far."""
     allowed: int
-    """Calls after which it is given up."""
+    """Calls after which it is given up; an estimate where that depends on the time."""
     next_attempt_at: Moment
     """When it is tried again."""
+    gives_up_at: Moment | None = None
+    """When it is given up at the latest."""
     code: str
     """The last failure, for programs."""
     reason: str
@@ -168,6 +170,34 @@ class HoldNearlyLapsed(PaymentEvent):
 
     held_since: Moment
     """When the money was held."""
+
+
+class GatewayEvent(Event):
+    """A fact about the payment gateway. Key: the cart whose payment showed it.
+
+    The end may be read before the beginning, which belongs to another cart: ``since`` says which trouble it is.
+    """
+
+    topic: ClassVar[str] = "payment.events"
+    key_field: ClassVar[str] = "cart_id"
+    cart_id: Id
+    gateway: Id
+    """The gateway's name."""
+    since: Moment
+    """When the trouble began."""
+
+
+class GatewayInTrouble(GatewayEvent):
+    """No call to the gateway says anything about a payment any more. Calls are held back and tried by a few probes."""
+
+    code: str
+    """What a call was answered, for programs."""
+    reason: str
+    """What a call was answered, for people."""
+
+
+class GatewayRecovered(GatewayEvent):
+    """The gateway answers again, and what was held back goes on by itself."""
 
 
 class ForeignPaymentFound(PaymentEvent):

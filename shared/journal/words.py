@@ -232,6 +232,8 @@ _WORDS: Final[dict[str, Callable[[Facts], str]]] = {
     "PaymentMarkedPaid": lambda f: _money(f) + _by_hand(f),
     "OperationNearlyGivenUp": _nearly_given_up,
     "HoldNearlyLapsed": lambda f: f"{_money(f)}, held since {f['held_since'][:10]}",
+    "GatewayInTrouble": lambda f: f"{f['reason']} ({f['code']})",
+    "GatewayRecovered": lambda f: f"it was in trouble since {f['since'][:19]}",
     "ForeignPaymentFound": lambda f: f"{f['found_amount']} {f['found_currency']} under our reference {f['gateway_reference']}",
     "VoidFailed": _stuck_money,
     "RefundFailed": _stuck_money,

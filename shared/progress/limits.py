@@ -32,8 +32,9 @@ class Limits:
 def limits(settings: Settings) -> Limits:
     """The limits of a shop.
 
-    A call to the gateway may be tried ``payment_attempts`` times, each with a look-up, each until the time limit, with
-    pauses between; a customer has the session's time. Both end in an event of their own, within a prompt step's time.
+    A gateway that answers is done with a call within ``payment_attempts`` of them, each with a look-up, each until the
+    time limit, with pauses between. What takes longer has no answer yet; payment goes on asking, for as long as the call
+    is worth something, but people should know of it. A customer has the session's time.
     """
     prompt = settings.step_seconds
     tries = settings.payment_attempts

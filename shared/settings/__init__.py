@@ -71,7 +71,7 @@ class Settings(BaseModel):
         pattern=r"^[A-Za-z0-9_\-]{0,32}$",
         description="name put before references at the gateway; each of several shops on one gateway needs its own",
     )
-    payment_attempts: int = Field(8, ge=1, le=100, description="calls before an operation is given up")
+    payment_attempts: int = Field(8, ge=1, le=100, description="how often a void or a refund may be refused")
     payment_backoff_seconds: float = Field(0.5, gt=0, le=60, description="wait before the second call; doubles to 60 s")
 
     rules_file: Path | None = Field(None, description="shipping and tax rules (TOML); default: those shipped with order")
@@ -80,7 +80,9 @@ class Settings(BaseModel):
     extension_seconds: int = Field(1800, ge=1, le=604_800, description="how long it is held once confirmed")
     retry_hold_seconds: int = Field(300, ge=1, le=604_800, description="how long it is held after a declined payment")
 
-    hold_warning_seconds: int = Field(518_400, ge=1, le=2_592_000, description="age of a hold on money that is warned of")
+    hold_warning_seconds: int = Field(
+        518_400, ge=1, le=2_592_000, description="age of a hold that is warned of, and not captured any more"
+    )
     outbox_seconds: float = Field(30.0, gt=0, le=86_400, description="age of an outbox's oldest record that is warned of")
     watch_seconds: float = Field(5.0, ge=0.1, le=300, description="how often alerts looks at groups and services")
     watched_services: str = Field("", description="cart=http://host:port,order=...: whose metrics alerts looks at")

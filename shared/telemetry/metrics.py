@@ -57,6 +57,7 @@ lanes = Gauge("quadrille_lanes_owned", "Partitions this member owns", ["service"
 guest_lanes = Gauge("quadrille_lanes_visited", "Partitions this member handles some topics of for their owner", ["service"])
 healthy = Gauge("quadrille_healthy", "Whether the service has all it needs, as /readyz says", ["service"])
 gateway_calls = Counter("quadrille_gateway_calls_total", "Calls to the payment gateway", ["operation", "outcome"])
+gateway_trouble = Gauge("quadrille_gateway_in_trouble", "Whether calls to the payment gateway are held back")
 gateway_seconds = Histogram("quadrille_gateway_seconds", "Seconds of a call to the payment gateway", ["operation"])
 build_info = Gauge("quadrille_build_info", "1, with the version that runs", ["service", "version", "python"])
 

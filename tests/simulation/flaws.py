@@ -394,14 +394,14 @@ def a_lost_timeout(patch: pytest.MonkeyPatch) -> None:
 
 @flaw
 def an_unknown_authorization_that_is_not_voided(patch: pytest.MonkeyPatch) -> None:
-    usual = answers._give_up
+    usual = answers.give_up
 
     def give_up(it: Payment, now: Any) -> Any:
         assert it.operation is not None
         it.operation.uncertain = False
         yield from usual(it, now)
 
-    patch.setattr(answers, "_give_up", give_up)
+    patch.setattr(answers, "give_up", give_up)
 
 
 @flaw

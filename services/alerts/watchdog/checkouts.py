@@ -9,9 +9,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import pydantic_core
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import Text, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from services.alerts.failures import GATEWAY_ALERT
 from services.alerts.keeper import Keeper
 from services.alerts.tables import WATCHED
 from services.alerts.watchdog import metrics, words
@@ -20,7 +22,7 @@ from shared.contract.envelope import MAX_ATTRIBUTE, Record, type_of
 from shared.contract.payment import HoldNearlyLapsed, OperationNearlyGivenUp
 from shared.contract.text import plain
 from shared.contract.when import happened_at, moment, recorded_at
-from shared.progress import KINDS, Limits
+from shared.progress import KINDS, STEPS, Limits, Pace
 from shared.runtime.store import Loaded
 
 TOLD_ONE_BY_ONE: Final = 20
@@ -44,8 +46,13 @@ _ENDED_BY: Final = {
 """The events after which the notice of a kind is over."""
 
 _OVERDUE: Final = text(
-    "SELECT checkout_id FROM watched WHERE overdue_at <= :now AND NOT alerts::jsonb ? :kind ORDER BY overdue_at LIMIT :limit"
+    "SELECT checkout_id FROM watched WHERE overdue_at <= :now AND NOT alerts::jsonb ? :kind AND step <> ALL(:excused)"
+    " ORDER BY overdue_at LIMIT :limit"
+).bindparams(bindparam("excused", type_=ARRAY(Text)))
+_TROUBLE: Final = text(
+    "SELECT EXISTS (SELECT FROM alerts WHERE alert_id = :alert_id AND (state <> 'resolved' OR resolved_at > :since))"
 )
+_AT_THE_GATEWAY: Final = [step.name for step in STEPS if step.pace is Pace.GATEWAY]
 _LEFT: Final = text(
     "SELECT a.checkout_id FROM alerts AS a WHERE a.state <> 'resolved' AND a.alert_id = :prefix || a.checkout_id"
     " AND NOT EXISTS (SELECT FROM watched AS w WHERE w.checkout_id = a.checkout_id"
@@ -174,7 +181,7 @@ class Checkouts:
     async def _tell_of_overdue(self, now: datetime) -> int:
         async with self._engine.connect() as connection:
             told_of = int((await connection.execute(_STUCK, {"kind": words.STUCK})).scalar() or 0)
-            asked = {"now": now, "kind": words.STUCK, "limit": AT_ONCE}
+            asked = {"now": now, "kind": words.STUCK, "limit": AT_ONCE, "excused": await self._excused(connection, now)}
             late = [row.checkout_id for row in await connection.execute(_OVERDUE, asked)]
         rows = await self._load(late)
         for row in rows.values():
@@ -185,6 +192,12 @@ class Checkouts:
                 row.aggregate.alerts = sorted({*row.aggregate.alerts, words.STUCK})
         await self._save(rows)
         return told_of
+
+    async def _excused(self, connection: AsyncConnection, now: datetime) -> list[str]:
+        """The steps that wait for a gateway in trouble, which has an alert of its own, or have just begun to catch up."""
+        since = now - timedelta(seconds=self._limits.gateway)
+        trouble = await connection.execute(_TROUBLE, {"alert_id": GATEWAY_ALERT, "since": since})
+        return _AT_THE_GATEWAY if trouble.scalar() else []
 
     async def _settle_left(self, now: datetime) -> None:
         asked = {"now": now, "kind": words.STUCK, "prefix": words.identity(words.STUCK, ""), "limit": AT_ONCE}

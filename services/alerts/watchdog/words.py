@@ -266,12 +266,13 @@ def target_failing(name: str, label: str, why: str, at: float) -> Failure:
 def operation_nearly_given_up(checkout_id: str, event_id: str, facts: Mapping[str, object]) -> Failure:
     """A request to the gateway that keeps failing (the event ``OperationNearlyGivenUp``)."""
     what, left = facts.get("operation", "operation"), _left(facts)
+    until = f"it is tried until {facts.get('gives_up_at')}" if left is None else f"{left} attempts are left"
     return Failure(
         alert_id=identity(OPERATION, checkout_id),
         occurrence=f"event:{event_id}",
         kind=OPERATION,
-        severity="warning",
-        title=f"The {what} of checkout {checkout_id} ({_amount(facts)}) keeps failing: {left} attempts are left",
+        severity="critical" if what in ("void", "refund") else "warning",
+        title=f"The {what} of checkout {checkout_id} ({_amount(facts)}) keeps failing: {until}",
         text=f"The gateway says: {facts.get('reason') or 'nothing'} ({facts.get('code')}). Is it available? The next attempt"
         f" is at {facts.get('next_attempt_at')}; after the last one {_consequence(what)}.",
         service="payment",
@@ -279,9 +280,16 @@ def operation_nearly_given_up(checkout_id: str, event_id: str, facts: Mapping[st
     )
 
 
+FEW: Final = 2
+"""Attempts that are left of those that are counted; of more, the time counts."""
+
+
 def _left(facts: Mapping[str, object]) -> object:
+    """How many attempts are left, where it is not the time that is."""
     allowed, attempts = facts.get("allowed"), facts.get("attempts")
-    return allowed - attempts if isinstance(allowed, int) and isinstance(attempts, int) else "few"
+    if not (isinstance(allowed, int) and isinstance(attempts, int)):
+        return "few"
+    return None if facts.get("gives_up_at") and allowed - attempts > FEW else allowed - attempts
 
 
 def _consequence(operation: object) -> str:

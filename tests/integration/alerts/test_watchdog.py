@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import aiohttp
 import pytest
 import pytest_asyncio
 from aiokafka import TopicPartition
@@ -14,6 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from sqlalchemy import text
 
 from cli.demo.shop import unique
+from services.alerts.failures import GATEWAY_ALERT
 from services.alerts.watchdog import words
 from services.alerts.watchdog.checkouts import TOLD_ONE_BY_ONE
 from shared.alerts.model import Alert
@@ -22,13 +24,14 @@ from shared.contract.cart import CartReopened, CheckoutCompleted, CheckoutStarte
 from shared.contract.envelope import Envelope, write
 from shared.contract.inventory import StockCommitted
 from shared.contract.message import Message
-from shared.contract.order import OrderConfirmed, OrderRejected, TotalsCalculated
+from shared.contract.order import OrderCancelled, OrderConfirmed, OrderCreated, OrderRejected, TotalsCalculated
 from shared.contract.values import PaymentMethod, Totals
 from shared.runtime import kafka
 from shared.runtime.database import connect
 from shared.runtime.records import pack
 from shared.settings import load
 from tests.support import services, system
+from tests.support.facts import a
 from tests.support.pager import Pager, listening
 from tests.support.services import Running
 from tests.support.stacks import Stack
@@ -125,6 +128,7 @@ async def watching(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> As
         "QUADRILLE_HOLD_WARNING_SECONDS": "1",
         "QUADRILLE_PAYMENT_ATTEMPTS": "4",
         "QUADRILLE_PAYMENT_BACKOFF_SECONDS": "0.1",
+        "QUADRILLE_EXTENSION_SECONDS": "4",
     }
     logs = tmp_path_factory.mktemp("watchdog")
     async with listening() as pager:
@@ -189,7 +193,65 @@ async def test_a_payment_operation_near_its_last_attempt(watching: Watching) -> 
     checkout_id, names = checkout()
     await watching.publish(totals(names, "tok_unavailable_authorize_forever"))
     ended = await watching.closed(words.OPERATION, checkout_id)  # as payment gave it up, and said so
-    assert ended.title == f"The authorize of checkout {checkout_id} (14.90 EUR) keeps failing: 2 attempts are left"
+    assert ended.title.startswith(f"The authorize of checkout {checkout_id} (14.90 EUR) keeps failing: ")
+
+
+@contextlib.asynccontextmanager
+async def trouble(watching: Watching, status: int) -> AsyncIterator[None]:
+    """The gateway answers so to every call."""
+    url, key = watching.settings.payment_gateway()
+    async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {key}"}, raise_for_status=True) as session:
+        await session.post(f"{url}/admin/trouble", json={"status": status, "seconds": 60})
+        try:
+            yield
+        finally:
+            await session.post(f"{url}/admin/trouble", json={"status": status, "seconds": 0})
+
+
+async def test_a_gateway_in_trouble_is_one_alert_and_no_order_is_cancelled_for_it(watching: Watching) -> None:
+    """Its key is revoked for a while, when three orders are to be captured."""
+    several = [checkout()[1] for _ in range(3)]
+    ids = [names["checkout_id"] for names in several]
+
+    async def payments() -> set[str]:
+        async with watching.payment.connect() as connection:
+            wanted = {"ids": ids}
+            return set(
+                (await connection.execute(text("SELECT state FROM payments WHERE checkout_id = ANY(:ids)"), wanted)).scalars()
+            )
+
+    async def are(state: str) -> bool:
+        return await payments() == {state}
+
+    async def state() -> str | None:
+        try:
+            return (await alert(watching.alerts, GATEWAY_ALERT)).state
+        except NotFoundError:
+            return None
+
+    async def open_() -> bool:
+        return await state() == "open"
+
+    async def over() -> bool:
+        return await state() == "resolved"
+
+    await watching.publish(*(totals(names) for names in several))
+    await until(lambda: are("authorized"), "the holds")
+    async with trouble(watching, 401):
+        await watching.publish(*(a(OrderCreated, **names) for names in several))
+        await until(open_, "the alert of the gateway")
+        assert await payments() == {"capturing"}
+    await until(lambda: are("captured"), "the captures")
+    await until(over, "the end of the alert")
+    told = await alert(watching.alerts, GATEWAY_ALERT)
+    assert (told.times_seen, [action.by for action in told.actions]) == (1, ["payment"])
+    await watching.publish(*(a(OrderCancelled, **names) for names in several))
+    await until(lambda: are("refunded"), "the refunds")
+
+    async def nothing_is_stuck() -> bool:
+        return not any([await watching.alert(words.STUCK, checkout_id) for checkout_id in ids])
+
+    await until(nothing_is_stuck, "the end of what nobody confirmed")
 
 
 async def test_a_cleanup_that_keeps_failing(watching: Watching) -> None:

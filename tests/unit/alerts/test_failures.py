@@ -1,14 +1,16 @@
 """What a dead letter tells, whoever wrote what into it before."""
 
+from datetime import timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.alerts.failures import Arrival, failure_of, fault_of, foreign_payment, stuck_money
+from services.alerts.failures import Arrival, failure_of, fault_of, foreign_payment, gateway_in_trouble, stuck_money
 from shared.contract.alerts import AlertOpened, AlertResolved, ResolveAlert
 from shared.contract.catalog import PricesIgnored
 from shared.contract.dead_letter import ERRORS, failure_headers
-from shared.contract.payment import ForeignPaymentFound, RefundFailed, VoidFailed
+from shared.contract.payment import ForeignPaymentFound, GatewayInTrouble, GatewayRecovered, RefundFailed, VoidFailed
 from shared.contract.text import is_plain
 from tests.support.clock import NOW
 from tests.support.facts import a
@@ -150,6 +152,39 @@ def test_a_payment_that_is_not_ours_says_where_it_is_and_what_to_do() -> None:
     assert (failure.alert_id, failure.kind, failure.severity) == ("foreign:c1.1", "foreign_payment", "critical")
     assert "1490 (minor units) JPY" in failure.title
     assert all(part in failure.text for part in ("pi_9", "c1.1", "14.90 EUR", "QUADRILLE_SHOP", "alerts resolve foreign:c1.1"))
+
+
+@pytest.mark.parametrize(
+    ("code", "hint"),
+    [
+        ("http_401", "QUADRILLE_GATEWAY_API_KEY"),
+        ("http_301", "QUADRILLE_GATEWAY_URL"),
+        ("no_connection", "DNS"),
+        ("api_key_invalid", "our key"),
+    ],
+)
+def test_a_gateway_in_trouble_is_one_alert_that_says_what_to_look_at(code: str, hint: str) -> None:
+    failure = gateway_in_trouble(a(GatewayInTrouble, code=code))
+    assert (failure.alert_id, failure.severity, failure.checkout_id) == ("gateway:trouble", "critical", None)
+    assert hint in failure.text
+
+
+def test_the_alert_of_a_gateway_closes_by_itself_and_opens_again() -> None:
+    desk = Solo("alerts")
+    for since in (NOW, NOW + timedelta(minutes=5)):
+        only(AlertOpened, desk.hear(a(GatewayInTrouble, since=since)))
+        assert desk.hear(a(GatewayInTrouble, since=since)) == []
+        assert only(AlertResolved, desk.hear(a(GatewayRecovered, since=since))).by == "payment"
+        assert desk.hear(a(GatewayRecovered, since=since)) == []
+
+
+def test_the_end_of_a_trouble_may_be_heard_before_its_beginning_and_after_the_next_one() -> None:
+    desk, later = Solo("alerts"), NOW + timedelta(minutes=5)
+    only(AlertResolved, desk.hear(a(GatewayRecovered)))
+    assert desk.hear(a(GatewayInTrouble)) == []
+    only(AlertOpened, desk.hear(a(GatewayInTrouble, since=later)))
+    assert desk.hear(a(GatewayRecovered)) == [], "that of an older one"
+    only(AlertResolved, desk.hear(a(GatewayRecovered, since=later)))
 
 
 def test_the_alert_of_a_payment_that_is_not_ours_is_opened_once_and_again_for_another() -> None:

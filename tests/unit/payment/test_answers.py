@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
-from services.payment.answers import GatewayAnswered
+from services.payment.answers import GatewayAnswered, TimeIsUp
 from services.payment.gateways.port import Answer, Declined, LookUp, NotFound, Refused, Unavailable, Unknown
-from services.payment.model import PaymentOperation, Policy, backoff
+from services.payment.model import LAST_CHANCE, UNDO_WITHIN, PaymentOperation, Policy, backoff
 from shared.contract.message import Message
-from shared.contract.order import OrderCancelled, TotalsCalculated
+from shared.contract.order import OrderCancelled, OrderCreated, TotalsCalculated
 from shared.contract.payment import (
     CaptureFailed,
+    OperationNearlyGivenUp,
     PaymentAuthorized,
     PaymentCaptured,
     PaymentDeclined,
@@ -23,6 +24,7 @@ from shared.contract.payment import (
     VoidFailed,
 )
 from simulation.wiring import CONTEXT
+from tests.support.clock import NOW
 from tests.support.facts import CHECKOUT, a
 from tests.support.solo import Solo, only
 from tests.unit.payment.payments import (
@@ -42,6 +44,8 @@ from tests.unit.payment.payments import (
 
 STATE = {"authorize": "authorizing", "capture": "capturing", "void": "voiding", "refund": "refunding"}
 BUSY = Unavailable("busy")
+LATE = Unavailable("still busy")
+"""The same, when the time for it is over."""
 SPENT = Unknown("HTTP 500", "internal_error", key_spent=True)
 MISSING = NotFound(CHECKOUT)
 POLICY: Policy = CONTEXT[Policy]
@@ -58,31 +62,31 @@ FINAL = [
     (kind, given, end)
     for kind, ends in {
         "authorize": [
-            ([DONE], OK), ([NO], FAILED), ([BUG], FAILED), ([BUSY] * ATTEMPTS, FAILED),
+            ([DONE], OK), ([NO], FAILED), ([BUG], FAILED), ([BUSY] * 9 + [LATE], FAILED),
             ([LOST, found("authorized")], OK), ([LOST, found("captured")], OK), ([LOST, found("declined")], FAILED),
             ([LOST, found("voided")], FAILED), ([LOST, found("lapsed")], FAILED), ([LOST, found("refunded")], FAILED),
             ([LOST, MISSING, DONE], OK), ([SPENT, MISSING, NO], FAILED),
             ([WAIT, found("processing"), found("authorized")], OK), ([WAIT, found("declined")], FAILED),
         ],
         "capture": [
-            ([DONE], OK), ([NO], FAILED), ([BUG], FAILED), ([BUSY] * ATTEMPTS, FAILED), ([LOST] + [BUSY] * 3, FAILED),
+            ([DONE], OK), ([NO], FAILED), ([BUG], FAILED), ([BUSY] * 9 + [LATE], FAILED), ([LOST, BUSY, LATE], FAILED),
             ([LOST, found("captured")], OK), ([LOST, found("authorized"), DONE], OK), ([LOST, found("lapsed")], FAILED),
             ([LOST, found("voided")], FAILED), ([LOST, found("refunded")], FAILED), ([LOST, found("declined")], FAILED),
-            ([LOST, MISSING, found("captured")], OK), ([LOST] + [MISSING] * 3, FAILED),
+            ([LOST, MISSING, found("captured")], OK), ([LOST] + [MISSING] * 4, FAILED),
             ([WAIT, found("processing"), found("captured")], OK), ([PART], FAILED),
             ([LOST, found("captured", captured=500)], FAILED),
         ],
         "void": [
-            ([DONE], OK), ([BUG], FAILED), ([BUSY] * ATTEMPTS, FAILED), ([LOST] + [BUSY] * 3, FAILED),
+            ([DONE], OK), ([BUG], FAILED), ([BUSY] * 9 + [LATE], FAILED), ([LOST, BUSY, LATE], FAILED),
             ([NO, found("authorized"), DONE], OK), ([NO, found("authorized")] * 3 + [NO], FAILED),
             ([LOST, found("voided")], OK), ([LOST, found("lapsed")], OK), ([LOST, found("declined")], OK),
             ([LOST, found("refunded")], OK), ([LOST, found("processing"), found("authorized"), DONE], OK),
             ([LOST, found("action_required"), DONE], OK),
         ],
         "refund": [
-            ([DONE], OK), ([BUG], FAILED), ([BUSY] * ATTEMPTS, FAILED), ([NO, found("captured"), DONE], OK),
+            ([DONE], OK), ([BUG], FAILED), ([BUSY] * 9 + [LATE], FAILED), ([NO, found("captured"), DONE], OK),
             ([LOST, found("refunded")], OK), ([LOST, found("voided")], OK), ([LOST, found("lapsed")], OK),
-            ([LOST, found("declined")], OK), ([LOST] + [MISSING] * 3, FAILED), ([NO, found("captured")] * 3 + [NO], FAILED),
+            ([LOST, found("declined")], OK), ([LOST] + [MISSING] * 4, FAILED), ([NO, found("captured")] * 3 + [NO], FAILED),
             ([WAIT, found("captured", refunding=2990), found("refunded")], OK),
             ([WAIT, found("captured", refunding=2990), found("captured", refund_failed=True)], FAILED),
             ([WAIT, found("captured", refund_failed=True)], FAILED),
@@ -105,6 +109,8 @@ def test_answers_lead_to_one_end(kind: str, answers: list[Answer | LookUp], end:
     made = payment_in(STATE[kind])
     *before, last = answers
     assert outcome(made, *before) == []
+    if last is LATE:
+        made.now = operation(made).gives_up_at
     event = only(ENDS[kind][end][1], outcome(made, last))
     assert (event.key, event.subject) == ("cart1", CHECKOUT)
     if not (kind == "authorize" and LOST in answers and end == FAILED):
@@ -112,6 +118,12 @@ def test_answers_lead_to_one_end(kind: str, answers: list[Answer | LookUp], end:
         waits = made.now + POLICY.hold_warning if event.__class__ is PaymentAuthorized else None
         assert (payment(made).operation, payment(made).due_at) == (None, waits)
     assert end == FAILED or payment(made).hold == "h1"
+
+
+def at_the_end(made: Solo, answer: Answer | LookUp) -> list[Message]:
+    """What is emitted when the gateway answers so once the time for it is over."""
+    made.now = operation(made).gives_up_at
+    return outcome(made, answer)
 
 
 def test_an_answer_is_a_cause_of_its_own_so_that_what_follows_has_an_id_of_its_own() -> None:
@@ -196,8 +208,10 @@ def test_the_gateway_may_ask_for_more_patience_and_not_for_less() -> None:
 
 @pytest.mark.parametrize("seconds", [3600.0, 3601.0, 86_400.0, 1e9])
 def test_no_gateway_is_waited_for_longer_than_an_hour(seconds: float) -> None:
-    assert asked_again(Unavailable("come back tomorrow", retry_after=seconds))[2] == 3600.0
-    assert asked_again(Unknown("come back tomorrow", retry_after=seconds))[2] == 3600.0
+    for given in (Unavailable("come back tomorrow", retry_after=seconds), Unknown("come back tomorrow", retry_after=seconds)):
+        made = payment_in("voiding")
+        told = only(OperationNearlyGivenUp, answer(made, given))
+        assert payment(made).due_at == told.next_attempt_at == made.now + timedelta(hours=1)
 
 
 def test_waits_double_up_to_a_limit_and_differ_from_payment_to_payment() -> None:
@@ -214,6 +228,7 @@ def test_an_old_key_proves_nothing_so_the_gateway_is_looked_at_first(kind: str) 
     made = payment_in(STATE[kind])
     keys = payment(made).keys
     assert operation(made).key == f"{CHECKOUT}:{kind}:{keys}"
+    operation(made).until = made.now + timedelta(days=3)
     made.now += timedelta(hours=23)
     assert payment(made).request(made.now) == kind
     made.now += timedelta(microseconds=1)
@@ -252,6 +267,75 @@ def test_requests_are_numbered_through_so_that_no_answer_is_taken_for_that_to_an
     outcome(made, NO)
     numbers.append(operation(made).serial)
     assert numbers == list(range(numbers[0], numbers[0] + 4))
+
+
+# --- how long it is tried
+
+
+def test_each_operation_is_tried_as_long_as_it_is_worth_something() -> None:
+    for kind, within in (("authorize", POLICY.authorize_within), ("void", UNDO_WITHIN), ("refund", UNDO_WITHIN)):
+        made = payment_in(STATE[kind])
+        assert operation(made).gives_up_at == made.now + within
+    made = payment_in("authorized")
+    made.now += timedelta(days=1)
+    made.hear(a(OrderCreated))
+    assert operation(made).gives_up_at == NOW + POLICY.hold_warning, "a capture, as long as the hold lives"
+    made = payment_in("authorized")
+    made.now += timedelta(days=6, hours=1)
+    made.hear(a(OrderCreated))
+    assert operation(made).gives_up_at == made.now + LAST_CHANCE
+
+
+@pytest.mark.parametrize("kind", STATE)
+def test_the_last_attempt_is_when_the_time_is_over(kind: str) -> None:
+    made = payment_in(STATE[kind])
+    made.now = operation(made).gives_up_at - timedelta(seconds=0.1)
+    outcome(made, BUSY)
+    assert payment(made).due_at == operation(made).gives_up_at
+    made.now += timedelta(seconds=0.1)
+    only(ENDS[kind][FAILED][1], outcome(made, BUSY))
+
+
+@pytest.mark.parametrize("kind", STATE)
+def test_what_is_held_back_is_given_up_when_its_time_is_over_and_not_sooner(kind: str) -> None:
+    made = payment_in(STATE[kind])
+    serial = operation(made).serial
+    made.now = operation(made).gives_up_at - timedelta(seconds=1)
+    assert made.hear(TimeIsUp(CHECKOUT, serial)) == []
+    made.now += timedelta(seconds=1)
+    assert made.hear(TimeIsUp(CHECKOUT, serial - 1)) == []
+    event = only(ENDS[kind][FAILED][1], made.hear(TimeIsUp(CHECKOUT, serial)))
+    assert (getattr(event, "code", None), payment(made).operation) == ("gateway_in_trouble", None)
+    assert made.hear(TimeIsUp(CHECKOUT, serial)) == []
+
+
+def test_what_is_held_back_and_may_have_been_asked_for_is_undone() -> None:
+    made = payment_in("authorizing")
+    made.now = operation(made).gives_up_at
+    only(PaymentDeclined, made.hear(TimeIsUp(CHECKOUT, operation(made).serial, again=True)))
+    assert (payment(made).state, operation(made).kind, operation(made).step) == ("voiding", "void", "look_up")
+
+
+@pytest.mark.parametrize(("state", "event"), [("authorizing", PaymentDeclined), ("capturing", CaptureFailed)])
+def test_what_is_held_back_and_not_wanted_any_more_is_given_up_at_once(state: str, event: type[Message]) -> None:
+    made = payment_in(f"{state}, unwanted")
+    only(event, made.hear(TimeIsUp(CHECKOUT, operation(made).serial)))
+
+
+@pytest.mark.parametrize("state", ["authorizing", "capturing"])
+def test_what_nobody_wants_any_more_is_looked_up_and_not_asked_for_again(state: str) -> None:
+    made = payment_in(state)
+    outcome(made, BUSY)
+    made.hear(a(OrderCancelled))
+    assert payment(made).request(made.now) == "look_up"
+
+
+def test_a_request_of_an_earlier_version_has_its_time_too() -> None:
+    made = payment_in("voiding")
+    operation(made).until = operation(made).since = None
+    assert operation(made).gives_up_at == made.now + UNDO_WITHIN
+    assert not operation(made).lasts_too_long(POLICY, made.now + timedelta(minutes=1))
+    assert operation(made).lasts_too_long(POLICY, made.now + timedelta(minutes=2))
 
 
 # --- only what was asked for is a success
@@ -311,7 +395,7 @@ def test_a_refund_that_is_pending_is_not_asked_for_again() -> None:
 def test_what_was_turned_away_on_the_way_may_have_been_done_nevertheless() -> None:
     made = payment_in("authorizing")
     turned_away = Unavailable("HTTP 503", code="http_503", uncertain=True)
-    only(PaymentDeclined, outcome(made, turned_away, *[BUSY] * (ATTEMPTS - 1)))
+    only(PaymentDeclined, [*outcome(made, turned_away), *at_the_end(made, BUSY)])
     assert (payment(made).state, operation(made).step) == ("voiding", "look_up")
 
 
@@ -324,7 +408,7 @@ def test_an_answer_that_is_unknown_may_ask_for_patience_too() -> None:
 
 def test_an_authorization_that_ends_unknown_is_declined_and_voided_in_case_it_holds() -> None:
     made = payment_in("authorizing")
-    declined = only(PaymentDeclined, outcome(made, *[LOST] * ATTEMPTS))
+    declined = only(PaymentDeclined, [*outcome(made, *[LOST] * 9), *at_the_end(made, LOST)])
     assert declined.reason == "the payment could not be made; try again or choose another way to pay"
     assert (payment(made).state, operation(made).kind, operation(made).step) == ("voiding", "void", "look_up")
     assert outcome(made, MISSING) == []
@@ -357,24 +441,25 @@ def test_nothing_was_done_is_not_the_whole_truth_where_another_may_have_asked_be
     """A process has asked and died; when all who ask after it hear no, its hold may stand nevertheless."""
     made = payment_in("authorizing")
     made.hear(GatewayAnswered(CHECKOUT, operation(made).serial, BUSY, again=True))
-    only(PaymentDeclined, outcome(made, *[BUSY] * (ATTEMPTS - 1)))
+    only(PaymentDeclined, [*outcome(made, *[BUSY] * 9), *at_the_end(made, BUSY)])
     assert (payment(made).state, operation(made).step) == ("voiding", "look_up")
 
 
 def test_an_authorization_known_to_have_failed_holds_nothing_to_void() -> None:
     made = payment_in("authorizing")
-    only(PaymentDeclined, outcome(made, *[BUSY] * ATTEMPTS))
+    only(PaymentDeclined, [*outcome(made, *[BUSY] * 9), *at_the_end(made, BUSY)])
     assert payment(made).operation is None
 
 
 @pytest.mark.parametrize("kind", ["void", "refund"])
 def test_a_compensation_that_is_given_up_says_all_a_person_needs(kind: str) -> None:
     made = payment_in(STATE[kind])
-    (failed,) = outcome(made, *[Unavailable("the bank is closed", code="closed")] * ATTEMPTS)
+    closed = Unavailable("the bank is closed", code="closed")
+    (failed,) = [*outcome(made, *[closed] * 9), *at_the_end(made, closed)]
     assert isinstance(failed, VoidFailed | RefundFailed)
     assert failed.alarm
     assert (failed.gateway_reference, failed.hold, failed.amount, failed.currency) == (CHECKOUT, "h1", 2990, "EUR")
-    assert (failed.attempts, failed.code, failed.reason) == (ATTEMPTS, "closed", "the bank is closed")
+    assert (failed.attempts, failed.code, failed.reason) == (10, "closed", "the bank is closed")
 
 
 def test_a_mistake_of_ours_is_not_repeated() -> None:
@@ -384,7 +469,7 @@ def test_a_mistake_of_ours_is_not_repeated() -> None:
 
 
 def test_a_refund_of_what_the_gateway_does_not_know_says_so() -> None:
-    failed = only(RefundFailed, outcome(payment_in("refunding"), LOST, *[MISSING] * (ATTEMPTS - 1)))
+    failed = only(RefundFailed, outcome(payment_in("refunding"), LOST, *[MISSING] * ATTEMPTS))
     assert (failed.code, failed.reason) == ("not_found", "the gateway does not know this payment")
 
 
@@ -435,8 +520,8 @@ def test_what_the_gateway_has_taken_up_and_does_not_know_yet_has_not_failed_for_
 def test_a_hold_a_person_cannot_find_is_none_once_no_request_for_it_can_arrive_any_more() -> None:
     made = Solo("payment")
     made.hear(a(TotalsCalculated))
-    outcome(made, LOST, *[BUSY] * (ATTEMPTS - 1))
-    outcome(made, BUG)
+    operation(made).until = made.now
+    outcome(made, LOST, BUG)
     assert (payment(made).state, payment(made).hold) == ("void_failed", None)
     made.hear(a(RetryVoid))
     assert only(VoidFailed, answer(made, MISSING)).code == "not_found"
@@ -456,6 +541,9 @@ def test_a_hold_a_person_cannot_find_is_none_once_no_request_for_it_can_arrive_a
         ("capturing, unwanted", [NO], CaptureFailed, "void", "call"),
         ("capturing, unwanted", [BUG], CaptureFailed, "void", "look_up"),
         ("capturing, unwanted", [LOST, found("lapsed")], CaptureFailed, "void", "look_up"),
+        ("capturing, unwanted", [LOST, found("authorized")], CaptureFailed, "void", "look_up"),
+        ("capturing, unwanted", [BUSY], CaptureFailed, "void", "look_up"),
+        ("authorizing, unwanted", [LOST, MISSING], PaymentDeclined, "void", "look_up"),
     ],
     ids=names,
 )
@@ -468,9 +556,10 @@ def test_what_comes_of_an_unwanted_request_is_undone_at_once(
     assert payment(made).due_at == made.now
 
 
-def test_an_unwanted_hold_that_was_declined_is_not_undone() -> None:
+@pytest.mark.parametrize("given", [NO, BUSY])
+def test_an_unwanted_hold_that_was_not_made_is_not_undone(given: Answer) -> None:
     made = payment_in("authorizing, unwanted")
-    only(PaymentDeclined, outcome(made, NO))
+    only(PaymentDeclined, outcome(made, given))
     assert (payment(made).state, payment(made).operation, payment(made).due_at) == ("declined", None, None)
 
 

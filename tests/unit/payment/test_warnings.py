@@ -5,39 +5,76 @@ from datetime import timedelta
 
 import pytest
 
-from services.payment.answers import HoldAged
-from services.payment.gateways.port import Unavailable
-from services.payment.model import Policy
+from services.payment.answers import GatewayAnswered, HoldAged
+from services.payment.gateways.port import Answer, Unavailable
+from services.payment.model import UNDO_WITHIN, Policy
 from shared.contract.order import OrderCancelled
-from shared.contract.payment import HoldNearlyLapsed, OperationNearlyGivenUp, PaymentDeclined
+from shared.contract.payment import HoldNearlyLapsed, OperationNearlyGivenUp, VoidFailed
 from simulation.wiring import CONTEXT
 from tests.support.clock import NOW
 from tests.support.facts import CHECKOUT, a
 from tests.support.solo import only
-from tests.unit.payment.payments import NO, answer, payment, payment_in
+from tests.unit.payment.payments import LOST, NO, WAIT, answer, found, operation, payment, payment_in
 
 BUSY = Unavailable("the gateway is busy")
 POLICY: Policy = CONTEXT[Policy]
 AGED = HoldAged(CHECKOUT)
 
 
-def test_an_operation_that_keeps_failing_is_told_of_once_before_it_is_given_up() -> None:
+@pytest.mark.parametrize("given", [BUSY, LOST, WAIT])
+def test_an_operation_that_comes_to_nothing_is_told_of_once_after_minutes(given: Answer) -> None:
+    made = payment_in("voiding")
+    assert answer(made, *[given] * 5) == []
+    made.now += POLICY.told_after
+    told = only(OperationNearlyGivenUp, answer(made, given))
+    assert (told.operation, told.attempts, told.next_attempt_at) == ("void", 6, payment(made).due_at)
+    assert told.gives_up_at == operation(made).gives_up_at == NOW + UNDO_WITHIN
+    assert 4000 < told.allowed <= 6 + 3 * 24 * 60
+    made.now += POLICY.told_after
+    assert answer(made, given) == []
+
+
+def test_one_that_has_less_than_minutes_is_told_of_when_half_of_them_are_over() -> None:
     made = payment_in("authorizing")
-    assert [answer(made, BUSY) for _ in range(POLICY.attempts - 3)] == [[]] * (POLICY.attempts - 3)
-    told = only(OperationNearlyGivenUp, answer(made, BUSY))
-    assert (told.operation, told.attempts, told.allowed) == ("authorize", POLICY.attempts - 2, POLICY.attempts)
-    assert (told.code, told.reason, told.next_attempt_at) == (BUSY.code, BUSY.reason, payment(made).due_at)
+    operation(made).until = made.now + timedelta(seconds=20)
+    made.now += timedelta(seconds=9)
     assert answer(made, BUSY) == []
-    only(PaymentDeclined, answer(made, BUSY))
+    made.now += timedelta(seconds=1)
+    assert only(OperationNearlyGivenUp, answer(made, BUSY)).allowed == 3
+
+
+def test_one_that_is_refused_is_told_of_before_the_last_refusals() -> None:
+    made = payment_in("voiding")
+    for _ in range(POLICY.attempts - 3):
+        assert answer(made, NO, found("authorized")) == []
+    told = only(OperationNearlyGivenUp, answer(made, NO))
+    assert (told.attempts, told.allowed) == (POLICY.attempts - 2, POLICY.attempts)
+    assert (told.code, told.reason) == (NO.code, NO.message)
+    assert answer(made, found("authorized"), NO, found("authorized")) == []
+    only(VoidFailed, answer(made, NO))
 
 
 def test_the_next_operation_of_a_payment_is_told_of_anew() -> None:
     made = payment_in("capturing")
-    for expected in (OperationNearlyGivenUp, OperationNearlyGivenUp):
-        told = [answer(made, BUSY) for _ in range(POLICY.attempts - 2)]
-        only(expected, told[-1])
+    for _ in range(2):
+        made.now += POLICY.told_after
+        only(OperationNearlyGivenUp, answer(made, BUSY))
         answer(made, NO)
         made.hear(a(OrderCancelled), "cancelled")
+
+
+@pytest.mark.parametrize(("seconds", "is_told"), [(None, False), (60.0, False), (61.0, True), (86_400.0, True)])
+def test_a_gateway_that_asks_for_more_than_a_minute_is_told_of(seconds: float | None, is_told: bool) -> None:
+    made = payment_in("capturing")
+    assert [type(event) for event in answer(made, Unavailable("later", seconds))] == [OperationNearlyGivenUp] * is_told
+    assert answer(made, Unavailable("later", seconds)) == []
+
+
+def test_what_people_know_of_the_gateway_they_need_not_hear_of_each_payment() -> None:
+    made = payment_in("voiding")
+    made.now += POLICY.told_after
+    assert made.hear(GatewayAnswered(CHECKOUT, operation(made).serial, BUSY, in_trouble=True)) == []
+    only(OperationNearlyGivenUp, answer(made, BUSY))
 
 
 @pytest.mark.parametrize(("attempts", "warned_at"), [(8, 6), (4, 2), (3, 1), (2, 1), (1, 1)])
