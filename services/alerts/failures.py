@@ -11,6 +11,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from shared.alerts.model import DeadLetter, Failure, Fault, LetterKind, LetterState
+from shared.contract import text as texts
 from shared.contract.catalog import CatalogEvent
 from shared.contract.dead_letter import ERRORS
 from shared.contract.envelope import Headers
@@ -59,6 +60,10 @@ class Arrival:
         found = self.first(name) or b""
         return plain(found[: 4 * MAX_TEXT].decode("utf-8", "backslashreplace"), MAX_TEXT)
 
+    def redacted(self, name: str) -> str:
+        """As :meth:`text`, of a header that is no id: without card numbers."""
+        return texts.redacted((self.first(name) or b"")[: 4 * MAX_TEXT].decode("utf-8", "backslashreplace"), MAX_TEXT)
+
     def number(self, name: str) -> int:
         """A header as a whole number, or -1."""
         told = self.text(name)
@@ -98,7 +103,7 @@ def fault_of(arrival: Arrival, topic_prefix: str = "") -> Fault:
     """Why this record is a dead letter."""
     stage = arrival.text(f"{ERRORS}stage")
     service = arrival.text(f"{ERRORS}quadrille.service")
-    error, reason = arrival.text(f"{ERRORS}exception.class.name"), arrival.text(f"{ERRORS}exception.message")
+    error, reason = arrival.redacted(f"{ERRORS}exception.class.name"), arrival.redacted(f"{ERRORS}exception.message")
     position = arrival.number(f"{ERRORS}offset")
     return Fault(
         letter_id=_letter_id(arrival, service, stage, position, topic_prefix),
@@ -313,7 +318,7 @@ def stuck_money(event: FailedCompensation, event_id: str) -> Failure:
         kind=f"{kind}_failed",
         severity="critical",
         title=f"{display(event.amount, event.currency)} of a customer {stuck} (checkout {event.checkout_id})",
-        text=f"The {kind} was given up after {attempts}: {event.reason[:MAX_TEXT]}. {advice}",
+        text=f"The {kind} was given up after {attempts}: {texts.redacted(event.reason, MAX_TEXT)}. {advice}",
         service="payment",
         checkout_id=event.checkout_id,
         occurrence=event_id,

@@ -10,7 +10,7 @@ from shared.contract.dead_letter import ERRORS
 from shared.contract.envelope import MAX_ATTRIBUTE, Envelope, Record, RefusedError, UnreadableError, read
 from shared.contract.message import Message
 from shared.contract.redrive import unwrap
-from shared.contract.text import plain
+from shared.contract.text import plain, redacted
 from shared.contract.topics import DEAD_LETTERS, SERVICES, events_topic
 from shared.contract.when import happened_at, recorded_at
 from shared.journal.model import Entry, Form
@@ -66,7 +66,7 @@ def _dead_letter(place: _Place, record: Record) -> Entry:
     """Who could not handle what, and why. Its content is in the topic, byte for byte, and not here."""
     found = _elsewhere(place, record, Form.DEAD_LETTER)
     headers = {name: value for name, value in reversed(record.headers) if isinstance(value, bytes)}
-    told = {name: _text(headers.get(ERRORS + header)) for name, header in _TOLD.items()}
+    told = {name: redacted(_text(headers.get(ERRORS + header)), MAX_TEXT) for name, header in _TOLD.items()}
     origin = "/".join(_text(headers.get(ERRORS + part)) or "?" for part in ("topic", "partition", "offset"))
     failure = {"error": "no reason is given", **{name: text for name, text in told.items() if text}, "origin": origin}
     return replace(
@@ -97,7 +97,7 @@ def _refused(place: _Place, form: Form, record: Record, refused: RefusedError, f
 
 
 def _failure(error: str) -> dict[str, Any]:
-    return {"failure": {"error": plain(error, MAX_TEXT)}}
+    return {"failure": {"error": redacted(error, MAX_TEXT)}}
 
 
 def _text(value: bytes | None) -> str:

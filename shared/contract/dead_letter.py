@@ -3,8 +3,11 @@
 from datetime import UTC, datetime
 from typing import Final
 
+from shared.contract.cards import without_card_numbers
 from shared.contract.envelope import Headers
 
+MAX_MESSAGE: Final = 1000
+"""Characters that are kept of what an exception says."""
 ERRORS: Final = "__connect.errors."
 """What the names of these headers begin with."""
 
@@ -12,13 +15,16 @@ ERRORS: Final = "__connect.errors."
 def failure_headers(
     service: str, stage: str, topic: str, partition: int, offset: int, error: str, message: str, at: datetime
 ) -> list[tuple[str, bytes]]:
-    """Why a record is a dead letter, under the names Kafka Connect uses, and ours beside them."""
+    """Why a record is a dead letter, under the names Kafka Connect uses, and ours beside them.
+
+    ``message`` may quote the record, so card numbers are taken out of it.
+    """
     texts = {
         "topic": topic,
         "partition": str(partition),
         "offset": str(offset),
         "exception.class.name": error,
-        "exception.message": message[:1000],
+        "exception.message": without_card_numbers(message[: 4 * MAX_MESSAGE])[:MAX_MESSAGE],
         "stage": stage,
         "quadrille.service": service,
         "quadrille.attempts": "1",

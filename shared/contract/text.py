@@ -3,9 +3,13 @@
 import re
 from typing import Final
 
+from shared.contract.cards import without_card_numbers
+
 _SHOWN: Final = "\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"
 _NOT_KEPT: Final = re.compile("[\x00\ud800-\udfff]")
 _NOT_TAKEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u202d\u202e\ud800-\udfff]")
+_AHEAD: Final = 4
+"""A text is looked at for so many times its limit: nothing shrinks by more when card numbers are taken out."""
 _NOT_SHOWN: Final = re.compile(f"[{_SHOWN}]")
 _NOT_SHOWN_IN_LINES: Final = re.compile(f"(?![\t\n\r])[{_SHOWN}]")
 
@@ -46,3 +50,11 @@ def plain(text: str, limit: int | None = None) -> str:
     These are control characters (NUL, escapes), line ends, lone surrogates, and what changes the direction of others.
     """
     return _NOT_SHOWN.sub("�", text[:limit])
+
+
+def redacted(text: str, limit: int) -> str:
+    """A text from outside as it may be kept and shown: :func:`plain`, and without card numbers.
+
+    They are taken out before the text is cut, which could leave most digits of one.
+    """
+    return plain(without_card_numbers(text[: _AHEAD * limit]), limit)

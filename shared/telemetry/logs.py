@@ -1,8 +1,8 @@
 """Logs: lines for people on a terminal, JSON elsewhere.
 
 A line about a message, a cart or a payment names it by its ids (:func:`about`), and says nothing of what it holds: no
-personal data. So an exception is told by its type and place and not by its text, which may quote anything; a dead letter
-keeps that.
+personal data, and no card number that somebody else's text may quote. So an exception is told by its type and place and
+not by its text, which may quote anything; a dead letter keeps that.
 """
 
 import json
@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final
 
+from shared.contract.cards import without_card_numbers
 from shared.telemetry.repeats import WithoutRepeats
 
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/\-]{0,199}")
@@ -62,7 +63,7 @@ class JsonLines(_Lines):
             "level": record.levelname,
             "service": self._service,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": without_card_numbers(record.getMessage()),
             **getattr(record, "about", {}),
         }
         if record.exc_info:
@@ -78,7 +79,7 @@ class Words(_Lines):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (the library's name)
         """The line without its exception."""
-        return super().formatMessage(record) + in_words(getattr(record, "about", {}))
+        return without_card_numbers(super().formatMessage(record)) + in_words(getattr(record, "about", {}))
 
 
 def in_words(ids: Mapping[str, object]) -> str:

@@ -8,6 +8,7 @@ import orjson
 
 from services.payment.gateways import wire
 from services.payment.gateways.port import Answer, Authorization, LookUp, Refused, Sought, Unavailable, Unknown
+from shared.contract.text import redacted
 
 MAX_KEY: Final = 255
 """Characters of an idempotency key."""
@@ -90,12 +91,12 @@ class HttpGateway:
             ) as response:
                 return wire.Reply(response.status, response.headers, await response.read())
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            return Unavailable(f"no connection to the gateway: {error}", code="no_connection")
+            return Unavailable(redacted(f"no connection to the gateway: {error}", wire.MAX_MESSAGE), code="no_connection")
         except TimeoutError:
             return Unknown(f"the gateway did not answer within {self._timeout_seconds:g} s")
         except aiohttp.ClientError as error:
-            name = type(error).__name__
-            return Unknown(f"the connection to the gateway was lost: {error or name}", code="connection_lost")
+            said = f"the connection to the gateway was lost: {error or type(error).__name__}"
+            return Unknown(redacted(said, wire.MAX_MESSAGE), code="connection_lost")
 
     def _connected(self) -> aiohttp.ClientSession:
         if self._closed:

@@ -22,7 +22,7 @@ from services.payment.gateways.port import (
     Unknown,
     Unusable,
 )
-from shared.contract.text import is_plain, plain
+from shared.contract.text import is_plain, redacted
 
 MAX_CODE, MAX_MESSAGE = 100, 300
 """Characters that are kept of what the gateway says."""
@@ -70,7 +70,7 @@ class Reply:
         if not isinstance(error, dict):
             return f"http_{self.status}", f"the gateway answered HTTP {self.status}"
         code, message = error.get("code") or error.get("type"), error.get("message") or f"HTTP {self.status}"
-        return plain(str(code), MAX_CODE), plain(str(message), MAX_MESSAGE)
+        return redacted(str(code), MAX_CODE), redacted(str(message), MAX_MESSAGE)
 
     def retry_after(self) -> float | None:
         """Seconds to wait by the header Retry-After, which names them or a date; nothing where it cannot be read."""
@@ -145,7 +145,7 @@ def refunded(hold: str, amount: int, reply: Reply) -> Answer:
     if status == "succeeded":
         return Succeeded(hold, _replayed(reply))
     if status in ("failed", "canceled"):
-        return Refused(plain(str(code or f"refund_{status}"), MAX_CODE), f"the gateway says that the refund is {status}")
+        return Refused(redacted(str(code or f"refund_{status}"), MAX_CODE), f"the gateway says that the refund is {status}")
     return _pending()
 
 
@@ -160,7 +160,8 @@ def look_up(sought: Sought, reply: Reply) -> LookUp:
     try:
         return sought.among([_state(payment) for payment in reply.json()["data"]])
     except (KeyError, TypeError, ValueError) as error:
-        return Unavailable(f"the gateway's list of payments cannot be read: {error!r}", code="unreadable")
+        said = f"the gateway's list of payments cannot be read: {error!r}"
+        return Unavailable(redacted(said, MAX_MESSAGE), code="unreadable")
 
 
 def _failure(reply: Reply) -> Declined | Unavailable | Unknown | Refused:
@@ -199,8 +200,9 @@ def _why_declined(payment: Mapping[str, Any], status: PaymentStatus) -> tuple[st
     """The code and the sentence of a payment that holds no money."""
     why = payment.get("last_payment_error")
     if isinstance(why, dict):
-        return plain(str(why.get("code") or "declined"), MAX_CODE), plain(str(why.get("message") or NOT_MADE), MAX_MESSAGE)
-    return plain(str(why), MAX_CODE) if why else f"hold_{status}", NOT_MADE
+        code, message = str(why.get("code") or "declined"), str(why.get("message") or NOT_MADE)
+        return redacted(code, MAX_CODE), redacted(message, MAX_MESSAGE)
+    return redacted(str(why), MAX_CODE) if why else f"hold_{status}", NOT_MADE
 
 
 def _state(payment: dict[str, Any]) -> PaymentState:

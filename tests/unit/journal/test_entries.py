@@ -155,6 +155,11 @@ def test_a_dead_letter_says_who_failed_where_and_why() -> None:
     assert words(found) == "order could not handle it (create_order): no�totals [shop.payment.events/2/7]"
 
 
+def test_what_others_say_of_a_failure_is_kept_without_card_numbers() -> None:
+    why = [("__connect.errors.exception.message", b"no token 4111 1111 1111 1111")]
+    assert "no token [card number]" in words(entry(record(TELLING[5], topic=DEAD_LETTERS, more=why), NOW))
+
+
 def test_an_alarm_is_told_as_work_for_a_person() -> None:
     failed = VoidFailed(
         **AT, amount=1490, currency="EUR", gateway_reference="c1.1", hold="h", attempts=8, code="refused", reason="no"

@@ -179,3 +179,8 @@ def test_a_refusal_reads_as_a_sentence() -> None:
     assert isinstance(refuse, Refuse)
     assert isinstance(refuse.error, RefusedError)
     assert str(refuse.error) == "quantity: must be at least 1"
+
+
+def test_a_card_number_that_an_exception_quotes_is_not_kept() -> None:
+    said = failed(message=f"{'x' * 990} KeyError: '4111111111111111'")["__connect.errors.exception.message"]
+    assert b"4111" not in said

@@ -81,3 +81,10 @@ def test_what_a_process_dies_of_is_a_line_too() -> None:
     warned, died = [json.loads(line) for line in done.stderr.splitlines()]
     assert (done.returncode, warned["level"], died["level"]) == (1, "WARNING", "CRITICAL")
     assert died["exception"].startswith("ValueError\n")
+
+
+@pytest.mark.parametrize("form", [JsonLines, Words])
+def test_a_line_holds_no_card_number_whoever_said_it(form: type[JsonLines | Words]) -> None:
+    line = form("payment").format(record("the gateway says: no token 4111 1111 1111 1111", {}))
+    assert "1111" not in line
+    assert "no token [card number]" in line

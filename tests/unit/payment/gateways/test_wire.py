@@ -252,3 +252,32 @@ def test_a_payment_the_gateway_named_to_us_is_ours_whatever_its_amount() -> None
 def test_an_address_that_is_no_web_address_stops_the_start() -> None:
     with pytest.raises(ValueError, match="http://"):
         HttpGateway("gateway:80", "key")
+
+
+CARD: Final = "4111 1111-1111 1111"
+
+
+@pytest.mark.parametrize("read", READ)
+@pytest.mark.parametrize("status", [400, 402, 404, 409, 429, 500, 503])
+def test_a_card_number_in_what_the_gateway_says_is_not_kept(read: str, status: int) -> None:
+    """A customer's token may be one, and gateways like to quote it; long texts are cut, and none of it is left."""
+    quoted = f"{'x' * (MAX_MESSAGE - 24)} no such token {CARD}"
+    error = {"code": "no_token_4111111111111111", "message": quoted}
+    answer = READ[read](Reply(status, {}, orjson.dumps({"error": error})))
+    assert "1111" not in repr(answer)
+
+
+@pytest.mark.parametrize(
+    ("read", "body"),
+    [
+        ("authorize", HELD | {"status": "requires_payment_method", "last_payment_error": {"code": CARD, "message": CARD}}),
+        ("authorize", HELD | {"status": "requires_payment_method", "last_payment_error": CARD}),
+        ("refund", GIVEN | {"status": "failed", "failure_reason": CARD}),
+    ],
+)
+def test_nor_is_one_in_why_it_was_declined(read: str, body: dict[str, object]) -> None:
+    assert "1111" not in repr(READ[read](Reply(200, {}, orjson.dumps(body))))
+
+
+def test_nor_is_one_in_a_list_that_cannot_be_read() -> None:
+    assert "1111" not in repr(look_up(SOUGHT, Reply(200, {}, orjson.dumps({"data": [HELD | {"status": CARD}]}))))
