@@ -26,6 +26,7 @@ HEALTHY_SECONDS = 60.0
 LEDGER = "gateway.db"
 """The sandbox gateway's, in the state folder."""
 CONSOLE = "console"
+AUDITOR = "audit"
 CONSOLE_PORT = f"{PREFIX}CONSOLE_PORT"
 
 
@@ -44,8 +45,8 @@ class Running:
     """Everything, up: start with :meth:`start`, end with :meth:`stop`.
 
     ``more``: settings of the services beside those that name the stack. ``measured``: with a stack of its own, whatever
-    broker the environment names, with no other settings than these, and without the console. ``programs``: what is run for
-    a service (the arguments after ``python -m``) where it is not its own module.
+    broker the environment names, with no other settings than these, and without auditor and console.
+    ``programs``: what is run for a service (the arguments after ``python -m``) where it is not its own module.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class Running:
         programs: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self._state, self._more, self._say, self._progress = state, more, say, progress
-        self._measured, self._programs = measured, programs or {}
+        self._measured, self._programs = measured, {AUDITOR: ["cli.audit"], **(programs or {})}
         self._stack = ExitStack()
         self._supervisor: Supervisor | None = None
         self._task: asyncio.Task[None] | None = None
@@ -99,7 +100,7 @@ class Running:
         self._progress("Creating topics and migrating databases")
         await system.set_up(load(self.environment))
         self._progress("Starting the services")
-        names = [*DATABASES, *([] if self._measured else [CONSOLE])]
+        names = [*DATABASES, *([] if self._measured else [AUDITOR, CONSOLE])]
         self.health_ports = {"gateway": gateway_port, **{name: free_port() for name in names}}
         watched = [f"{name}=http://127.0.0.1:{self.health_ports[name]}" for name in names]
         self.environment = {f"{PREFIX}WATCHED_SERVICES": ",".join(watched), **self.environment}

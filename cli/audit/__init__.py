@@ -1,5 +1,6 @@
 """The invariants of the choreography, checked on a live system: databases against each other and against the gateway."""
 
 from cli.audit.invariants import Report, Violation, audit
+from cli.audit.money import audit_money
 
-__all__ = ["Report", "Violation", "audit"]
+__all__ = ["Report", "Violation", "audit", "audit_money"]

@@ -5,12 +5,12 @@ The databases are not read at the same moment: what is on its way from one to an
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import TextClause, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.payment.gateways.ledger import LedgerEntry, read_ledger
 from shared.alerts.model import Alert
@@ -87,6 +87,50 @@ def by_checkout(ledger: Ledger, payments: Rows, shop: str) -> Ledger:
         for reference, entries in ledger.items()
         if reference in known or reference.startswith(prefix)
     }
+
+
+_PORTION: Final = text(f"{_PAYMENTS.text} WHERE checkout_id > :after ORDER BY checkout_id LIMIT :limit")
+_OF_CHECKOUTS: Final = {
+    ("order", "checkouts"): text(f"{_CHECKOUTS.text} WHERE checkout_id = ANY(:ids)"),
+    ("inventory", "reservations"): text(f"{_RESERVATIONS.text} WHERE checkout_id = ANY(:ids)"),
+}
+_OF_CARTS: Final = text(f"{_CARTS.text} WHERE cart_id = ANY(:ids)")
+
+
+async def money_by_portions(settings: Settings, size: int) -> AsyncIterator[Books]:
+    """All that concerns money, of ``size`` payments at a time: of the books no more than that is in memory, of the ledger all.
+
+    The last portions are what is in the ledger under our references, and in no row of payment's. Raises as :func:`read`.
+    """
+    left = await ledger(settings)
+    prefix = f"{settings.shop}/" if settings.shop else ""
+    async with AsyncExitStack() as stack:
+        engines = {service: connect(settings.database_url(service)) for service in _TABLES}
+        for engine in engines.values():
+            stack.push_async_callback(engine.dispose)
+        alerts = await open_alerts(engines["alerts"])
+        after = ""
+        while payments := await _rows(engines["payment"], _PORTION, after=after, limit=size):
+            after = max(payments)
+            ours = {i: found for i, payment in payments.items() if (found := left.pop(payment.reference or i, None))}
+            yield await _of_checkouts(engines, payments, alerts, ours)
+        unknown = {name.removeprefix(prefix): found for name, found in left.items() if name.startswith(prefix)}
+        for start in range(0, len(unknown), size):
+            some = dict(list(unknown.items())[start : start + size])
+            yield await _of_checkouts(engines, {}, alerts, some)
+
+
+async def _of_checkouts(engines: Mapping[str, AsyncEngine], payments: Rows, alerts: list[Alert], ours: Ledger) -> Books:
+    """The books of the checkouts of these payments and of these entries."""
+    ids = sorted(payments.keys() | ours.keys())
+    tables = {name: await _rows(engines[service], query, ids=ids) for (service, name), query in _OF_CHECKOUTS.items()}
+    carts = await _rows(engines["cart"], _OF_CARTS, ids=sorted({one.cart_id for one in tables["checkouts"].values()}))
+    return Books(carts=carts, stocks={}, coupons={}, payments=payments, outboxes={}, alerts=alerts, ledger=ours, **tables)
+
+
+async def _rows(engine: AsyncEngine, query: TextClause, **parameters: Any) -> Rows:
+    async with engine.connect() as connection:
+        return {row.id: row for row in await connection.execute(query, parameters)}
 
 
 @asynccontextmanager

@@ -84,6 +84,7 @@ class Settings(BaseModel):
         518_400, ge=1, le=2_592_000, description="age of a hold that is warned of, and not captured any more"
     )
     outbox_seconds: float = Field(30.0, gt=0, le=86_400, description="age of an outbox's oldest record that is warned of")
+    audit_seconds: int = Field(3600, ge=1, le=604_800, description="how often the money is audited against the gateway")
     watch_seconds: float = Field(5.0, ge=0.1, le=300, description="how often alerts looks at groups and services")
     watched_services: str = Field("", description="cart=http://host:port,order=...: whose metrics alerts looks at")
 

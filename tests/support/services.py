@@ -39,6 +39,11 @@ class Running:
         except (urllib.error.URLError, OSError):
             return 0, {}
 
+    def metrics(self) -> str:
+        """What ``/metrics`` says."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
+            return str(answer.read(), "utf-8")
+
     def wait_until_healthy(self) -> None:
         """Raises ``AssertionError`` with the end of the log where the process does not come up."""
         self.wait_until("ready", lambda: self.probe("/readyz")[0] == 200)

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from services.alerts.reports import Reports
 from services.alerts.watchdog import words
+from services.alerts.watchdog.audits import Audit, audit
 from services.alerts.watchdog.conditions import Conditions
 from services.alerts.watchdog.damper import Damper
 from shared.settings import PREFIX, Settings, SettingsError
@@ -41,10 +42,11 @@ class Outbox:
 
 @dataclass(frozen=True)
 class Told:
-    """What a service says of itself. ``trouble``: why it is not ready; nothing where it is."""
+    """What a service says of itself. ``trouble``: why it is not ready; nothing where it is. ``audit``: the auditor's last."""
 
     outbox: Outbox
     trouble: str | None = None
+    audit: Audit | None = None
 
 
 def addresses(named: str) -> dict[str, str]:
@@ -83,7 +85,10 @@ class Services:
         self._old = Conditions(words.OUTBOX, Damper(every, 2 * every), reports, "it publishes")
         self._aside = Conditions(words.SET_ASIDE, Damper(0, 2 * every), reports, "none is set aside any more")
         self._refused = Conditions(words.REFUSES, Damper(every, 2 * every), reports, "its topics take records again")
-        self.conditions = (self._down, self._unready, self._old, self._aside, self._refused)
+        self._audits, self._began = settings.audit_seconds, time.time()
+        self._wrong = Conditions(words.MONEY_WRONG, Damper(0, 0), reports, "an audit found nothing wrong")
+        self._overdue = Conditions(words.AUDIT_OVERDUE, Damper(0, 0), reports, "the money was audited")
+        self.conditions = (self._down, self._unready, self._old, self._aside, self._refused, self._wrong, self._overdue)
         if not self._addresses:
             log.warning("no outbox is watched: name the services in %sWATCHED_SERVICES", PREFIX)
 
@@ -100,8 +105,9 @@ class Services:
         """What it says, or why it does not answer."""
         try:
             async with session.get(f"{self._addresses[name]}/metrics", raise_for_status=True) as answer:
-                outbox, ready = read(await answer.text())
-            return Told(outbox, None if ready else await self._why(session, name))
+                metrics = await answer.text()
+            outbox, ready = read(metrics)
+            return Told(outbox, None if ready else await self._why(session, name), audit(metrics))
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             return f"{type(error).__name__}: {error}".rstrip(": ")
 
@@ -126,3 +132,14 @@ class Services:
         self._old.see(old, self._addresses, told, now)
         self._aside.see(aside, self._addresses, told, now)
         self._refused.see(refused, self._addresses, told, now)
+        self._judge_audits({name: said.audit for name, said in told.items() if said.audit}, at, now)
+
+    def _judge_audits(self, audits: Mapping[str, Audit], at: float, now: float) -> None:
+        wrong = {name: words.money_wrong(name, one.violations, at) for name, one in audits.items() if one.violations}
+        overdue = {
+            name: words.audit_overdue(name, one.finished, at)
+            for name, one in audits.items()
+            if one.is_overdue(self._audits, self._began, at)
+        }
+        self._wrong.see(wrong, self._addresses, audits, now)
+        self._overdue.see(overdue, self._addresses, audits, now)

@@ -28,6 +28,8 @@ HELD_BACK: Final = "held_back"
 SERVICE: Final = "service"
 UNREADY: Final = "service_not_ready"
 OUTAGE: Final = "outage"
+MONEY_WRONG: Final = "money_wrong"
+AUDIT_OVERDUE: Final = "audit_overdue"
 TARGET: Final = "alert_target"
 LONGEST: Final = 100
 """Characters of a subject in the name of its alert."""
@@ -212,6 +214,38 @@ def service_not_ready(service: str, trouble: str | None, at: float) -> Failure:
         text="It answers, but does no work until it has what it needs; it goes on by itself then. Its log says what it tries"
         " (`quadrille status` shows every process).",
         service=service,
+        checkout_id=None,
+    )
+
+
+def money_wrong(auditor: str, violations: int, at: float) -> Failure:
+    """The gateway's ledger says otherwise than our books."""
+    return Failure(
+        alert_id=identity(MONEY_WRONG, auditor),
+        occurrence=f"{identity(MONEY_WRONG, auditor)}:{at:.3f}",
+        kind=MONEY_WRONG,
+        severity="critical",
+        title=f"The audit of the money found {violations} violation{'s' if violations > 1 else ''}",
+        text="The gateway holds or kept other amounts than the orders say, and no alert of these checkouts is open."
+        " `quadrille audit` names each checkout and what is wrong with it; `quadrille trace` tells its story. This closes"
+        " when an audit finds nothing.",
+        service="payment",
+        checkout_id=None,
+    )
+
+
+def audit_overdue(auditor: str, finished: float, at: float) -> Failure:
+    """Nobody compares the money with the gateway's ledger any more."""
+    last = datetime.fromtimestamp(finished, UTC).isoformat(timespec="seconds") if finished else "never"
+    return Failure(
+        alert_id=identity(AUDIT_OVERDUE, auditor),
+        occurrence=f"{identity(AUDIT_OVERDUE, auditor)}:{at:.3f}",
+        kind=AUDIT_OVERDUE,
+        severity="critical",
+        title=f"The money has not been audited in time (last: {last})",
+        text="The program audit compares it with the gateway's ledger every QUADRILLE_AUDIT_SECONDS. Its log and its /readyz"
+        " say what stands in its way; `quadrille audit` does it now.",
+        service=auditor,
         checkout_id=None,
     )
 

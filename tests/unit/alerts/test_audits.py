@@ -1,0 +1,34 @@
+"""What the watchdog reads of the auditor's metrics, and when an audit is overdue."""
+
+from prometheus_client import REGISTRY, generate_latest
+
+import cli.audit.metrics as exported
+from services.alerts.watchdog.audits import GRACE_SECONDS, Audit, audit
+from services.alerts.watchdog.words import audit_overdue, money_wrong
+
+HOUR = 3600.0
+
+
+def test_the_last_audit_is_read_from_the_auditor_s_own_metrics() -> None:
+    exported.violations.set(2)
+    exported.finished.set(1_790_000_000.5)
+    assert audit(generate_latest(REGISTRY).decode()) == Audit(2, 1_790_000_000.5)
+
+
+def test_a_service_that_audits_nothing_says_nothing_of_it() -> None:
+    assert audit('quadrille_outbox_depth{service="cart"} 17.0\n') is None
+
+
+def test_an_audit_is_overdue_when_two_are_missing_and_there_was_time_for_one() -> None:
+    long_ago, limit = 0.0, 2 * HOUR + GRACE_SECONDS
+    assert not Audit(0, 1_000).is_overdue(HOUR, long_ago, 1_000 + limit)
+    assert Audit(0, 1_000).is_overdue(HOUR, long_ago, 1_001 + limit)
+    assert not Audit(0, 0).is_overdue(HOUR, 5_000, 5_000 + limit), "it has only just begun"
+    assert Audit(0, 0).is_overdue(HOUR, 5_000, 5_001 + limit)
+
+
+def test_what_is_told_names_the_command_that_says_more() -> None:
+    assert money_wrong("audit", 1, 0).title == "The audit of the money found 1 violation"
+    assert "`quadrille audit`" in money_wrong("audit", 3, 0).text
+    assert audit_overdue("audit", 0, 0).title.endswith("(last: never)")
+    assert audit_overdue("audit", 1_790_000_000, 0).title.endswith("(last: 2026-09-21T14:13:20+00:00)")

@@ -1,0 +1,43 @@
+"""The auditor tells by its metrics and its readiness whether the money could be audited, and what was found."""
+
+import time
+
+from prometheus_client import REGISTRY
+
+from cli.audit.auditor import Auditor
+from cli.audit.invariants import Violation
+from shared.settings import load
+
+
+def value(name: str, **labels: str) -> float:
+    """A metric, as it is now."""
+    found = REGISTRY.get_sample_value(name, labels)
+    assert found is not None, name
+    return found
+
+
+def auditor() -> Auditor:
+    """One whose gateway is away."""
+    nowhere = {"QUADRILLE_GATEWAY_URL": "http://127.0.0.1:1", "QUADRILLE_GATEWAY_API_KEY": "sk"}
+    return Auditor(load(nowhere))
+
+
+async def test_an_audit_that_cannot_be_done_says_so_and_counts_as_none() -> None:
+    failed, finished = value("quadrille_audits_total", outcome="failed"), value("quadrille_audit_finished_timestamp_seconds")
+    made = auditor()
+    assert made.state()["ready"] is True, "it has not tried yet"
+    assert await made.audit() is False
+    assert made.state() == {"service": "audit", "ready": False, "trouble": "the money could not be audited: LedgerError"}
+    assert value("quadrille_audits_total", outcome="failed") == failed + 1
+    assert value("quadrille_audit_finished_timestamp_seconds") == finished
+
+
+def test_what_an_audit_finds_is_counted_and_dated() -> None:
+    made, now = auditor(), time.time()
+    made.tell([Violation(1, "c.1", "the gateway kept 1490 minor units, but 0 are owed")] * 30, 1.5)
+    assert value("quadrille_audit_violations") == 30
+    assert value("quadrille_audit_seconds") == 1.5
+    assert value("quadrille_audit_finished_timestamp_seconds") >= now
+    made.tell([], 1.0)
+    assert value("quadrille_audit_violations") == 0
+    assert min(value("quadrille_audits_total", outcome=outcome) for outcome in ("clean", "violated")) >= 1
