@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from shared.alerts.model import DeadLetter, Failure, Fault, LetterKind, LetterState
 from shared.contract import text as texts
 from shared.contract.catalog import CatalogEvent
-from shared.contract.dead_letter import ERRORS
+from shared.contract.dead_letter import ERRORS, LOST
 from shared.contract.envelope import Headers
 from shared.contract.payment import (
     FailedCompensation,
@@ -29,6 +29,8 @@ from shared.money import display
 
 MAX_TEXT: Final = 300
 WHY: Final = '--why "..."'
+READERS: Final = (*REDRIVABLE, "journal")
+"""The services that say what they never read."""
 BY_HAND: Final = "paid_in_cash"
 """The code of a refund that no gateway can make."""
 _COMPENSATIONS: Final[dict[str, type[FailedCompensation]]] = {kind.type_name(): kind for kind in (VoidFailed, RefundFailed)}
@@ -128,6 +130,8 @@ def _kind(arrival: Arrival, service: str, stage: str, position: int) -> LetterKi
     """Told by what the service that failed wrote, and never by what stood in the record before."""
     if service == "payment" and stage == "compensation" and arrival.text("ce_type") in _COMPENSATIONS:
         return "compensation"
+    if stage == LOST and service in READERS:
+        return "lost"
     if service not in REDRIVABLE:
         return "foreign"
     return "record" if position >= 0 else "deadline"
@@ -158,6 +162,8 @@ def _is_read_by_several(arrival: Arrival, topic_prefix: str) -> bool:
 
 def failure_of(letter: DeadLetter) -> Failure:
     """What people are told of a dead letter that is no failed compensation."""
+    if letter.kind == "lost":
+        return _records_lost(letter)
     reading = letter.stage == "read"
     named = letter.message_type and _TYPE.fullmatch(letter.message_type)  # a title is told to the log, too
     what = letter.message_type if named else "a record"
@@ -192,6 +198,20 @@ def ignored_prices(currency: str, sku: str) -> Failure:
 def currency_alert(currency: str) -> str:
     """The alert of prices in a currency this shop does not know."""
     return f"currency:{currency}"
+
+
+def _records_lost(letter: DeadLetter) -> Failure:
+    return Failure(
+        alert_id=dead_alert(letter.letter_id),
+        kind="records_lost",
+        severity="critical",
+        title=letter.reason,
+        text=f"What these messages said had no effect on {letter.service}. `quadrille audit` shows what no longer fits;"
+        " the journal (`quadrille trace`) may know what they said. A service must not be down for longer than its topics"
+        f" keep records (`quadrille topics check`). When it is dealt with: `quadrille dlq resolve {letter.letter_id} {WHY}`.",
+        service=letter.service,
+        checkout_id=None,
+    )
 
 
 def _advice(letter: DeadLetter) -> str:

@@ -35,6 +35,7 @@ FETCH: Final[dict[str, Any]] = {"max_partition_fetch_bytes": 262_144, "fetch_min
 """The broker gathers for a while, so that a batch is worth a commit; at most so much of a partition is held in memory."""
 OFFSETS_SECONDS: Final = 1.0
 READING_SECONDS: Final = 2.0
+TELL_SECONDS: Final = 10.0
 PRUNE_SECONDS: Final = 60.0
 PRUNE_PAUSE_SECONDS: Final = 0.5
 
@@ -91,6 +92,7 @@ class Follower:
             self._turns.turn()
             try:
                 await self._own(member)
+                await self._tell_lost(member)
                 if self._pacing.trouble:
                     await self._keeper.answers()
                     self._pacing.trouble = None
@@ -110,9 +112,28 @@ class Follower:
         """What is assigned is ours. It needs no epoch: whoever keeps a record, and however often, keeps the same entry."""
         lanes = await member.lanes()
         if lanes != member.epochs.keys():
+            await member.rewind(lanes - member.epochs.keys(), known=await self._keeper.read_before())
             member.epochs = dict.fromkeys(lanes, 0)
             metrics.lanes.labels(NAME).set(len(lanes))
             log.info("the journal follows the lanes %s", sorted(lanes))
+
+    async def _tell_lost(self, member: Member) -> None:
+        """What was never read is a dead letter, which alerts hears of: the journal publishes nothing else."""
+        if not (lost := list(member.lost)):
+            return
+        try:
+            producer = await kafka.producer(self._settings, NAME)
+            try:
+                for one in lost:
+                    letter = one.dead_letter(NAME, datetime.now(UTC))
+                    topic, headers = self._settings.topic(letter.topic), list(letter.headers)
+                    sending = producer.send_and_wait(topic, letter.value, letter.key, partition=letter.lane, headers=headers)
+                    await within(TELL_SECONDS, sending)
+            finally:
+                await kafka.stop(producer)
+        except (OSError, TimeoutError) as error:
+            raise StalledError(f"nobody can be told of records that were never read: {error!r}") from error
+        member.told(lost)
 
     async def _arrived(self, member: Member) -> list[Record]:
         await happens(member.ready, OFFSETS_SECONDS)

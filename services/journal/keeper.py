@@ -68,6 +68,7 @@ _PRUNE_CHECKOUTS: Final = text(
     " WHERE started_at < :before AND moved_at < :before AND NOT EXISTS (SELECT 1 FROM entries e WHERE e.story = c.cart_id)"
     " ORDER BY started_at LIMIT :limit))"
 )
+_READ_BEFORE: Final = text("SELECT lane FROM reading")
 _READING: Final = text(
     "INSERT INTO reading (lane, behind, at)"
     " SELECT lane, behind, now() FROM unnest(CAST(:lanes AS integer[]), CAST(:behind AS bigint[])) AS r (lane, behind)"
@@ -132,6 +133,11 @@ class Keeper:
         """Raises where the database is away."""
         async with self._engine.connect() as connection:
             await connection.execute(text("SELECT 1"))
+
+    async def read_before(self) -> set[int]:
+        """The lanes that were read at any time."""
+        async with self._engine.connect() as connection:
+            return set((await connection.execute(_READ_BEFORE)).scalars())
 
     async def note_reading(self, behind: Mapping[int, int]) -> None:
         """Note how many records of each of these lanes wait in Kafka."""

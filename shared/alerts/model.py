@@ -173,7 +173,7 @@ class LetterState(StrEnum):
     RESOLVED = "resolved"
 
 
-LetterKind = Literal["record", "deadline", "compensation", "foreign"]
+LetterKind = Literal["record", "deadline", "compensation", "foreign", "lost"]
 """A record that a service could not read or handle; a deadline of its own; a compensation that failed; something else."""
 
 
@@ -274,6 +274,7 @@ class DeadLetter:
             "compensation": "the money is stuck, not the message: see what its alert says to do",
             "deadline": "it is no record but a deadline, which its service tries again by itself",
             "foreign": "no service of ours says that it failed, so there is nobody to send it to",
+            "lost": "it tells of records that the broker has deleted, so there is nothing to send",
         }
         if self.kind in faults:
             return Reason(code="not_redrivable", message=faults[self.kind])

@@ -10,6 +10,8 @@ MAX_MESSAGE: Final = 1000
 """Characters that are kept of what an exception says."""
 ERRORS: Final = "__connect.errors."
 """What the names of these headers begin with."""
+LOST: Final = "offsets"
+"""The stage of a dead letter that is no record: it tells of records the broker deleted before they were read."""
 
 
 def failure_headers(

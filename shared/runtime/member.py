@@ -9,10 +9,11 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from aiokafka import ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from shared.contract.envelope import Record
 from shared.runtime import kafka
+from shared.runtime.lost import LostRecords
 from shared.runtime.records import IN_HAND_BYTES, size
 from shared.settings import Settings
 from shared.telemetry.repeats import Outage
@@ -63,8 +64,10 @@ class Member(ConsumerRebalanceListener):
             "max_poll_interval_ms": 300_000,
             "max_partition_fetch_bytes": PARTITION_BYTES,
             "fetch_max_bytes": IN_HAND_BYTES,
+            "auto_offset_reset": "none",  # where records are lost, somebody has to hear of it
             **consumer,
         }
+        self._group = settings.topic(f"quadrille.{service}")
         self._consumer = kafka.consumer(settings, f"quadrille.{service}", service, **chosen)
         self._arrived: list[Record] = []
         self._bytes = 0
@@ -83,6 +86,8 @@ class Member(ConsumerRebalanceListener):
         """The lanes this member owns, with their epochs; emptied when they are revoked."""
         self.guest_of: set[int] = set()
         """The lanes of which it handles some topic while another member owns them; emptied likewise."""
+        self.lost: list[LostRecords] = []
+        """What was deleted before it was read; whoever commits for this member tells of it first: see :meth:`told`."""
         self.pace = 0.0
         """Seconds between polls, for further records to gather."""
 
@@ -160,24 +165,41 @@ class Member(ConsumerRebalanceListener):
         self._taken.set()
         return records
 
-    async def rewind(self, lanes: Collection[int]) -> None:
+    async def rewind(self, lanes: Collection[int], known: Collection[int] = ()) -> None:
         """Read these lanes again from their committed offsets.
 
         To be called when they are taken: what arrived of them before that was passed over. What is read twice the inbox
-        drops. Raises ``KafkaError``, and :class:`StalledError` where the broker does not answer.
+        drops. ``known``: those that were read before, whose offsets should be there. Raises ``KafkaError``, and
+        :class:`StalledError` where the broker does not answer.
         """
         places = [tp for tp in self._consumer.assignment() if tp.partition in lanes]
         try:
             async with asyncio.timeout(WATCH_SECONDS):
                 offsets = dict(zip(places, await asyncio.gather(*map(self._consumer.committed, places)), strict=True))
-                if new := [tp for tp, offset in offsets.items() if offset is None]:
-                    offsets |= await self._consumer.beginning_offsets(new)
+                firsts = await self._consumer.beginning_offsets(places)
         except (OSError, TimeoutError) as error:
             raise StalledError(f"the committed offsets cannot be read: {error!r}") from error
+        remembered = {tp.partition for tp, offset in offsets.items() if offset is not None}
         for tp, offset in offsets.items():
-            self._consumer.seek(tp, offset)
+            if offset is None and tp.partition in set(known) - remembered and firsts[tp] > 0:
+                self._note_lost(tp, None, firsts[tp])
+            elif offset is not None and offset < firsts[tp]:
+                self._note_lost(tp, offset, firsts[tp])
+            self._consumer.seek(tp, firsts[tp] if offset is None else max(offset, firsts[tp]))
         kept = [record for record in self._take() if record.partition not in lanes]
         self._arrived, self._bytes = kept, sum(map(size, kept))
+
+    def _note_lost(self, tp: Any, first: int | None, until: int) -> None:
+        lost = LostRecords(self._group, tp.topic, tp.partition, first, until)
+        log.critical("%s", lost.sentence)
+        self.lost.append(lost)
+        self.ready.set()
+
+    def told(self, lost: Sequence[LostRecords]) -> None:
+        """Somebody will hear of these: the group goes on behind them."""
+        for one in lost:
+            self._positions.setdefault(TopicPartition(one.topic, one.partition), one.until)
+            self.lost.remove(one)
 
     def done(self, records: Sequence[Record]) -> None:
         """These records are in the database: their offsets may be committed."""
@@ -249,7 +271,15 @@ class Member(ConsumerRebalanceListener):
         They are added to what waits to be taken: what arrives while a commit is under way makes the next one larger.
         """
         most = min(AT_ONCE, self._records - len(self._arrived))
-        batch = await self._consumer.getmany(*places, timeout_ms=int(seconds * 1000), max_records=most)
+        try:
+            batch = await self._consumer.getmany(*places, timeout_ms=int(seconds * 1000), max_records=most)
+        except NoOffsetForPartitionError as error:
+            await self._start_over(error.args[0], None)
+            return 0
+        except OffsetOutOfRangeError as error:
+            for tp, offset in error.args[0].items():
+                await self._start_over(tp, offset)
+            return 0
         if not batch:
             return 0
         records = self._records_of(batch)
@@ -261,6 +291,19 @@ class Member(ConsumerRebalanceListener):
             self._taken.clear()
             await self._taken.wait()
         return len(records)
+
+    async def _start_over(self, tp: Any, offset: int | None) -> None:
+        """Read a partition from its first record: nothing is known of it, or there is none at the offset that was next.
+
+        A lane that is not taken yet is looked at when it is.
+        """
+        async with asyncio.timeout(WATCH_SECONDS):
+            first = (await self._consumer.beginning_offsets([tp]))[tp]
+        if tp not in self._consumer.assignment():
+            return
+        if offset is not None and self.handles(tp.partition):
+            self._note_lost(tp, offset, first)
+        self._consumer.seek(tp, first)
 
     async def _watch(self) -> None:
         """Raises :class:`StalledError` where records wait that the consumer does not deliver."""

@@ -21,6 +21,7 @@ from shared.runtime import backlog, inbox, inputs, kafka, migrations, ownership
 from shared.runtime.batch import DatabaseAwayError, Processor
 from shared.runtime.database import connect, is_away
 from shared.runtime.inputs import Handle, Input, Reader
+from shared.runtime.lost import tell
 from shared.runtime.member import Member, StalledError
 from shared.runtime.pacing import Pacing
 from shared.runtime.reactions import Due, Reactions
@@ -231,7 +232,7 @@ class Service:
                 async with self.engine.begin() as connection:
                     epochs = await ownership.take(connection, new, self.owner)
                 await self.relay.sweep(new)
-            await member.rewind(new | visited)
+            await member.rewind(new | visited, known={lane for lane, epoch in epochs.items() if epoch > 1})
             # As records are read anew, answers are asked for anew, by whoever asked for those handed in before.
             self._submitted = [answer for answer in self._submitted if answer.lane not in new]
             member.epochs.update(epochs)
@@ -262,6 +263,9 @@ class Service:
     async def _turn(self, member: Member, records: Sequence[Record]) -> None:
         """One commit: the records, the answers handed in, the deadlines that are due."""
         async with self._busy:
+            if lost := list(member.lost):
+                self.relay.publish(await tell(self.engine, self.name, lost))
+                member.told(lost)
             due = await self._due(member)
             submitted, self._submitted = self._submitted, []
             read = [item for record in records if (item := self._reader.read(record)) is not None]

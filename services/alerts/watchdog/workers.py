@@ -29,6 +29,7 @@ from shared.contract.envelope import Record
 from shared.contract.topics import SERVICES, events_topic
 from shared.progress import limits
 from shared.runtime.database import is_away
+from shared.runtime.lost import tell
 from shared.runtime.main import Worker
 from shared.runtime.member import Member, StalledError
 from shared.runtime.service import Service
@@ -105,7 +106,14 @@ async def follow(service: Service, checkouts: Checkouts) -> None:
                     if len(records) < GATHER_RECORDS:  # else there is a backlog
                         await asyncio.sleep(GATHER_SECONDS)
                     # the effect of an event is the same however often it comes, so lanes need no epochs
-                    member.epochs = dict.fromkeys(await member.lanes(), 0)
+                    lanes = await member.lanes()
+                    if lanes != member.epochs.keys():
+                        await member.rewind(lanes)
+                        member.epochs = dict.fromkeys(lanes, 0)
+                    if lost := list(member.lost):
+                        await tell(service.engine, service.name, lost)
+                        member.told(lost)
+                        service.publish_soon()
                     member.ready.clear()
                     records = member.take()
                     async with busy:

@@ -11,6 +11,7 @@ from shared.contract.dead_letter import failure_headers, without_failure
 from shared.contract.envelope import Envelope, Headers, write
 from shared.contract.message import Message
 from shared.contract.payment import FailedCompensation, VoidFailed
+from shared.runtime.lost import LostRecords
 from shared.runtime.records import pack
 from tests.support.clock import NOW
 from tests.support.solo import Solo
@@ -46,6 +47,12 @@ def stuck(
     headers, value = write(Envelope(event_id, "/quadrille/payment", event.type_name(), "c1", "story"), event, NOW)
     why = failure_headers("payment", "compensation", "shop.payment.events", 3, -1, kind.__name__, event.reason, NOW)
     return Arrival(3, 0, 1_000, b"c1", value, [*headers, *why])
+
+
+def lost(service: str = "cart", first: int | None = 17) -> Arrival:
+    """Word of records that were deleted before they were read."""
+    letter = LostRecords(f"shop.quadrille.{service}", "shop.cart.commands", 3, first, 40).dead_letter(service, NOW)
+    return Arrival(3, 0, 1_000, letter.key, letter.value, letter.headers)
 
 
 def deadline(aggregate_id: str = "c1") -> Arrival:

@@ -15,7 +15,7 @@ from shared.contract.text import is_plain
 from tests.support.clock import NOW
 from tests.support.facts import a
 from tests.support.solo import Solo, only
-from tests.unit.alerts.letters import GARBAGE, Desk, deadline, stuck, unhandled, unreadable, with_
+from tests.unit.alerts.letters import GARBAGE, Desk, deadline, lost, stuck, unhandled, unreadable, with_
 
 
 def test_a_record_says_where_it_stood_and_why_it_failed() -> None:
@@ -25,7 +25,7 @@ def test_a_record_says_where_it_stood_and_why_it_failed() -> None:
     assert fault.cause == "UnreadableError: the value has … bytes and is …"
 
 
-@pytest.mark.parametrize("arrival", [unreadable(), unhandled(), stuck(), deadline()])
+@pytest.mark.parametrize("arrival", [unreadable(), unhandled(), stuck(), deadline(), lost()])
 def test_the_same_failure_is_known_again_wherever_it_lies_on_the_topic(arrival: Arrival) -> None:
     again = Arrival(arrival.partition, 99, 5_000, arrival.key, arrival.value, arrival.headers)
     assert fault_of(again).letter_id == fault_of(arrival).letter_id
@@ -41,6 +41,8 @@ def test_the_same_failure_is_known_again_wherever_it_lies_on_the_topic(arrival: 
         (unhandled("m1"), unhandled("m2")),
         (stuck(event_id="e1"), stuck(event_id="e2")),
         (deadline("c1"), deadline("c2")),
+        (lost(first=17), lost(first=18)),
+        (lost("cart"), lost("journal")),
         (Arrival(0, 1, 0, None, b"x", []), Arrival(0, 2, 0, None, b"x", [])),
     ],
 )
@@ -214,3 +216,19 @@ def test_prices_in_an_unknown_currency_are_one_alert_however_many_products_have_
     (other,) = desk.hear(PricesIgnored(sku="cup", currencies=("ARS", "AAA")))
     assert isinstance(other, AlertOpened)
     assert other.alert_id == "currency:AAA"
+
+
+@pytest.mark.parametrize("service", ["cart", "journal"])
+def test_records_that_were_never_read_are_a_critical_alert_that_names_them(service: str) -> None:
+    desk = with_(lost(service))
+    assert (desk.letter.kind, desk.alert.kind, desk.alert.severity) == ("lost", "records_lost", "critical")
+    expected = f"shop.quadrille.{service} never read the offsets 17 to 39 of shop.cart.commands/3: they were deleted before"
+    assert desk.alert.title == expected
+    assert desk.letter.why_not_redriven(parked=False)
+
+
+@pytest.mark.parametrize(
+    ("first", "said"), [(None, "how far the group had read is forgotten"), (50, "the topic was made anew or cut off")]
+)
+def test_what_is_not_known_of_lost_records_is_said(first: int | None, said: str) -> None:
+    assert said in with_(lost(first=first)).alert.title
