@@ -274,7 +274,7 @@ class Member(ConsumerRebalanceListener):
         try:
             batch = await self._consumer.getmany(*places, timeout_ms=int(seconds * 1000), max_records=most)
         except NoOffsetForPartitionError as error:
-            await self._start_over(error.args[0], None)
+            await self._begin(error.args[0])
             return 0
         except OffsetOutOfRangeError as error:
             for tp, offset in error.args[0].items():
@@ -292,18 +292,27 @@ class Member(ConsumerRebalanceListener):
             await self._taken.wait()
         return len(records)
 
-    async def _start_over(self, tp: Any, offset: int | None) -> None:
-        """Read a partition from its first record: nothing is known of it, or there is none at the offset that was next.
+    async def _begin(self, place: Any) -> None:
+        """Read what has no committed offset from its first record; of what is not taken yet all, as one is hardly alone."""
+        async with asyncio.timeout(WATCH_SECONDS):
+            places = [tp for tp in self._consumer.assignment() if tp == place or not self.handles(tp.partition)]
+            offsets = await asyncio.gather(*map(self._consumer.committed, places))
+            new = [tp for tp, offset in zip(places, offsets, strict=True) if offset is None]
+            firsts = await self._consumer.beginning_offsets(new)
+        for tp in self._consumer.assignment() & firsts.keys():
+            self._consumer.seek(tp, firsts[tp])
 
-        A lane that is not taken yet is looked at when it is.
+    async def _start_over(self, tp: Any, offset: int) -> None:
+        """Read a partition from its first record: there is none at the offset that was next.
+
+        What was lost of a lane that is not taken yet is told when it is.
         """
         async with asyncio.timeout(WATCH_SECONDS):
             first = (await self._consumer.beginning_offsets([tp]))[tp]
-        if tp not in self._consumer.assignment():
-            return
-        if offset is not None and self.handles(tp.partition):
-            self._note_lost(tp, offset, first)
-        self._consumer.seek(tp, first)
+        if tp in self._consumer.assignment():
+            if self.handles(tp.partition):
+                self._note_lost(tp, offset, first)
+            self._consumer.seek(tp, first)
 
     async def _watch(self) -> None:
         """Raises :class:`StalledError` where records wait that the consumer does not deliver."""

@@ -9,6 +9,7 @@ from typing import Final
 
 from aiokafka.errors import KafkaError
 
+from services.alerts.app import GROUP
 from services.alerts.reports import Reports
 from services.alerts.watchdog import words
 from services.alerts.watchdog.damper import Damper
@@ -16,6 +17,7 @@ from services.alerts.watchdog.transactions import Transactions
 from shared.lag.judgement import Status
 from shared.lag.reader import LagReader
 from shared.lag.window import Window
+from shared.runtime.lost import LostRecords
 from shared.settings import Settings
 from shared.telemetry.repeats import REPEATED
 
@@ -33,6 +35,8 @@ class Groups:
         self._ours = settings.topic("quadrille.")
         self.window = Window(WINDOW)
         self.transactions = Transactions(settings, reports)
+        self._dead_letters = settings.topic(GROUP)
+        self._lost: set[LostRecords] = set()
         self._damper = Damper(settings.watch_seconds, 2 * settings.watch_seconds)
 
     def recall(self, raised: Iterable[str]) -> None:
@@ -49,6 +53,7 @@ class Groups:
                         self.window.add(await reader.snapshot())
                         seen = True
                         self._judge()
+                        self.tell_lost()
                         if self.window.last:
                             self.transactions.see(self.window.last, time.monotonic())
                         await asyncio.sleep(self._settings.watch_seconds)
@@ -70,6 +75,16 @@ class Groups:
             self._reports.report(words.group_behind(last.groups[name], status, last.at))
         for name in changes.cleared:
             self._reports.settle(words.identity(words.GROUP, name), words.BY, "it gets on again")
+
+    def tell_lost(self) -> None:
+        """Tell of dead letters that were deleted before they were read: Faust goes on behind them without a word."""
+        group = self.window.last.groups.get(self._dead_letters) if self.window.last else None
+        for place, position in group.positions.items() if group else ():
+            if position.current is not None and position.current < position.oldest:
+                lost = LostRecords(self._dead_letters, *place, position.current, position.oldest)
+                if lost not in self._lost:
+                    self._reports.report(words.dead_letters_lost(lost))
+                    self._lost.add(lost)
 
     def read_until(self, group: str) -> datetime | None:
         """The moment up to which a group was seen to have read all there is; nothing where that cannot be told."""

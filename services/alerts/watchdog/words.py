@@ -13,6 +13,7 @@ from shared.lag.judgement import MEANING, Status
 from shared.lag.model import Group, HeldBack, Place
 from shared.money import EXPONENTS, display
 from shared.progress import Waiting
+from shared.runtime.lost import LostRecords
 
 BY: Final = "watchdog"
 """Who closes what is over."""
@@ -25,6 +26,8 @@ OUTBOX: Final = "outbox"
 SET_ASIDE: Final = "set_aside"
 REFUSES: Final = "topic_refuses"
 HELD_BACK: Final = "held_back"
+LOST: Final = "records_lost"
+TOPIC: Final = "topic_altered"
 SERVICE: Final = "service"
 UNREADY: Final = "service_not_ready"
 OUTAGE: Final = "outage"
@@ -113,6 +116,37 @@ def group_behind(group: Group, status: Status, at: float) -> Failure:
 
 def _service(group: str) -> str:
     return plain(group.partition("quadrille.")[2].partition(".")[0] or group, LONGEST)
+
+
+def topic_altered(name: str, sentences: Sequence[str], at: float) -> Failure:
+    """A topic for which a service would refuse to start: somebody altered it while services run."""
+    return Failure(
+        alert_id=identity(TOPIC, name),
+        occurrence=f"{identity(TOPIC, name)}:{at:.3f}",
+        kind=TOPIC,
+        severity="critical",
+        title=f"The topic {name} may lose messages, and services that use it no longer start",
+        text=f"{'; '.join(sentences)}. Services that run go on. Alter the topic back, or set QUADRILLE_PARTITIONS to what is"
+        " there; `quadrille topics check` says all.",
+        service="alerts",
+        checkout_id=None,
+    )
+
+
+def dead_letters_lost(lost: LostRecords) -> Failure:
+    """Dead letters that alerts never read: nobody was told of these failures."""
+    name = identity(LOST, f"{lost.topic}/{lost.partition}/{lost.first}")
+    return Failure(
+        alert_id=name,
+        occurrence=f"{name}:{lost.until}",
+        kind=LOST,
+        severity="critical",
+        title=lost.sentence,
+        text="They were dead letters: failures, some of money, that nobody was told of. `quadrille audit` shows what no longer"
+        " fits. Alerts must not be down for longer than the topic keeps records (`quadrille topics check`).",
+        service="alerts",
+        checkout_id=None,
+    )
 
 
 def held_back(name: str, place: Place, back: HeldBack, reader: str | None) -> Failure:

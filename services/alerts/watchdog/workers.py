@@ -25,6 +25,7 @@ from services.alerts.watchdog.groups import Groups
 from services.alerts.watchdog.outages import Outages
 from services.alerts.watchdog.services import Services
 from services.alerts.watchdog.targets import Targets
+from services.alerts.watchdog.topics import Topics
 from shared.contract.envelope import Record
 from shared.contract.topics import SERVICES, events_topic
 from shared.progress import limits
@@ -60,16 +61,18 @@ def watchdog(service: Service, keeper: Keeper, notifier: Notifier, reports: Repo
     """
     settings, engine = service.settings, service.engine
     groups, services = Groups(settings, reports), Services(settings, reports, outages.going_on)
-    targets = Targets(settings, reports, notifier)
+    targets, topics = Targets(settings, reports, notifier), Topics(settings, reports)
     checkouts = Checkouts(engine, keeper, limits(settings))
     REGISTRY.register(LagExporter(groups.window))
 
     async def watch() -> None:
-        watched = [*outages.conditions, *services.conditions, *targets.conditions, groups.transactions.conditions]
+        of_kafka = (groups.transactions.conditions, topics.conditions)
+        watched = [*outages.conditions, *services.conditions, *targets.conditions, *of_kafka]
         await asyncio.gather(
             groups.run(),
             services.run(),
             targets.run(),
+            topics.run(),
             recall(engine, groups, watched),
             follow(service, checkouts),
             judge(settings, engine, checkouts, groups),

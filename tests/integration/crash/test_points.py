@@ -39,6 +39,8 @@ COMMITTED: Final = ("ownership check", "ownership take", "outbox delete", "outbo
 REQUESTED: Final = ("Produce", "InitProducerId", "Fetch", "JoinGroup", "SyncGroup", "OffsetFetch", "OffsetCommit")
 TABLES: Final = {"carts", "products", "reservations", "stocks", "checkouts", "coupons", "payments"}
 NOT_REACHED: Final = {
+    "outbox first": "of a topic that refuses records",
+    "ownership visit": "of members of different versions, or topics of unequal size",
     "outbox set aside": "of a record the broker refuses, which an audit would find",
     **{f"{table} postpone": "after a fault in a reaction to a deadline" for table in TABLES},
     **{f"{table} read": "nothing is read of them that is not also locked" for table in TABLES - {"products"}},

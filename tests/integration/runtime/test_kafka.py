@@ -11,15 +11,19 @@ from aiokafka.consumer import fetcher
 from rich.console import Console
 
 from cli.topics import run_check
+from services.alerts.watchdog.topics import Topics
 from services.inventory.__main__ import define
 from shared.client import CheckoutClient
 from shared.contract.inventory import ReceiveStock
+from shared.contract.topics import TOPICS
 from shared.runtime import kafka, outbox
 from shared.runtime.batches import Batches
 from shared.runtime.records import Outgoing
 from shared.runtime.relay import Relay
 from shared.runtime.service import Service
+from shared.runtime.topic_checks import wanted_config
 from tests.integration.runtime.conftest import Inventory
+from tests.support.told import Told
 from tests.support.topics import alter, records
 
 
@@ -89,13 +93,23 @@ async def test_a_service_refuses_topics_that_may_lose_messages_and_the_command_s
     assert f"{name} is compacted: of messages with one key only the last stays" in said
     assert "message.timestamp.type is CreateTime, not LogAppendTime" in said
     assert "max.message.bytes" not in said
+    told: Any = Told()
+    watching = Topics(inventory.settings, told)
+    await watching.look(1_000.0, 0.0)
+    (failure,) = told.open
+    assert (failure.kind, failure.severity) == ("topic_altered", "critical")
+    assert name in failure.title
+    assert "is compacted" in failure.text
     capsys.readouterr()
     assert not await run_check(inventory.settings, console, as_json=True)
-    told = json.loads(capsys.readouterr().out)
-    assert not told["services_start"]
-    assert {(one["topic"], one["setting"]): one["refused"] for one in told["differences"]} == {
+    shown = json.loads(capsys.readouterr().out)
+    assert not shown["services_start"]
+    assert {(one["topic"], one["setting"]): one["refused"] for one in shown["differences"]} == {
         (name, "cleanup.policy"): True,
         (name, "message.timestamp.type"): True,
         (name, "max.message.bytes"): False,
         (name, "retention.ms"): False,
     }
+    await alter(inventory.settings, "inventory.commands", **wanted_config(TOPICS["inventory.commands"], inventory.settings))
+    await watching.look(1_060.0, 60.0)
+    assert told.closed == [failure.alert_id]

@@ -8,6 +8,7 @@ import pytest
 from services.alerts.watchdog.groups import Groups
 from shared.lag.model import Group, Position, Snapshot
 from shared.settings import load
+from tests.support.told import Told
 
 AT = 1_000_000.0
 
@@ -35,3 +36,17 @@ def read_until(*positions: Position) -> float | None:
 )
 def test_it_may_judge_up_to_the_oldest_event_it_has_not_read(positions: list[Position], before: float | None) -> None:
     assert read_until(*positions) == before
+
+
+def test_dead_letters_that_were_deleted_unread_are_told_of() -> None:
+    """Faust goes on behind them by itself."""
+    told: Any = Told()
+    groups = Groups(load({"QUADRILLE_TOPIC_PREFIX": "shop."}), told)
+    name = "shop.quadrille.alerts.dead-letters"
+    for current in (5, 5, 30, None):
+        found = {("shop.checkout.dlq", 2): Position(current, 40, 20), ("shop.checkout.dlq", 3): Position(20, 20, 20)}
+        groups.window.add(Snapshot(AT, {name: Group(name, "Stable", 1, found)}))
+        groups.tell_lost()
+    (failure,) = told.open
+    assert (failure.kind, failure.severity) == ("records_lost", "critical")
+    assert "never read the offsets 5 to 19 of shop.checkout.dlq/2" in failure.title

@@ -3,26 +3,12 @@
 from typing import Any
 
 from services.alerts.watchdog.transactions import HELD_SECONDS, Transactions
-from shared.alerts.model import Failure
 from shared.lag.model import HeldBack, OpenTransaction, Place, Snapshot
 from shared.settings import load
+from tests.support.told import Told
 
 PLACE = ("shop.cart.commands", 3)
 OPEN = OpenTransaction(4711, 17, "shop-1", started_at=1_000_000.0, timeout=60.0)
-
-
-class Told:
-    """What is reported and settled."""
-
-    def __init__(self) -> None:
-        self.open: list[Failure] = []
-        self.closed: list[str] = []
-
-    def report(self, failure: Failure) -> None:
-        self.open.append(failure)
-
-    def settle(self, alert_id: str, by: str, why: str) -> None:
-        self.closed.append(alert_id)
 
 
 def seen(*looks: tuple[float, dict[Place, HeldBack]]) -> Told:
