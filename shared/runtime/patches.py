@@ -3,7 +3,7 @@
 A program of somebody else that imports the client keeps its aiokafka as it is.
 """
 
-from shared.runtime import batches, closing, connection
+from shared.runtime import batches, closing, connection, fetching
 
 
 def install() -> None:
@@ -11,3 +11,4 @@ def install() -> None:
     batches.install()
     closing.install()
     connection.install()
+    fetching.install()

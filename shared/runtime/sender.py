@@ -90,13 +90,16 @@ class Sender:
                     name = self._settings.topic(topic)
                     acks.append((lot, await self._producer.send_batch(lot.batch, name, partition=lot.lane)))
                 await asyncio.wait([ack for _, ack in acks])
-        except (KafkaError, TimeoutError) as error:
+        except (KafkaError, OSError, TimeoutError) as error:
             outcome.failed[topic] = error
+        finally:
+            late = [ack for _, ack in acks if not ack.done() and ack.cancel()]
         for lot, ack in acks:
-            if not ack.done():
-                ack.cancel()
-            elif refusal := ack.exception():
-                outcome.failed[topic] = refusal
+            if ack in late:
+                continue
+            if refusal := ack.exception():
+                if topic not in outcome.failed or isinstance(refusal, TOO_LARGE):  # what follows it fails by it
+                    outcome.failed[topic] = refusal
             else:
                 outcome.acked += lot.rows
 

@@ -32,8 +32,9 @@ INSIDE = {
         "create_conn",
     },
     "aiokafka.consumer": {"consumer", "fetcher"},
-    "aiokafka.consumer.consumer": {"Fetcher"},
+    "aiokafka.consumer.consumer": {"Fetcher", "SubscriptionState"},
     "aiokafka.consumer.fetcher": {"Fetcher.close", "MemoryRecords"},
+    "aiokafka.consumer.subscription_state": {"SubscriptionState.fetch_context"},
     "aiokafka.coordinator.assignors.range": {"RangePartitionAssignor"},
     "aiokafka.coordinator.protocol": {"ConsumerProtocolMemberAssignment.decode"},
     "aiokafka.partitioner": {"murmur2"},
@@ -68,7 +69,10 @@ async def test_what_we_look_at_of_its_objects_is_there() -> None:
     assert isinstance(consumer._client, AIOKafkaClient)
     assert isinstance(producer.client, AIOKafkaClient)
     assert producer._sender.sender_task is None
-    fetcher = Fetcher(consumer._client, SubscriptionState())
+    subscriptions = SubscriptionState()
+    assert subscriptions._fetch_count == 0
+    assert subscriptions._last_fetch_ended
+    fetcher = Fetcher(consumer._client, subscriptions)
     assert not fetcher._pending_tasks
     assert not fetcher._fetch_task.done()
     admin = AIOKafkaAdminClient(bootstrap_servers="127.0.0.1:1")
