@@ -88,7 +88,7 @@ async def test_a_handled_message_is_told_with_its_ids(shop: Shop, logs: Path) ->
 async def test_a_failing_payment_is_told_with_its_checkout(shop: Shop, logs: Path) -> None:
     sku = await shop.product(stock=2)
     unlucky, _ = await shop.check_out(sku, payment=card("tok_unavailable_authorize_1"))
-    assert await until_told(logs, "the answer to authorize is: Unavailable", checkout_id=f"{unlucky}.1", service="payment")
+    assert await until_told(logs, "the answer to authorize is: unavailable", checkout_id=f"{unlucky}.1", service="payment")
     stuck, _ = await shop.check_out(sku, payment=card(TOKEN))
     failed = await shop.client.wait_for(stuck, VoidFailed, timeout=60)
     line = await until_told(logs, "ALERT 14.90 EUR", checkout_id=failed.checkout_id, service="alerts", kind="void_failed")
