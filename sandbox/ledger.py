@@ -82,11 +82,15 @@ class Ledger:
         """
         address = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
         self._db = sqlite3.connect(address, uri=True, timeout=5, isolation_level=None, check_same_thread=False)
-        if not read_only:
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'OFF'}")
-            self._db.executescript(SCHEMA)
-            self._add_columns()
+        try:
+            if not read_only:
+                self._db.execute("PRAGMA journal_mode=WAL")
+                self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'OFF'}")
+                self._db.executescript(SCHEMA)
+                self._add_columns()
+        except BaseException:
+            self._db.close()
+            raise
 
     def _add_columns(self) -> None:
         known = {row[1] for row in self._db.execute("PRAGMA table_info(intents)")}

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +13,7 @@ from stack.processes import is_root
 
 BYTES: Final = 8 << 30
 """Of memory, as far as it is used."""
+REMOVE_SECONDS: Final = 10.0
 SPARE: Final = 64 << 10
 """What is left of a full one: the size is set while the server writes."""
 
@@ -40,7 +42,9 @@ class Disk:
         """Nothing is left of it."""
         if self.real:
             subprocess.run(["umount", "--lazy", self.folder], check=False)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        deadline = time.monotonic() + REMOVE_SECONDS
+        while self.folder.exists() and time.monotonic() < deadline:  # what a killed server leaves may still be writing
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _used(self) -> int:
         found = os.statvfs(self.folder)

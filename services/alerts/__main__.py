@@ -1,7 +1,6 @@
 """``python -m services.alerts``"""
 
 import contextlib
-import tempfile
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -64,15 +63,14 @@ def workers(service: Service) -> list[Worker]:
 async def _listen(service: Service, keeper: Keeper) -> None:
     """Run the Faust worker, and look for what it let slip, until cancelled."""
     await service.ready()
-    with tempfile.TemporaryDirectory(prefix="quadrille-alerts-") as folder:
-        app = application(service.settings, keeper, folder)
-        try:
-            await app.start()
-            del service.troubles["dead letters"]
-            await Reconciler(service.settings, service.engine, keeper).run()
-        finally:
-            with contextlib.suppress(TimeoutError):
-                await within(STOP_SECONDS, app.stop())
+    app = application(service.settings, keeper)
+    try:
+        await app.start()
+        del service.troubles["dead letters"]
+        await Reconciler(service.settings, service.engine, keeper).run()
+    finally:
+        with contextlib.suppress(TimeoutError):
+            await within(STOP_SECONDS, app.stop())
 
 
 if __name__ == "__main__":

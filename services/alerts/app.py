@@ -19,15 +19,21 @@ SESSION_SECONDS = 10.0
 HEARTBEAT_SECONDS = 2.0
 
 
-def application(settings: Settings, keeper: Keeper, data_folder: str) -> Any:
+class App(faust.App):  # type: ignore[misc]
+    """A worker without folders for tables: it keeps none, and one that is killed would leave them behind."""
+
+    def _create_directories(self) -> None:
+        """None is needed."""
+
+
+def application(settings: Settings, keeper: Keeper) -> Any:
     """A worker that makes no topics, keeps no tables and serves no web; the commit of what was taken is awaited."""
     client = settings.kafka_client()
-    app = faust.App(
+    app = App(
         settings.topic(GROUP),
         broker=[f"aiokafka://{server}" for server in client["bootstrap_servers"]],
         broker_credentials=_credentials(settings, client),
         store="memory://",
-        datadir=data_folder,
         topic_disable_leader=True,
         topic_allow_declare=False,
         web_enabled=False,

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from itertools import count
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -72,9 +71,9 @@ async def test_a_listener_that_takes_nothing_any_more_is_replaced(reconciler: Re
 
 
 async def test_one_that_gets_on_is_not_however_much_is_found(
-    reconciler: Reconciler, settings: Settings, engine: AsyncEngine, tmp_path: Path
+    reconciler: Reconciler, settings: Settings, engine: AsyncEngine
 ) -> None:
-    group = application(settings, Keeper(engine, lambda key: 0, lambda: None), str(tmp_path)).conf.id
+    group = application(settings, Keeper(engine, lambda key: 0, lambda: None)).conf.id
     consumer = AIOKafkaConsumer(**settings.kafka_client(), group_id=group, enable_auto_commit=False)
     tp = TopicPartition(settings.topic(DEAD_LETTERS), 0)
     await kafka.start(consumer)

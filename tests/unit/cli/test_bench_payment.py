@@ -1,6 +1,7 @@
 """The bench's gateway keeps the rules of a real one, and all payment processes of a bench share what it knows."""
 
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,8 @@ async def test_the_same_key_is_one_charge_and_other_parameters_are_refused(gatew
     assert await gateway.authorize("a", REQUEST) == Succeeded(payment, replayed=True)
     assert isinstance(await gateway.authorize("a", Authorization("checkout-1", 999, "EUR", "tok")), Refused)
     assert isinstance(await gateway.void("a", payment), Refused)
-    assert [charges for _, charges, _ in Ledger(ledger, read_only=True).page(0, 10)] == [1]
+    with closing(Ledger(ledger, read_only=True)) as reader:
+        assert [charges for _, charges, _ in reader.page(0, 10)] == [1]
 
 
 async def test_rules_of_state(gateway: Gateway) -> None:
