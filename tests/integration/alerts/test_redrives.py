@@ -298,7 +298,7 @@ async def test_people_park_and_resolve_and_all_of_it_is_recorded(floor: Floor) -
             ("resolved", "bob", "of a test"),
         ]
     assert (await floor.run("dlq", "resolve", "zzz", "--why", "none")).code == 2
-    refused = await floor.run("dlq", "resolve", ids[0], "--why", "twice", "--by", "not a name")
+    refused = await floor.run("dlq", "resolve", ids[0], "--why", "twice", "--by", "not\ta name")
     assert refused.code == 2
     assert b"--by" in refused.err
 
