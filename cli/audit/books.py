@@ -26,7 +26,8 @@ _RESERVATIONS = text("SELECT checkout_id AS id, cart_id, state, units FROM reser
 _STOCKS = text("SELECT sku AS id, on_hand, reserved, received, adjusted, committed FROM stocks")
 _CHECKOUTS = text(
     "SELECT checkout_id AS id, cart_id, number, state, (totals->>'total')::bigint AS total, totals->>'currency' AS currency,"
-    " payment, coupons_redeemed, quote->'coupons' AS coupons FROM checkouts"
+    " payment, coupons_redeemed, quote->'coupons' AS coupons, (SELECT json_object_agg(line->>'sku', line->'quantity')"
+    " FROM json_array_elements(CASE WHEN state = 'confirmed' THEN quote->'lines' END) AS line) AS items FROM checkouts"
 )
 _COUPONS = text("SELECT code AS id, redeemed, redemption_limit FROM coupons")
 _PAYMENTS = text(

@@ -3,11 +3,12 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from cli.audit.books import Books, read
+from shared.contract.order import order_number
 from shared.settings import Settings
 
 LOOK_SECONDS: Final = 0.5
@@ -108,6 +109,8 @@ def _ended(books: Books, checkout: Any, payment: Any) -> bool:
     if locked_by_it:
         return False
     if checkout.state == "confirmed":
+        if cart is None or cart.order_number != order_number(checkout.number):
+            return False
         reservation = books.reservations.get(checkout.id)
         return bool(payment and payment.state in CONFIRMED_PAYMENTS and reservation and reservation.state == "committed")
     if checkout.state in ("closed", "cancelled"):
@@ -167,6 +170,43 @@ def stock(books: Books) -> Iterator[Violation]:
         yield Violation(2, sku, f"the reservations hold {reserved[sku]} units, but there is no stock of it")
 
 
+def ordered(books: Books) -> Iterator[Violation]:
+    """2. Committed units are those of confirmed orders, each of what was ordered, and add up by SKU."""
+    committed: Counter[str] = Counter()
+    for i, reservation in books.reservations.items():
+        if reservation.state != "committed":
+            continue
+        committed.update(reservation.units)
+        checkout = books.checkouts.get(i)
+        if checkout is None or checkout.state not in ("confirmed", "cancelled"):
+            yield Violation(2, i, "its units are committed, but it has no confirmed order")
+        elif checkout.state == "confirmed" and reservation.units != checkout.items:
+            yield Violation(2, i, f"{_counted(reservation.units)} are committed, but {_counted(checkout.items)} ordered")
+    for sku, row in books.stocks.items():
+        if row.committed != committed[sku]:
+            yield Violation(2, sku, f"{row.committed} units are committed, but the reservations sold {committed[sku]}")
+
+
+def _counted(units: Mapping[str, int] | None) -> str:
+    return ", ".join(f"{quantity} × {sku}" for sku, quantity in sorted((units or {}).items())) or "nothing"
+
+
+def completed(books: Books) -> Iterator[Violation]:
+    """4. A cart that is completed has the confirmed order it names."""
+    numbers = {
+        (checkout.cart_id, order_number(checkout.number)): checkout
+        for checkout in books.checkouts.values()
+        if _is_order(checkout)
+    }
+    for cart in books.carts.values():
+        if cart.state == "inactive" and (cart.id, cart.order_number) not in numbers:
+            yield Violation(4, cart.id, f"the cart is completed by order {cart.order_number}, which was never confirmed")
+
+
+def _is_order(checkout: Any) -> bool:
+    return checkout.number is not None and checkout.state in ("confirmed", "cancelled")
+
+
 def one_charge(books: Books) -> Iterator[Violation]:
     """4. One charge a checkout, and no cart in two live checkouts."""
     live = Counter(c.cart_id for c in books.checkouts.values() if c.state in ("paying", "created"))
@@ -202,4 +242,6 @@ def published(books: Books) -> Iterator[Violation]:
             yield Violation(5, service, f"{outbox.aside} records cannot be sent and were set aside")
 
 
-INVARIANTS: tuple[Callable[[Books], Iterator[Violation]], ...] = (money, stock, one_charge, coupons, published)
+INVARIANTS: tuple[Callable[[Books], Iterator[Violation]], ...] = (
+    money, stock, ordered, completed, one_charge, coupons, published,
+)  # fmt: skip

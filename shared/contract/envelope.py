@@ -31,7 +31,7 @@ from shared.contract.faults import LONGEST, reasons_of
 from shared.contract.message import AT_THE_DOOR, Command, Message
 from shared.contract.rejection import CommandRejected
 from shared.contract.text import not_taken
-from shared.contract.topics import REDRIVABLE, TOPICS, source_of
+from shared.contract.topics import EVENT_SOURCES, REDRIVABLE, TOPICS, source_of
 from shared.contract.values import Reason
 from shared.contract.when import moment
 
@@ -230,6 +230,9 @@ def _envelope(record: Record, attributes: Attributes) -> tuple[Envelope, type[Me
     topic = TOPICS.get(record.topic)
     if kind.topic and topic is not None and kind.topic != topic.name:
         raise UnreadableError(f"{kind.__name__} belongs on {kind.topic}, not on {record.topic}")
+    if record.topic in EVENT_SOURCES and attributes["source"] != EVENT_SOURCES[record.topic]:
+        source, expected = attributes["source"], EVENT_SOURCES[record.topic]
+        raise UnreadableError(f"{record.topic} takes events of the source {expected} only, not of {source}: who wrote this?")
     if topic is not None and topic.from_outside and attributes["source"] in _SOURCES:
         # under its source and id, what the service says itself would count as handled
         raise UnreadableError(f"{attributes['source']} does not write {record.topic}")

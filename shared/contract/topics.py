@@ -35,6 +35,10 @@ def source_of(service: str) -> str:
     return f"/quadrille/{service}"
 
 
+EVENT_SOURCES: Final = {events_topic(service): source_of(service) for service in REDRIVABLE}
+"""By events topic: the one source whose events are taken there."""
+
+
 def redrive_topic(service: str) -> str:
     """Where alerts sends a service's dead letters once more: only that service reads it."""
     return f"{service}.redrive"

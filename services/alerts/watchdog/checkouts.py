@@ -18,9 +18,11 @@ from services.alerts.keeper import Keeper
 from services.alerts.tables import WATCHED
 from services.alerts.watchdog import metrics, words
 from services.alerts.watchdog.watched import Watched, durations, whole
+from shared.contract.catalogue import MESSAGES
 from shared.contract.envelope import MAX_ATTRIBUTE, Record, type_of
 from shared.contract.payment import HoldNearlyLapsed, OperationNearlyGivenUp
 from shared.contract.text import plain
+from shared.contract.topics import EVENT_SOURCES
 from shared.contract.when import happened_at, moment, recorded_at
 from shared.progress import KINDS, STEPS, Limits, Pace
 from shared.runtime.store import Loaded
@@ -38,6 +40,7 @@ _NOTICES: Final = {
     HoldNearlyLapsed.type_name().encode(): words.HOLD,
 }
 _WANTED: Final = _KINDS.keys() | _NOTICES.keys()
+_SOURCES: Final = {kind: EVENT_SOURCES[MESSAGES[kind.decode()].topic] for kind in _WANTED}
 _PAYMENT_ENDS: Final = frozenset(("PaymentCaptured", "PaymentVoided", "VoidFailed", "PaymentRefunded", "RefundFailed"))
 _ENDED_BY: Final = {
     words.HOLD: _PAYMENT_ENDS,
@@ -94,6 +97,8 @@ def read(records: Iterable[Record], now: datetime) -> dict[str, News]:
         if kind not in _WANTED:
             continue
         headers = dict(reversed(record.headers))  # the first of equals counts
+        if _text(headers, "ce_source") != _SOURCES[kind]:
+            continue  # services take it for no event either
         checkout_id = _text(headers, "ce_subject")
         if not _ID.fullmatch(checkout_id):
             continue

@@ -25,6 +25,7 @@ from shared.contract.envelope import Envelope, write
 from shared.contract.inventory import StockCommitted
 from shared.contract.message import Message
 from shared.contract.order import OrderCancelled, OrderConfirmed, OrderCreated, OrderRejected, TotalsCalculated
+from shared.contract.topics import EVENT_SOURCES
 from shared.contract.values import PaymentMethod, Totals
 from shared.runtime import kafka
 from shared.runtime.database import connect
@@ -55,7 +56,7 @@ class Watching:
         at = datetime.now(UTC) - timedelta(seconds=ago)
         async with raw_producer(self.settings) as producer:
             for event in events:
-                envelope = Envelope(unique("e"), "/tests", event.type_name(), event.key, "c")
+                envelope = Envelope(unique("e"), EVENT_SOURCES[event.topic], event.type_name(), event.key, "c")
                 headers, value = write(envelope, event, at)
                 lane = kafka.lane_of(event.key, self.settings.partitions)
                 await producer.send_and_wait(

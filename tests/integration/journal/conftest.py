@@ -17,7 +17,7 @@ from services.journal.follower import Follower
 from services.journal.keeper import Keeper
 from shared.contract.envelope import Envelope, write
 from shared.contract.message import Message
-from shared.contract.topics import events_topic
+from shared.contract.topics import EVENT_SOURCES, events_topic
 from shared.journal import queries
 from shared.journal.model import Entry
 from shared.runtime import kafka
@@ -72,7 +72,8 @@ class Journal:
         given = list(ids) or [uuid.uuid4().hex for _ in messages]
         async with raw_producer(self.settings) as producer:
             for message_id, message in zip(given, messages, strict=True):
-                envelope = Envelope(message_id, f"/quadrille/{service}", message.type_name(), message.key, "c")
+                source = EVENT_SOURCES.get(message.topic, f"/quadrille/{service}")
+                envelope = Envelope(message_id, source, message.type_name(), message.key, "c")
                 headers, value = write(envelope, message, AT)
                 topic = self.settings.topic(message.topic or events_topic(service))
                 partition = kafka.lane_of(message.key, self.settings.partitions)

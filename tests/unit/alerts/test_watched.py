@@ -13,6 +13,7 @@ from shared.contract.envelope import Envelope, Record, write
 from shared.contract.message import Message
 from shared.contract.order import OrderConfirmed
 from shared.contract.payment import HoldNearlyLapsed, PaymentVoided
+from shared.contract.topics import EVENT_SOURCES
 from shared.progress import Limits, Outcome
 from tests.support.clock import NOW
 
@@ -103,9 +104,10 @@ def test_the_seconds_of_a_whole_checkout_begin_with_the_confirmation() -> None:
     assert whole({"CheckoutConfirmed": after(60), "OrderRejected": after(59)}, Outcome.REJECTED) == 0, "clocks differ"
 
 
-def record(message: Message, at: datetime = NOW, spoilt: str = "") -> Record:
+def record(message: Message, at: datetime = NOW, spoilt: str = "", source: str | None = None) -> Record:
     """A message as it is read from its topic; the header ``spoilt`` is not what it should be."""
-    written, value = write(Envelope("id-1", "/quadrille/x", message.type_name(), message.key, "c"), message, at)
+    source = source or EVENT_SOURCES[message.topic]
+    written, value = write(Envelope("id-1", source, message.type_name(), message.key, "c"), message, at)
     changed = [(name, b"\xff soon" if name == spoilt else old) for name, old in written]
     return Record(message.topic, 0, 0, message.key.encode(), value, changed, 1_767_225_600_000)
 
@@ -118,6 +120,11 @@ HELD = HoldNearlyLapsed(cart_id="c", checkout_id="c.1", amount=1490, currency="E
 def test_records_are_read_by_their_headers() -> None:
     news = read([record(CONFIRMED, after(5)), record(CONFIRMED, after(3)), record(VOIDED, after(9))], NOW)
     assert news["c.1"].facts == {"OrderConfirmed": after(5), "PaymentVoided": after(9)}
+
+
+@pytest.mark.parametrize("source", ["/tests", "/quadrille/cart"])
+def test_what_another_says_in_the_name_of_a_service_is_passed_over(source: str) -> None:
+    assert not read([record(CONFIRMED, source=source), record(HELD, source=source)], NOW)
 
 
 def test_notices_and_their_ends_keep_their_order() -> None:

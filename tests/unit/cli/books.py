@@ -49,7 +49,8 @@ def healthy() -> Books:
     reservations["g.1"] = row(id="g.1", cart_id="g", state="held", units={"tea": 2})
     return Books(
         carts={
-            **{i: row(id=i, state="inactive", attempts=1, checkout_id=None, order_number="Q-1") for i in "ab"},
+            "a": row(id="a", state="inactive", attempts=1, checkout_id=None, order_number="Q-0000001"),
+            "b": row(id="b", state="inactive", attempts=1, checkout_id=None, order_number="Q-0000002"),
             **{i: row(id=i, state="active", attempts=1, checkout_id=None, order_number=None) for i in "cdef"},
             "g": row(id="g", state="checkout", attempts=1, checkout_id="g.1", order_number=None),
         },
@@ -57,11 +58,11 @@ def healthy() -> Books:
         stocks={"tea": row(id="tea", on_hand=8, reserved=2, received=9, adjusted=1, committed=2)},
         checkouts={
             i: row(
-                id=i, cart_id=i[0], number=n, state=state, total=1000 if payment else None, payment=payment,
-                currency="EUR" if payment else None,
-                coupons=["TEN"], coupons_redeemed=state == "confirmed",
+                id=i, cart_id=i[0], number=n if payment else None, state=state, payment=payment,
+                total=1000 if payment else None, currency="EUR" if payment else None,
+                coupons=["TEN"], coupons_redeemed=state == "confirmed", items={"tea": 1} if state == "confirmed" else None,
             )
-            for n, (i, (state, payment, _, _)) in enumerate(ends.items())
+            for n, (i, (state, payment, _, _)) in enumerate(ends.items(), 1)
         },
         coupons={"TEN": row(id="TEN", redeemed=2, redemption_limit=2), "ANY": row(id="ANY", redeemed=0, redemption_limit=None)},
         payments={

@@ -95,6 +95,35 @@ def reserve_what_is_not_there(books: Books) -> None:
     books.reservations["g.1"].units["cup"] = 1
 
 
+def sell_to_nobody(books: Books) -> None:
+    """As a forged ``OrderConfirmed`` would, where order knows of nothing."""
+    books.reservations["g.1"].state = "committed"
+    books.stocks["tea"] = row(id="tea", on_hand=6, reserved=0, received=9, adjusted=1, committed=4)
+
+
+def sell_what_is_not_paid(books: Books) -> None:
+    """As a forged ``OrderConfirmed`` would, of a checkout that was declined."""
+    books.reservations["c.1"].state = "committed"
+    books.stocks["tea"] = row(id="tea", on_hand=7, reserved=2, received=9, adjusted=1, committed=3)
+
+
+def sell_more_than_was_ordered(books: Books) -> None:
+    books.reservations["a.1"].units["tea"] = 2
+    books.stocks["tea"] = row(id="tea", on_hand=7, reserved=2, received=9, adjusted=1, committed=3)
+
+
+def commit_for_nobody(books: Books) -> None:
+    books.stocks["tea"] = row(id="tea", on_hand=7, reserved=2, received=9, adjusted=1, committed=3)
+
+
+def complete_a_cart_that_did_not_pay(books: Books) -> None:
+    books.carts["c"].__dict__.update(state="inactive", order_number="Q-0000003")
+
+
+def complete_a_cart_by_the_order_of_another(books: Books) -> None:
+    books.carts["f"].__dict__.update(state="inactive", order_number="Q-0000001")
+
+
 def be_in_two_checkouts(books: Books) -> None:
     for number in (1, 2):
         whole = vars(books.checkouts["c.1"]) | {"id": f"g.{number}", "cart_id": "g", "state": "paying"}
@@ -142,6 +171,12 @@ def set_aside(books: Books) -> None:
         (reserve_less_than_nothing, [(2, "tea"), (2, "tea")]),
         (reserve_for_nobody, [(2, "tea")]),
         (reserve_what_is_not_there, [(2, "cup")]),
+        (sell_to_nobody, [(2, "g.1")]),
+        (sell_what_is_not_paid, [(2, "c.1")]),
+        (sell_more_than_was_ordered, [(2, "a.1")]),
+        (commit_for_nobody, [(2, "tea")]),
+        (complete_a_cart_that_did_not_pay, [(4, "c")]),
+        (complete_a_cart_by_the_order_of_another, [(4, "f")]),
         (be_in_two_checkouts, [(4, "g")]),
         (redeem_too_often, [(4, "TEN")]),
         (redeem_for_nobody, [(4, "ANY")]),
@@ -194,6 +229,13 @@ def test_a_checkout_on_its_way_is_no_violation_yet(
     report = check(books)
     assert report.in_flight == 1
     assert not [violation for violation in report.violations if violation.invariant == 1]
+
+
+@pytest.mark.parametrize("number", [None, "Q-0000002"])
+def test_a_confirmed_order_whose_cart_is_not_completed_by_it_is_on_its_way(number: str | None) -> None:
+    books = healthy()
+    books.carts["a"].order_number = number
+    assert check(books).in_flight == 1
 
 
 def test_a_cart_still_locked_after_the_end_is_on_its_way() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from shared.contract.catalogue import MESSAGES
 from shared.contract.envelope import Envelope, Record, RefusedError, UnreadableError, read, write
 from shared.contract.message import Command, Message
+from shared.contract.topics import EVENT_SOURCES
 from tests.support.clock import NOW
 
 EVENTS = "cart.events"
@@ -15,8 +16,13 @@ Header = tuple[str, bytes | None]
 
 def envelope(message: Message, **changes: Any) -> Envelope:
     """An envelope with every attribute."""
-    known = {"correlation_id": "story", "causation_id": "cause", "traceparent": "00-1-2-01", "time": NOW, **changes}
-    return Envelope(id="m1", source="/tests", type=message.type_name(), key=message.key, **known)
+    known = {"source": source_of(message), "correlation_id": "story", "causation_id": "cause", "traceparent": "00-1-2-01"}
+    return Envelope(**{"id": "m1", "type": message.type_name(), "key": message.key, "time": NOW, **known, **changes})
+
+
+def source_of(message: Message) -> str:
+    """The service that alone writes the message's topic, or else a client."""
+    return EVENT_SOURCES.get(message.topic or EVENTS, "/tests")
 
 
 def record(topic: str, value: bytes | None, headers: Sequence[Any] = (), key: bytes | None = b"cart1") -> Record:
@@ -34,7 +40,7 @@ def structured(message: Message, **changes: Any) -> Record:
     whole = {
         "specversion": "1.0",
         "id": "m1",
-        "source": "/tests",
+        "source": source_of(message),
         "type": message.type_name(),
         "data": message.model_dump(mode="json"),
         "partitionkey": message.key,

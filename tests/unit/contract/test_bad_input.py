@@ -1,6 +1,8 @@
 """Whatever a record holds, reading it gives a message, a refusal of a command, or says that nobody can read it."""
 
 import json
+import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,8 +14,9 @@ from shared.contract.catalogue import MESSAGES
 from shared.contract.envelope import MAX_VALUE_BYTES, Record, RefusedError, UnreadableError, read
 from shared.contract.inventory import ReceiveStock
 from shared.contract.message import Command, Message
-from shared.contract.order import CancelOrder, DefineCoupon
+from shared.contract.order import CancelOrder, DefineCoupon, OrderConfirmed
 from shared.contract.payment import MarkPaid
+from shared.contract.rejection import CommandRejected
 from tests.support.facts import a
 from tests.unit.contract.records import binary, body, record, structured
 
@@ -207,6 +210,27 @@ def test_nobody_speaks_for_a_service_where_services_do_not(kind: type[Message], 
     """What the service says itself, under such an id, would count as handled."""
     with pytest.raises(UnreadableError, match=f"^/quadrille/{service} does not write {kind.topic}$"):
         read(structured(a(kind), source=f"/quadrille/{service}"))
+
+
+@pytest.mark.parametrize("source", ["/tests", "/quadrille/cart", "/quadrille/orders", "/quadrille/order/"])
+@pytest.mark.parametrize("kind", [OrderConfirmed, CommandRejected])
+def test_an_events_topic_takes_its_own_service_alone(kind: type[Message], source: str) -> None:
+    """Whoever may write the topic commits no stock in order's name."""
+    topic = kind.topic or "order.events"
+    forged = replace(structured(a(kind), source=source), topic=topic)
+    said = f"order.events takes events of the source /quadrille/order only, not of {source}: who wrote this?"
+    with pytest.raises(UnreadableError, match=f"^{re.escape(said)}$"):
+        read(forged)
+    assert read(replace(structured(a(kind), source="/quadrille/order"), topic=topic))[1] == a(kind)
+
+
+def test_a_service_s_event_on_another_s_topic_is_not_read() -> None:
+    with pytest.raises(UnreadableError, match=r"OrderConfirmed belongs on order\.events, not on cart\.events"):
+        read(replace(structured(a(OrderConfirmed), source="/quadrille/order"), topic="cart.events"))
+
+
+def test_the_catalogue_is_anybody_s_outside() -> None:
+    assert read(structured(a(ProductListed), source="/shop/catalogue"))[1] == a(ProductListed)
 
 
 @pytest.mark.parametrize("message", [a(ResolveDeadLetter), a(CheckoutConfirmed)])

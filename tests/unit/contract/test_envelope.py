@@ -34,7 +34,7 @@ def test_the_headers_are_those_of_cloudevents() -> None:
     assert dict(headers) == {
         "ce_specversion": b"1.0",
         "ce_id": b"m1",
-        "ce_source": b"/tests",
+        "ce_source": b"/quadrille/payment",
         "ce_type": b"quadrille.PaymentVoided.v1",
         "ce_subject": CHECKOUT.encode(),
         "ce_time": b"2026-01-02T01:04:05.000006Z",

@@ -10,7 +10,7 @@ from shared.contract.envelope import Envelope, read
 from shared.contract.message import Command, Event, Message
 from shared.contract.topics import TOPICS
 from tests.support.clock import NOW
-from tests.unit.contract.records import binary, envelope, structured
+from tests.unit.contract.records import binary, envelope, source_of, structured
 from tests.unit.contract.strategies import models
 
 KINDS = list(MESSAGES.values())
@@ -54,4 +54,4 @@ def test_names_are_versioned_and_never_shared() -> None:
 def test_what_comes_of_a_message_tells_its_story_on(message: payment.PaymentVoided) -> None:
     first, _ = read(binary(message, correlation_id="order 7", causation_id=None, traceparent=None))
     assert (first.correlation_id, first.causation_id, first.traceparent) == ("order 7", None, None)
-    assert Envelope("m1", "/tests", message.type_name(), message.key, "order 7", time=NOW) == first
+    assert Envelope("m1", source_of(message), message.type_name(), message.key, "order 7", time=NOW) == first

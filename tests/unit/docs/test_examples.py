@@ -17,6 +17,7 @@ from shared.contract.catalogue import MESSAGES
 from shared.contract.envelope import read
 from shared.contract.message import Message
 from shared.contract.order import DefineCoupon
+from shared.contract.topics import EVENT_SOURCES
 from shared.contract.values import Quote, Totals
 from tests.unit.docs import planted
 
@@ -38,7 +39,7 @@ def test_examples_are_valid_and_read_back(kind: type[Message]) -> None:
     assert len(schema["examples"]) >= 1
     for example in schema["examples"]:
         validator(schema).validate(example)
-    envelope, message = read(examples.record(kind, "/tests"))
+    envelope, message = read(examples.record(kind, EVENT_SOURCES.get(kind.topic, "/tests")))
     assert type(message) is kind
     assert envelope.type == kind.type_name()
     assert message == kind.model_validate_json(json.dumps(schema["examples"][0]))
@@ -66,7 +67,9 @@ def readable(kind: type[Message], body: dict[str, Any]) -> bool:
 
 @KINDS
 def test_headers_are_as_their_schema_says(kind: type[Message]) -> None:
-    sent = {name: (value or b"").decode() for name, value in examples.record(kind, "/tests").headers}
+    sent = {
+        name: (value or b"").decode() for name, value in examples.record(kind, EVENT_SOURCES.get(kind.topic, "/tests")).headers
+    }
     attributes = headers.cloud_events()
     assert sent.keys() <= attributes["properties"].keys()
     document_of = {"$defs": {"All": attributes}, **headers.of(kind, "#/$defs/All")}
@@ -75,7 +78,9 @@ def test_headers_are_as_their_schema_says(kind: type[Message]) -> None:
 
 
 def test_all_headers_that_are_written_are_in_the_schema_and_no_other() -> None:
-    written = {name for kind in MESSAGES.values() for name, _ in examples.record(kind, "/tests").headers}
+    written = {
+        name for kind in MESSAGES.values() for name, _ in examples.record(kind, EVENT_SOURCES.get(kind.topic, "/tests")).headers
+    }
     assert written == headers.cloud_events()["properties"].keys()
 
 

@@ -20,7 +20,7 @@ from shared.contract.payment import PaymentDeclined, VoidFailed
 from shared.contract.redrive import wrap
 from shared.contract.rejection import CommandRejected
 from shared.contract.text import is_plain
-from shared.contract.topics import DEAD_LETTERS, TOPICS
+from shared.contract.topics import DEAD_LETTERS, EVENT_SOURCES, TOPICS
 from shared.contract.values import Address, Item, PaymentMethod, Quote, QuoteLine, Reason, Totals, TotalsLine
 from shared.journal.model import Form
 from shared.journal.story import forest
@@ -62,7 +62,7 @@ def record(
     message: Message, at: datetime = NOW, timestamp: datetime = NOW, topic: str = "", more: Sequence[tuple[str, bytes]] = ()
 ) -> Record:
     """A message as its writer's relay would publish it."""
-    source = "/shop" if isinstance(message, Command) else "/quadrille/cart"
+    source = "/shop" if isinstance(message, Command) else EVENT_SOURCES.get(message.topic, "/quadrille/cart")
     headers, value = write(Envelope("m1", source, message.type_name(), message.key, "c", "m0"), message, at)
     ms = int(timestamp.timestamp() * 1000)
     return Record(topic or message.topic or "cart.events", 2, 7, message.key.encode(), value, [*headers, *more], ms)

@@ -82,7 +82,7 @@ def test_what_stands_on_a_services_own_topic_and_cannot_be_read_is_its_dead_lett
 
 
 def test_a_message_a_service_has_no_use_for_on_its_own_topic_is_not_lost() -> None:
-    stray = binary(a(CommandRejected))
+    stray = binary(a(CommandRejected), source="/tests")
     discard = Reader(cart).read(record("cart.commands", stray.value, stray.headers))
     assert isinstance(discard, Discard)
     assert str(discard.error) == "cart has no use for it"
