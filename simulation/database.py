@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
+from services.order.model import OrderNumber
 from shared.contract.envelope import Envelope
 from shared.runtime.reactions import is_aggregate
 from simulation.watch import BrokenError
@@ -48,7 +49,10 @@ class Database:
         return found
 
     def find(self, kind: type[Any], aggregate_id: str) -> Any | None:
-        """The aggregate, to be read; nothing where it does not exist."""
+        """The aggregate, to be read; nothing where it does not exist. An order's number is drawn."""
+        if kind is OrderNumber:
+            self._numbers += 1
+            return OrderNumber(aggregate_id, self._numbers)
         return self.aggregates[kind].get(aggregate_id)
 
     def ids(self, kind: type[Any]) -> list[str]:
@@ -63,11 +67,6 @@ class Database:
             return False
         self.inbox[message_id] = message
         return True
-
-    def number(self) -> int:
-        """The next number of a sequence, as the database gives orders theirs."""
-        self._numbers += 1
-        return self._numbers
 
 
 class Draft:

@@ -230,8 +230,6 @@ class Service:
         self.watch.changed(own, related)
         if wired.timed:
             self._after(own, due_at, trigger)
-        if wired.numbered and own.number is None and own.cart_id:
-            own.number = self.database.number()
         if env.timeline is not None:
             self._describe(member, wired, trigger, state, own, emitted)
         for index, message in enumerate(emitted):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from shared.contract.values import cart_of
 from simulation.story import Action, Amid, ByHand, Go, Send, Story
 from simulation.watch import BrokenError
 
@@ -84,7 +85,7 @@ def _simpler(story: Story) -> Iterator[Story]:
 
 def _cart(action: Action) -> str | None:
     if isinstance(action, Amid):
-        return action.checkout_id.rpartition(".")[0]
+        return cart_of(action.checkout_id)
     if isinstance(action, Send | ByHand):
         message = action.message if isinstance(action, Send) else action.command
         return getattr(message, "cart_id", None)

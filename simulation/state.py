@@ -245,8 +245,6 @@ class State:
         if wired.seen is not None and (race := wired.seen(state, own, related, emitted)):
             self.races.add(race)
         self.watch.changed(own, related)
-        if wired.numbered and own.number is None and own.cart_id:
-            own.number = books.number()
         for index, message in enumerate(emitted):
             self.watch.emitted(message)
             self._deliver((envelope(name, cause, index, message), message))

@@ -41,17 +41,17 @@ class Deadline(Due):
 
 
 class Wired:
-    """One reaction. ``timed``, ``stateful``, ``numbered``: whether its aggregate has a deadline, a state, a number.
+    """One reaction. ``timed``, ``stateful``: whether its aggregate has a deadline, a state.
 
     ``seen`` names the race that was decided in it, if any was.
     """
 
-    __slots__ = ("id_name", "kind", "name", "numbered", "reaction", "seen", "stateful", "timed")
+    __slots__ = ("id_name", "kind", "name", "reaction", "seen", "stateful", "timed")
 
     def __init__(self, reaction: Reaction) -> None:
         self.reaction, self.name, self.kind = reaction, reaction.name, reaction.aggregate
         fields = getattr(reaction.aggregate, "__dataclass_fields__", {})
-        self.stateful, self.timed, self.numbered = "state" in fields, "due_at" in fields, "number" in fields
+        self.stateful, self.timed = "state" in fields, "due_at" in fields
         self.id_name = reaction.id_name
         self.seen = SEEN.get(reaction.name)
 

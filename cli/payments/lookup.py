@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 from cli import system
 from cli.shell import UsageError
+from shared.contract.values import cart_of
 from shared.runtime.database import connect
 
 _NUMBER: Final = re.compile(r"Q-0*(\d{1,18})")
@@ -22,8 +23,8 @@ async def checkout_of(state: Path, named: str) -> tuple[str, str]:
     Raises :class:`UsageError` where it is neither, and ``SettingsError`` where order's database is needed and not named.
     """
     checkout_id = await _of_order(state, int(number[1])) if (number := _NUMBER.fullmatch(named)) else named
-    cart_id, dot, attempt = checkout_id.rpartition(".")
-    if not dot or not attempt.isdecimal():
+    cart_id = cart_of(checkout_id)
+    if cart_id is None:
         raise UsageError(f"{named!r} is neither an order number, such as Q-0001001, nor a checkout id, such as CART.1")
     return cart_id, checkout_id
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from shared.contract.message import MAX_COUPONS, MAX_LINES
-from shared.contract.values import Address, Item, PaymentMethod, Quote, QuoteLine, Reason, item_of
+from shared.contract.values import Address, Item, PaymentMethod, Quote, QuoteLine, Reason, attempt_id, item_of
 from shared.money import display
 
 MAX_QUANTITY = 10_000
@@ -123,7 +123,7 @@ class Cart:
         return self._attempt(self.attempts - 1)
 
     def _attempt(self, number: int) -> str | None:
-        return f"{self.cart_id}.{number}" if number > 0 else None
+        return attempt_id(self.cart_id, number) if number > 0 else None
 
     @property
     def items(self) -> tuple[Item, ...]:
@@ -188,7 +188,7 @@ class Cart:
     def start(self, session_ends: datetime) -> str:
         """Begin an attempt and return its id."""
         self.attempts += 1
-        checkout_id = f"{self.cart_id}.{self.attempts}"
+        checkout_id = attempt_id(self.cart_id, self.attempts)
         self.state, self.session, self.due_at = CartState.CHECKOUT, Session(checkout_id), session_ends
         self.failed = False
         return checkout_id

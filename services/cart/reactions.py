@@ -326,6 +326,7 @@ def confirm_checkout(
         revision=session.revision,
         quote=cart.quote,
         expected_total=command.expected_total,
+        previous_checkout_id=cart.previous_checkout_id,
     )
 
 

@@ -25,10 +25,18 @@ class CheckoutState(StrEnum):
 
 
 @dataclass(slots=True)
+class OrderNumber:
+    """The number of the order an attempt leads to: each order has the next of its database's sequence."""
+
+    checkout_id: str
+    number: int = 0
+
+
+@dataclass(slots=True)
 class Checkout:
     """One attempt: its quote, whether its units are reserved and until when, its totals, and the state of its order.
 
-    ``number`` is given by the database when the attempt is first stored. ``coupons_redeemed``: whether its coupons
+    ``number``: its order's, once there is one. ``coupons_redeemed``: whether its coupons
     count as used, so that each is counted and given back once. ``rejected``: why order itself closed it.
     """
 
@@ -63,7 +71,7 @@ class Checkout:
     @property
     def order_number(self) -> str:
         """The order's number, for people."""
-        assert self.number is not None, f"{self.checkout_id} was never stored"
+        assert self.number is not None, f"{self.checkout_id} has no order"
         return order_number(self.number)
 
     def bill(self, totals: Totals, coupons: Mapping[str, Coupon]) -> None:
@@ -73,9 +81,9 @@ class Checkout:
         for code in set(self.quote.coupons):
             coupons[code].redeem()
 
-    def create_order(self, payment: str, now: datetime) -> None:
+    def create_order(self, number: int, payment: str, now: datetime) -> None:
         """The money is held, or due later: the order exists."""
-        self.state, self.payment, self.created_at = CheckoutState.CREATED, payment, now
+        self.state, self.number, self.payment, self.created_at = CheckoutState.CREATED, number, payment, now
 
     def end(self, state: CheckoutState, coupons: Mapping[str, Coupon]) -> None:
         """No order, or none any more: the coupons may be used again."""

@@ -1,11 +1,11 @@
 """What order does when something happened: steps 4 and 6, the confirmation, and the end of an order."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Literal, Never
 
 from services.order.coupon import Coupon
-from services.order.model import Checkout, CheckoutState, coupon_codes
+from services.order.model import Checkout, CheckoutState, OrderNumber, coupon_codes
 from services.order.rules import Rules
 from services.order.totals import calculate
 from shared.contract.cart import CheckoutAbandoned, CheckoutConfirmed, PreviewRequested
@@ -24,9 +24,9 @@ from shared.contract.order import (
 )
 from shared.contract.payment import CaptureFailed, PaymentAuthorized, PaymentCaptured, PaymentDeclined, PaymentDeferred
 from shared.contract.rejection import CommandRejected
-from shared.contract.values import Reason
+from shared.contract.values import Reason, cart_of
 from shared.money import display
-from shared.runtime.reactions import Emits, Reactions
+from shared.runtime.reactions import Emits, Reactions, Search
 
 reactions = Reactions("order")
 State = CheckoutState
@@ -62,8 +62,7 @@ def preview(event: PreviewRequested, coupons: Mapping[str, Coupon], rules: Rules
 
 
 def _before(checkout: Checkout, event: CheckoutConfirmed) -> list[str]:
-    cart_id, _, number = event.checkout_id.rpartition(".")
-    return [f"{cart_id}.{int(number) - 1}"] if number.isdecimal() and int(number) > 1 else []
+    return [event.previous_checkout_id] if event.previous_checkout_id else []
 
 
 def _quoted(checkout: Checkout, event: CheckoutConfirmed, before: dict[str, Checkout]) -> set[str]:
@@ -148,31 +147,38 @@ def close_without_stock(checkout: Checkout, event: ReservationFailed, coupons: d
 # --- step 6: the order
 
 
-@reactions.on(PaymentAuthorized)
-def create_order(checkout: Checkout, event: PaymentAuthorized, now: datetime) -> Emits[OrderCreated | OrderRejected]:
+def _to_be_numbered(checkout: Checkout, event: PaymentAuthorized | PaymentDeferred) -> list[str]:
+    """Numbers are drawn for orders alone, so that they have no gaps but those of failures."""
+    return [checkout.checkout_id] if checkout.state is State.PAYING else []
+
+
+@reactions.on(PaymentAuthorized, numbers=_to_be_numbered)
+def create_order(
+    checkout: Checkout, event: PaymentAuthorized, numbers: Mapping[str, OrderNumber], now: datetime
+) -> Emits[OrderCreated | OrderRejected]:
     """Persist the order once the money is held."""
-    yield from _create(checkout, "authorized", now)
+    yield from _create(checkout, numbers, "authorized", now)
 
 
-@reactions.on(PaymentDeferred)
+@reactions.on(PaymentDeferred, numbers=_to_be_numbered)
 def create_deferred_order(
-    checkout: Checkout, event: PaymentDeferred, now: datetime
+    checkout: Checkout, event: PaymentDeferred, numbers: Mapping[str, OrderNumber], now: datetime
 ) -> Emits[OrderCreated | OrderConfirmed | OrderRejected]:
     """Nothing to wait for: the order is confirmed at once, and its money is due."""
-    yield from _create(checkout, "deferred", now)
+    yield from _create(checkout, numbers, "deferred", now)
     if checkout.state is State.CREATED and checkout.payment == "deferred":
         yield _confirm(checkout)
 
 
 def _create(
-    checkout: Checkout, payment: Literal["authorized", "deferred"], now: datetime
+    checkout: Checkout, numbers: Mapping[str, OrderNumber], payment: Literal["authorized", "deferred"], now: datetime
 ) -> Iterator[OrderCreated | OrderRejected]:
     if checkout.state is State.CLOSED:  # too late: whoever holds the money gives it back
         yield _rejected(checkout, Reason(code="too_late", message="the checkout was over before the payment was made"))
     elif checkout.state is State.PAYING:
         assert checkout.quote is not None
         assert checkout.totals is not None
-        checkout.create_order(payment, now)
+        checkout.create_order(numbers[checkout.checkout_id].number, payment, now)
         yield OrderCreated(
             cart_id=checkout.cart_id,
             checkout_id=checkout.checkout_id,
@@ -255,14 +261,26 @@ def end_abandoned(
         checkout.cart_id, checkout.state, checkout.rejected = event.cart_id, State.CLOSED, (reason,)
 
 
-@reactions.on(CancelOrder, coupons=coupon_codes)
+def _of_cart(checkout: Checkout, command: CancelOrder) -> dict[str, str] | None:
+    """What to search the cart's attempts for, where nothing was heard of the one that is named."""
+    return None if checkout.known else {"cart_id": command.cart_id}
+
+
+@reactions.on(CancelOrder, attempts=Search("of_cart", _of_cart), coupons=coupon_codes)
 def cancel_order(
-    checkout: Checkout, command: CancelOrder, envelope: Envelope, coupons: dict[str, Coupon]
+    checkout: Checkout,
+    command: CancelOrder,
+    envelope: Envelope,
+    attempts: Mapping[str, Checkout],
+    coupons: dict[str, Coupon],
 ) -> Emits[OrderRejected | OrderCancelled | CommandRejected]:
-    """At whatever point the checkout is; what comes later finds it over."""
-    if command.checkout_id.rpartition(".")[0] != command.cart_id:
+    """At whatever point the checkout is; what comes later finds it over. Of one that cannot come it is refused."""
+    if cart_of(command.checkout_id) != command.cart_id:
         message = "this checkout is of another cart"
         yield refusal(envelope, Reason(code="other_cart", message=message, subject="cart_id"))
+    elif not checkout.known and (ordered := _ordered(command.cart_id, attempts.values())):
+        message = f"there is no checkout {command.checkout_id}: {ordered.order_number} is the order of {ordered.checkout_id}"
+        yield refusal(envelope, Reason(code="no_such_checkout", message=message, subject="checkout_id"))
     elif checkout.state is State.CLOSED:
         yield refusal(envelope, Reason(code="no_order", message="there is no order, and there will be none"))
     elif checkout.state is State.CANCELLED:
@@ -272,6 +290,12 @@ def cancel_order(
         yield _reject(checkout, coupons, _cancelled(command))
     else:
         yield _cancel(checkout, coupons, _cancelled(command))
+
+
+def _ordered(cart_id: str, attempts: Iterable[Checkout]) -> Checkout | None:
+    """The attempt with which the cart is ordered: no other begins while its order stands. Before, one may be on its way."""
+    stands = (State.CREATED, State.CONFIRMED)
+    return next((other for other in attempts if other.cart_id == cart_id and other.state in stands), None)
 
 
 def _cancelled(command: CancelOrder) -> Reason:

@@ -7,7 +7,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     DateTime,
-    Identity,
+    Index,
     Integer,
     MetaData,
     Table,
@@ -16,8 +16,8 @@ from sqlalchemy import (
 )
 
 from services.order.coupon import Coupon
-from services.order.model import Checkout
-from shared.runtime.store import Store, version_column
+from services.order.model import Checkout, OrderNumber
+from shared.runtime.store import Numbers, Store, version_column
 from shared.runtime.tables import runtime_tables
 
 metadata = MetaData()
@@ -29,7 +29,7 @@ checkouts = Table(
     Column("checkout_id", Text, primary_key=True),
     version_column(),
     Column("cart_id", Text, nullable=False),
-    Column("number", BigInteger, Identity(always=True, start=1001), nullable=False),
+    Column("number", BigInteger),
     Column("state", Text, nullable=False),
     Column("quote", JSON),
     Column("expected_total", BigInteger),
@@ -40,6 +40,7 @@ checkouts = Table(
     Column("rejected", JSON, nullable=False),
     Column("created_at", DateTime(timezone=True)),
     UniqueConstraint("number", name="one_number_an_order"),
+    Index("checkouts_of_cart", "cart_id"),
 )
 
 coupons = Table(
@@ -59,5 +60,8 @@ coupons = Table(
     CheckConstraint("redeemed >= 0", name="never_given_back_twice"),
 )
 
-STORES = (Store(Checkout, checkouts), Store(Coupon, coupons))
+_OF_CART = "SELECT checkout_id FROM checkouts WHERE cart_id = :cart_id AND checkout_id <> ALL(:known)"
+
+STORES = (Store(Checkout, checkouts, {"of_cart": _OF_CART}), Store(Coupon, coupons))
 """In the order of locking."""
+NUMBERS = Numbers(OrderNumber, checkouts, "order_numbers")

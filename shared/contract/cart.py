@@ -214,6 +214,8 @@ class CheckoutConfirmed(CheckoutEvent):
     """What is ordered, at the prices the customer saw."""
     expected_total: Amount | None
     """Minor units the customer expects to pay, where they said it."""
+    previous_checkout_id: Id | None = None
+    """The cart's attempt before, which is over. Older events do not say."""
 
 
 class CheckoutAlreadyConfirmed(CheckoutEvent):

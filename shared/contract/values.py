@@ -76,6 +76,17 @@ class PaymentMethod(StrictValue):
         return self
 
 
+def attempt_id(cart_id: str, attempt: int) -> str:
+    """The ``checkout_id`` of a cart's attempt, counted from 1. Cart alone makes them: ``attempt_id("c1", 2) == "c1.2"``."""
+    return f"{cart_id}.{attempt}"
+
+
+def cart_of(checkout_id: str) -> str | None:
+    """The cart a checkout id is of: for who has nothing but what a person typed, as events name both."""
+    cart_id, _, attempt = checkout_id.rpartition(".")
+    return cart_id if cart_id and attempt.isdecimal() else None
+
+
 class Item(Value):
     """So many units of one SKU."""
 

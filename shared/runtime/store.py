@@ -92,7 +92,7 @@ class Store(Generic[A]):
         ).bindparams(bindparam("lanes", type_=ARRAY(Integer)))
 
     def _upsert_statement(self) -> str:
-        columns = {column.name: _quoted(column.name) for column in self.table.columns if column.identity is None}
+        columns = {column.name: _quoted(column.name) for column in self.table.columns}
         names = ", ".join(columns.values())
         updates = ", ".join(f"{quoted} = excluded.{quoted}" for name, quoted in columns.items() if name != self._id)
         return (
@@ -157,3 +157,22 @@ class Store(Generic[A]):
         """The ids and lanes of those whose deadline has passed, the longest waiting first."""
         rows = await connection.execute(self._due, {"lanes": sorted(lanes), "limit": limit})
         return [(row.id, row.lane) for row in rows]
+
+
+class Numbers(Store[A]):
+    """Draws a number from a sequence for each id that is asked for: an aggregate of the two, of which nothing is stored.
+
+    ``table``: whose rows are numbered. A transaction that fails leaves a gap; nothing else does, where a reaction asks
+    only for what it will use.
+    """
+
+    def __init__(self, kind: type[A], table: Table, sequence: str) -> None:
+        self.kind, self.table, self.timed = kind, table, False
+        self._numbered: Callable[[str, int], A] = kind
+        draw = f"SELECT id, nextval('{sequence}') AS number FROM unnest(:ids) AS id"
+        self._draw = text(draw).bindparams(bindparam("ids", type_=ARRAY(Text)))
+
+    async def load(self, connection: AsyncConnection, ids: Iterable[str], *, lock: bool) -> dict[str, Loaded[A]]:
+        """A new number for each."""
+        rows = await connection.execute(self._draw, {"ids": sorted(ids)})
+        return {row.id: Loaded(self._numbered(row.id, row.number), 0, b"") for row in rows}

@@ -231,10 +231,10 @@ def a_capture_that_confirms_a_cancelled_order(patch: pytest.MonkeyPatch) -> None
 def an_order_for_a_checkout_that_is_over(patch: pytest.MonkeyPatch) -> None:
     usual = order._create
 
-    def create(checkout: Checkout, how: Any, now: Any) -> Any:
+    def create(checkout: Checkout, *more: Any) -> Any:
         if checkout.state is CheckoutState.CLOSED and checkout.totals:
             checkout.state = CheckoutState.PAYING
-        yield from usual(checkout, how, now)
+        yield from usual(checkout, *more)
 
     patch.setattr(order, "_create", create)
 

@@ -12,6 +12,7 @@ from shared.contract.cart import CheckoutChanged, CheckoutStarted
 from shared.contract.message import Command
 from shared.contract.order import OrderCreated
 from shared.contract.payment import RetryRefund, RetryVoid
+from shared.contract.values import cart_of
 from shared.progress import KINDS, STEPS, Pace, Step, standing
 from shared.runtime.reactions import Due
 from simulation.bank import Bank
@@ -80,7 +81,7 @@ def play(seed: int, waiting: Waiting, monkeypatch: pytest.MonkeyPatch) -> None:
         world.settle(hours=48)
         world.now += timedelta(minutes=1)
         for checkout_id, seen in list(waiting.seen.items()):
-            about = {"cart_id": checkout_id.rpartition(".")[0], "checkout_id": checkout_id, "by": "staff", "why": "again"}
+            about = {"cart_id": str(cart_of(checkout_id)), "checkout_id": checkout_id, "by": "staff", "why": "again"}
             world.send(*(retry(**about) for failed, retry in RETRIES.items() if failed in seen))
         world.rest()
 

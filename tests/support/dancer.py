@@ -35,6 +35,4 @@ class Dancer:
         """What a reaction emits. Raises what it raises, and ``UndeclaredEmissionError`` for what it did not declare."""
         own: Any = self.own(reaction.aggregate, reaction.id_of(trigger)) if reaction.aggregate else None
         _, emitted = react(self.database, reaction, own, trigger, cause, now)
-        if getattr(own, "number", 0) is None and own.cart_id:
-            own.number = self.database.number()
         return emitted

@@ -179,6 +179,13 @@ def test_the_confirmation_carries_the_quote_that_was_seen() -> None:
     )
 
 
+def test_the_confirmation_of_a_second_attempt_says_which_was_before() -> None:
+    made = cart_in("next")
+    made.hear_all(a(SetShippingAddress), a(SetShippingMethod), a(SetPaymentMethod))
+    confirmed = only(CheckoutConfirmed, made.hear(a(ConfirmCheckout)))
+    assert (confirmed.checkout_id, confirmed.previous_checkout_id) == (NEXT, CHECKOUT)
+
+
 def test_all_that_stands_against_it_is_said_at_once() -> None:
     made = cart_in("checkout")
     made.hear(a(SetPaymentMethod))

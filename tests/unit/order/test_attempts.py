@@ -1,5 +1,6 @@
 """What order says and keeps: the bill, why there is none, the order, its confirmation, its end."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -8,8 +9,9 @@ import pytest
 
 from services.order.coupon import Coupon
 from services.order.model import Checkout
-from shared.contract.cart import CheckoutConfirmed, PreviewRequested
-from shared.contract.inventory import ReservationFailed, ReservationLost
+from shared.contract.cart import CheckoutAbandoned, CheckoutConfirmed, PreviewRequested
+from shared.contract.inventory import ReservationExtended, ReservationFailed, ReservationLost
+from shared.contract.message import Message
 from shared.contract.order import (
     CancelOrder,
     CheckoutPreviewed,
@@ -29,6 +31,13 @@ from tests.support.facts import CARD, CHECKOUT, ITEMS, NEXT, QUOTE, a
 from tests.support.solo import Solo, codes, only
 from tests.unit.order.attempts import ABANDONED, CANCEL, CONFIRMED, COUPON, EXTENDED, STATES, check, checkout, coupon, order
 from tests.unit.order.quotes import bill
+
+
+def after_it(event: Any) -> Any:
+    """The same of the cart's next attempt."""
+    before = {"previous_checkout_id": CHECKOUT} if isinstance(event, CheckoutConfirmed) else {}
+    return event.model_copy(update={"checkout_id": NEXT, **before})
+
 
 # --- step 4
 
@@ -86,8 +95,7 @@ def test_the_last_use_of_a_coupon_goes_to_one_attempt() -> None:
 def test_the_next_attempt_of_a_cart_has_the_coupon_of_the_one_that_was_declined(halves: tuple[Any, Any]) -> None:
     """Its confirmation may be heard before the decline, and proves that there was one."""
     made = order("paying")
-    following = [event.model_copy(update={"checkout_id": NEXT}) for event in halves]
-    only(TotalsCalculated, made.hear_all(*following))
+    only(TotalsCalculated, made.hear_all(*map(after_it, halves)))
     assert (checkout(made).state, coupon(made).redeemed) == ("closed", 1)
     assert made.hear(a(PaymentDeclined)) == []
     assert codes(only(OrderRejected, made.hear(a(PaymentAuthorized)))) == ["too_late"]
@@ -98,24 +106,21 @@ def test_the_next_attempt_of_a_cart_has_the_coupon_of_the_one_that_was_declined(
 def test_the_next_attempt_changes_nothing_else_of_the_one_before(state: str) -> None:
     made = order(state)
     before = replace(checkout(made))
-    made.hear_all(*(event.model_copy(update={"checkout_id": NEXT}) for event in (CONFIRMED, EXTENDED)))
+    made.hear_all(*map(after_it, (CONFIRMED, EXTENDED)))
     assert checkout(made) == before
     check(made)
 
 
-def test_the_cart_of_an_attempt_may_have_dots_in_its_name() -> None:
+@pytest.mark.parametrize("previous", [None, "any-name-at-all"])
+def test_which_attempt_was_before_is_said_by_the_event_and_not_by_the_names(previous: str | None) -> None:
     made = order("unknown")
-    for checkout_id in ("my.cart.1", "my.cart.2"):
-        made.hear_all(*(e.model_copy(update={"cart_id": "my.cart", "checkout_id": checkout_id}) for e in (CONFIRMED, EXTENDED)))
-    assert [checkout(made, f"my.cart.{n}").state for n in (1, 2)] == ["closed", "paying"]
-    check(made)
+    made.hear(CONFIRMED.model_copy(update={"checkout_id": "cart1.7", "previous_checkout_id": previous}))
+    assert sorted(made.aggregates[Checkout]) == ["any-name-at-all"] * (previous is not None) + ["cart1.7"]
 
 
-@pytest.mark.parametrize("checkout_id", ["cart1.1", "cart1.x", "cart1", "cart1.0"])
-def test_not_every_attempt_follows_another(checkout_id: str) -> None:
-    made = order("unknown")
-    made.hear(CONFIRMED.model_copy(update={"checkout_id": checkout_id}))
-    assert list(made.aggregates[Checkout]) == [checkout_id]
+def test_an_event_of_before_it_was_said_which_attempt_was_before_is_read() -> None:
+    told = CONFIRMED.model_dump(mode="json", exclude={"previous_checkout_id"})
+    assert CheckoutConfirmed.model_validate_json(json.dumps(told)) == CONFIRMED
 
 
 def test_a_coupon_that_expires_between_the_halves_does_not_hold() -> None:
@@ -142,7 +147,21 @@ def test_the_order_is_what_was_quoted_and_billed() -> None:
     assert (created.customer_id, checkout(made).created_at) == ("ada", made.now)
 
 
-def test_each_attempt_has_a_number_of_its_own_for_people() -> None:
+def test_orders_are_numbered_without_gaps_and_attempts_that_come_to_nothing_are_not() -> None:
+    made = Solo("order")
+    numbers = []
+    ends: list[Any] = [PaymentDeclined, PaymentAuthorized, PaymentDeferred, PaymentDeclined, PaymentAuthorized]
+    for n, end in enumerate(ends):
+        about: dict[str, Any] = {"cart_id": f"c{n}", "checkout_id": f"c{n}.1"}
+        answer: Message = a(end, **about)
+        heard = (a(CheckoutConfirmed, **about), a(ReservationExtended, **about), answer, answer)
+        numbers += [event.order_number for event in made.hear_all(*heard) if isinstance(event, OrderCreated)]
+        made.hear_all(a(CheckoutAbandoned, cart_id=f"d{n}", checkout_id=f"d{n}.1"))
+    assert numbers == ["Q-0000001", "Q-0000002", "Q-0000003"]
+    assert [checkout(made, f"{name}.1").number for name in ("c0", "c1", "d1")] == [None, 1, None]
+
+
+def test_each_order_has_a_number_of_its_own_for_people() -> None:
     made = order("created")
     made.hear_all(*(event.model_copy(update={"checkout_id": NEXT}) for event in (EXTENDED, a(CheckoutConfirmed))))
     second = only(OrderCreated, made.hear(a(PaymentAuthorized, checkout_id=NEXT)))
@@ -150,7 +169,7 @@ def test_each_attempt_has_a_number_of_its_own_for_people() -> None:
 
 
 def test_an_order_without_a_number_is_a_bug() -> None:
-    with pytest.raises(AssertionError, match=r"cart1\.1 was never stored"):
+    with pytest.raises(AssertionError, match=r"cart1\.1 has no order"):
         _ = Checkout(CHECKOUT).order_number
 
 
@@ -235,6 +254,30 @@ def test_a_cart_named_after_an_attempt_of_another_has_attempts_of_its_own() -> N
     assert codes(refused) == ["other_cart"]
     only(OrderRejected, made.hear(a(CancelOrder, cart_id="cart1.1", checkout_id="cart1.1.1")))
     assert checkout(made).state == "paying"
+
+
+@pytest.mark.parametrize("state", ["created", "confirmed", "due"])
+def test_a_checkout_that_cannot_be_is_not_cancelled_as_if_it_were(state: str) -> None:
+    """While an order of the cart stands no other attempt begins."""
+    made = order(state)
+    refused = only(CommandRejected, made.hear(a(CancelOrder, checkout_id="cart1.7")))
+    assert (codes(refused), refused.reasons[0].subject) == (["no_such_checkout"], "checkout_id")
+    assert refused.reasons[0].message == "there is no checkout cart1.7: Q-0000001 is the order of cart1.1"
+    assert not checkout(made, "cart1.7").known
+    only(OrderCancelled, made.hear(CANCEL))
+
+
+@pytest.mark.parametrize("state", sorted({*STATES} - {"created", "confirmed", "due"}))
+def test_a_checkout_that_may_be_on_its_way_is_over_when_it_comes(state: str) -> None:
+    made = order(state)
+    assert codes(only(OrderRejected, made.hear(a(CancelOrder, checkout_id=NEXT)))) == ["cancelled"]
+    assert codes(only(OrderRejected, made.hear_all(*map(after_it, (EXTENDED, CONFIRMED))))) == ["cancelled"]
+    assert checkout(made, NEXT).state == "closed"
+
+
+def test_the_order_of_another_cart_stands_in_nobody_s_way() -> None:
+    made = order("confirmed")
+    only(OrderRejected, made.hear(a(CancelOrder, cart_id="other", checkout_id="other.1")))
 
 
 def test_a_refused_cancellation_says_how_the_order_stands() -> None:
