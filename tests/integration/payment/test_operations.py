@@ -118,7 +118,11 @@ async def test_a_hold_that_a_dead_process_has_made_is_released(stack: Stack, tmp
             await _until(engine, "voided")
     finally:
         await engine.dispose()
-    found = await InProcessGateway(tmp_path / LEDGER).look_up(Sought(CHECKOUT, 2990, "EUR"))
+    observer = InProcessGateway(tmp_path / LEDGER)
+    try:
+        found = await observer.look_up(Sought(CHECKOUT, 2990, "EUR"))
+    finally:
+        await observer.close()
     assert isinstance(found, PaymentState), found
     assert found.status == "voided"
 

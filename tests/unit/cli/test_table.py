@@ -1,6 +1,7 @@
 """Tables: a terminal has them in its width with every name whole, a pipe in plain columns."""
 
 import io
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -124,7 +125,9 @@ def test_no_color_is_honoured_and_a_pipe_has_no_escapes(monkeypatch: pytest.Monk
 @pytest.mark.parametrize(("columns", "width"), [("", 10_000), ("100", 100), ("wide", 10_000)])
 def test_the_width_of_a_pipe_is_what_columns_says(columns: str, width: int) -> None:
     program = "from cli.shell import console; print(console.width)"
-    environment = {"COLUMNS": columns} if columns else {}
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    if columns:
+        environment["COLUMNS"] = columns
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, check=True)
     assert int(done.stdout) == width
 
