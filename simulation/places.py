@@ -16,7 +16,7 @@ Place = tuple[str, str, Any]
 
 TIMED: Final[Mapping[str, tuple[Any, ...]]] = {
     "lapse_session": (Cart.CHECKOUT,),
-    "expire_reservation": (Reservation.HELD, Reservation.EXTENDED),
+    "expire_reservation": (Reservation.HELD, Reservation.EXTENDED, Reservation.FAILED),
     "tell_of_hold": (Payment.AUTHORIZED,),
 }
 """All that a deadline can strike: the states that have one."""

@@ -108,7 +108,7 @@ def _when(state: Any, race: str) -> Seen:
 
 SEEN: Final[Mapping[str, Seen]] = {
     "confirm_checkout": _confirm,
-    "adjust_stock": _count,
+    "expire_reservation": _count,
     "reserve": _reserve,
     "extend_reservation": _extend,
     "take_quote": _total,

@@ -230,6 +230,10 @@ class Service:
         self.watch.changed(own, related)
         if wired.timed:
             self._after(own, due_at, trigger)
+        for others in related.values():
+            for other in others.values():
+                if type(other) in self.wiring.by_deadline and other.due_at is not None and other.due_at <= now:
+                    self.env.agenda.add(self._ringing(other))
         if env.timeline is not None:
             self._describe(member, wired, trigger, state, own, emitted)
         for index, message in enumerate(emitted):
@@ -268,9 +272,12 @@ class Service:
     # --- deadlines
 
     def _set_timer(self, own: Any, due_at: datetime) -> None:
+        self.env.timers.set(due_at, self._ringing(own))
+
+    def _ringing(self, own: Any) -> Happening:
         trigger = Deadline(getattr(own, id_field(type(own))), type(own))
         ringing = Happening(lambda: self._ring(ringing, trigger))
-        self.env.timers.set(due_at, ringing)
+        return ringing
 
     def _ring(self, ringing: Happening, trigger: Deadline) -> None:
         aggregate: Any = self.database.find(trigger.kind, trigger.aggregate_id)

@@ -76,12 +76,20 @@ LIVE = (ReservationState.HELD, ReservationState.EXTENDED, ReservationState.ALLOC
 CLOSED = (ReservationState.RELEASED, ReservationState.FAILED)
 
 
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Units that a reservation lost because the count was corrected. ``held``: its checkout was not confirmed yet."""
+
+    shortages: tuple[Shortage, ...]
+    held: bool
+
+
 @dataclass(slots=True)
 class Reservation:
     """The units one checkout holds.
 
     ``reserved_at``: when they were taken, of what it holds or held last. ``due_at``: when they are free again if nothing
-    happens.
+    happens, or when a ``loss`` that nobody was told of yet is to be told.
     """
 
     checkout_id: str
@@ -91,6 +99,7 @@ class Reservation:
     revision: int = 0
     reserved_at: datetime | None = None
     due_at: datetime | None = None
+    loss: Loss | None = None
 
     @property
     def live(self) -> bool:
@@ -146,6 +155,12 @@ class Reservation:
                 stocks[sku].reserved -= quantity
         self.move(state)
         return was_live
+
+    def lose(self, shortage: Shortage, stocks: Mapping[str, Stock], now: datetime) -> None:
+        """Give the units up because some of them are not there; the reservation itself tells of it, as soon as it is due."""
+        self.loss = Loss((shortage,), held=self.state is ReservationState.HELD)
+        self.free(ReservationState.FAILED, stocks)
+        self.due_at = now
 
     def commit(self, stocks: Mapping[str, Stock]) -> None:
         """The units are sold."""

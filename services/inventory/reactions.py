@@ -69,17 +69,19 @@ def adjust_stock(
     envelope: Envelope,
     reservations: dict[str, Reservation],
     stocks: dict[str, Stock],
-) -> Emits[StockAdjusted | ReservationFailed | ReservationLost | CommandRejected]:
-    """The count is true at once: the latest reservations that do not fit are lost, whatever their checkouts have come to."""
+    now: datetime,
+) -> Emits[StockAdjusted | CommandRejected]:
+    """The count is true at once: the latest reservations that do not fit are lost, whatever their checkouts have come to.
+
+    Each tells of it by itself (:func:`expire_reservation`): events of a cart come from the owner of its partition, in order.
+    """
     if stock.on_hand + command.delta < 0:
         message = f"{stock.on_hand} units are on hand; no more can be taken off"
         yield refusal(envelope, Reason(code="too_few_on_hand", message=message, subject="delta"))
         return
     stock.adjust(command.delta)
-    lost = [
-        _fail(reservation, (shortage,), stocks) if reservation.state is State.HELD else _lose(reservation, (shortage,), stocks)
-        for reservation, shortage in without_units(stock, reservations.values())
-    ]
+    for reservation, shortage in without_units(stock, reservations.values()):
+        reservation.lose(shortage, stocks, now)
     yield StockAdjusted(
         sku=stock.sku,
         on_hand=stock.on_hand,
@@ -87,7 +89,6 @@ def adjust_stock(
         delta=command.delta,
         reason=command.reason,
     )
-    yield from lost
 
 
 # --- holding units for a checkout
@@ -172,8 +173,15 @@ def _names(reservation: Reservation) -> dict[str, Any]:
 
 
 @reactions.when_due(stocks=held)
-def expire_reservation(reservation: Reservation, stocks: dict[str, Stock]) -> Emits[ReservationExpired]:
-    """The time is up: others may have the units."""
+def expire_reservation(
+    reservation: Reservation, stocks: dict[str, Stock]
+) -> Emits[ReservationExpired | ReservationFailed | ReservationLost]:
+    """The time is up: others may have the units. Or they were lost when the count was corrected, which is told now."""
+    if loss := reservation.loss:
+        reservation.loss, reservation.due_at = None, None
+        kind = ReservationFailed if loss.held else ReservationLost
+        yield kind(**_names(reservation), shortages=loss.shortages)
+        return
     reservation.free(State.EXPIRED, stocks)
     yield ReservationExpired(**_names(reservation))
 

@@ -21,6 +21,7 @@ reservations = Table(
     Column("units", JSON, nullable=False),
     Column("revision", Integer, nullable=False),
     Column("reserved_at", DateTime(timezone=True)),
+    Column("loss", JSON),
     *deadline_columns("reservations"),
     Index("reservations_live", "reserved_at", postgresql_where=text(f"state IN ({_LIVE})")),
 )

@@ -6,6 +6,7 @@ from typing import Any, Final
 from services.inventory.model import Reservation, Stock
 from shared.contract.cart import CheckoutAbandoned, CheckoutConfirmed, CheckoutStarted
 from shared.contract.inventory import ReceiveStock
+from shared.contract.message import Message
 from shared.contract.order import OrderConfirmed, OrderCreated
 from shared.contract.values import Item
 from tests.support.facts import CHECKOUT, a
@@ -43,6 +44,12 @@ def inventory(state: str, on_hand: int = ON_HAND) -> Solo:
 def free(made: Solo, sku: str = "tea") -> int:
     """The units nobody has reserved."""
     return made.own(Stock, sku).free
+
+
+def losses(made: Solo) -> list[Message]:
+    """What reservations tell of that have lost their units."""
+    lost = [checkout_id for checkout_id, reservation in made.aggregates[Reservation].items() if reservation.loss]
+    return [message for checkout_id in lost for message in made.pass_time(Reservation, checkout_id)]
 
 
 def take_the_rest(made: Solo, leave: int = 0) -> None:
