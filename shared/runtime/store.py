@@ -7,20 +7,17 @@ dataclasses without a mapper of our own.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 import orjson
 from pydantic import TypeAdapter
 from sqlalchemy import Column, DateTime, Index, Integer, Table, Text, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.runtime.reactions import id_field
 
 A = TypeVar("A")
-_quoted: Final = PGDialect().identifier_preparer.quote  # type: ignore[no-untyped-call]
-"""Writes the name of a column as SQL takes it: some are reserved words."""
 
 
 class ConflictError(Exception):
@@ -92,9 +89,9 @@ class Store(Generic[A]):
         ).bindparams(bindparam("lanes", type_=ARRAY(Integer)))
 
     def _upsert_statement(self) -> str:
-        columns = {column.name: _quoted(column.name) for column in self.table.columns}
-        names = ", ".join(columns.values())
-        updates = ", ".join(f"{quoted} = excluded.{quoted}" for name, quoted in columns.items() if name != self._id)
+        columns = [column.name for column in self.table.columns]
+        names = ", ".join(columns)
+        updates = ", ".join(f"{name} = excluded.{name}" for name in columns if name != self._id)
         return (
             f"INSERT INTO {self.table.name} AS t ({names})"
             f" SELECT {names} FROM json_populate_recordset(NULL::{self.table.name}, CAST(:rows AS json))"
