@@ -22,7 +22,7 @@ from shared.contract.inventory import ReceiveStock
 from shared.contract.message import Message
 from shared.contract.order import OrderRejected
 from shared.contract.redrive import PREFIX
-from shared.contract.topics import DEAD_LETTERS, redrive_topic
+from shared.contract.topics import DEAD_LETTERS, SERVICES, redrive_topic
 from shared.runtime import kafka
 from shared.runtime.database import connect
 from shared.runtime.records import unpack
@@ -55,8 +55,10 @@ class Floor:
             await producer.send_and_wait(name, value, key, headers=list(headers), partition=self.lane(key.decode()))
 
     async def send(self, message: Message, message_id: str, *more: Header) -> None:
-        """Publish a message."""
-        envelope = Envelope(message_id, "/tests", message.type_name(), message.key, message_id, traceparent="stale")
+        """Publish a message, an event as its service does."""
+        service = message.topic.removesuffix(".events")
+        source = f"/quadrille/{service}" if service in SERVICES else "/tests"
+        envelope = Envelope(message_id, source, message.type_name(), message.key, message_id, traceparent="stale")
         headers, value = write(envelope, message, NOW)
         await self.publish(value, [*headers, *more], key=message.key.encode(), topic=message.topic)
 

@@ -94,7 +94,7 @@ class Up:
 def test_what_dies_under_it_is_started_again_and_what_it_leaves_is_taken_over(state: Path) -> None:
     up = Up(state)
     up.until_up()
-    assert up.states().keys() == {"kafka", "postgres", "gateway", *DATABASES, "console"}
+    assert up.states().keys() == {"kafka", "postgres", "gateway", *DATABASES, "audit", "console"}
 
     second = quadrille("up", state)
     assert second.returncode == 2
