@@ -1,8 +1,9 @@
 """Each command publishes what was decided, with who and why, and waits for what payment says to it."""
 
+import asyncio
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.markup import escape
@@ -10,7 +11,9 @@ from rich.markup import escape
 from cli import system
 from cli.payments.lookup import checkout_of
 from cli.shell import STATE, WRONG, Json, State, console, run
-from cli.staff import USER, By, Why, line_to, typed
+from cli.staff import USER, By, Why, desk, line_to, say, typed
+from shared.alerts import views
+from shared.alerts.model import Alert
 from shared.client.staff import Decided, patience, settle
 from shared.contract.message import Message
 from shared.contract.payment import (
@@ -23,7 +26,11 @@ from shared.contract.payment import (
     SettlementDisputed,
 )
 from shared.contract.rejection import CommandRejected
+from shared.contract.values import cart_of
 
+MAX_CONCURRENT_RETRIES: Final = 8
+RETRIES: Final[dict[str, type[PaymentCommand]]] = {"void_failed": RetryVoid, "refund_failed": RetryRefund}
+"""What tries again, by the kind of the alert."""
 app = typer.Typer(
     no_args_is_help=True,
     help="What staff decide about a customer's money: by order number (Q-0001001) or checkout id (CART.1).",
@@ -56,6 +63,30 @@ def retry_refund(
 ) -> None:
     """Ask the gateway once more for a refund that failed, and show what it says."""
     _decide(RetryRefund, checkout, by, why, state, timeout, as_json)
+
+
+@app.command("retry-failed", epilog='Example: quadrille payments retry-failed --why "the gateway is back"')
+def retry_failed(why: Why, by: By = USER, state: State = STATE, timeout: Patience = None, as_json: Json = False) -> None:
+    """Ask the gateway once more for every void and refund that failed, and show what it says of each."""
+
+    async def work() -> list[Decided]:
+        async with desk(state) as engine:
+            failed = [alert for alert in await views.open_alerts(engine) if alert.kind in RETRIES]
+        slots, seconds = asyncio.Semaphore(MAX_CONCURRENT_RETRIES), timeout or patience(system.settings(state))
+        async with line_to(state, "payment") as client:
+
+            async def retry(alert: Alert) -> Decided:
+                checkout_id = alert.checkout_id or ""
+                command = typed(RETRIES[alert.kind], cart_id=cart_of(checkout_id), checkout_id=checkout_id, by=by, why=why)
+                async with slots:
+                    return (await settle(client, command, seconds))[0]
+
+            return await asyncio.gather(*map(retry, failed))
+
+    decided = run(work())
+    if not decided and not as_json:
+        console.print("No void and no refund has failed.")
+    say(decided, as_json)
 
 
 @app.command("mark-voided", epilog='Example: quadrille payments mark-voided Q-0001001 --why "released by the bank, call 4711"')

@@ -299,7 +299,8 @@ def gateway_in_trouble(event: GatewayInTrouble) -> Failure:
         title=f"The payment gateway is in trouble: {reason} ({code})",
         text=f"{hint} Calls are held back and tried by a few probes; no payment is declined and no order cancelled for it."
         " Authorizations wait as long as their customers can, captures as long as their holds live, voids and refunds three"
-        " days. All go on by themselves when it answers, and this alert closes.",
+        " days. All go on by themselves when it answers, and this alert closes. What had failed before is tried once more by"
+        f" `quadrille payments retry-failed {WHY}`.",
         service="payment",
         occurrence=trouble_since(event.since),
     )

@@ -118,6 +118,15 @@ async def test_a_refund_that_failed_is_tried_again(shop: Shop, quadrille: System
     await over(shop, alert)
 
 
+async def test_all_that_failed_is_tried_again_by_one_command(shop: Shop, quadrille: System) -> None:
+    refunds = [await refund_failed(shop, "tok_refuse_refund_4") for _ in range(2)]
+    ran = await command(quadrille.environment, "payments", "retry-failed", "--why", "the gateway is back", "--json")
+    outcomes = {one["subject"]: one["outcome"] for one in ran.json}
+    assert {outcomes[failed.checkout_id] for failed, _ in refunds} == {"PaymentRefunded"}, ran
+    for _, alert in refunds:
+        await over(shop, alert)
+
+
 async def test_money_received_on_delivery_is_given_back_by_hand(shop: Shop, quadrille: System) -> None:
     sku = await shop.product(stock=1)
     cart_id, outcome = await shop.check_out(sku, payment=CASH)
