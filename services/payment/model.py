@@ -130,10 +130,14 @@ class PaymentOperation:
         """Whether a person waits for it, so that it is not held back."""
         return self.by_hand or self.claim is not None
 
-    def lasts_too_long(self, policy: Policy, now: datetime) -> bool:
-        """Whether people should hear of it: after minutes, or sooner where less than twice as long is left for it."""
+    def told_at(self, policy: Policy) -> datetime:
+        """When people should hear of it: after minutes, or sooner where less than twice as long is left for it."""
         since = self.since or self.began_at
-        return now - since >= min(policy.told_after, (self.gives_up_at - since) / 2)
+        return since + min(policy.told_after, (self.gives_up_at - since) / 2)
+
+    def lasts_too_long(self, policy: Policy, now: datetime) -> bool:
+        """Whether people should hear of it."""
+        return now >= self.told_at(policy)
 
     @property
     def is_first(self) -> bool:
@@ -269,8 +273,9 @@ class Payment:
         if operation.by_hand or operation.refusals >= policy.attempts or now >= operation.gives_up_at:
             return False
         pause = max(backoff(operation.key, operation.attempts, policy.backoff_seconds), min(wait or 0.0, MAX_RETRY_AFTER))
-        at = min(now + timedelta(seconds=pause), operation.gives_up_at)
-        self._ask("look_up" if look_up else "call", at)
+        told_at = operation.told_at(policy)  # it is asked again by then, so that people hear while there is time
+        latest = operation.gives_up_at if wait or now >= told_at else told_at
+        self._ask("look_up" if look_up else "call", min(now + timedelta(seconds=pause), latest))
         return True
 
     def look_again(self, policy: Policy, now: datetime) -> None:
