@@ -11,7 +11,6 @@ import pytest
 import pytest_asyncio
 
 from services.alerts.watchdog import words
-from shared.alerts.views import alert
 from tests.integration.alerts.test_watchdog import Watching, until
 from tests.support import services, system
 from tests.support.away import away
@@ -101,15 +100,12 @@ async def test_without_alerts_own_database_people_are_told_directly_and_once(wat
 
 
 async def test_a_service_that_answers_but_is_not_ready(watching: Watching, stack: Stack) -> None:
+    past = await watching.past(words.UNREADY, "payment")  # it may have taken long to be ready in the tests before
     async with database_away(watching, stack, "payment"):
         opened = await watching.opened(words.UNREADY, "payment")
         assert "payment is not ready: " in opened.title
         await heard(watching, opened.title)
-
-    async def over() -> bool:  # it may have been open before, where payment took long to start
-        return (await alert(watching.alerts, opened.alert_id)).over
-
-    await until(over, "the end of the alert")
+    await watching.closed(words.UNREADY, "payment", past)
 
 
 async def test_alerts_that_starts_without_its_database_says_so(watching: Watching, stack: Stack) -> None:

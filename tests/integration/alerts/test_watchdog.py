@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -81,8 +81,18 @@ class Watching:
 
         await until(told, f"the notification of {alert.title}")
 
-    async def closed(self, kind: str, subject: str) -> Alert:
-        """The alert of a condition, once it is closed; fails where it opened, or people heard of it, more than once."""
+    async def past(self, kind: str, subject: str) -> list[str]:
+        """What was done so far about the alert of a condition."""
+        try:
+            return [action.what for action in (await alert(self.alerts, words.identity(kind, subject))).actions]
+        except NotFoundError:
+            return []
+
+    async def closed(self, kind: str, subject: str, past: Sequence[str] = ()) -> Alert:
+        """The alert of a condition, once it is closed; fails where it opened, or people heard of it, more than once.
+
+        ``past``: what was done about it before.
+        """
 
         async def over() -> Alert | None:
             try:
@@ -92,7 +102,7 @@ class Watching:
             return found if found.over else None
 
         found: Alert = await until(over, f"the end of {kind} of {subject}")
-        assert [action.what for action in found.actions] == ["resolved"]
+        assert [action.what for action in found.actions] == [*past, "resolved"]
         assert len(self.pager.about(found.title)) == 1
         return found
 
