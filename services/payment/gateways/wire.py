@@ -83,12 +83,9 @@ class Reply:
 
 def authorized(request: Authorization, reply: Reply) -> Answer:
     """What the reply to an authorization means."""
-    if reply.status != 200:
-        return _failure(reply)
-    try:
-        found = _state(reply.json())
-    except (KeyError, TypeError, ValueError):
-        return _unreadable()
+    found = _payment(reply)
+    if not isinstance(found, PaymentState):
+        return found
     if found.reference != request.reference:
         return Unknown("the gateway answered about another payment", code="other_payment")
     if found.status == "authorized":
@@ -108,12 +105,9 @@ def authorized(request: Authorization, reply: Reply) -> Answer:
 
 def captured(hold: str, amount: int, reply: Reply) -> Answer:
     """What the reply to a capture means."""
-    if reply.status != 200:
-        return _failure(reply)
-    try:
-        found = _state(reply.json())
-    except (KeyError, TypeError, ValueError):
-        return _unreadable()
+    found = _payment(reply)
+    if not isinstance(found, PaymentState):
+        return found
     if found.hold == hold and found.status == "captured":
         if found.captured == amount:
             return Succeeded(hold, _replayed(reply))
@@ -123,12 +117,9 @@ def captured(hold: str, amount: int, reply: Reply) -> Answer:
 
 def voided(hold: str, reply: Reply) -> Answer:
     """What the reply to a void means."""
-    if reply.status != 200:
-        return _failure(reply)
-    try:
-        found = _state(reply.json())
-    except (KeyError, TypeError, ValueError):
-        return _unreadable()
+    found = _payment(reply)
+    if not isinstance(found, PaymentState):
+        return found
     if found.hold == hold and found.status in ("voided", "lapsed"):
         return Succeeded(hold, _replayed(reply))
     return _pending() if found.status == "processing" else _not_done(found)
@@ -162,6 +153,16 @@ def look_up(sought: Sought, reply: Reply) -> LookUp:
     except (KeyError, TypeError, ValueError) as error:
         said = f"the gateway's list of payments cannot be read: {error!r}"
         return Unavailable(redacted(said, MAX_MESSAGE), code="unreadable")
+
+
+def _payment(reply: Reply) -> PaymentState | Declined | Unavailable | Unknown | Refused:
+    """The payment that a success names, or what else the reply means."""
+    if reply.status != 200:
+        return _failure(reply)
+    try:
+        return _state(reply.json())
+    except (KeyError, TypeError, ValueError):
+        return _unreadable()
 
 
 def _failure(reply: Reply) -> Declined | Unavailable | Unknown | Refused:
