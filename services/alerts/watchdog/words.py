@@ -53,6 +53,26 @@ def subjects(kind: str, identities: Iterable[str]) -> list[str]:
     return [known.removeprefix(start) for known in identities if known.startswith(start)]
 
 
+def _lasting(
+    condition: str, subject: str, at: float, *, title: str, text: str, service: str, kind: str | None = None
+) -> Failure:
+    """A condition that lasts and concerns no single checkout; each time it begins (``at``) is an occurrence of its alert.
+
+    ``kind``: of the alert, where it is not that of the condition.
+    """
+    alert_id = identity(condition, subject)
+    return Failure(
+        alert_id=alert_id,
+        occurrence=f"{alert_id}:{at:.3f}",
+        kind=kind or condition,
+        severity="critical",
+        title=title,
+        text=text,
+        service=service,
+        checkout_id=None,
+    )
+
+
 def stuck(checkout_id: str, waiting: Waiting[datetime], now: datetime, *, quiet: bool = False) -> Failure:
     """A checkout that does not move; one whose order stands (step 9) keeps no customer waiting."""
     step = waiting.step
@@ -101,16 +121,15 @@ def group_behind(group: Group, status: Status, at: float) -> Failure:
     advice = (
         "start it" if status is Status.STOP else "its log and its database tell what it waits for; restart it if they do not"
     )
-    return Failure(
-        alert_id=identity(GROUP, group.name),
-        occurrence=f"{identity(GROUP, group.name)}:{at:.3f}",
-        kind=f"group_{status.lower()}",
-        severity="critical",
+    return _lasting(
+        GROUP,
+        group.name,
+        at,
         title=f"{group.name}: {MEANING[status]} ({status}), {group.lag} records behind, the oldest for {group.age:.0f} s",
         text=f"The service of this group makes no progress: {advice}. `quadrille lag --group {group.name}` shows which"
         f" partitions wait, `quadrille status` how the services are.",
         service=_service(group.name),
-        checkout_id=None,
+        kind=f"group_{status.lower()}",
     )
 
 
@@ -120,16 +139,14 @@ def _service(group: str) -> str:
 
 def topic_altered(name: str, sentences: Sequence[str], at: float) -> Failure:
     """A topic for which a service would refuse to start: somebody altered it while services run."""
-    return Failure(
-        alert_id=identity(TOPIC, name),
-        occurrence=f"{identity(TOPIC, name)}:{at:.3f}",
-        kind=TOPIC,
-        severity="critical",
+    return _lasting(
+        TOPIC,
+        name,
+        at,
         title=f"The topic {name} may lose messages, and services that use it no longer start",
         text=f"{'; '.join(sentences)}. Services that run go on. Alter the topic back, or set QUADRILLE_PARTITIONS to what is"
         " there; `quadrille topics check` says all.",
         service="alerts",
-        checkout_id=None,
     )
 
 
@@ -177,164 +194,153 @@ def held_back(name: str, place: Place, back: HeldBack, reader: str | None) -> Fa
 
 def outbox_grows(service: str, depth: float, age: float, at: float) -> Failure:
     """Events that are committed and do not reach Kafka."""
-    return Failure(
-        alert_id=identity(OUTBOX, service),
-        occurrence=f"{identity(OUTBOX, service)}:{at:.3f}",
-        kind="outbox_grows",
-        severity="critical",
+    return _lasting(
+        OUTBOX,
+        service,
+        at,
         title=f"{service} does not publish: {depth:.0f} records wait in its outbox, the oldest for {age:.0f} s",
         text="Nothing is lost, but no other service hears of it. Can the service reach Kafka? Its log says what happens"
         " when it publishes; `quadrille status` how it is.",
         service=service,
-        checkout_id=None,
+        kind="outbox_grows",
     )
 
 
 def set_aside(service: str, count: float, at: float) -> Failure:
     """Records no broker takes: they are passed over, and will never be sent."""
-    return Failure(
-        alert_id=identity(SET_ASIDE, service),
-        occurrence=f"{identity(SET_ASIDE, service)}:{at:.3f}",
-        kind="set_aside",
-        severity="critical",
+    return _lasting(
+        SET_ASIDE,
+        service,
+        at,
         title=f"{service} has committed {count:.0f} records that the broker refuses",
         text="They are set aside in its table outbox, with why; what stands behind them goes on, and who waits for them"
         " waits in vain. Mend what refuses them, most likely a limit of the topic or the broker, then let them go:"
         " UPDATE outbox SET set_aside = NULL.",
         service=service,
-        checkout_id=None,
+        kind="set_aside",
     )
 
 
 def topic_refuses(service: str, topics: Sequence[str], at: float) -> Failure:
     """Topics that take no record of a service; its other topics are published."""
     named = ", ".join(topics)
-    return Failure(
-        alert_id=identity(REFUSES, service),
-        occurrence=f"{identity(REFUSES, service)}:{at:.3f}",
-        kind=REFUSES,
-        severity="critical",
+    return _lasting(
+        REFUSES,
+        service,
+        at,
         title=f"Kafka refuses what {service} writes to {named}",
         text=f"Its records wait in the outbox in their order; other topics are published. The log of {service} names the error."
         " Is the service allowed to write there, does the topic exist, and has it enough replicas in sync"
         " (`quadrille topics check`)? The records are sent as soon as the topic takes them.",
         service=service,
-        checkout_id=None,
     )
 
 
 def service_down(service: str, address: str, why: str, at: float) -> Failure:
     """A service that does not answer."""
-    return Failure(
-        alert_id=identity(SERVICE, service),
-        occurrence=f"{identity(SERVICE, service)}:{at:.3f}",
-        kind="service_down",
-        severity="critical",
+    return _lasting(
+        SERVICE,
+        service,
+        at,
         title=f"{service} does not answer at {address}",
         text=f"It says nothing of itself: {why}. Start it, or correct QUADRILLE_WATCHED_SERVICES where it moved.",
         service=service,
-        checkout_id=None,
+        kind="service_down",
     )
 
 
 def service_not_ready(service: str, trouble: str | None, at: float) -> Failure:
     """A service that answers, and says that it cannot work."""
-    return Failure(
-        alert_id=identity(UNREADY, service),
-        occurrence=f"{identity(UNREADY, service)}:{at:.3f}",
-        kind="service_not_ready",
-        severity="critical",
+    return _lasting(
+        UNREADY,
+        service,
+        at,
         title=f"{service} is not ready: {trouble}",
         text="It answers, but does no work until it has what it needs; it goes on by itself then. Its log says what it tries"
         " (`quadrille status` shows every process).",
         service=service,
-        checkout_id=None,
+        kind="service_not_ready",
     )
 
 
 def money_wrong(auditor: str, violations: int, at: float) -> Failure:
     """The gateway's ledger says otherwise than our books."""
-    return Failure(
-        alert_id=identity(MONEY_WRONG, auditor),
-        occurrence=f"{identity(MONEY_WRONG, auditor)}:{at:.3f}",
-        kind=MONEY_WRONG,
-        severity="critical",
+    return _lasting(
+        MONEY_WRONG,
+        auditor,
+        at,
         title=f"The audit of the money found {violations} violation{'s' if violations > 1 else ''}",
         text="The gateway holds or kept other amounts than the orders say, and no alert of these checkouts is open."
         " `quadrille audit` names each checkout and what is wrong with it; `quadrille trace` tells its story. This closes"
         " when an audit finds nothing.",
         service="payment",
-        checkout_id=None,
     )
 
 
 def audit_overdue(auditor: str, finished: float, at: float) -> Failure:
     """Nobody compares the money with the gateway's ledger any more."""
     last = datetime.fromtimestamp(finished, UTC).isoformat(timespec="seconds") if finished else "never"
-    return Failure(
-        alert_id=identity(AUDIT_OVERDUE, auditor),
-        occurrence=f"{identity(AUDIT_OVERDUE, auditor)}:{at:.3f}",
-        kind=AUDIT_OVERDUE,
-        severity="critical",
+    return _lasting(
+        AUDIT_OVERDUE,
+        auditor,
+        at,
         title=f"The money has not been audited in time (last: {last})",
         text="The program audit compares it with the gateway's ledger every QUADRILLE_AUDIT_SECONDS. Its log and its /readyz"
         " say what stands in its way; `quadrille audit` does it now.",
         service=auditor,
-        checkout_id=None,
     )
 
 
 def kafka_away(why: str, at: float) -> Failure:
     """No broker answers."""
-    return Failure(
-        alert_id=identity(OUTAGE, "kafka"),
-        occurrence=f"{identity(OUTAGE, 'kafka')}:{at:.3f}",
-        kind="kafka_away",
-        severity="critical",
+    return _lasting(
+        OUTAGE,
+        "kafka",
+        at,
         title=f"Kafka does not answer: {why}",
         text="No checkout moves until it does. Nothing is lost: what is committed waits in the outboxes, and all services go"
         " on by themselves. Are the brokers of QUADRILLE_KAFKA_BOOTSTRAP_SERVERS running, and can they be reached?"
         " Commands of people (`quadrille alerts ack`, `dlq redrive`, `payments`) travel on Kafka and have to wait, too.",
         service="kafka",
-        checkout_id=None,
+        kind="kafka_away",
     )
 
 
 def database_away(why: str, at: float) -> Failure:
     """The database of alerts does not answer."""
-    return Failure(
-        alert_id=identity(OUTAGE, "database"),
-        occurrence=f"{identity(OUTAGE, 'database')}:{at:.3f}",
-        kind="database_away",
-        severity="critical",
+    return _lasting(
+        OUTAGE,
+        "database",
+        at,
         title=f"The database of alerts does not answer: {why}",
         text="Alerts can be neither kept nor listed until it does. What the watchdog sees meanwhile is told directly; dead"
         " letters and failed voids and refunds wait in Kafka. Is PostgreSQL running, and can"
         " QUADRILLE_ALERTS_DATABASE_URL be reached? Other services may have lost theirs as well: `quadrille status`.",
         service="alerts",
-        checkout_id=None,
+        kind="database_away",
     )
 
 
 def target_failing(name: str, label: str, why: str, at: float) -> Failure:
     """A target of notifications that takes none."""
-    return Failure(
-        alert_id=identity(TARGET, name),
-        occurrence=f"{identity(TARGET, name)}:{at:.3f}",
-        kind="alert_target_failing",
-        severity="critical",
+    return _lasting(
+        TARGET,
+        name,
+        at,
         title=f"Alert target {label} takes no notifications",
         text=f"Its last answer: {why}. The other targets are told as ever; this one is tried again every minute and is told"
         " then of all that is still open. Correct its address in QUADRILLE_ALERT_TARGETS where it has changed.",
         service="alerts",
-        checkout_id=None,
+        kind="alert_target_failing",
     )
 
 
 def operation_nearly_given_up(checkout_id: str, event_id: str, facts: Mapping[str, object]) -> Failure:
     """A request to the gateway that keeps failing (the event ``OperationNearlyGivenUp``)."""
     what, left = facts.get("operation", "operation"), _left(facts)
-    until = f"it is tried until {facts.get('gives_up_at')}" if left is None else f"{left} attempts are left"
+    until = (
+        f"it is tried until {facts.get('gives_up_at')}" if left is None else f"{left} attempt{'' if left == 1 else 's'} left"
+    )
     return Failure(
         alert_id=identity(OPERATION, checkout_id),
         occurrence=f"event:{event_id}",
