@@ -19,7 +19,7 @@ SESSION_SECONDS = 10.0
 HEARTBEAT_SECONDS = 2.0
 
 
-class App(faust.App):  # type: ignore[misc]
+class App(faust.App):
     """A worker without folders for tables: it keeps none, and one that is killed would leave them behind."""
 
     def _create_directories(self) -> None:

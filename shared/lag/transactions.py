@@ -22,7 +22,7 @@ _TAGS: Final = ("tags", TaggedFields)
 _TEXT: Final = CompactString("utf-8")
 
 
-class _ProducersResponse(Response):  # type: ignore[misc]
+class _ProducersResponse(Response):
     API_KEY = 61
     API_VERSION = 0
     SCHEMA: ClassVar[Schema] = Schema(
@@ -59,7 +59,7 @@ class _ProducersResponse(Response):  # type: ignore[misc]
     )
 
 
-class _ProducersRequestStruct(RequestStruct):  # type: ignore[misc]
+class _ProducersRequestStruct(RequestStruct):
     FLEXIBLE_VERSION = True
     API_KEY = 61
     API_VERSION = 0
@@ -69,7 +69,7 @@ class _ProducersRequestStruct(RequestStruct):  # type: ignore[misc]
     )
 
 
-class DescribeProducers(Request[_ProducersRequestStruct]):  # type: ignore[misc]
+class DescribeProducers(Request[_ProducersRequestStruct]):
     """Who writes to these partitions of a leader."""
 
     API_KEY = 61
@@ -84,7 +84,7 @@ class DescribeProducers(Request[_ProducersRequestStruct]):  # type: ignore[misc]
         return request_struct_class([(topic, partitions, {}) for topic, partitions in self._partitions.items()], {})
 
 
-class _ListResponse(Response):  # type: ignore[misc]
+class _ListResponse(Response):
     API_KEY = 66
     API_VERSION = 0
     SCHEMA: ClassVar[Schema] = Schema(
@@ -96,7 +96,7 @@ class _ListResponse(Response):  # type: ignore[misc]
     )
 
 
-class _ListRequestStruct(RequestStruct):  # type: ignore[misc]
+class _ListRequestStruct(RequestStruct):
     FLEXIBLE_VERSION = True
     API_KEY = 66
     API_VERSION = 0
@@ -104,7 +104,7 @@ class _ListRequestStruct(RequestStruct):  # type: ignore[misc]
     SCHEMA: ClassVar[Schema] = Schema(("states", CompactArray(_TEXT)), ("producer_ids", CompactArray(Int64)), _TAGS)
 
 
-class ListTransactions(Request[_ListRequestStruct]):  # type: ignore[misc]
+class ListTransactions(Request[_ListRequestStruct]):
     """The transactions of these producers that a broker coordinates."""
 
     API_KEY = 66
@@ -117,7 +117,7 @@ class ListTransactions(Request[_ListRequestStruct]):  # type: ignore[misc]
         return request_struct_class([], self._producer_ids, {})
 
 
-class _DescribeResponse(Response):  # type: ignore[misc]
+class _DescribeResponse(Response):
     API_KEY = 65
     API_VERSION = 0
     SCHEMA: ClassVar[Schema] = Schema(
@@ -140,7 +140,7 @@ class _DescribeResponse(Response):  # type: ignore[misc]
     )
 
 
-class _DescribeRequestStruct(RequestStruct):  # type: ignore[misc]
+class _DescribeRequestStruct(RequestStruct):
     FLEXIBLE_VERSION = True
     API_KEY = 65
     API_VERSION = 0
@@ -148,7 +148,7 @@ class _DescribeRequestStruct(RequestStruct):  # type: ignore[misc]
     SCHEMA: ClassVar[Schema] = Schema(("transactional_ids", CompactArray(_TEXT)), _TAGS)
 
 
-class DescribeTransactions(Request[_DescribeRequestStruct]):  # type: ignore[misc]
+class DescribeTransactions(Request[_DescribeRequestStruct]):
     """When these transactions began, and how long they may stay open: asked of their coordinator."""
 
     API_KEY = 65

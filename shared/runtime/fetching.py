@@ -12,7 +12,7 @@ from aiokafka.consumer import consumer
 from aiokafka.consumer.subscription_state import SubscriptionState
 
 
-class Subscriptions(SubscriptionState):  # type: ignore[misc]
+class Subscriptions(SubscriptionState):
     """In the place of aiokafka's own class."""
 
     @contextlib.contextmanager
