@@ -212,12 +212,11 @@ def set_aside(service: str, count: float, at: float) -> Failure:
         SET_ASIDE,
         service,
         at,
-        title=f"{service} has committed {count:.0f} records that the broker refuses",
+        title=f"{service} has committed {_counted(int(count), 'record')} that the broker refuses",
         text="They are set aside in its table outbox, with why; what stands behind them goes on, and who waits for them"
         " waits in vain. Mend what refuses them, most likely a limit of the topic or the broker, then let them go:"
         " UPDATE outbox SET set_aside = NULL.",
         service=service,
-        kind="set_aside",
     )
 
 
@@ -269,7 +268,7 @@ def money_wrong(auditor: str, violations: int, at: float) -> Failure:
         MONEY_WRONG,
         auditor,
         at,
-        title=f"The audit of the money found {violations} violation{'s' if violations > 1 else ''}",
+        title=f"The audit of the money found {_counted(violations, 'violation')}",
         text="The gateway holds or kept other amounts than the orders say, and no alert of these checkouts is open."
         " `quadrille audit` names each checkout and what is wrong with it; `quadrille trace` tells its story. This closes"
         " when an audit finds nothing.",
@@ -337,16 +336,13 @@ def target_failing(name: str, label: str, why: str, at: float) -> Failure:
 
 def operation_nearly_given_up(checkout_id: str, event_id: str, facts: Mapping[str, object]) -> Failure:
     """A request to the gateway that keeps failing (the event ``OperationNearlyGivenUp``)."""
-    what, left = facts.get("operation", "operation"), _left(facts)
-    until = (
-        f"it is tried until {facts.get('gives_up_at')}" if left is None else f"{left} attempt{'' if left == 1 else 's'} left"
-    )
+    what = facts.get("operation", "operation")
     return Failure(
         alert_id=identity(OPERATION, checkout_id),
         occurrence=f"event:{event_id}",
         kind=OPERATION,
         severity="critical" if what in ("void", "refund") else "warning",
-        title=f"The {what} of checkout {checkout_id} ({_amount(facts)}) keeps failing: {until}",
+        title=f"The {what} of checkout {checkout_id} ({_amount(facts)}) keeps failing: {_left(facts)}",
         text=f"The gateway says: {facts.get('reason') or 'nothing'} ({facts.get('code')}). Is it available? The next attempt"
         f" is at {facts.get('next_attempt_at')}; after the last one {_consequence(what)}.",
         service="payment",
@@ -358,12 +354,14 @@ FEW: Final = 2
 """Attempts that are left of those that are counted; of more, the time counts."""
 
 
-def _left(facts: Mapping[str, object]) -> object:
-    """How many attempts are left, where it is not the time that is."""
-    allowed, attempts = facts.get("allowed"), facts.get("attempts")
+def _left(facts: Mapping[str, object]) -> str:
+    """What is left for an operation: attempts, where few of those that are counted are, or else time."""
+    allowed, attempts, until = facts.get("allowed"), facts.get("attempts"), facts.get("gives_up_at")
     if not (isinstance(allowed, int) and isinstance(attempts, int)):
-        return "few"
-    return None if facts.get("gives_up_at") and allowed - attempts > FEW else allowed - attempts
+        return "few attempts left"
+    if until and allowed - attempts > FEW:
+        return f"it is tried until {until}"
+    return f"{_counted(allowed - attempts, 'attempt')} left"
 
 
 def _consequence(operation: object) -> str:
@@ -387,6 +385,10 @@ def hold_nearly_lapsed(checkout_id: str, event_id: str, facts: Mapping[str, obje
         service="payment",
         checkout_id=checkout_id,
     )
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _amount(facts: Mapping[str, object]) -> str:

@@ -36,7 +36,7 @@ from tests.support.facts import a
 from tests.support.pager import Pager, listening
 from tests.support.services import Running
 from tests.support.stacks import Stack
-from tests.support.topics import raw_producer
+from tests.support.topics import raw_producer, transactional_producer
 
 TOTALS = Totals(currency="EUR", lines=(), subtotal=1490, discount=0, shipping=0, tax=0, tax_included=True, total=1490)
 LATER = datetime(2027, 1, 1, tzinfo=UTC)
@@ -370,10 +370,21 @@ async def test_a_record_the_broker_refuses(watching: Watching) -> None:
     async with watching.payment.begin() as connection:
         await connection.execute(insert, {"value": random.Random(1).randbytes(3_000_000), "headers": pack([])})
     alert = await watching.opened(words.SET_ASIDE, "payment")
-    assert alert.title == "payment has committed 1 records that the broker refuses"
+    assert alert.title == "payment has committed 1 record that the broker refuses"
     async with watching.payment.begin() as connection:
         await connection.execute(text("DELETE FROM outbox WHERE set_aside IS NOT NULL"))
     await watching.closed(words.SET_ASIDE, "payment")
+
+
+async def test_a_transaction_that_stays_open(watching: Watching) -> None:
+    topic = watching.settings.topic("payment.commands")
+    async with transactional_producer(watching.settings) as producer:
+        await producer.begin_transaction()
+        await producer.send_and_wait(topic, b"{}", b"held back", partition=0)
+        opened = await watching.opened(words.HELD_BACK, f"{topic}/0")
+        assert f"transactional id '{producer._txn_manager.transactional_id}'" in opened.text
+        await producer.abort_transaction()
+    await watching.closed(words.HELD_BACK, f"{topic}/0")
 
 
 async def test_a_service_that_is_down(watching: Watching) -> None:
