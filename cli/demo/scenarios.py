@@ -196,7 +196,8 @@ async def double_confirm(shop: Shop) -> str:
     later = expect(await shop.client.confirm(cart_id), CheckoutAlreadyConfirmed)
     if later.order_number != first.order_number:
         raise UnexpectedError(f"the later confirmation names order {later.order_number}")
-    return f"one order; the second heard {second.state}, a later one {later.order_number}"
+    state = second.state.replace("_", " ")
+    return f"one order; the second confirmation was told that it is {state}, a third one that it is {later.order_number}"
 
 
 async def abandoned(shop: Shop) -> str:

@@ -79,8 +79,7 @@ class Service:
 
     ``submit`` hands in an answer from outside (of the payment gateway, say); ``on_commit`` is called with the
     aggregates every commit changed; ``on_lanes`` with the lanes newly owned. ``early``: workers that begin before the
-    database is there. ``troubles``: what its workers say stands
-    in their way, by worker; it is ready only without any.
+    database is there. ``troubles``: what stands in the way of its workers, by worker; it is ready only without any.
     """
 
     def __init__(self, definition: Definition, settings: Settings) -> None:
