@@ -104,7 +104,6 @@ async def test_a_service_that_answers_but_is_not_ready(watching: Watching, stack
     async with database_away(watching, stack, "payment"):
         opened = await watching.opened(words.UNREADY, "payment")
         assert "payment is not ready: " in opened.title
-        await heard(watching, opened.title)
     await watching.closed(words.UNREADY, "payment", past)
 
 

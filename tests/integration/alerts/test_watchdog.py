@@ -25,6 +25,7 @@ from shared.contract.envelope import Envelope, write
 from shared.contract.inventory import StockCommitted
 from shared.contract.message import Message
 from shared.contract.order import OrderCancelled, OrderConfirmed, OrderCreated, OrderRejected, TotalsCalculated
+from shared.contract.payment import OperationNearlyGivenUp, PaymentDeclined
 from shared.contract.topics import EVENT_SOURCES
 from shared.contract.values import PaymentMethod, Totals
 from shared.runtime import kafka
@@ -69,17 +70,14 @@ class Watching:
         return next((found for found in await open_alerts(self.alerts) if found.alert_id == wanted), None)
 
     async def opened(self, kind: str, subject: str) -> Alert:
-        """The alert of a condition, once it is open."""
-        found: Alert = await until(lambda: self.alert(kind, subject), f"the alert {kind} of {subject}")
+        """The alert of a condition, once it is open and people were told of it: one that closes before is told to nobody."""
+
+        async def told() -> Alert | None:
+            found = await self.alert(kind, subject)
+            return found if found and self.pager.about(found.title) else None
+
+        found: Alert = await until(told, f"the notification of {kind} of {subject}")
         return found
-
-    async def heard(self, alert: Alert) -> None:
-        """Returns once people were told of an alert."""
-
-        async def told() -> bool:
-            return bool(self.pager.about(alert.title))
-
-        await until(told, f"the notification of {alert.title}")
 
     async def past(self, kind: str, subject: str) -> list[str]:
         """What was done so far about the alert of a condition."""
@@ -183,7 +181,7 @@ async def test_a_checkout_that_does_not_move(watching: Watching) -> None:
 async def test_an_alert_whose_mark_was_lost_closes_as_well(watching: Watching) -> None:
     checkout_id, names = checkout()
     await watching.publish(totals(names))
-    await watching.heard(await watching.opened(words.STUCK, checkout_id))
+    await watching.opened(words.STUCK, checkout_id)
     moved = "UPDATE watched SET alerts = '[]', step = NULL, overdue_at = NULL, version = version + 1 WHERE checkout_id = :id"
     async with watching.alerts.begin() as connection:  # as if alerts had died before it wrote that it told of it
         await connection.execute(text(moved), {"id": checkout_id})
@@ -202,9 +200,12 @@ async def test_a_hold_that_will_lapse(watching: Watching) -> None:
 
 async def test_a_payment_operation_near_its_last_attempt(watching: Watching) -> None:
     checkout_id, names = checkout()
-    await watching.publish(totals(names, "tok_unavailable_authorize_forever"))
-    ended = await watching.closed(words.OPERATION, checkout_id)  # as payment gave it up, and said so
-    assert ended.title.startswith(f"The authorize of checkout {checkout_id} (14.90 EUR) keeps failing: ")
+    what = {"operation": "authorize", "code": "unavailable", "reason": "HTTP 503"}
+    await watching.publish(a(OperationNearlyGivenUp, **names, **what, attempts=9, allowed=10, currency="EUR", amount=1490))
+    alert = await watching.opened(words.OPERATION, checkout_id)
+    assert alert.title == f"The authorize of checkout {checkout_id} (14.90 EUR) keeps failing: 1 attempt left"
+    await watching.publish(a(PaymentDeclined, **names))
+    await watching.closed(words.OPERATION, checkout_id)
 
 
 @contextlib.asynccontextmanager
@@ -343,7 +344,6 @@ async def test_a_group_that_stopped_while_alerts_was_restarted(watching: Watchin
     await consumer.commit({place: 0})
     alert = await watching.opened(words.GROUP, group)
     assert alert.kind == "group_stop"
-    await watching.heard(alert)  # a notification that is cut off is sent again
     await asyncio.to_thread(watching.running["alerts"].stop)
     await consumer.commit({place: 1})
     await kafka.stop(consumer)

@@ -97,6 +97,7 @@ async def test_a_failing_payment_is_told_with_its_checkout(shop: Shop, logs: Pat
 
 async def test_poison_is_told_by_its_place_alone(shop: Shop, telling: System, logs: Path) -> None:
     cart_id = unique("poison")
+    shop.client.follow(MAIL)
     address = {"name": NAME, "street": STREET, "city": CITY, "email": MAIL, "postal_code": "10115", "country": "DE"}
     data = {"cart_id": cart_id, "address": address, "card": NUMBER}
     topic = telling.settings.topic("cart.commands")
