@@ -289,6 +289,11 @@ async def test_a_checkout_that_moves_opens_nothing(watching: Watching) -> None:
 
 
 async def test_of_very_many_that_do_not_move_people_are_told_only_of_some(watching: Watching) -> None:
+    async def others_are_over() -> bool:
+        async with watching.alerts.connect() as connection:
+            return not (await connection.execute(text("SELECT count(*) FROM watched WHERE step IS NOT NULL"))).scalar_one()
+
+    await until(others_are_over, "the end of the checkouts of the tests before")
     stories = [checkout()[1] for _ in range(TOLD_ONE_BY_ONE + 5)]
     await watching.publish(*(totals(names) for names in stories))
     await watching.opened(words.MANY_STUCK, "all")
