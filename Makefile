@@ -46,9 +46,9 @@ clean: ## remove the environment and the state of the embedded stack
 		if [ -f "$$note" ]; then rm -rf "$$(cat "$$note")"; fi; done
 	@rm -rf .venv .quadrille
 
-$(BIN)/ready: pyproject.toml constraints.txt
+$(BIN)/ready: pyproject.toml devstack/pyproject.toml proofs/pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Quadrille needs Python 3.11 or newer; set PYTHON=")'
 	@echo "Setting up the environment in .venv (about a minute, once)"
 	@$(BIN)/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' -c constraints.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' -e devstack -e proofs -c constraints.txt
 	@touch $@

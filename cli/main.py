@@ -3,19 +3,14 @@
 What a command needs is imported when it runs: ``quadrille trace`` answers within a second, and half of that is imports.
 """
 
-import asyncio
 import contextlib
 import json
-import os
 import sys
-import time
 from dataclasses import asdict
-from functools import partial
-from pathlib import Path
-from typing import Annotated, Literal
+from importlib.metadata import entry_points
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from cli.shell import STATE, WRONG, Commands, Json, State, console, later, refusals, run
 
@@ -27,10 +22,6 @@ app = Commands(
 )
 topics = typer.Typer(no_args_is_help=True, help="The topics of the contract.", epilog="Example: quadrille topics check")
 app.add_typer(topics, name="topics")
-app.add_typer(
-    later("cli.docs.command", "The documents that are generated from the contract and the reactions.", "quadrille docs check"),
-    name="docs",
-)
 app.add_typer(
     later(
         "cli.dlq.commands",
@@ -57,62 +48,12 @@ journal = typer.Typer(
 app.add_typer(journal, name="journal")
 
 
-@app.command(epilog="Example: quadrille up --state .quadrille")
-def up(state: State = STATE) -> None:
-    """Start broker, database, gateway and services; stay in front. Ctrl-C stops all.
-
-    Where QUADRILLE_KAFKA_BOOTSTRAP_SERVERS is set, that broker and the databases of the settings are used instead.
-    """
-    from cli.output import Lines
-    from cli.up import Running, stop_signals
-    from shared.settings import load
-
-    async def work() -> None:
-        lines = Lines(console)
-        stopped = asyncio.Event()
-        started = time.monotonic()
-        progress = lines.progress if console.is_terminal else partial(lines.say, "quadrille")
-        running = Running(state, {}, lines.say, progress)
-        with stop_signals(stopped.set):
-            await running.start()
-            settings = load(running.environment)
-            progress(f"Kafka is at {settings.kafka_bootstrap_servers}, the console at {settings.console_address}")
-            progress(f"Quadrille is up after {time.monotonic() - started:.1f} s; Ctrl-C stops it")
-            await stopped.wait()
-            progress("Stopping")
-            await running.stop()
-
-    run(work())
-
-
-@app.command(epilog="Example: quadrille down")
-def down(state: State = STATE) -> None:
-    """Stop what `up` started in this folder, wherever it runs."""
-    from cli import system
-    from cli.up import stop_leftovers
-
-    found = system.find(state)
-    if found is None:
-        with refusals():
-            console.print("Stopped what a crash left behind" if stop_leftovers(state) else "Nothing runs here")
-        raise typer.Exit(0)
-    process = found.owner.find()
-    if process is not None:
-        process.terminate()
-        with contextlib.suppress(Exception):
-            process.wait(60)
-    if found.owner.find():
-        sys.stderr.write("it did not stop within 60 s\n")
-        raise typer.Exit(WRONG)
-    console.print("Stopped")
-
-
 @app.command(epilog="Example: quadrille status --json")
 def status(state: State = STATE, as_json: Json = False) -> None:
     """How every process of this folder is, and Kafka and PostgreSQL. Exit code 1 where one is not ready."""
     from cli import system
+    from cli.status import states_of
     from cli.table import Table, words
-    from cli.up import states_of
 
     found = system.find(state)
     if found is None:
@@ -205,102 +146,6 @@ def migrate(state: State = STATE) -> None:
 
     run(system.migrate(system.settings(state)))
     console.print(f"Migrated {', '.join(DATABASES)}")
-
-
-@app.command("demo", epilog="Example: quadrille demo")
-def demonstrate(state: State = STATE) -> None:
-    """Watch real checkouts, the failing ones compensated; starts what is not running and stops it again.
-
-    Exit code 0 only if every scenario and the audit were right.
-    """
-    from cli.demo.run import demo
-    from cli.output import Lines
-
-    if not run(demo(state, console, Lines(console).progress)):
-        raise typer.Exit(WRONG)
-
-
-@app.command("bench", epilog="Example: quadrille bench --checkouts 5000 --gateway http")
-def measure(
-    checkouts: Annotated[int, typer.Option(min=500, help="Checkouts to measure.")] = 4000,
-    gateway: Annotated[Literal["instant", "http"], typer.Option(help="Approve in-process, or the sandbox.")] = "instant",
-    state: State = Path(".quadrille/bench"),
-    as_json: Json = False,
-) -> None:
-    """Measure confirmed checkouts per second, latency and cost, on an embedded stack of its own.
-
-    Exit code 1 where the audit finds anything wrong.
-    """
-    from cli.bench.run import bench, show
-    from cli.output import Lines
-
-    lines = Lines(Console(stderr=True, highlight=False))
-    result = run(bench(state, checkouts, gateway, lines.progress))
-    if as_json:
-        console.print_json(json.dumps(asdict(result)))
-    else:
-        show(result, console)
-    if result.violations:
-        raise typer.Exit(WRONG)
-
-
-@app.command("chaos", epilog="Example: quadrille chaos --minutes 30 --seed 7 --rate 6")
-def wreak(
-    minutes: Annotated[float, typer.Option(min=0.5, help="How long, where every recovery is quick.")] = 10.0,
-    seed: Annotated[int, typer.Option(help="Decides which faults come when, and what customers do.")] = 1,
-    rate: Annotated[float, typer.Option(min=0.1, max=100, help="Customers a second.")] = 5.0,
-    brokers: Annotated[Literal["1", "3"], typer.Option(help="Kafka brokers.")] = "1",
-    state: State = Path(".quadrille/chaos"),
-    as_json: Json = False,
-) -> None:
-    """Break everything that can break, under load, on an embedded stack of its own; then check that everything is right.
-
-    Faults of processes, brokers, database, network, gateway, clocks and records, by a seeded schedule, singly and in pairs.
-    Exit code 1 for any violation.
-    """
-    from cli.chaos.report import as_json as report_as_json
-    from cli.chaos.report import show
-    from cli.chaos.run import chaos
-    from cli.output import Lines
-
-    report = run(chaos(state, minutes, seed, rate, int(brokers), Lines(Console(stderr=True, highlight=False)).progress))
-    if as_json:
-        console.print_json(json.dumps(report_as_json(report)))
-    else:
-        show(report, console)
-    if report.violations:
-        raise typer.Exit(WRONG)
-
-
-@app.command("simulate", epilog="Examples: quadrille simulate --checkouts 1000000 --seed 7; quadrille simulate --replay 42")
-def simulate_stories(
-    checkouts: Annotated[int, typer.Option(min=1, help="Checkouts to go through.")] = 20_000,
-    seed: Annotated[int, typer.Option(min=0, help="The first story.")] = 0,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes to use.")] = os.cpu_count() or 1,
-    replay: Annotated[int | None, typer.Option(min=0, help="Show one story, line by line.")] = None,
-    every_order: Annotated[bool, typer.Option("--every-order", help="Go through every order of small cases.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Play checkouts on the real reactions in a simulated world where everything goes wrong that can; no stack is needed.
-
-    Exit code 1 where an invariant is broken: the story is cut down to the shortest found that breaks the same, and shown.
-    """
-    from cli.output import Lines
-    from cli.simulate import run as simulate
-
-    say = Lines(Console(stderr=True, highlight=False)).progress
-    if replay is not None:
-        right, data, show_it = simulate.play_again(replay)
-    elif every_order:
-        right, data, show_it = simulate.every_order(say)
-    else:
-        right, data, show_it = simulate.simulate(checkouts, seed, jobs, say)
-    if as_json:
-        console.print_json(json.dumps(data))
-    else:
-        show_it(console)
-    if not right:
-        raise typer.Exit(WRONG)
 
 
 @app.command("audit", epilog="Example: quadrille audit --json")
@@ -418,6 +263,9 @@ def rebuild_journal(state: State = STATE, as_json: Json = False) -> None:
 
     run(run_rebuild(system.settings(state), console, as_json=as_json))
 
+
+for command in entry_points(group="quadrille.commands"):  # of what is installed beside the product: devstack, proofs
+    command.load()(app)
 
 if __name__ == "__main__":
     app()

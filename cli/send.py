@@ -10,12 +10,13 @@ from shared.contract.catalog import CatalogEvent
 from shared.contract.catalogue import MESSAGES
 from shared.contract.envelope import Record, RefusedError, UnreadableError, read
 from shared.contract.message import Command, Message
+from shared.errors import QuadrilleError
 
 SENDABLE = {kind.__name__: kind for kind in MESSAGES.values() if issubclass(kind, Command | CatalogEvent)}
 """What a client may publish: commands, and facts of the catalogue."""
 
 
-class LineError(Exception):
+class LineError(QuadrilleError):
     """Lines that cannot be sent, each with its number and every reason."""
 
 

@@ -6,8 +6,9 @@ Every command starts with this module, so it imports nothing that only some of t
 import asyncio
 import contextlib
 import os
+import signal
 import sys
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -15,6 +16,8 @@ from typing import Annotated, Any, TypeVar
 import typer
 from rich.console import Console
 from typer.core import TyperGroup
+
+from shared.errors import QuadrilleError
 
 T = TypeVar("T")
 WRONG, REFUSED = 1, 2
@@ -30,7 +33,7 @@ _KNOWS_WIDTH = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
 console = Console(highlight=False, emoji=False, width=None if _KNOWS_WIDTH else WIDE)
 
 
-class UsageError(Exception):
+class UsageError(QuadrilleError):
     """What was asked for cannot be done so; the message says what to change."""
 
 
@@ -53,6 +56,19 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     """Run to the end, with :func:`refusals`."""
     with refusals():
         return asyncio.run(work)
+
+
+@contextlib.contextmanager
+def stop_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """SIGINT and SIGTERM call ``stop`` instead of ending us."""
+    loop = asyncio.get_running_loop()
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(sign, stop)
+    try:
+        yield
+    finally:
+        for sign in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(sign)
 
 
 class Commands(typer.Typer):

@@ -19,7 +19,7 @@ from shared.client import CheckoutClient
 from shared.client.staff import SOURCE, Decided, FaultsError, command, decide
 from shared.contract.message import Command, Message
 from shared.contract.topics import events_topic
-from shared.runtime.database import connect
+from shared.runtime.postgres.database import connect
 
 C = TypeVar("C", bound=Command)
 Why = Annotated[str, typer.Option(help="Why; it is recorded.", show_default=False)]

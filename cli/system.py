@@ -10,15 +10,16 @@ from typing import Final
 
 from pydantic import SecretStr
 
+from cli import notes
+from cli.processes import Child
+from shared.errors import QuadrilleError
 from shared.settings import DATABASES, PREFIX, Settings, given, load, names_broker
-from stack import notes
-from stack.processes import Child
 
 NOTE: Final = "up.json"
 BROKER: Final = f"{PREFIX}KAFKA_BOOTSTRAP_SERVERS"
 
 
-class NotRunningError(Exception):
+class NotRunningError(QuadrilleError):
     """Nothing runs in this state folder; start it with ``quadrille up``."""
 
 
@@ -79,7 +80,7 @@ def _plain(value: object) -> str:
 
 async def migrate(chosen: Settings) -> None:
     """Bring the database of every service to its newest version."""
-    from shared.runtime import migrations
+    from shared.runtime.postgres import migrations
 
     for name in DATABASES:
         await migrations.upgrade(chosen.database_url(name), importlib.import_module(f"services.{name}.migrations"))

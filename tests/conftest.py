@@ -8,19 +8,19 @@ import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from shared.runtime import patches
+from shared.runtime.kafka import patches
 from tests.support import stacks, temporary
 from tests.support.stacks import Stack
 
 UNIT: Final = "tests/unit"
 """The last of these asks which reactions the others have played."""
 WITHOUT_THE_STACK: Final = (
-    "tests/fuzz",
+    "proofs/fuzz",
     "tests/integration/chaos",
-    "tests/integration/docs/test_checkers.py",
-    "tests/integration/docs/test_command.py",
-    "tests/integration/gateway",
-    "tests/integration/stack",
+    "tests/integration/reference/test_checkers.py",
+    "tests/integration/reference/test_command.py",
+    "tests/integration/sandbox",
+    "tests/integration/devstack",
     "tests/simulation",
 )
 """Other tests that need no broker and no database, or start their own."""

@@ -12,9 +12,9 @@ from cli.alerts.show import groups_table, show, table
 from cli.paging import Limit, Page, shown
 from cli.shell import STATE, Json, State, console, run
 from cli.staff import PATIENCE, USER, By, Patience, Why, decide_all, desk, say, typed
-from shared.alerts import views
-from shared.alerts.model import Alert, AlertState
-from shared.alerts.views import AlertFilter, AlertGroup
+from services.alerts import views
+from services.alerts.model import Alert, AlertState
+from services.alerts.views import AlertFilter, AlertGroup
 from shared.client.staff import Decided
 from shared.contract.alerts import AcknowledgeAlert, AlertAcknowledged, AlertCommand, AlertEvent, AlertResolved, ResolveAlert
 

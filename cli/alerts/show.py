@@ -9,8 +9,8 @@ from rich.text import Text
 
 from cli.staff import age
 from cli.table import Column, Table, facts, number, words
-from shared.alerts.model import Action, Alert, AlertState
-from shared.alerts.views import AlertGroup
+from services.alerts.model import Action, Alert, AlertState
+from services.alerts.views import AlertGroup
 
 COLOURS = {AlertState.OPEN: "red", AlertState.ACKNOWLEDGED: "yellow", AlertState.RESOLVED: "green"}
 

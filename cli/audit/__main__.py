@@ -8,8 +8,8 @@ from contextlib import suppress
 from cli.audit.auditor import Auditor
 from shared.runtime.main import USAGE_ERROR
 from shared.runtime.main import run as main_loop
+from shared.runtime.observability import health, logs
 from shared.settings import DATABASES, Settings, SettingsError, load
-from shared.telemetry import health, logs
 
 
 def main() -> None:

@@ -12,10 +12,10 @@ from typing import Any, Final
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from services.alerts.model import Alert
+from services.alerts.views import open_alerts
 from services.payment.gateways.ledger import LedgerEntry, read_ledger
-from shared.alerts.model import Alert
-from shared.alerts.views import open_alerts
-from shared.runtime.database import connect
+from shared.runtime.postgres.database import connect
 from shared.settings import Settings
 
 Rows = dict[str, Any]

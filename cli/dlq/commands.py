@@ -15,10 +15,10 @@ from cli.dlq.show import histogram, show, table
 from cli.paging import Limit, Page, shown
 from cli.shell import STATE, Json, State, console, run
 from cli.staff import PATIENCE, USER, By, Patience, Why, decide_all, desk, say, typed
-from shared.alerts import views
-from shared.alerts.model import Alert, DeadLetter, DeadRecord, LetterState
-from shared.alerts.payload import told
-from shared.alerts.views import Cause
+from services.alerts import views
+from services.alerts.model import Alert, DeadLetter, DeadRecord, LetterState
+from services.alerts.payload import told
+from services.alerts.views import Cause
 from shared.client.staff import Decided
 from shared.contract.alerts import (
     DeadLetterCommand,

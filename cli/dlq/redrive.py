@@ -15,9 +15,9 @@ from cli.dlq.replay import Redriving, replay
 from cli.dlq.select import Reason, Service, Since, Topic, filtered
 from cli.shell import STATE, WRONG, Json, State, UsageError, console, run
 from cli.staff import PATIENCE, USER, By, Patience, Why, desk, line_to
-from shared.alerts import views
-from shared.alerts.model import DeadLetter, LetterState
-from shared.alerts.views import Filter
+from services.alerts import views
+from services.alerts.model import DeadLetter, LetterState
+from services.alerts.views import Filter
 from shared.client.staff import Replayed
 
 EXAMPLES: Final = (

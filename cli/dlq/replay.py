@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cli.staff import typed
-from shared.alerts.model import DeadLetter
+from services.alerts.model import DeadLetter
 from shared.client import CheckoutClient
 from shared.client.staff import Replayed, redrive
 from shared.contract.alerts import RedriveDeadLetter

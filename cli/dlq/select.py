@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cli.staff import moment
-from shared.alerts.views import Filter
+from services.alerts.views import Filter
 
 Since = Annotated[str | None, typer.Option(help="Failed last since: 30m, 2h, 3d, or a moment in ISO 8601.")]
 Reason = Annotated[str | None, typer.Option(help="Words of the error, its message or the stage.")]

@@ -12,9 +12,9 @@ from rich.text import Text
 from cli.alerts.show import history
 from cli.staff import age
 from cli.table import Column, Table, facts, number, words
-from shared.alerts.model import Alert, DeadLetter, DeadRecord, LetterState
-from shared.alerts.payload import DECODED, DUMPED, decoded, dump, shown
-from shared.alerts.views import Cause
+from services.alerts.model import Alert, DeadLetter, DeadRecord, LetterState
+from services.alerts.payload import DECODED, DUMPED, decoded, dump, shown
+from services.alerts.views import Cause
 from shared.runtime.records import unpack
 
 COLOURS: Final = {

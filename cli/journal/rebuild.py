@@ -8,7 +8,7 @@ from typing import Final
 from rich.console import Console
 
 from services.journal.rebuild import rebuild
-from shared.runtime import patches
+from shared.runtime.kafka import patches
 from shared.settings import Settings
 
 EVERY_SECONDS: Final = 2.0

@@ -18,7 +18,7 @@ from cli.shell import UsageError
 from shared.contract.text import plain
 from shared.lag.model import Snapshot
 from shared.lag.reader import LagReader
-from shared.runtime import patches
+from shared.runtime.kafka import patches
 from shared.settings import Settings
 
 LOOK_SECONDS: Final = 1.0
@@ -93,7 +93,7 @@ async def _snapshots(settings: Settings, asked: Asked) -> AsyncGenerator[Snapsho
 
 async def watch_lag(settings: Settings, console: Console, asked: Asked) -> None:
     """Show how it goes until SIGINT or SIGTERM: a live table, or where there is no terminal one after the other."""
-    from cli.up import stop_signals
+    from cli.shell import stop_signals
 
     history: deque[Snapshot] = deque(maxlen=KEPT)
     stopped = asyncio.Event()

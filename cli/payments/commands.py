@@ -12,8 +12,8 @@ from cli import system
 from cli.payments.lookup import checkout_of
 from cli.shell import STATE, WRONG, Json, State, console, run
 from cli.staff import USER, By, Why, desk, line_to, say, typed
-from shared.alerts import views
-from shared.alerts.model import Alert
+from services.alerts import views
+from services.alerts.model import Alert
 from shared.client.staff import Decided, patience, settle
 from shared.contract.message import Message
 from shared.contract.payment import (

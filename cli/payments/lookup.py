@@ -9,7 +9,7 @@ from sqlalchemy import text
 from cli import system
 from cli.shell import UsageError
 from shared.contract.values import cart_of
-from shared.runtime.database import connect
+from shared.runtime.postgres.database import connect
 
 _NUMBER: Final = re.compile(r"Q-0*(\d{1,18})")
 _ORDER: Final = text(

@@ -9,10 +9,10 @@ from rich.markup import escape
 
 from cli.table import Table, number, words
 from cli.trace.run import journal
-from shared.journal import queries
-from shared.journal.queries import Reading, Stuck
-from shared.journal.telling import behind, span
-from shared.journal.words import clock
+from services.journal import queries
+from services.journal.queries import Reading, Stuck
+from services.journal.telling import behind, span
+from services.journal.words import clock
 from shared.progress import limits
 from shared.settings import Settings
 

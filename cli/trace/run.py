@@ -9,9 +9,9 @@ from typing import Any, Final
 from rich.console import Console
 
 from cli.trace.show import JsonLines, Printer, trace_json
-from shared.journal import queries
-from shared.journal.telling import rows
-from shared.journal.trace import Trace, one, trace
+from services.journal import queries
+from services.journal.telling import rows
+from services.journal.trace import Trace, one, trace
 from shared.progress import limits
 from shared.settings import Settings
 
@@ -31,7 +31,7 @@ async def journal(settings: Settings) -> AsyncIterator[Any]:
 async def run_trace(settings: Settings, name: str, console: Console, *, follow: bool, as_json: bool) -> bool:
     """Tell the story of what is called ``name``; returns whether nothing of it is late or needs a person.
 
-    Raises :class:`shared.journal.trace.NotOneError` where nothing, or more than one thing, is called so.
+    Raises :class:`services.journal.trace.NotOneError` where nothing, or more than one thing, is called so.
     """
     async with journal(settings) as db:
         match = await one(db, name)

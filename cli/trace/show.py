@@ -9,11 +9,11 @@ from typing import Any, Final
 from rich.console import Console
 from rich.markup import escape
 
-from shared.journal.stands import Stands
-from shared.journal.story import Node
-from shared.journal.telling import Line, Row, Tone, gap, heading, rows, standing_lines, told
-from shared.journal.trace import Trace
-from shared.journal.words import Mark, clock, mark, title, words
+from services.journal.stands import Stands
+from services.journal.story import Node
+from services.journal.telling import Line, Row, Tone, gap, heading, rows, standing_lines, told
+from services.journal.trace import Trace
+from services.journal.words import Mark, clock, mark, title, words
 
 SIGNS: Final = {Mark.FAILED: ("✗", "red"), Mark.UNDONE: ("↩", "yellow"), Mark.DONE: ("✓", "green")}
 STYLES: Final = {

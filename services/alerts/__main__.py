@@ -7,6 +7,7 @@ from typing import Any, Final
 from services.alerts import migrations
 from services.alerts.app import application
 from services.alerts.keeper import Keeper
+from services.alerts.model import Alert
 from services.alerts.notifier import Notifier
 from services.alerts.reactions import reactions
 from services.alerts.reconcile import Reconciler
@@ -15,12 +16,11 @@ from services.alerts.tables import STORES
 from services.alerts.targets import targets
 from services.alerts.watchdog.outages import Outages
 from services.alerts.watchdog.workers import watchdog
-from shared.alerts.model import Alert
 from shared.runtime.main import Worker, main
+from shared.runtime.postgres.store import Loaded
 from shared.runtime.service import Definition, Service
-from shared.runtime.store import Loaded
 from shared.settings import Settings, SettingsError
-from shared.waiting import within
+from shared.timeouts import within
 
 STOP_SECONDS: Final = 3.0
 AT_ONCE: Final = 8

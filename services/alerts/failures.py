@@ -10,7 +10,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from shared.alerts.model import DeadLetter, Failure, Fault, LetterKind, LetterState
+from services.alerts.model import DeadLetter, Failure, Fault, LetterKind, LetterState
 from shared.contract import text as texts
 from shared.contract.catalog import CatalogEvent
 from shared.contract.dead_letter import ERRORS, LOST

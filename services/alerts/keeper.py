@@ -13,18 +13,18 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.alerts.failures import Arrival, DeadLetterArrived, read
+from services.alerts.model import Alert, Failure
 from services.alerts.reactions import keep
 from services.alerts.tables import ALERTS, LETTERS
-from shared.alerts.model import Alert, Failure
 from shared.contract.dead_letter import without_failure
 from shared.contract.envelope import Envelope, message_id, write
 from shared.contract.message import Message
 from shared.contract.topics import events_topic, source_of
-from shared.runtime import outbox
-from shared.runtime.database import is_away, is_conflict
+from shared.runtime.observability.repeats import REPEATED
+from shared.runtime.postgres import outbox
+from shared.runtime.postgres.database import is_away, is_conflict
+from shared.runtime.postgres.store import ConflictError, Loaded, Store
 from shared.runtime.records import Outgoing, pack, portions, size
-from shared.runtime.store import ConflictError, Loaded, Store
-from shared.telemetry.repeats import REPEATED
 
 log = logging.getLogger(__name__)
 BACKOFF_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0)

@@ -19,9 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.alerts.pace import Choice, Pace, Waiting
 from services.alerts.targets import LogTarget, Notification, SendError, Target
-from shared.telemetry.logs import about
-from shared.telemetry.repeats import REPEATED
-from shared.waiting import happens
+from shared.runtime.observability.logs import about
+from shared.runtime.observability.repeats import REPEATED
+from shared.timeouts import happens
 
 log = logging.getLogger(__name__)
 TICK_SECONDS: Final = 1.0

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from shared.alerts.model import ABOUT_MONEY
+from services.alerts.model import ABOUT_MONEY
 
 FEW_OF_MONEY: Final = 20
 """Alerts of money are told one by one while no more than these wait, else in one notification. They never wait for a minute."""

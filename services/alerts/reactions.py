@@ -18,7 +18,7 @@ from services.alerts.failures import (
     trouble_passed,
     trouble_since,
 )
-from shared.alerts.model import MONEY, RETRIED, Alert, DeadLetter, DeadRecord, LetterState
+from services.alerts.model import MONEY, RETRIED, Alert, DeadLetter, DeadRecord, LetterState
 from shared.contract.alerts import (
     AcknowledgeAlert,
     AlertAcknowledged,

@@ -28,11 +28,11 @@ from services.alerts.failures import Arrival
 from services.alerts.keeper import Keeper
 from shared.contract.topics import DEAD_LETTERS
 from shared.runtime import kafka
-from shared.runtime.database import is_away
 from shared.runtime.member import StalledError
+from shared.runtime.observability.repeats import REPEATED
+from shared.runtime.postgres.database import is_away
 from shared.settings import Settings
-from shared.telemetry.repeats import REPEATED
-from shared.waiting import within
+from shared.timeouts import within
 
 log = logging.getLogger(__name__)
 EVERY_SECONDS: Final = 30.0

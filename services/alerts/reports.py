@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from services.alerts.keeper import Keeper
+from services.alerts.model import Failure
 from services.alerts.notifier import Line, Notifier
 from services.alerts.targets import Notification
-from shared.alerts.model import Failure
 
 TICK_SECONDS: Final = 1.0
 

@@ -17,10 +17,10 @@ from sqlalchemy import (
     text,
 )
 
+from services.alerts.model import Alert, DeadLetter, DeadRecord
 from services.alerts.watchdog.watched import Watched
-from shared.alerts.model import Alert, DeadLetter, DeadRecord
-from shared.runtime.store import Store, version_column
-from shared.runtime.tables import runtime_tables
+from shared.runtime.postgres.store import Store, version_column
+from shared.runtime.postgres.tables import runtime_tables
 
 metadata = MetaData()
 runtime_tables(metadata)

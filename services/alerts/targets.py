@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 import apprise
 
-from shared.telemetry.logs import about
+from shared.runtime.observability.logs import about
 
 log = logging.getLogger(__name__)
 SEND_SECONDS: Final = 15.0

@@ -3,8 +3,8 @@
 from sqlalchemy import ARRAY, JSON, BigInteger, Boolean, Column, Integer, MetaData, Table, Text
 
 from services.cart.model import Cart, Product
-from shared.runtime.store import Store, deadline_columns, version_column
-from shared.runtime.tables import runtime_tables
+from shared.runtime.postgres.store import Store, deadline_columns, version_column
+from shared.runtime.postgres.tables import runtime_tables
 
 metadata = MetaData()
 runtime_tables(metadata)

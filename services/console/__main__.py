@@ -18,13 +18,13 @@ from services.console import choreography
 from services.console.app import application
 from services.console.context import Console
 from services.console.watcher import Watcher
-from shared.journal.queries import CONNECT_SECONDS, STATEMENT_SECONDS
+from services.journal.queries import CONNECT_SECONDS, STATEMENT_SECONDS
 from shared.progress import limits
-from shared.runtime.database import connect
 from shared.runtime.main import USAGE_ERROR
 from shared.runtime.main import run as main_loop
+from shared.runtime.observability import health, logs
+from shared.runtime.postgres.database import connect
 from shared.settings import PREFIX, Settings, SettingsError, load
-from shared.telemetry import health, logs
 
 log = logging.getLogger(__name__)
 NAME: Final = "console"

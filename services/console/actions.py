@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from shared.alerts.model import MONEY, Alert, AlertState, DeadLetter, LetterState
+from services.alerts.model import MONEY, Alert, AlertState, DeadLetter, LetterState
+from services.journal.model import Entry
+from services.journal.telling import rows
+from services.journal.trace import Trace
 from shared.contract.alerts import (
     AcknowledgeAlert,
     AlertAcknowledged,
@@ -18,9 +21,6 @@ from shared.contract.alerts import (
 )
 from shared.contract.message import Command, Message
 from shared.contract.payment import MarkPaid, MarkRefunded, MarkVoided, PaymentCommand, RetryRefund, RetryVoid
-from shared.journal.model import Entry
-from shared.journal.telling import rows
-from shared.journal.trace import Trace
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from services.alerts.views import NotFoundError
 from services.console import assets
 from services.console.context import Console, page
 from services.console.headers import SecurityHeaders
 from services.console.pages import alerts, decisions, lag, letters, live, login, money, orders, overview
 from services.console.session import ForbiddenError, FormError, Guesses, LoginRequired, Logins, Sessions
 from services.console.watcher import AWAY
-from shared.alerts.views import NotFoundError
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 

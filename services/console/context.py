@@ -17,9 +17,9 @@ from services.console.assets import address
 from services.console.choreography import Choreography
 from services.console.session import csrf_token, take_flash, who
 from services.console.watcher import Watcher
+from services.journal.telling import behind, span
+from services.journal.words import amount, clock
 from shared.contract.envelope import MAX_ATTRIBUTE
-from shared.journal.telling import behind, span
-from shared.journal.words import amount, clock
 from shared.progress import Limits
 from shared.settings import Settings
 

@@ -9,11 +9,11 @@ from datetime import datetime
 from itertools import accumulate
 from typing import Final
 
+from services.journal.story import Node
+from services.journal.telling import gap, rows, told
+from services.journal.trace import Trace
+from services.journal.words import clock, mark, title
 from shared.contract.topics import SERVICES
-from shared.journal.story import Node
-from shared.journal.telling import gap, rows, told
-from shared.journal.trace import Trace
-from shared.journal.words import clock, mark, title
 
 OTHERS: Final = "others"
 """The lane of whoever is no service: clients and staff, who may call themselves anything."""

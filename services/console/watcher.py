@@ -17,19 +17,19 @@ from asyncpg import InterfaceError, PostgresError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.alerts import views
 from services.console.choreography import Edge
-from shared.alerts import views
-from shared.journal import overview, queries
-from shared.journal.overview import Queue
-from shared.journal.queries import Reading
+from services.journal import overview, queries
+from services.journal.overview import Queue
+from services.journal.queries import Reading
 from shared.lag.judgement import Status
 from shared.lag.model import NEVER, Group, Snapshot
 from shared.lag.reader import LagReader
 from shared.lag.window import Window
 from shared.progress import limits
+from shared.runtime.observability.repeats import REPEATED
 from shared.settings import Settings
-from shared.telemetry.repeats import REPEATED
-from shared.waiting import happens
+from shared.timeouts import happens
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

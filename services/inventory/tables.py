@@ -3,8 +3,8 @@
 from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, DateTime, Index, Integer, MetaData, Table, Text, text
 
 from services.inventory.model import LIVE, Reservation, Stock
-from shared.runtime.store import Store, deadline_columns, version_column
-from shared.runtime.tables import runtime_tables
+from shared.runtime.postgres.store import Store, deadline_columns, version_column
+from shared.runtime.postgres.tables import runtime_tables
 
 metadata = MetaData()
 runtime_tables(metadata)

@@ -10,13 +10,13 @@ from typing import Final
 
 from services.journal.follower import NAME, Follower
 from services.journal.keeper import Keeper
-from shared.runtime.database import connect
 from shared.runtime.kafka import TopicsError
 from shared.runtime.main import USAGE_ERROR
 from shared.runtime.main import run as main_loop
-from shared.runtime.migrations import MigrationsError
+from shared.runtime.observability import health, logs
+from shared.runtime.postgres.database import connect
+from shared.runtime.postgres.migrations import MigrationsError
 from shared.settings import Settings, SettingsError, load
-from shared.telemetry import health, logs
 
 log = logging.getLogger(__name__)
 NICE: Final = 10

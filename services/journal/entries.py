@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from services.journal.essence import essence
+from services.journal.model import Entry, Form
 from shared.contract.catalogue import MESSAGES
 from shared.contract.dead_letter import ERRORS
 from shared.contract.envelope import MAX_ATTRIBUTE, Envelope, Record, RefusedError, UnreadableError, read
@@ -13,7 +14,6 @@ from shared.contract.redrive import unwrap
 from shared.contract.text import plain, redacted
 from shared.contract.topics import DEAD_LETTERS, SERVICES, events_topic
 from shared.contract.when import happened_at, recorded_at
-from shared.journal.model import Entry, Form
 
 MAX_TEXT: Final = 300
 _TOLD: Final = {"service": "quadrille.service", "stage": "stage", "error": "exception.message"}

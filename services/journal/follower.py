@@ -19,14 +19,14 @@ from services.journal.keeper import Keeper, cutoff
 from shared.contract.envelope import Record
 from shared.contract.topics import TOPICS
 from shared.runtime import kafka
-from shared.runtime import migrations as runtime_migrations
-from shared.runtime.database import is_away, is_conflict
 from shared.runtime.member import Member, StalledError
+from shared.runtime.observability import health, metrics
+from shared.runtime.observability.repeats import REPEATED
 from shared.runtime.pacing import Pacing
+from shared.runtime.postgres import migrations as runtime_migrations
+from shared.runtime.postgres.database import is_away, is_conflict
 from shared.settings import Settings
-from shared.telemetry import health, metrics
-from shared.telemetry.repeats import REPEATED
-from shared.waiting import happens, within
+from shared.timeouts import happens, within
 
 log = logging.getLogger(__name__)
 NAME: Final = "journal"
@@ -64,7 +64,7 @@ class Follower:
         return {"service": NAME, "ready": not trouble, "trouble": trouble, "lanes": lanes, "behind": self._behind}
 
     async def wait_for_database(self) -> None:
-        """Wait for it. Raises :class:`shared.runtime.migrations.MigrationsError` where it is at another version."""
+        """Wait for it. Raises :class:`shared.runtime.postgres.migrations.MigrationsError` where it is at another version."""
         await runtime_migrations.wait_for(self._settings.database_url(NAME), NAME, migrations, self._pacing)
 
     async def run(self) -> None:

@@ -17,10 +17,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.journal import bulk, tables
-from shared.journal.model import ORIGINALS, Checkout, Entry, Form, checkouts, moves
+from services.journal.model import ORIGINALS, Checkout, Entry, Form, checkouts, moves
 from shared.progress import KINDS
-from shared.runtime.database import is_away, is_conflict
-from shared.telemetry.logs import about
+from shared.runtime.observability.logs import about
+from shared.runtime.postgres.database import is_away, is_conflict
 
 log = logging.getLogger(__name__)
 

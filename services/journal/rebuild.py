@@ -18,18 +18,19 @@ from services.journal.entries import entry
 from services.journal.keeper import Keeper
 from shared.contract.envelope import Record
 from shared.contract.topics import TOPICS
+from shared.errors import QuadrilleError
 from shared.runtime import kafka
-from shared.runtime.database import connect
-from shared.runtime.migrations import check
+from shared.runtime.postgres.database import connect
+from shared.runtime.postgres.migrations import check
 from shared.settings import Settings
-from shared.waiting import within
+from shared.timeouts import within
 
 BATCH: Final = 2_000
 READ_SECONDS: Final = 20.0
 _LOCK: Final = text("SELECT pg_try_advisory_lock(hashtext('quadrille.journal.rebuild'))")
 
 
-class RebuildError(Exception):
+class RebuildError(QuadrilleError):
     """The journal cannot be rebuilt now; the message says why."""
 
 

@@ -3,8 +3,8 @@
 from sqlalchemy import JSON, BigInteger, Boolean, Column, Computed, DateTime, Index, Integer, MetaData, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from shared.journal.model import ORIGINALS
-from shared.journal.queries import DAY
+from services.journal.model import ORIGINALS
+from services.journal.queries import DAY
 
 metadata = MetaData()
 

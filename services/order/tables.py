@@ -17,8 +17,8 @@ from sqlalchemy import (
 
 from services.order.coupon import Coupon
 from services.order.model import Checkout, OrderNumber
-from shared.runtime.store import Numbers, Store, version_column
-from shared.runtime.tables import runtime_tables
+from shared.runtime.postgres.store import Numbers, Store, version_column
+from shared.runtime.postgres.tables import runtime_tables
 
 metadata = MetaData()
 runtime_tables(metadata)

@@ -37,11 +37,11 @@ from services.payment.gateways.port import (
 )
 from services.payment.model import Kind, Payment
 from services.payment.trouble import Breaker, GatewayHealth, is_trouble
+from shared.runtime.observability import metrics
+from shared.runtime.observability.logs import about
+from shared.runtime.observability.repeats import REPEATED
+from shared.runtime.postgres.store import Loaded
 from shared.runtime.service import Service
-from shared.runtime.store import Loaded
-from shared.telemetry import metrics
-from shared.telemetry.logs import about
-from shared.telemetry.repeats import REPEATED
 
 log = logging.getLogger(__name__)
 AT_ONCE: Final = 64

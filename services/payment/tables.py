@@ -4,8 +4,8 @@ from sqlalchemy import JSON, BigInteger, Boolean, Column, DateTime, Integer, Met
 
 from services.payment.model import Payment
 from services.payment.trouble import GatewayHealth
-from shared.runtime.store import Store, deadline_columns, version_column
-from shared.runtime.tables import runtime_tables
+from shared.runtime.postgres.store import Store, deadline_columns, version_column
+from shared.runtime.postgres.tables import runtime_tables
 
 metadata = MetaData()
 runtime_tables(metadata)

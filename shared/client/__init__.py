@@ -21,7 +21,7 @@ from shared.contract.rejection import CommandRejected
 from shared.contract.topics import DEAD_LETTERS, SERVICES, events_topic
 from shared.runtime import kafka
 from shared.settings import Settings
-from shared.waiting import within
+from shared.timeouts import within
 
 __all__ = ["HEARD", "OUTCOMES", "CheckoutClient", "Outcome", "OutcomeTimeoutError", "Seen"]
 M = TypeVar("M", bound=Message)

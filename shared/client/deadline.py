@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 
+from shared.errors import QuadrilleError
 
-class OutcomeTimeoutError(TimeoutError):
+
+class OutcomeTimeoutError(QuadrilleError, TimeoutError):
     """What was waited for did not happen in time; the checkout goes on all the same."""
 
 

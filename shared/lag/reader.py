@@ -21,7 +21,7 @@ from shared.lag.transactions import find_transactions
 from shared.lag.written import Waiting, Written
 from shared.runtime import kafka
 from shared.settings import Settings
-from shared.waiting import within
+from shared.timeouts import within
 
 READ_SECONDS: Final = 10.0
 """The longest one question to the brokers may take."""

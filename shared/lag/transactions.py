@@ -14,7 +14,7 @@ from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import CompactArray, CompactString, Int16, Int32, Int64, Schema, TaggedFields
 
 from shared.lag.model import OpenTransaction, Place
-from shared.waiting import within
+from shared.timeouts import within
 
 log = logging.getLogger(__name__)
 ASK_SECONDS: Final = 5.0

@@ -53,8 +53,8 @@ class Pace(StrEnum):
 class Step:
     """A wait: it is on once an event of each group of ``after`` was seen, and over with any of ``answers`` or ``moot``.
 
-    ``what`` completes the sentence "waits for …"; ``number`` is its number in docs/choreography.md. ``moot``: what makes
-    the answer needless, or comes in its place.
+    ``what`` completes the sentence "waits for …"; ``number`` is its number in docs/reference/choreography.md. ``moot``: what
+    makes the answer needless, or comes in its place.
     """
 
     name: str

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.runtime.inputs import Handle
+from shared.runtime.postgres.store import Loaded, Store
 from shared.runtime.reactions import Related, Search
-from shared.runtime.store import Loaded, Store
 
 T = TypeVar("T")
 Stores = Mapping[type[Any], Store[Any]]
@@ -78,7 +78,7 @@ class Aggregates:
         return restore
 
     async def save(self) -> list[Loaded[Any]]:
-        """Write those that changed, type by type, and return them. Raises :class:`shared.runtime.store.ConflictError`."""
+        """Write those that changed, type by type, and return them. Raises ``ConflictError`` (of the store)."""
         changed: list[Loaded[Any]] = []
         for kind, store in self._stores.items():
             if kind in self._locks and self._loaded[kind]:

@@ -17,18 +17,18 @@ from shared.contract.envelope import Envelope, message_id, write
 from shared.contract.message import Message
 from shared.contract.rejection import CommandRejected
 from shared.contract.topics import DEAD_LETTERS, events_topic, source_of
-from shared.runtime import outbox, ownership
 from shared.runtime.aggregates import Aggregates
-from shared.runtime.database import is_away, is_conflict
 from shared.runtime.inputs import Discard, Handle, Input, Postpone, Refuse, ids
-from shared.runtime.meter import Meter
-from shared.runtime.outbox import OutboxRow
+from shared.runtime.observability.logs import about
+from shared.runtime.observability.meter import Meter
+from shared.runtime.observability.tracing import Tracer
+from shared.runtime.postgres import outbox, ownership
+from shared.runtime.postgres.database import is_away, is_conflict
+from shared.runtime.postgres.outbox import OutboxRow
+from shared.runtime.postgres.store import ConflictError, Loaded, Origin, Store
 from shared.runtime.reactions import Due, arguments
 from shared.runtime.records import Outgoing
 from shared.runtime.sifting import sifted
-from shared.runtime.store import ConflictError, Loaded, Origin, Store
-from shared.runtime.tracing import Tracer
-from shared.telemetry.logs import about
 
 log = logging.getLogger(__name__)
 POSTPONED: Final = timedelta(minutes=15)
@@ -100,7 +100,7 @@ class Processor:
         ``epochs``: by lane, as given when the lane was taken; nothing where other members own the lanes.
 
         An input that cannot be handled becomes a dead letter, the others are committed. Raises
-        :class:`shared.runtime.ownership.FencedError` and :class:`DatabaseAwayError`; nothing is lost by either.
+        :class:`shared.runtime.postgres.ownership.FencedError` and :class:`DatabaseAwayError`; nothing is lost by either.
         """
         todo = list(items)
         seek = False

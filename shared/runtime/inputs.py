@@ -10,10 +10,11 @@ from shared.contract.message import Command
 from shared.contract.redrive import unwrap
 from shared.contract.topics import TOPICS
 from shared.contract.values import Reason
-from shared.runtime import inbox, records
-from shared.runtime.inbox import Seen
+from shared.runtime import records
+from shared.runtime.observability.logs import Ids
+from shared.runtime.postgres import inbox
+from shared.runtime.postgres.inbox import Seen
 from shared.runtime.reactions import Due, Reaction, Reactions, id_field
-from shared.telemetry.logs import Ids
 
 NAMED: Final = ("cart_id", "checkout_id", "order_number", "sku")
 """The fields of messages that log lines name."""

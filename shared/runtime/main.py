@@ -8,12 +8,11 @@ from typing import Any
 
 import uvloop
 
-from shared.runtime import patches
-from shared.runtime.kafka import TopicsError
-from shared.runtime.migrations import MigrationsError
+from shared.runtime.kafka import TopicsError, patches
+from shared.runtime.observability import logs
+from shared.runtime.postgres.migrations import MigrationsError
 from shared.runtime.service import Definition, Service, serve
 from shared.settings import Settings, SettingsError, load
-from shared.telemetry import logs
 
 Worker = Callable[[], Coroutine[Any, Any, None]]
 USAGE_ERROR = 2

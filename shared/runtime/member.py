@@ -13,11 +13,11 @@ from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRa
 
 from shared.contract.envelope import Record
 from shared.runtime import kafka
-from shared.runtime.lost import LostRecords
+from shared.runtime.kafka.lost import LostRecords
+from shared.runtime.observability.repeats import Outage
 from shared.runtime.records import IN_HAND_BYTES, size
 from shared.settings import Settings
-from shared.telemetry.repeats import Outage
-from shared.waiting import happens, within
+from shared.timeouts import happens, within
 
 log = logging.getLogger(__name__)
 POLL_RECORDS: Final = 1_000

@@ -5,8 +5,8 @@ import logging
 import time
 from typing import Final
 
-from shared.telemetry.repeats import Outage
-from shared.waiting import happens
+from shared.runtime.observability.repeats import Outage
+from shared.timeouts import happens
 
 log = logging.getLogger(__name__)
 BACKOFF_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0)

@@ -7,7 +7,7 @@ from typing import Final, Protocol, TypeVar
 import orjson
 
 from shared.contract.envelope import Headers
-from shared.telemetry.logs import Ids
+from shared.runtime.observability.logs import Ids
 
 T = TypeVar("T")
 IN_HAND_BYTES: Final = 16_000_000

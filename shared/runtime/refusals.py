@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from shared.telemetry import metrics
+from shared.runtime.observability import metrics
 
 log = logging.getLogger(__name__)
 RETRY_SECONDS: Final = (0.5, 1.0, 2.0, 5.0)

@@ -18,16 +18,17 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from shared.runtime import kafka, outbox
-from shared.runtime.outbox import OutboxRow
+from shared.runtime import kafka
+from shared.runtime.kafka.sender import REFUSALS, TOO_LARGE, Outcome, Sender
+from shared.runtime.observability import metrics
+from shared.runtime.observability.logs import about
+from shared.runtime.observability.repeats import REPEATED, Outage
+from shared.runtime.postgres import outbox
+from shared.runtime.postgres.outbox import OutboxRow
 from shared.runtime.records import IN_HAND_BYTES, ids, size
 from shared.runtime.refusals import Refusals
-from shared.runtime.sender import REFUSALS, TOO_LARGE, Outcome, Sender
 from shared.settings import Settings
-from shared.telemetry import metrics
-from shared.telemetry.logs import about
-from shared.telemetry.repeats import REPEATED, Outage
-from shared.waiting import happens
+from shared.timeouts import happens
 
 log = logging.getLogger(__name__)
 GROUP: Final = 2_000

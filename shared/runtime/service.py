@@ -17,21 +17,22 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from shared.contract.envelope import Record
 from shared.contract.topics import TOPICS, commands_topic, redrive_topic, topics_of
-from shared.runtime import backlog, inbox, inputs, kafka, migrations, ownership
+from shared.runtime import inputs, kafka
 from shared.runtime.batch import DatabaseAwayError, Processor
-from shared.runtime.database import connect, is_away
 from shared.runtime.inputs import Handle, Input, Reader
-from shared.runtime.lost import tell
+from shared.runtime.kafka.lost import tell
 from shared.runtime.member import Member, StalledError
+from shared.runtime.observability import backlog, health, metrics
+from shared.runtime.observability.tracing import tracer
 from shared.runtime.pacing import Pacing
+from shared.runtime.postgres import inbox, migrations, ownership
+from shared.runtime.postgres.database import connect, is_away
+from shared.runtime.postgres.store import Loaded, Store
 from shared.runtime.reactions import Due, Reactions
 from shared.runtime.records import portions
 from shared.runtime.relay import Relay
-from shared.runtime.store import Loaded, Store
-from shared.runtime.tracing import tracer
 from shared.settings import Settings
-from shared.telemetry import health, metrics
-from shared.waiting import within
+from shared.timeouts import within
 
 log = logging.getLogger(__name__)
 TICK_SECONDS: Final = 0.25
@@ -145,7 +146,7 @@ class Service:
         }
 
     async def wait_for_database(self, database: ModuleType) -> None:
-        """Wait for it. Raises :class:`shared.runtime.migrations.MigrationsError` where it is at another version."""
+        """Wait for it. Raises :class:`shared.runtime.postgres.migrations.MigrationsError` where it is at another version."""
         await migrations.wait_for(self.settings.database_url(self.name), self.name, database, self._pacing)
 
     async def ready(self) -> None:
@@ -325,7 +326,7 @@ async def serve(service: Service, database: ModuleType, *workers: Callable[[], A
 
     Workers begin once the database is there and at the version of ``database``, the module of its migrations; one that
     needs the topics waits for :meth:`Service.ready`. They work as long as the service: where one ends, the service stops,
-    and what the worker raised is raised. Raises :class:`shared.runtime.migrations.MigrationsError`.
+    and what the worker raised is raised. Raises :class:`shared.runtime.postgres.migrations.MigrationsError`.
     """
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGTERM, signal.SIGINT):

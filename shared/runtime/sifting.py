@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.runtime import inbox
-from shared.runtime.inbox import Seen
 from shared.runtime.inputs import Input, identity, reused
+from shared.runtime.postgres import inbox
+from shared.runtime.postgres.inbox import Seen
 
 Name = tuple[str, str]
 

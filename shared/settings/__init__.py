@@ -13,17 +13,18 @@ from typing import Any, Literal, TypeVar
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from shared.errors import QuadrilleError
 from shared.settings.addresses import FORM, database_address
 
 M = TypeVar("M", bound=BaseModel)
 PREFIX = "QUADRILLE_"
 SANDBOX = f"{PREFIX}SANDBOX_"
-"""What begins so is the sandbox gateway's own (``sandbox/settings.py``)."""
+"""What begins so is the sandbox gateway's own (``devstack/sandbox/settings.py``)."""
 DATABASES = ("cart", "inventory", "order", "payment", "alerts", "journal")
 """The services that own a database."""
 
 
-class SettingsError(Exception):
+class SettingsError(QuadrilleError):
     """The settings do not allow a start; the message says which and why."""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from cli.demo.shop import Shop, unique
+from devstack.demo.shop import Shop, unique
 from shared.contract.cart import AddItem, CartChanged, CartOpened, OpenCart
 from shared.contract.rejection import CommandRejected
 from shared.runtime.kafka import lane_of

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from cli.demo.scenarios import SCENARIOS, Scenario
-from cli.demo.shop import Shop, card
+from devstack.demo.scenarios import SCENARIOS, Scenario
+from devstack.demo.shop import Shop, card
 from shared.contract.cart import AddItem, CartChanged, CheckoutCompleted, CheckoutConfirmed
 from shared.contract.rejection import CommandRejected
 

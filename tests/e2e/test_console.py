@@ -8,10 +8,10 @@ from typing import Any
 import pytest_asyncio
 from httpx import AsyncClient
 
-from cli.demo.shop import CASH, Shop, card, unique
-from shared.alerts import views
-from shared.alerts.model import Alert, DeadLetter
-from shared.alerts.views import Filter
+from devstack.demo.shop import CASH, Shop, card, unique
+from services.alerts import views
+from services.alerts.model import Alert, DeadLetter
+from services.alerts.views import Filter
 from shared.contract.cart import CheckoutCompleted
 from shared.contract.payment import VoidFailed
 from tests.support.cli import quadrille as command

@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import BrowserContext, Page, ViewportSize, expect
 
-from cli.demo.shop import Shop, card
+from devstack.demo.shop import Shop, card
 from shared.contract.cart import CheckoutCompleted, ConfirmCheckout
 from shared.contract.order import OrderCreated
 from shared.contract.payment import VoidFailed

@@ -10,15 +10,15 @@ import psutil
 import pytest
 
 from cli import system as noted
-from cli.demo.shop import Shop, card, unique
-from shared.alerts import views
-from shared.alerts.model import DeadLetter
-from shared.alerts.views import Filter
+from cli.processes import Child
+from devstack.demo.shop import Shop, card, unique
+from services.alerts import views
+from services.alerts.model import DeadLetter
+from services.alerts.views import Filter
 from shared.contract.order import OrderCreated
 from shared.contract.payment import VoidFailed
 from shared.contract.rejection import CommandRejected
 from shared.settings import PREFIX
-from stack.processes import Child
 from tests.support.cli import quadrille as command
 from tests.support.snippets import Snippet, is_for_a_person, parts, snippets
 from tests.support.system import System

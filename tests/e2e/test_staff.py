@@ -4,12 +4,12 @@ import asyncio
 import re
 import shlex
 
-from cli.demo.shop import CASH, Shop, card, unique
+from devstack.demo.shop import CASH, Shop, card, unique
+from services.alerts import views
+from services.alerts.model import Alert, DeadLetter
+from services.alerts.views import Filter
 from services.payment.gateways.http import HttpGateway
 from services.payment.gateways.port import Succeeded
-from shared.alerts import views
-from shared.alerts.model import Alert, DeadLetter
-from shared.alerts.views import Filter
 from shared.contract.cart import CheckoutCompleted
 from shared.contract.order import CancelOrder, OrderCreated
 from shared.contract.payment import FailedCompensation, RefundFailed, VoidFailed

@@ -8,13 +8,13 @@ from collections.abc import Awaitable, Callable
 
 from rich.console import Console
 
-from cli.demo.shop import Shop, card
 from cli.stuck.run import run_stuck
 from cli.trace.run import run_trace
+from devstack.demo.shop import Shop, card
+from services.journal.trace import NotOneError
 from shared.contract.cart import CheckoutCompleted, ConfirmCheckout
 from shared.contract.inventory import ReservationReleased, StockCommitted
 from shared.contract.payment import VoidFailed
-from shared.journal.trace import NotOneError
 from tests.support.system import System
 
 SECONDS = 40.0

@@ -7,10 +7,10 @@ from pathlib import Path
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from cli.audit import audit, audit_money
-from cli.demo.shop import Shop, unique
+from devstack.demo.shop import Shop, unique
+from services.alerts.views import open_alerts
 from services.payment.gateways.http import HttpGateway
 from services.payment.gateways.port import Authorization, Succeeded
-from shared.alerts.views import open_alerts
 from shared.contract.cart import CheckoutCompleted
 from tests.support import services
 from tests.support.system import System

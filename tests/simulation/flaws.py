@@ -10,6 +10,13 @@ from typing import Any, Final
 
 import pytest
 
+from proofs.simulation.calls import Calls
+from proofs.simulation.database import Database, Row
+from proofs.simulation.group import ConsumerGroup
+from proofs.simulation.lanes import Feed, Lane, Member
+from proofs.simulation.relay import Relay
+from proofs.simulation.service import Service
+from proofs.simulation.wiring import CONTEXT, envelope
 from services.cart import reactions as cart
 from services.cart.model import Cart, CartState
 from services.inventory.model import Reservation, ReservationState, Stock
@@ -22,13 +29,6 @@ from services.payment.answers import facts
 from services.payment.gateways.port import Declined, Unknown
 from services.payment.model import Payment, PaymentOperation, PaymentState, Policy
 from shared.contract.payment import PaymentCaptured, PaymentVoided
-from simulation.calls import Calls
-from simulation.database import Database, Row
-from simulation.group import ConsumerGroup
-from simulation.lanes import Feed, Lane, Member
-from simulation.relay import Relay
-from simulation.service import Service
-from simulation.wiring import CONTEXT, envelope
 
 Flaw = Callable[[pytest.MonkeyPatch], None]
 FLAWS: Final[dict[str, Flaw]] = {}

@@ -6,6 +6,8 @@ which only one of its orders ever happened fails. What concerns the infrastructu
 
 from collections.abc import Callable
 
+from proofs.simulation.invariants import check
+from proofs.simulation.world import World
 from services.inventory.model import Reservation
 from services.order.model import Checkout
 from services.payment.model import Payment
@@ -26,8 +28,6 @@ from shared.contract.inventory import (
 from shared.contract.message import Message
 from shared.contract.order import DefineCoupon
 from shared.contract.values import PaymentMethod
-from simulation.invariants import check
-from simulation.world import World
 from tests.support.facts import ADDRESS
 
 SEEDS, MOST = 60, 600

@@ -9,8 +9,8 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from cli.main import app
-from cli.simulate.show import as_data, show
-from simulation.run import Result, run
+from proofs.simulation.run import Result, run
+from proofs.simulation.show import as_data, show
 from tests.simulation.flaws import FLAWS
 
 FLAW = "a void where a refund is due"

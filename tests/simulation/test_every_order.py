@@ -5,10 +5,10 @@ from functools import cache
 
 import pytest
 
-from simulation.cases import CASES, Case
-from simulation.explore import Explored, explore
-from simulation.races import AWAY, FENCED, RACES, TWICE, UNREADABLE
-from simulation.watch import BrokenError
+from proofs.simulation.cases import CASES, Case
+from proofs.simulation.explore import Explored, explore
+from proofs.simulation.races import AWAY, FENCED, RACES, TWICE, UNREADABLE
+from proofs.simulation.watch import BrokenError
 from tests.simulation.flaws import FLAWS
 
 OF_THE_INFRASTRUCTURE = {TWICE, FENCED, UNREADABLE, AWAY}

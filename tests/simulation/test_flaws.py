@@ -2,8 +2,8 @@
 
 import pytest
 
-from simulation.coverage import Coverage
-from simulation.run import first_wrong
+from proofs.simulation.coverage import Coverage
+from proofs.simulation.run import first_wrong
 from tests.simulation.flaws import FLAWS
 
 STORIES = 1_000

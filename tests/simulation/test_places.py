@@ -1,8 +1,8 @@
 """The list of where nothing leads is of reactions and states that there are."""
 
+from proofs.simulation.places import NEVER, TIMED, states
+from proofs.simulation.wiring import wiring
 from shared.contract.topics import SERVICES
-from simulation.places import NEVER, TIMED, states
-from simulation.wiring import wiring
 
 REACTIONS = {
     wired.name: wired for known in map(wiring, SERVICES) for wired in (*known.by_trigger.values(), *known.by_deadline.values())

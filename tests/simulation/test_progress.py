@@ -7,6 +7,11 @@ from typing import Any
 
 import pytest
 
+from proofs.simulation.bank import Bank
+from proofs.simulation.service import Service
+from proofs.simulation.story import Inject
+from proofs.simulation.workload import generate
+from proofs.simulation.world import World
 from services.payment.answers import GatewayAnswered
 from shared.contract.cart import CheckoutChanged, CheckoutStarted
 from shared.contract.message import Command
@@ -15,11 +20,6 @@ from shared.contract.payment import RetryRefund, RetryVoid
 from shared.contract.values import cart_of
 from shared.progress import KINDS, STEPS, Pace, Step, standing
 from shared.runtime.reactions import Due
-from simulation.bank import Bank
-from simulation.service import Service
-from simulation.story import Inject
-from simulation.workload import generate
-from simulation.world import World
 
 STORIES = 150
 RETRIES = {"VoidFailed": RetryVoid, "RefundFailed": RetryRefund}

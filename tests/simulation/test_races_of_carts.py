@@ -2,6 +2,7 @@
 
 import pytest
 
+from proofs.simulation.world import World
 from services.cart.model import Cart, CartState
 from services.inventory.model import ReservationState
 from shared.contract.cart import (
@@ -23,7 +24,6 @@ from shared.contract.inventory import (
 from shared.contract.order import DefineCoupon, OrderCancelled, OrderConfirmed, OrderRejected
 from shared.contract.payment import PaymentAuthorized, PaymentVoided
 from shared.contract.values import Shortage
-from simulation.world import World
 from tests.simulation.races import (
     COUPON,
     codes,

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from proofs.simulation.world import World
 from services.inventory.model import Stock
 from shared.contract.cart import (
     AbandonCheckout,
@@ -22,7 +23,6 @@ from shared.contract.message import Message
 from shared.contract.order import CancelOrder, OrderCancelled, OrderConfirmed, OrderCreated, OrderRejected
 from shared.contract.payment import CaptureFailed, PaymentAuthorized, PaymentRefunded, PaymentVoided
 from shared.contract.rejection import CommandRejected
-from simulation.world import World
 from tests.simulation.races import codes, confirm, fill_in_flight, order_of, paid, prepare, race, until, until_payment_is
 
 # --- authorization comes after the reservation expired

@@ -2,7 +2,7 @@
 
 import os
 
-from simulation.run import run
+from proofs.simulation.run import run
 
 CHECKOUTS = 20_000
 TOO_RARE = {

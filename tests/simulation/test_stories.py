@@ -2,12 +2,12 @@
 
 import pytest
 
-from cli.docs import stories
-from cli.docs.diagrams import Story
+from devstack.reference import stories
+from devstack.reference.diagrams import Story
+from proofs.simulation.bank import Bank
+from proofs.simulation.cases import shop, started
+from proofs.simulation.world import World
 from shared.contract.cart import AddItem, ConfirmCheckout, OpenCart
-from simulation.bank import Bank
-from simulation.cases import shop, started
-from simulation.world import World
 
 TOKENS = {
     stories.HAPPY: "ok",

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.demo.limits import LIMITS
+from devstack.demo.limits import LIMITS
+from devstack.ports import free_port
 from shared.settings import DATABASES
-from stack.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = "quadrille-tests"

@@ -4,11 +4,11 @@ from datetime import datetime
 from importlib import import_module
 from typing import Any, TypeVar
 
+from proofs.simulation.database import Database
+from proofs.simulation.wiring import react
 from shared.contract.envelope import Envelope
 from shared.contract.message import Message
 from shared.runtime.reactions import Reaction, Reactions
-from simulation.database import Database
-from simulation.wiring import react
 
 A = TypeVar("A")
 

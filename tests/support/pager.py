@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from stack.ports import free_port
+from devstack.ports import free_port
 
 
 class Pager:

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cli.supervisor import inherited
-from stack.ports import free_port
+from devstack.ports import free_port
+from devstack.supervisor import inherited
 
 START_SECONDS = 40.0
 STOP_SECONDS = 8.0
@@ -112,7 +112,7 @@ def sandbox(logs: Path, *, api_key: str = "sk_tests") -> Iterator[dict[str, str]
     port = free_port()
     environment = {"QUADRILLE_SANDBOX_API_KEY": api_key}
     gateway = start(
-        "sandbox", "sandbox", environment, logs, "--port", str(port), "--ledger", str(logs / "ledger.db"), port=port
+        "sandbox", "devstack.sandbox", environment, logs, "--port", str(port), "--ledger", str(logs / "ledger.db"), port=port
     )
     try:
         gateway.wait_until_healthy()

@@ -41,7 +41,7 @@ class Snippet:
 
 def snippets(*languages: str) -> list[Snippet]:
     """Every block in one of these languages, or in any."""
-    paths = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+    paths = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
     found = [snippet for path in paths for snippet in _read(path)]
     return [snippet for snippet in found if not languages or snippet.language in languages]
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from stack import EmbeddedStack
-from stack.ports import free_port
-from stack.postgres import Postgres
+from devstack.embedded import EmbeddedStack
+from devstack.ports import free_port
+from devstack.postgres import Postgres
 from tests.support import compose as containers
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,8 +14,8 @@ from typing import Any
 from cli import system
 from cli.trace.run import journal
 from cli.trace.show import trace_json
-from shared.journal.model import Entry, Form
-from shared.journal.trace import one, trace
+from services.journal.model import Entry, Form
+from services.journal.trace import one, trace
 from shared.progress import limits
 
 FOLDER = Path(__file__).resolve().parents[1] / "unit" / "journal" / "stories"

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from shared.runtime import kafka, migrations
+from devstack import databases
+from devstack.ports import free_port
+from shared.runtime import kafka
+from shared.runtime.postgres import migrations
 from shared.settings import DATABASES, Settings, load
-from stack import databases
-from stack.ports import free_port
 from tests.support import services
 from tests.support.compose import CONSOLE_PASSWORD
 from tests.support.stacks import Stack

@@ -1,6 +1,6 @@
 """Where the watchdog tells what is wrong, and what is over."""
 
-from shared.alerts.model import Failure
+from services.alerts.model import Failure
 
 
 class Told:

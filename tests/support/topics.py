@@ -14,7 +14,7 @@ from aiokafka.producer import producer as aiokafka_producer
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
 from shared.runtime import kafka
-from shared.runtime.topic_checks import read_topics
+from shared.runtime.kafka.topic_checks import read_topics
 from shared.settings import Settings
 
 

@@ -25,7 +25,7 @@ from shared.contract.text import plain
 from shared.contract.topics import EVENT_SOURCES
 from shared.contract.when import happened_at, moment, recorded_at
 from shared.progress import KINDS, STEPS, Limits, Pace
-from shared.runtime.store import Loaded
+from shared.runtime.postgres.store import Loaded
 
 TOLD_ONE_BY_ONE: Final = 20
 """Checkouts that do not move at the same time of which each is notified; the others have their alert in silence."""

@@ -2,10 +2,10 @@
 
 from collections.abc import Container, Iterable, Mapping
 
+from services.alerts.model import Failure
 from services.alerts.reports import Reports
 from services.alerts.watchdog import words
 from services.alerts.watchdog.damper import Damper
-from shared.alerts.model import Failure
 
 
 class Conditions:

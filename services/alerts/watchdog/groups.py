@@ -17,9 +17,9 @@ from services.alerts.watchdog.transactions import Transactions
 from shared.lag.judgement import Status
 from shared.lag.reader import LagReader
 from shared.lag.window import Window
-from shared.runtime.lost import LostRecords
+from shared.runtime.kafka.lost import LostRecords
+from shared.runtime.observability.repeats import REPEATED
 from shared.settings import Settings
-from shared.telemetry.repeats import REPEATED
 
 log = logging.getLogger(__name__)
 WINDOW: Final = 10

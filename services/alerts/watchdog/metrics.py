@@ -7,9 +7,9 @@ from prometheus_client import Counter, Gauge, Histogram
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from shared.alerts.model import ABOUT_MONEY
+from services.alerts.model import ABOUT_MONEY
 from shared.progress import STEPS, Outcome
-from shared.telemetry.metrics import SECONDS, Children
+from shared.runtime.observability.metrics import SECONDS, Children
 
 checkouts = Children(Counter("quadrille_checkouts_total", "Checkouts that were decided, by what they came to", ["outcome"]))
 checkout_seconds = Children(

@@ -7,11 +7,11 @@ from typing import Final
 
 import asyncpg
 
+from services.alerts.model import Failure
 from services.alerts.reports import Reports
 from services.alerts.watchdog import words
 from services.alerts.watchdog.conditions import Conditions
 from services.alerts.watchdog.damper import Damper
-from shared.alerts.model import Failure
 from shared.contract.text import plain
 from shared.runtime import kafka
 from shared.settings import Settings

@@ -14,7 +14,7 @@ from services.alerts.watchdog.damper import Damper
 from shared.contract.topics import TOPICS
 from shared.runtime import kafka
 from shared.settings import Settings
-from shared.waiting import within
+from shared.timeouts import within
 
 log = logging.getLogger(__name__)
 EVERY_SECONDS: Final = 60.0

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from shared.alerts.model import Failure
+from services.alerts.model import Failure
 from shared.contract.text import plain
 from shared.lag.judgement import MEANING, Status
 from shared.lag.model import Group, HeldBack, Place
 from shared.money import EXPONENTS, display
 from shared.progress import Waiting
-from shared.runtime.lost import LostRecords
+from shared.runtime.kafka.lost import LostRecords
 
 BY: Final = "watchdog"
 """Who closes what is over."""

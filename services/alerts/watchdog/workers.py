@@ -29,14 +29,14 @@ from services.alerts.watchdog.topics import Topics
 from shared.contract.envelope import Record
 from shared.contract.topics import SERVICES, events_topic
 from shared.progress import limits
-from shared.runtime.database import is_away
-from shared.runtime.lost import tell
+from shared.runtime.kafka.lost import tell
 from shared.runtime.main import Worker
 from shared.runtime.member import Member, StalledError
+from shared.runtime.observability.repeats import REPEATED
+from shared.runtime.postgres.database import is_away
+from shared.runtime.postgres.store import ConflictError
 from shared.runtime.service import Service
-from shared.runtime.store import ConflictError
 from shared.settings import Settings
-from shared.telemetry.repeats import REPEATED
 
 log = logging.getLogger(__name__)
 FOLLOWER: Final = "alerts.watchdog"

@@ -7,12 +7,12 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from services.alerts import views
+from services.alerts.model import Alert, AlertState
+from services.alerts.views import AlertFilter
 from services.console.actions import of_alert, of_money
 from services.console.context import console, page
 from services.console.pages.paging import filter_of, paging
-from shared.alerts import views
-from shared.alerts.model import Alert, AlertState
-from shared.alerts.views import AlertFilter
 
 LISTED: Final = 100
 SEVERITIES: Final = ("critical", "warning")
@@ -44,7 +44,7 @@ async def index(request: Request) -> Response:
 
 
 async def show(request: Request) -> Response:
-    """One alert. Raises :class:`shared.alerts.views.NotFoundError`."""
+    """One alert. Raises :class:`services.alerts.views.NotFoundError`."""
     named = request.path_params["alert_id"]
     found = await views.alert(console(request).alerts, named)
     if found.alert_id != named:

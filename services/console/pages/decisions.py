@@ -11,12 +11,12 @@ from starlette.responses import RedirectResponse, Response
 from services.console import actions
 from services.console.context import Console, console
 from services.console.session import flash, form, local, who
+from services.journal import queries
 from shared.client import CheckoutClient
 from shared.client.staff import SOURCE, FaultsError, command, decide, patience, redrive, settle
 from shared.contract.alerts import RedriveDeadLetter
 from shared.contract.payment import MarkRefunded, MarkVoided
 from shared.contract.topics import events_topic
-from shared.journal import queries
 
 PATIENCE_SECONDS: Final = 15.0
 """How long an answer is waited for; what comes later is seen on the page."""

@@ -6,13 +6,13 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from services.alerts import views
+from services.alerts.model import LetterState
+from services.alerts.payload import DECODED, DUMPED, SHOWN, decoded, dump, shown
+from services.alerts.views import Filter
 from services.console.actions import of_letter
 from services.console.context import console, page
 from services.console.pages.paging import paging
-from shared.alerts import views
-from shared.alerts.model import LetterState
-from shared.alerts.payload import DECODED, DUMPED, SHOWN, decoded, dump, shown
-from shared.alerts.views import Filter
 from shared.contract.text import is_plain
 from shared.contract.topics import REDRIVABLE
 from shared.runtime.records import unpack
@@ -52,7 +52,7 @@ async def index(request: Request) -> Response:
 
 
 async def show(request: Request) -> Response:
-    """One dead letter. Raises :class:`shared.alerts.views.NotFoundError`."""
+    """One dead letter. Raises :class:`services.alerts.views.NotFoundError`."""
     here, named = console(request), request.path_params["letter_id"]
     letter = await views.letter(here.alerts, named)
     if letter.letter_id != named:

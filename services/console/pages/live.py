@@ -9,14 +9,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from services.alerts import views
 from services.console.actions import of_letter
 from services.console.context import FRAME, Console, console
 from services.console.pages import alerts, lag, money, orders, overview
 from services.console.session import csrf_token, is_at, who
 from services.console.watcher import AWAY
-from shared.alerts import views
+from services.journal.trace import NotOneError, one, trace
 from shared.contract.text import is_plain
-from shared.journal.trace import NotOneError, one, trace
 
 RETRY_MS: Final = 3_000
 Parts = dict[str, str]

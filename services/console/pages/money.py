@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 from services.console.context import Console, console, page
 from services.console.plots import ceiling
-from shared.journal import overview
-from shared.journal.overview import MONEY, Became, Sum
+from services.journal import overview
+from services.journal.overview import MONEY, Became, Sum
 
 SPANS: Final = {"1h": (3_600.0, 120.0), "24h": (86_400.0, 3_600.0), "7d": (604_800.0, 21_600.0)}
 """Seconds that are looked back, and seconds of one bar."""

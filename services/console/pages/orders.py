@@ -9,11 +9,11 @@ from starlette.responses import RedirectResponse, Response
 from services.console.actions import of_story
 from services.console.context import Console, console, link, page
 from services.console.timeline import LANES, picture, strip
+from services.journal import overview, queries
+from services.journal.queries import Match
+from services.journal.telling import heading, standing_lines
+from services.journal.trace import NotOneError, Trace, one, trace
 from shared.contract.text import is_plain
-from shared.journal import overview, queries
-from shared.journal.queries import Match
-from shared.journal.telling import heading, standing_lines
-from shared.journal.trace import NotOneError, Trace, one, trace
 from shared.progress import Outcome
 
 LISTED: Final = 50

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from services.console.context import Console, console, page
 from services.console.diagram import diagram
-from shared.journal import overview
+from services.journal import overview
 
 LATEST: Final = 8
 

@@ -1,6 +1,6 @@
 """Run by Alembic."""
 
 from services.journal.tables import metadata
-from shared.runtime.migrations import run
+from shared.runtime.postgres.migrations import run
 
 run(metadata)

@@ -8,12 +8,13 @@ import aiohttp
 import orjson
 
 from services.payment.gateways.port import PaymentStatus
+from shared.errors import QuadrilleError
 
 PAGE: Final = 1000
 PAGE_SECONDS: Final = 30.0
 
 
-class LedgerError(Exception):
+class LedgerError(QuadrilleError):
     """The gateway's ledger could not be read; the message says why."""
 
 

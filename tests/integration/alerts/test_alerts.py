@@ -11,16 +11,16 @@ import pytest_asyncio
 from aiokafka import TopicPartition
 from sqlalchemy import text
 
-from cli.demo.shop import unique
+from devstack.demo.shop import unique
 from services.alerts.app import GROUP
-from shared.alerts.model import Alert
-from shared.alerts.views import open_alerts
+from services.alerts.model import Alert
+from services.alerts.views import open_alerts
 from shared.contract.dead_letter import failure_headers
 from shared.contract.envelope import Envelope, write
 from shared.contract.payment import PaymentVoided, VoidFailed
 from shared.contract.topics import DEAD_LETTERS
 from shared.runtime import kafka
-from shared.runtime.database import connect
+from shared.runtime.postgres.database import connect
 from shared.settings import load
 from tests.support import services, system
 from tests.support.pager import Pager, listening

@@ -8,15 +8,15 @@ import pytest_asyncio
 from httpx import ASGITransport, AsyncClient
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.alerts import views
 from services.alerts.keeper import Keeper
+from services.alerts.model import Failure
+from services.alerts.views import AlertFilter, Filter
 from services.console.app import application
 from services.console.context import Console
 from services.console.watcher import Watcher
-from shared.alerts import views
-from shared.alerts.model import Failure
-from shared.alerts.views import AlertFilter, Filter
 from shared.progress import limits
-from shared.runtime.database import connect
+from shared.runtime.postgres.database import connect
 from shared.settings import load
 from tests.support import system
 from tests.support.cli import quadrille

@@ -11,17 +11,17 @@ import pytest_asyncio
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from devstack.ports import free_port
 from services.alerts import targets as of_targets
 from services.alerts.keeper import Keeper
+from services.alerts.model import Failure
 from services.alerts.notifier import Notifier
 from services.alerts.reports import Reports
 from services.alerts.targets import targets
+from services.alerts.views import open_alerts
 from services.alerts.watchdog.targets import Targets
-from shared.alerts.model import Failure
-from shared.alerts.views import open_alerts
-from shared.runtime.database import connect
+from shared.runtime.postgres.database import connect
 from shared.settings import Settings, load
-from stack.ports import free_port
 from tests.support import system
 from tests.support.pager import listening
 from tests.support.stacks import Stack

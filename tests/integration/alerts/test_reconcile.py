@@ -16,8 +16,8 @@ from services.alerts.keeper import Keeper
 from services.alerts.reconcile import STANDSTILL, Reconciler
 from shared.contract.topics import DEAD_LETTERS
 from shared.runtime import kafka
-from shared.runtime.database import connect
 from shared.runtime.member import StalledError
+from shared.runtime.postgres.database import connect
 from shared.settings import Settings, load
 from tests.support import system
 from tests.support.stacks import Stack

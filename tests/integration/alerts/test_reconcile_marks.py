@@ -13,7 +13,7 @@ from services.alerts.keeper import Keeper
 from services.alerts.reconcile import Reconciler
 from shared.contract.topics import DEAD_LETTERS
 from shared.runtime import kafka
-from shared.runtime.database import connect
+from shared.runtime.postgres.database import connect
 from shared.settings import Settings, load
 from tests.support import system
 from tests.support.stacks import Stack

@@ -12,10 +12,10 @@ from aiokafka import TopicPartition
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from cli.demo.shop import unique
-from shared.alerts import views
-from shared.alerts.model import Alert, DeadLetter
-from shared.alerts.views import Filter
+from devstack.demo.shop import unique
+from services.alerts import views
+from services.alerts.model import Alert, DeadLetter
+from services.alerts.views import Filter
 from shared.contract.dead_letter import ERRORS
 from shared.contract.envelope import Envelope, write
 from shared.contract.inventory import ReceiveStock
@@ -24,7 +24,7 @@ from shared.contract.order import OrderRejected
 from shared.contract.redrive import PREFIX
 from shared.contract.topics import DEAD_LETTERS, SERVICES, redrive_topic
 from shared.runtime import kafka
-from shared.runtime.database import connect
+from shared.runtime.postgres.database import connect
 from shared.runtime.records import unpack
 from shared.settings import Settings, load
 from tests.support import services, system

@@ -9,13 +9,13 @@ import pytest
 import pytest_asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from devstack import databases
 from services.alerts import migrations as alerts_migrations
+from services.alerts import views
 from services.alerts.keeper import Keeper
-from shared.alerts import views
-from shared.alerts.model import Failure
-from shared.runtime import migrations
-from shared.runtime.database import connect
-from stack import databases
+from services.alerts.model import Failure
+from shared.runtime.postgres import migrations
+from shared.runtime.postgres.database import connect
 from tests.support.stacks import Stack
 
 STUCK = Failure("void:c1.12", "void", "critical", "A void failed", "Retry it.", "payment", "c1.12")

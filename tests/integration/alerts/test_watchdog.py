@@ -14,12 +14,12 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from sqlalchemy import text
 
-from cli.demo.shop import unique
+from devstack.demo.shop import unique
 from services.alerts.failures import GATEWAY_ALERT
+from services.alerts.model import Alert
+from services.alerts.views import NotFoundError, alert, open_alerts
 from services.alerts.watchdog import words
 from services.alerts.watchdog.checkouts import TOLD_ONE_BY_ONE
-from shared.alerts.model import Alert
-from shared.alerts.views import NotFoundError, alert, open_alerts
 from shared.contract.cart import CartReopened, CheckoutCompleted, CheckoutStarted
 from shared.contract.envelope import Envelope, write
 from shared.contract.inventory import StockCommitted
@@ -29,7 +29,7 @@ from shared.contract.payment import OperationNearlyGivenUp, PaymentDeclined
 from shared.contract.topics import EVENT_SOURCES
 from shared.contract.values import PaymentMethod, Totals
 from shared.runtime import kafka
-from shared.runtime.database import connect
+from shared.runtime.postgres.database import connect
 from shared.runtime.records import pack
 from shared.settings import load
 from tests.support import services, system

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from cli.demo.shop import APPROVED, BERLIN, CASH, card
+from devstack.demo.shop import APPROVED, BERLIN, CASH, card
 from shared.client import CheckoutClient
 from shared.contract.cart import (
     AbandonCheckout,

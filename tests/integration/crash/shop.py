@@ -11,11 +11,11 @@ from typing import Any, Final
 
 from cli.audit import audit
 from cli.audit.books import Books, read
-from cli.demo.shop import Shop
+from devstack.demo.shop import Shop
 from shared.client import HEARD, CheckoutClient
 from shared.contract.order import CouponDefined, DefineCoupon
 from shared.contract.topics import DEAD_LETTERS, SERVICES, events_topic
-from shared.runtime.database import connect
+from shared.runtime.postgres.database import connect
 from shared.settings import Settings, load
 from tests.integration.crash.load import Load
 from tests.integration.crash.supervisor import Supervisor

@@ -12,19 +12,18 @@ import asyncpg
 import pytest_asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.journal import migrations
+from devstack import databases
+from services.journal import migrations, queries
 from services.journal.follower import Follower
 from services.journal.keeper import Keeper
+from services.journal.model import Entry
 from shared.contract.envelope import Envelope, write
 from shared.contract.message import Message
 from shared.contract.topics import EVENT_SOURCES, events_topic
-from shared.journal import queries
-from shared.journal.model import Entry
 from shared.runtime import kafka
-from shared.runtime.database import connect
-from shared.runtime.migrations import upgrade
+from shared.runtime.postgres.database import connect
+from shared.runtime.postgres.migrations import upgrade
 from shared.settings import Settings, load
-from stack import databases
 from tests.support.stacks import Stack
 from tests.support.topics import raw_producer
 

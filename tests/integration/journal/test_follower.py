@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from services.journal.follower import READING_SECONDS, Follower
+from services.journal.model import Form
 from shared.contract.cart import CartOpened, CheckoutStarted
 from shared.contract.inventory import StockReceived
 from shared.contract.order import OrderRejected
 from shared.contract.topics import DEAD_LETTERS, TOPICS
 from shared.contract.values import Item
-from shared.journal.model import Form
 from tests.integration.journal.conftest import AT, Journal, eventually
 from tests.support import services
 from tests.support.away import away

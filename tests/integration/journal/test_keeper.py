@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from shared.journal.model import Entry, Form
-from shared.telemetry import metrics
+from services.journal.model import Entry, Form
+from shared.runtime.observability import metrics
 from tests.integration.journal.conftest import AT, Journal
 from tests.support import stories
 

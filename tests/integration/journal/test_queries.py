@@ -10,9 +10,9 @@ from rich.console import Console
 
 from cli.stuck.run import run_stuck
 from cli.trace.run import run_trace
-from shared.journal import queries
-from shared.journal.model import Entry
-from shared.journal.trace import NotOneError, one
+from services.journal import queries
+from services.journal.model import Entry
+from services.journal.trace import NotOneError, one
 from shared.progress import Limits
 from tests.integration.journal.conftest import Journal
 from tests.support import stories

@@ -14,7 +14,7 @@ import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from cli.demo.shop import unique
+from devstack.demo.shop import unique
 from shared.lag.judgement import Status
 from shared.lag.model import NEVER, Snapshot
 from shared.lag.reader import LagReader

@@ -10,15 +10,15 @@ from pathlib import Path
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from cli.bench.payment import InProcessGateway
-from cli.up import LEDGER
+from devstack.up import LEDGER
+from proofs.bench.payment import InProcessGateway
 from services.payment.__main__ import define
 from services.payment.gateways.port import Answer, Authorization, LookUp, NotFound, PaymentState, Sought, Unavailable, Unknown
 from services.payment.operations import Operations
 from shared.contract.envelope import Envelope, write
 from shared.contract.order import TotalsCalculated
 from shared.runtime import kafka
-from shared.runtime.database import connect
+from shared.runtime.postgres.database import connect
 from shared.runtime.service import Service
 from shared.settings import Settings, load
 from tests.support import system

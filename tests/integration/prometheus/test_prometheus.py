@@ -13,18 +13,18 @@ import pytest
 import pytest_asyncio
 import yaml
 
-from cli.demo.shop import unique
+from devstack.demo.shop import unique
+from devstack.ports import free_port
 from shared.contract.envelope import Envelope, write
 from shared.contract.inventory import ReceiveStock
 from shared.runtime import kafka
 from shared.settings import Settings, load
-from stack.ports import free_port
 from tests.support import services, system
 from tests.support.clock import NOW
 from tests.support.stacks import Stack
 from tests.support.topics import raw_producer
 
-OPS = Path(__file__).resolve().parents[3] / "ops" / "prometheus"
+DEPLOY = Path(__file__).resolve().parents[3] / "deploy" / "prometheus"
 SERVICES = ("inventory", "alerts")
 pytestmark = pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed (Debian: prometheus)")
 
@@ -39,14 +39,14 @@ pytestmark = pytest.mark.skipif(not shutil.which("promtool"), reason="promtool i
     ids=" ".join,
 )
 def test_promtool_finds_nothing_wrong(arguments: tuple[str, ...]) -> None:
-    checked = subprocess.run(["promtool", *arguments], cwd=OPS, capture_output=True, text=True, check=False)
+    checked = subprocess.run(["promtool", *arguments], cwd=DEPLOY, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 def test_every_alert_is_tested() -> None:
-    rules = yaml.safe_load((OPS / "rules.yml").read_text())
+    rules = yaml.safe_load((DEPLOY / "rules.yml").read_text())
     alerts = {rule["alert"] for group in rules["groups"] for rule in group["rules"] if "alert" in rule}
-    tests = yaml.safe_load((OPS / "rules_test.yml").read_text())["tests"]
+    tests = yaml.safe_load((DEPLOY / "rules_test.yml").read_text())["tests"]
     fired = {one["alertname"] for test in tests for one in test["alert_rule_test"] if one.get("exp_alerts")}
     assert fired == alerts
 
@@ -108,9 +108,9 @@ async def scraped(stack: Stack, tmp_path: Path) -> AsyncIterator[tuple[Prometheu
     """Two services and a Prometheus with our configuration, but for the addresses and a shorter interval."""
     environment = await asyncio.to_thread(lambda: system.prepare(stack, QUADRILLE_WATCH_SECONDS="0.2"))
     with services.running(SERVICES, environment, tmp_path) as running:
-        configuration = yaml.safe_load((OPS / "prometheus.yml").read_text())
+        configuration = yaml.safe_load((DEPLOY / "prometheus.yml").read_text())
         configuration["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
-        configuration["rule_files"] = [str(OPS / "rules.yml")]
+        configuration["rule_files"] = [str(DEPLOY / "rules.yml")]
         targets = [f"127.0.0.1:{service.port}" for service in running.values()]
         configuration["scrape_configs"][0]["static_configs"] = [{"targets": targets}]
         (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(configuration))

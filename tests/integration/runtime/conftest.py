@@ -12,10 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.inventory.__main__ import define
 from shared.contract.envelope import Envelope, write
 from shared.contract.inventory import ReceiveStock
-from shared.runtime import kafka, ownership
+from shared.runtime import kafka
 from shared.runtime.batch import Processor
-from shared.runtime.database import connect
-from shared.runtime.tracing import Tracer
+from shared.runtime.observability.tracing import Tracer
+from shared.runtime.postgres import ownership
+from shared.runtime.postgres.database import connect
 from shared.settings import Settings, load
 from tests.support import system
 from tests.support.clock import NOW

@@ -9,7 +9,7 @@ import time_machine
 
 from shared.contract.dead_letter import failure_headers
 from shared.contract.topics import DEAD_LETTERS
-from shared.runtime import outbox
+from shared.runtime.postgres import outbox
 from shared.runtime.records import Outgoing
 from tests.integration.runtime.conftest import Inventory
 from tests.support import services
@@ -22,7 +22,7 @@ WRONG_SECONDS = 3_700
 async def test_its_events_are_published_and_dated_by_the_broker(inventory: Inventory, tmp_path: Path, wrong: int) -> None:
     await inventory.receive("sku-1", [f"id-{n}" for n in range(10)])
     arguments = (str(wrong), "services.inventory")
-    member = services.start("inventory", "cli.chaos.wrong_clock", inventory.environment, tmp_path, *arguments)
+    member = services.start("inventory", "proofs.chaos.wrong_clock", inventory.environment, tmp_path, *arguments)
     try:
         published = await records(inventory.settings, "inventory.events", 10)
         await asyncio.to_thread(member.wait_until_healthy)

@@ -17,7 +17,7 @@ from shared.contract.topics import DEAD_LETTERS
 from shared.contract.values import Item
 from shared.runtime.batch import POSTPONED
 from shared.runtime.inputs import Discard, Handle, Input, Reader
-from shared.runtime.ownership import FencedError
+from shared.runtime.postgres.ownership import FencedError
 from shared.runtime.reactions import Due
 from shared.runtime.records import Outgoing
 from tests.integration.runtime.conftest import Inventory

@@ -16,12 +16,13 @@ from services.inventory.__main__ import define
 from shared.client import CheckoutClient
 from shared.contract.inventory import ReceiveStock
 from shared.contract.topics import TOPICS
-from shared.runtime import kafka, outbox
-from shared.runtime.batches import Batches
+from shared.runtime import kafka
+from shared.runtime.kafka.patches.batches import Batches
+from shared.runtime.kafka.topic_checks import wanted_config
+from shared.runtime.postgres import outbox
 from shared.runtime.records import Outgoing
 from shared.runtime.relay import Relay
 from shared.runtime.service import Service
-from shared.runtime.topic_checks import wanted_config
 from tests.integration.runtime.conftest import Inventory
 from tests.support.told import Told
 from tests.support.topics import alter, records

@@ -8,7 +8,7 @@ from aiokafka.admin.records_to_delete import RecordsToDelete
 from services.alerts.failures import Arrival, fault_of
 from services.inventory.__main__ import define
 from shared.runtime import kafka
-from shared.runtime.lost import LostRecords
+from shared.runtime.kafka.lost import LostRecords
 from shared.runtime.member import Member
 from shared.runtime.service import Service
 from tests.integration.runtime.conftest import Inventory

@@ -16,8 +16,8 @@ from shared.contract.inventory import ReceiveStock
 from shared.contract.values import Item
 from shared.runtime import kafka
 from shared.runtime.member import AT_ONCE, POLL_RECORDS, Member
+from shared.runtime.observability.health import TURN_SECONDS
 from shared.runtime.service import Definition, Service
-from shared.telemetry.health import TURN_SECONDS
 from tests.integration.runtime.conftest import Inventory
 from tests.support.clock import NOW
 from tests.support.facts import a

@@ -11,8 +11,8 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, MetaData, inspect
 
 from shared.contract.topics import SERVICES
-from shared.runtime import migrations
-from shared.runtime.database import connect
+from shared.runtime.postgres import migrations
+from shared.runtime.postgres.database import connect
 from shared.settings import DATABASES, load
 from tests.support import system
 from tests.support.stacks import Stack

@@ -17,10 +17,10 @@ from shared.contract.inventory import ReservationExtended
 from shared.contract.message import Message
 from shared.contract.order import CancelOrder
 from shared.contract.payment import PaymentAuthorized, PaymentCaptured, PaymentDeclined, PaymentDeferred
-from shared.runtime import ownership
 from shared.runtime.batch import Processor
-from shared.runtime.database import connect
 from shared.runtime.inputs import Handle, Input
+from shared.runtime.postgres import ownership
+from shared.runtime.postgres.database import connect
 from shared.settings import Settings, load
 from tests.integration.runtime.conftest import Inventory
 from tests.support.facts import a

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from shared.runtime import backlog, outbox
-from shared.runtime.inbox import KEPT
+from devstack.ports import free_port
+from shared.runtime.observability import backlog
+from shared.runtime.postgres import outbox
+from shared.runtime.postgres.inbox import KEPT
 from shared.runtime.records import Outgoing
-from stack.ports import free_port
 from tests.integration.runtime.conftest import Inventory
 from tests.support import services
 from tests.support.away import away

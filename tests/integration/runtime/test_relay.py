@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from shared.runtime import kafka, outbox, sender
+from shared.runtime import kafka
+from shared.runtime.kafka import sender
 from shared.runtime.member import AT_ONCE, POLL_RECORDS, Member
-from shared.runtime.outbox import OutboxRow
+from shared.runtime.postgres import outbox
+from shared.runtime.postgres.outbox import OutboxRow
 from shared.runtime.records import IN_HAND_BYTES, Outgoing, size
 from shared.runtime.relay import FULL_BYTES, Relay
 from tests.integration.runtime.conftest import Inventory

@@ -9,7 +9,7 @@ from services.inventory.reactions import reactions
 from shared.contract.envelope import Envelope, Record, write
 from shared.contract.inventory import ReceiveStock
 from shared.runtime.inputs import Input, Reader
-from shared.runtime.tracing import tracer
+from shared.runtime.observability.tracing import tracer
 from shared.settings import load
 from tests.integration.runtime.conftest import Inventory
 from tests.support.clock import NOW

@@ -4,11 +4,11 @@ import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 
-from cli.demo.limits import LIMITS
-from cli.demo.shop import Shop
+from devstack.demo.limits import LIMITS
+from devstack.demo.shop import Shop
 from shared.client import HEARD, CheckoutClient
 from shared.contract.topics import DEAD_LETTERS
-from shared.runtime.database import connect
+from shared.runtime.postgres.database import connect
 from tests.support import services, system
 from tests.support.stacks import Stack
 from tests.support.system import System

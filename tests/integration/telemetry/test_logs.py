@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from cli.demo.shop import BERLIN, Shop, card, unique
+from devstack.demo.shop import BERLIN, Shop, card, unique
 from shared.contract.cart import CheckoutCompleted, SetShippingAddress
 from shared.contract.payment import VoidFailed
 from shared.contract.rejection import CommandRejected

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 import pytest
 import pytest_asyncio
 
-from cli.demo.shop import Shop, card
+from devstack.demo.shop import Shop, card
 from shared.contract.cart import CheckoutCompleted
 from shared.contract.inventory import ReservationExpired
 from shared.contract.payment import PaymentVoided

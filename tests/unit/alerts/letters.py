@@ -4,14 +4,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from services.alerts.failures import Arrival, read
-from shared.alerts.model import Alert, DeadLetter, DeadRecord
+from services.alerts.model import Alert, DeadLetter, DeadRecord
 from shared.contract.alerts import ParkDeadLetter, RedriveDeadLetter, ResolveDeadLetter
 from shared.contract.cart import OpenCart
 from shared.contract.dead_letter import failure_headers, without_failure
 from shared.contract.envelope import Envelope, Headers, write
 from shared.contract.message import Message
 from shared.contract.payment import FailedCompensation, VoidFailed
-from shared.runtime.lost import LostRecords
+from shared.runtime.kafka.lost import LostRecords
 from shared.runtime.records import pack
 from tests.support.clock import NOW
 from tests.support.solo import Solo

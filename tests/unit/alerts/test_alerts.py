@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.alerts.model import Alert, DeadLetter
+from services.alerts.model import Alert, DeadLetter
 from shared.contract.alerts import AcknowledgeAlert, ResolveAlert
 from shared.contract.message import Message
 from shared.contract.payment import (

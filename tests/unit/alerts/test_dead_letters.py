@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from services.alerts.failures import Arrival
-from shared.alerts.model import DeadLetter
+from services.alerts.model import DeadLetter
 from shared.contract.alerts import (
     AcknowledgeAlert,
     DeadLetterRedriven,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.bench.payment import InProcessGateway
-from sandbox.ledger import Ledger
+from devstack.sandbox.ledger import Ledger
+from proofs.bench.payment import InProcessGateway
 from services.payment.__main__ import define
 from services.payment.gateways.port import Authorization, Declined, Gateway, NotFound, PaymentState, Refused, Sought, Succeeded
 from shared.settings import SettingsError, load

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from cli.bench.charts import charts
-from cli.bench.endurance import growing
-from cli.bench.samples import Sample
+from proofs.bench.charts import charts
+from proofs.bench.endurance import growing
+from proofs.bench.samples import Sample
 
 MINUTE = Sample(
     minute=1,

@@ -6,7 +6,7 @@ import json
 import pytest
 from rich.console import Console
 
-from cli.output import Lines
+from devstack.output import Lines
 
 SAID = {"time": "2026-03-01T12:00:00.000+00:00", "level": "ERROR", "service": "cart", "logger": "l", "message": "failed"}
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from cli.supervisor import LONGEST_LINE, REFUSED, Program, Supervisor
+from devstack.supervisor import LONGEST_LINE, REFUSED, Program, Supervisor
 
 
 async def test_a_line_without_end_stops_nobody() -> None:

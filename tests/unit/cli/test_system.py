@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from cli import system
-from stack.processes import Child
+from cli.processes import Child
 
 
 def test_a_file_that_names_no_broker_does_not_hide_what_runs_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,8 +15,8 @@ from rich.text import Text
 from cli.alerts import show as alerts
 from cli.dlq import show as dlq
 from cli.table import Column, Table, facts, number, words
-from shared.alerts.model import Alert, AlertState, DeadLetter, LetterState
-from shared.alerts.views import Cause
+from services.alerts.model import Alert, AlertState, DeadLetter, LetterState
+from services.alerts.views import Cause
 
 ROOT = Path(__file__).resolve().parents[3]
 AT = datetime(2026, 3, 1, tzinfo=UTC)

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from cli import system
-from cli.supervisor import REFUSED, Program, Supervisor
-from cli.up import Running, StartError
-from stack import StackError
-from stack.lock import FolderLock
-from stack.processes import Child
+from cli.processes import Child
+from devstack.errors import StackError
+from devstack.lock import FolderLock
+from devstack.supervisor import REFUSED, Program, Supervisor
+from devstack.up import Running, StartError
 from tests.support.cli import process
 
 OPEN = {"QUADRILLE_CONSOLE_HOST": "0.0.0.0"}

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
+from services.alerts.model import Alert, AlertState, DeadLetter, LetterState
 from services.console.actions import of_alert, of_letter, of_money, of_story
-from shared.alerts.model import Alert, AlertState, DeadLetter, LetterState
 from tests.support import stories
 from tests.unit.console.told import recorded, trace
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from services.console.context import ago, link, ticks, when
 from services.console.pages import orders
-from shared.journal.model import Entry, Form
+from services.journal.model import Entry, Form
 from tests.support import stories
 from tests.unit.console.told import Seen, console, trace
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from services.console.timeline import LANES, Row, picture, strip
-from shared.journal.telling import rows
+from services.journal.telling import rows
 from tests.support import stories
 from tests.unit.console.told import recorded, trace
 

@@ -9,13 +9,13 @@ from httpx import AsyncClient
 from services.console import choreography
 from services.console.context import Console
 from services.console.watcher import Watcher
-from shared.journal.model import Entry
-from shared.journal.queries import Reading
-from shared.journal.stands import stands
-from shared.journal.story import forest, of_checkout
-from shared.journal.trace import Trace
+from services.journal.model import Entry
+from services.journal.queries import Reading
+from services.journal.stands import stands
+from services.journal.story import forest, of_checkout
+from services.journal.trace import Trace
 from shared.progress import limits
-from shared.runtime.database import connect
+from shared.runtime.postgres.database import connect
 from shared.settings import load
 from tests.support import stories
 

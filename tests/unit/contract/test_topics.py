@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from shared.contract.topics import SERVICES, TOPICS
-from shared.runtime.inbox import KEPT
+from shared.runtime.postgres.inbox import KEPT
 
 
 @pytest.mark.parametrize(("replicas", "wanted"), [(1, "1"), (2, "1"), (3, "2"), (5, "4")])

@@ -10,6 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.journal.entries import entry
+from services.journal.model import Form
+from services.journal.story import forest
+from services.journal.words import title, words
 from shared.contract.cart import AddItem, CheckoutConfirmed, OpenCart, PreviewRequested, SetPaymentMethod, SetShippingAddress
 from shared.contract.catalogue import MESSAGES
 from shared.contract.dead_letter import failure_headers
@@ -22,9 +25,6 @@ from shared.contract.rejection import CommandRejected
 from shared.contract.text import is_plain
 from shared.contract.topics import DEAD_LETTERS, EVENT_SOURCES, TOPICS
 from shared.contract.values import Address, Item, PaymentMethod, Quote, QuoteLine, Reason, Totals, TotalsLine
-from shared.journal.model import Form
-from shared.journal.story import forest
-from shared.journal.words import title, words
 from tests.support.clock import NOW
 
 ADDRESS = Address(name="Ada Example", street="Hauptstr. 1", city="Berlin", postal_code="10115", country="DE")

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from shared.journal.model import Entry, Form
-from shared.journal.stands import Stands, stands
+from services.journal.model import Entry, Form
+from services.journal.stands import Stands, stands
 from shared.progress import Limits, Outcome
 from tests.support import stories
 

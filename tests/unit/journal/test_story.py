@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from cli.trace.show import entry_json
-from shared.journal.model import Entry, Form
-from shared.journal.story import Node, checkouts_around, forest, of_checkout
+from services.journal.model import Entry, Form
+from services.journal.story import Node, checkouts_around, forest, of_checkout
 from tests.support import stories
 from tests.support.clock import NOW
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from proofs.simulation.wiring import CONTEXT
 from services.payment.answers import GatewayAnswered, TimeIsUp
 from services.payment.gateways.port import Answer, Declined, LookUp, NotFound, Refused, Unavailable, Unknown
 from services.payment.model import LAST_CHANCE, UNDO_WITHIN, PaymentOperation, Policy, backoff
@@ -23,7 +24,6 @@ from shared.contract.payment import (
     RetryVoid,
     VoidFailed,
 )
-from simulation.wiring import CONTEXT
 from tests.support.clock import NOW
 from tests.support.facts import CHECKOUT, a
 from tests.support.solo import Solo, only

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from proofs.simulation.wiring import CONTEXT
 from services.payment.gateways.port import Answer, LookUp, NotFound, PaymentState, Unavailable, Unknown
 from services.payment.model import Policy
 from shared.contract.order import TotalsCalculated
@@ -17,7 +18,6 @@ from shared.contract.payment import (
     SettlementDisputed,
 )
 from shared.contract.rejection import CommandRejected
-from simulation.wiring import CONTEXT
 from tests.support.facts import CHECKOUT, a
 from tests.support.solo import Solo, codes, only
 from tests.unit.payment.payments import BUG, LOST, answer, found, operation, payment, payment_in

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from proofs.simulation.wiring import CONTEXT
 from services.payment.gateways.port import NotFound
 from services.payment.gateways.port import PaymentState as Found
 from services.payment.model import Payment, Policy
@@ -15,7 +16,6 @@ from shared.contract.payment import (
     PaymentVoided,
     VoidFailed,
 )
-from simulation.wiring import CONTEXT
 from tests.support.clock import NOW
 from tests.support.facts import CHECKOUT, a
 from tests.support.solo import only

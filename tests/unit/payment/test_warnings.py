@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import pytest
 
+from proofs.simulation.wiring import CONTEXT
 from services.payment.answers import GatewayAnswered, HoldAged
 from services.payment.gateways.port import Answer, Unavailable
 from services.payment.model import UNDO_WITHIN, Policy
 from shared.contract.order import OrderCancelled
 from shared.contract.payment import HoldNearlyLapsed, OperationNearlyGivenUp, VoidFailed
-from simulation.wiring import CONTEXT
 from tests.support.clock import NOW
 from tests.support.facts import CHECKOUT, a
 from tests.support.solo import only

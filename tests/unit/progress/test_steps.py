@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from cli.docs import choreography
+from devstack.reference import choreography
 from shared.progress import KINDS, STEPS, Limits, Outcome, Pace, Step, limits, standing
 from shared.settings import load
 from tests.support.clock import NOW

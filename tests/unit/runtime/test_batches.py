@@ -9,9 +9,9 @@ from aiokafka import TopicPartition
 from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordBatchBuilderPy
 
-from shared.runtime import patches
-from shared.runtime.batches import Batches
-from shared.runtime.unpacking import ATTRIBUTES, MAX_BYTES, RECORDS, is_too_large
+from shared.runtime.kafka import patches
+from shared.runtime.kafka.patches.batches import Batches
+from shared.runtime.kafka.patches.unpacking import ATTRIBUTES, MAX_BYTES, RECORDS, is_too_large
 from tests.support.topics import Name
 
 Headers = list[tuple[str, bytes | None]]

@@ -9,8 +9,8 @@ from aiokafka.consumer import consumer
 from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.errors import NodeNotReadyError
 
-from shared.runtime import patches
-from shared.runtime.closing import ClosingFetcher
+from shared.runtime.kafka import patches
+from shared.runtime.kafka.patches.closing import ClosingFetcher
 
 
 class Gone(AIOKafkaClient):

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import make_url
 
 from shared.contract.topics import SERVICES
-from shared.runtime.store import Store
+from shared.runtime.postgres.store import Store
 
 
 @pytest.mark.parametrize("service", [*SERVICES, "alerts"])

@@ -11,8 +11,8 @@ from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.metadata import MetadataRequest
 
-from shared.runtime import patches
-from shared.runtime.connection import Connection
+from shared.runtime.kafka import patches
+from shared.runtime.kafka.patches.connection import Connection
 
 
 async def ended(kind: Callable[..., Any]) -> Any:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.runtime.fetching import Subscriptions
+from shared.runtime.kafka.patches.fetching import Subscriptions
 
 
 def poll(subscriptions: Subscriptions) -> None:

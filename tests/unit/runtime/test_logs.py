@@ -12,8 +12,8 @@ from services.cart.reactions import reactions
 from shared.contract.cart import OpenCart
 from shared.contract.envelope import Envelope, Record, UnreadableError
 from shared.runtime.inputs import Discard, Handle, ids
+from shared.runtime.observability.logs import JsonLines, Words, about
 from shared.runtime.reactions import Due
-from shared.telemetry.logs import JsonLines, Words, about
 
 NAME = "Ada Example"
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -74,9 +74,8 @@ def test_an_exception_is_told_by_its_type_and_place_and_not_by_its_text() -> Non
 
 
 def test_what_a_process_dies_of_is_a_line_too() -> None:
-    script = (
-        "import warnings; from shared.telemetry import logs; logs.configure('cart', 'INFO'); warnings.warn('w'); int('Ada')"
-    )
+    setup = "import warnings; from shared.runtime.observability import logs; logs.configure('cart', 'INFO')"
+    script = f"{setup}; warnings.warn('w'); int('Ada')"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     warned, died = [json.loads(line) for line in done.stderr.splitlines()]
     assert (done.returncode, warned["level"], died["level"]) == (1, "WARNING", "CRITICAL")

@@ -15,7 +15,7 @@ from shared.contract.message import Message
 from shared.contract.order import CancelOrder, OrderRejected
 from shared.contract.payment import PaymentCaptured
 from shared.runtime.inputs import Handle, Input, Refuse
-from shared.runtime.meter import Meter
+from shared.runtime.observability.meter import Meter
 from tests.support.clock import NOW
 
 PAID = PaymentCaptured(cart_id="c", checkout_id="c.1", amount=1, currency="EUR")

@@ -85,7 +85,7 @@ async def test_what_we_look_at_of_its_objects_is_there() -> None:
 
 
 def test_all_we_use_of_its_inside_is_known() -> None:
-    paths = [path for folder in ("shared", "services", "cli", "stack") for path in (ROOT / folder).rglob("*.py")]
+    paths = [path for folder in ("shared", "services", "cli", "devstack") for path in (ROOT / folder).rglob("*.py")]
     imports = [node for path in paths for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
     inside = [node for node in imports if f"{node.module}.".startswith("aiokafka.") and node.module not in PUBLIC]
     assert inside

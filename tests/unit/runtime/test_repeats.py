@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from shared.runtime.observability.repeats import REPEATED, Outage, WithoutRepeats
 from shared.runtime.pacing import BACKOFF_SECONDS, Pacing
-from shared.telemetry.repeats import REPEATED, Outage, WithoutRepeats
 
 
 class Clock:

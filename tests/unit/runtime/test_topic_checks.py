@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from shared.contract.topics import TOPICS, topics_of
-from shared.runtime.topic_checks import FoundTopic, differences, duration, transaction_difference, wanted_config
+from shared.runtime.kafka.topic_checks import FoundTopic, differences, duration, transaction_difference, wanted_config
 from shared.settings import load
 
 SETTINGS = load({"QUADRILLE_TOPIC_PREFIX": "shop."})

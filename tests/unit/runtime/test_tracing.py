@@ -7,7 +7,7 @@ import pytest
 
 from shared.contract.cart import OpenCart
 from shared.contract.envelope import Envelope
-from shared.runtime.tracing import Tracer, tracer
+from shared.runtime.observability.tracing import Tracer, tracer
 from shared.settings import SettingsError, load
 
 IMPORT_ALL = """
@@ -17,7 +17,7 @@ from services.cart import __main__ as cart
 from services.inventory import __main__ as inventory
 from services.order import __main__ as order
 from services.payment import __main__ as payment
-from shared.runtime.tracing import tracer
+from shared.runtime.observability.tracing import tracer
 from shared.settings import load
 tracer("cart", load({}))
 print(sorted(name for name in sys.modules if name.startswith(("opentelemetry", "google.protobuf"))))

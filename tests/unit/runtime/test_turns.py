@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from services.inventory.__main__ import define
+from shared.runtime.observability.health import TURN_SECONDS, Turns
 from shared.runtime.service import Service
 from shared.settings import load
-from shared.telemetry.health import TURN_SECONDS, Turns
 from tests.support.waiting import becomes
 
 

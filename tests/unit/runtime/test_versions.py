@@ -5,7 +5,7 @@ from importlib import import_module
 import pytest
 from alembic.script import ScriptDirectory
 
-from shared.runtime import migrations
+from shared.runtime.postgres import migrations
 from shared.settings import DATABASES
 
 

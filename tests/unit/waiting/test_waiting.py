@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.waiting import happens, within
+from shared.timeouts import happens, within
 
 LONG = 60.0
 

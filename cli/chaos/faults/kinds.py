@@ -1,9 +1,0 @@
-"""How a fault begins and heals."""
-
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
-
-from cli.chaos.world import World
-
-Begin = Callable[[World, str], AbstractAsyncContextManager[None]]
-"""Begins a fault of a target, and heals it when left."""

@@ -1,0 +1,90 @@
+"""How Kafka, PostgreSQL and every process of a folder are, as far as a command can tell from outside."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable
+from urllib.parse import urlsplit
+
+import aiohttp
+import asyncpg
+from aiokafka.admin import AIOKafkaAdminClient
+
+from cli.system import Up
+from shared.runtime import kafka
+from shared.settings import DATABASES, Settings, load
+from shared.timeouts import within
+
+ASK_SECONDS = 3.0
+
+
+async def states_of(up: Up) -> dict[str, dict[str, object]]:
+    """How Kafka, PostgreSQL and each process are: ``ready``, ``trouble``, where it is, and what else it says."""
+    found, told = await asyncio.gather(servers(load(up.environment)), health(up.health_ports))
+    processes = {name: {**said, "address": f"http://127.0.0.1:{up.health_ports[name]}"} for name, said in told.items()}
+    return {**found, **processes}
+
+
+async def health(ports: dict[str, int]) -> dict[str, dict[str, object]]:
+    """What each process says of itself; ``ready`` is false where it does not answer."""
+
+    async def ask(session: aiohttp.ClientSession, port: int) -> dict[str, object]:
+        try:
+            async with session.get(f"http://127.0.0.1:{port}/readyz") as answer:
+                said: dict[str, object] = await answer.json()
+                return {"ready": answer.status == 200, **said}
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            return {"ready": False, "trouble": type(error).__name__}
+
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=3)) as session:
+        answers = await asyncio.gather(*(ask(session, port) for port in ports.values()))
+    return dict(zip(ports, answers, strict=True))
+
+
+async def servers(settings: Settings) -> dict[str, dict[str, object]]:
+    """How each is, by name: ``ready``, ``trouble``, and the ``address`` where it is."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it would say is what we say
+    databases = {urlsplit(settings.database_url(name)).netloc.rpartition("@")[2]: name for name in DATABASES}
+    asked: dict[str, tuple[str, Awaitable[None]]] = {
+        "kafka": (str(settings.kafka_bootstrap_servers), _ask_kafka(settings)),
+        **{
+            "postgres" if len(databases) == 1 else f"postgres of {name}": (address, _ask_postgres(settings, name))
+            for address, name in databases.items()
+        },
+    }
+    troubles = await asyncio.gather(*(_trouble(asking) for _, asking in asked.values()))
+    return {
+        name: {"ready": trouble is None, "trouble": trouble, "address": address}
+        for (name, (address, _)), trouble in zip(asked.items(), troubles, strict=True)
+    }
+
+
+async def _trouble(asking: Awaitable[None]) -> str | None:
+    try:
+        await asking
+    except TimeoutError:
+        return f"it does not answer within {ASK_SECONDS:g} s"
+    except Exception as error:  # whatever a library raises says why there is no answer
+        return f"it cannot be reached ({type(error).__name__})"
+    return None
+
+
+async def _ask_kafka(settings: Settings) -> None:
+    client = AIOKafkaAdminClient(**settings.kafka_client(), request_timeout_ms=int(ASK_SECONDS * 1000))
+
+    async def ask() -> None:
+        try:
+            await kafka.start(client)
+            await client.list_topics()
+        finally:
+            await kafka.stop(client, 1)
+
+    await within(ASK_SECONDS, ask())
+
+
+async def _ask_postgres(settings: Settings, name: str) -> None:
+    async with asyncio.timeout(ASK_SECONDS):
+        connection = await asyncpg.connect(settings.database_url(name))
+        try:
+            await connection.execute("SELECT 1")
+        finally:
+            connection.terminate()

@@ -1,0 +1,162 @@
+"""The demonstration: starts what is not running, tries every scenario, shows a table, and audits."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TextIO
+
+from rich.console import Console
+from rich.markup import escape
+
+from cli import system
+from cli.audit import audit
+from cli.audit.show import show
+from cli.table import Table, number, words
+from devstack.demo.limits import LIMITS
+from devstack.demo.scenarios import SCENARIOS, Scenario, UnexpectedError
+from devstack.demo.shop import Shop, unique
+from devstack.output import as_json
+from devstack.up import Running
+from shared.client import HEARD, CheckoutClient, OutcomeTimeoutError
+from shared.contract.catalog import ProductListed
+from shared.contract.inventory import ReceiveStock, StockReceived
+from shared.contract.order import OrderConfirmed, OrderCreated
+from shared.contract.payment import CaptureFailed, VoidFailed
+from shared.contract.topics import DEAD_LETTERS
+from shared.runtime.postgres.database import connect
+from shared.settings import Settings, load, names_broker
+
+PRODUCTS: Final = 1_000
+AT_ONCE: Final = 8
+"""Scenarios under way at the same time."""
+PATIENCE_SECONDS: Final = 60.0
+LONGEST_WAIT_SECONDS: Final = 30.0
+"""A scenario that waits longer for a limit of the system is not tried."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a scenario went."""
+
+    scenario: Scenario
+    right: bool
+    happened: str
+    events: int
+    seconds: float
+
+
+async def demo(state: Path, console: Console, progress: Callable[[str], None]) -> bool:
+    """Run the demonstration; returns whether every scenario and the audit were right."""
+    started = time.monotonic()
+    if system.find(state) is None and not names_broker():
+        progress("Nothing runs yet: starting a broker, a database, a payment gateway and the services")
+        log = state / "logs" / "demo.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("w") as lines:
+            running = Running(state, LIMITS, lambda name, line: _write(lines, name, line), progress)
+            await running.start()
+            try:
+                return await _show(load(running.environment), console, progress, started)
+            finally:
+                progress("Stopping what was started")
+                await running.stop()
+    progress("Using what runs already")
+    return await _show(system.settings(state), console, progress, started)
+
+
+def _write(lines: TextIO, name: str, line: str) -> None:
+    lines.write(f"{as_json(name, line)}\n")
+    lines.flush()
+
+
+async def _show(settings: Settings, console: Console, progress: Callable[[str], None], started: float) -> bool:
+    engine = connect(settings.database_url("alerts"))
+    try:
+        async with CheckoutClient(settings, "/quadrille/demo", (*HEARD, DEAD_LETTERS)) as client:
+            scenarios = _possible(settings, progress)
+            shops = [Shop(client, engine) for _ in scenarios]
+            progress(f"Publishing a catalogue of {PRODUCTS} products with stock")
+            await _catalogue(client)
+            progress(f"Trying {len(scenarios)} scenarios through Kafka")
+            slots = asyncio.Semaphore(AT_ONCE)
+            tries = (_try(scenario, shop, slots, console) for scenario, shop in zip(scenarios, shops, strict=True))
+            outcomes = await asyncio.gather(*tries)
+    finally:
+        await engine.dispose()
+    _table(outcomes).print(console)
+    progress("Checking the invariants against every database and the gateway's ledger")
+    report = await audit(settings, patience=PATIENCE_SECONDS)
+    show(report, console)
+    if order := most_interesting(shops):
+        page = f"{settings.console_address}/orders/{order}"
+        progress(f"Order {order} went through the most: see {page} while `quadrille up` runs")
+    right = all(outcome.right for outcome in outcomes) and not report.violations
+    progress(f"{'Everything was right' if right else 'Something was wrong'} after {time.monotonic() - started:.0f} s")
+    return right
+
+
+def _possible(settings: Settings, progress: Callable[[str], None]) -> list[Scenario]:
+    """Those that do not wait too long for a limit of this system."""
+    found = []
+    for scenario in SCENARIOS:
+        if (seconds := scenario.waits(settings)) <= LONGEST_WAIT_SECONDS:
+            found.append(scenario)
+        else:
+            progress(f"Not tried, as it takes {seconds:.0f} s with the limits of this system: {scenario.name}")
+    return found
+
+
+def most_interesting(shops: Sequence[Shop]) -> str | None:
+    """The number of the order that most went wrong with."""
+    for kind in (VoidFailed, CaptureFailed, OrderConfirmed):
+        for shop in shops:
+            for events in map(shop.events, shop.carts):
+                created = next((event for event in events if isinstance(event, OrderCreated)), None)
+                if created and any(isinstance(event, kind) for event in events):
+                    return created.order_number
+    return None
+
+
+async def _catalogue(client: CheckoutClient) -> None:
+    run = unique("demo")
+    skus = [f"{run}-{number:04d}" for number in range(PRODUCTS)]
+    for start in range(0, PRODUCTS, 200):
+        some = range(start, start + 200)
+        listed = [
+            ProductListed(sku=skus[n], name=f"Product {n}", prices={"EUR": 500 + n, "JPY": 800 + n}, weight_grams=100 + n)
+            for n in some
+        ]
+        await client.send(*listed, *(ReceiveStock(sku=skus[n], quantity=100) for n in some))
+    for sku in skus:
+        await client.wait_for(sku, StockReceived)
+    client.forget(skus)
+
+
+async def _try(scenario: Scenario, shop: Shop, slots: asyncio.Semaphore, console: Console) -> Outcome:
+    async with slots:
+        started = time.monotonic()
+        try:
+            happened, right = await scenario.run(shop), True
+        except (UnexpectedError, OutcomeTimeoutError, AssertionError) as error:
+            happened, right = str(error), False
+        seconds = time.monotonic() - started
+    events = sum(len(shop.story(cart_id)) for cart_id in shop.carts)
+    mark = "[green]right[/]" if right else "[red]WRONG[/]"
+    console.print(f"  {mark} {seconds:5.1f} s  {escape(scenario.name)}: {escape(happened)}", soft_wrap=True)
+    return Outcome(scenario, right, happened, events, seconds)
+
+
+def _table(outcomes: list[Outcome]) -> Table:
+    table = Table(
+        *("", words("scenario", 16), words("what should happen", 16), words("what happened")),
+        *(number("events", 1), number("time", 2)),
+        title="The demonstration",
+    )
+    for outcome in outcomes:
+        mark = "[green]right[/]" if outcome.right else "[red]WRONG[/]"
+        happened = escape(outcome.happened)
+        cells = (mark, outcome.scenario.name, outcome.scenario.should, happened, str(outcome.events))
+        table.add_row(*cells, f"{outcome.seconds:.1f} s")
+    return table

@@ -1,0 +1,207 @@
+"""``quadrille up``: the stack, the topics, the databases, the sandbox gateway and every service, in one process tree."""
+
+import asyncio
+import os
+import secrets
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+
+import psutil
+
+from cli import notes, system
+from cli.processes import Child
+from cli.status import health
+from devstack import checks
+from devstack.embedded import EmbeddedStack
+from devstack.errors import StackError
+from devstack.lock import FolderLock
+from devstack.ports import free_port
+from devstack.supervisor import BACKOFF_SECONDS, Program, Supervisor
+from shared.errors import QuadrilleError
+from shared.settings import DATABASES, PREFIX, Settings, given, load, names_broker
+
+HEALTHY_SECONDS = 60.0
+LEDGER = "gateway.db"
+"""The sandbox gateway's, in the state folder."""
+CONSOLE = "console"
+AUDITOR = "audit"
+CONSOLE_PORT = f"{PREFIX}CONSOLE_PORT"
+
+
+PROGRAMS = "programs.json"
+"""The note of the processes that were started, in the state folder: who starts next stops what a crash left of them."""
+WATCH_SECONDS = 0.5
+"""How often it is looked whether Kafka and PostgreSQL still run."""
+PROGRAM_STOP_SECONDS = 8.0
+
+
+class StartError(QuadrilleError):
+    """A service cannot start, or was not ready in time; the message says which and why."""
+
+
+class Running:
+    """Everything, up: start with :meth:`start`, end with :meth:`stop`.
+
+    ``more``: settings of the services beside those that name the stack. ``measured``: with a stack of its own, whatever
+    broker the environment names, with no other settings than these, and without auditor and console.
+    ``programs``: what is run for a service (the arguments after ``python -m``) where it is not its own module.
+    """
+
+    def __init__(
+        self,
+        state: Path,
+        more: dict[str, str],
+        say: Callable[[str, str], None],
+        progress: Callable[[str], None],
+        *,
+        measured: bool = False,
+        programs: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        self._state, self._more, self._say, self._progress = state, more, say, progress
+        self._measured, self._programs = measured, {AUDITOR: ["cli.audit"], **(programs or {})}
+        self._stack = ExitStack()
+        self._supervisor: Supervisor | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._embedded: EmbeddedStack | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._own = Child(os.getpid(), psutil.Process().create_time())
+        self._started: dict[str, Child] = {}
+        self.environment: dict[str, str] = {}
+        self.health_ports: dict[str, int] = {}
+
+    async def start(self) -> None:
+        """Start all and wait until every service is ready.
+
+        Raises ``SettingsError`` before anything is started, ``StackError`` or :class:`StartError`.
+        """
+        checks.check(load({**({} if self._measured else given()), **self._more}))
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self) -> None:
+        broker = await asyncio.to_thread(self._broker_and_database)
+        await asyncio.to_thread(_stop_programs, self._state)
+        if self._embedded:
+            self._watching = asyncio.create_task(self._keep_servers(self._embedded))
+        gateway_port = free_port()
+        api_key = self._api_key()
+        self.environment = {
+            **broker,
+            f"{PREFIX}GATEWAY_URL": f"http://127.0.0.1:{gateway_port}",
+            f"{PREFIX}GATEWAY_API_KEY": api_key,
+            **self._more,
+        }
+        self.environment.setdefault(CONSOLE_PORT, str(free_port(Settings.model_fields["console_port"].default)))
+        self._progress("Creating topics and migrating databases")
+        await system.set_up(load(self.environment))
+        self._progress("Starting the services")
+        names = [*DATABASES, *([] if self._measured else [AUDITOR, CONSOLE])]
+        self.health_ports = {"gateway": gateway_port, **{name: free_port() for name in names}}
+        watched = [f"{name}=http://127.0.0.1:{self.health_ports[name]}" for name in names]
+        self.environment = {f"{PREFIX}WATCHED_SERVICES": ",".join(watched), **self.environment}
+        programs = [self._gateway(gateway_port, api_key), *map(self._service, names)]
+        self._supervisor = Supervisor(programs, self._say, self._note_program)
+        self._task = asyncio.create_task(self._supervisor.run())
+        await self._wait_until_healthy()
+        system.note(self._state, system.Up(self._own, self.environment, self.health_ports))
+
+    async def stop(self) -> None:
+        """Stop the services, then the stack."""
+        system.forget(self._state, self._own)
+        if self._watching:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+        if self._supervisor and self._task:
+            self._supervisor.stop()
+            await self._task
+            (self._state / PROGRAMS).unlink(missing_ok=True)
+        await asyncio.to_thread(self._stack.close)
+
+    def _broker_and_database(self) -> dict[str, str]:
+        if not self._measured and names_broker():
+            lock = FolderLock(self._state)
+            lock.take()
+            self._stack.callback(lock.release)
+            return given()
+        self._embedded = self._stack.enter_context(EmbeddedStack(self._state, progress=self._progress))
+        return self._embedded.environment if self._measured else {**given(), **self._embedded.environment}
+
+    def _note_program(self, name: str, child: Child) -> None:
+        self._started[name] = child
+        notes.write_secret(self._state / PROGRAMS, {name: asdict(child) for name, child in self._started.items()})
+
+    async def _keep_servers(self, embedded: EmbeddedStack) -> None:
+        """Start Kafka and PostgreSQL again where they end, until cancelled."""
+        attempts: dict[str, int] = {}
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            for name in await asyncio.to_thread(embedded.ended):
+                wait = BACKOFF_SECONDS[min(attempts.get(name, 0), len(BACKOFF_SECONDS) - 1)]
+                attempts[name] = attempts.get(name, 0) + 1
+                self._say(name, "ended; starting again")
+                try:
+                    await asyncio.to_thread(embedded.start_again, name)
+                except StackError as error:
+                    self._say(name, f"cannot be started ({error}); tried again in {wait:g} s")
+                    await asyncio.sleep(wait)
+                else:
+                    attempts.pop(name)
+                    self._say(name, "runs again")
+
+    def _api_key(self) -> str:
+        path = self._state / "gateway.json"
+        if not path.exists():
+            notes.write_secret(path, {"api_key": secrets.token_urlsafe(24)})
+        return str(notes.read(path)["api_key"])
+
+    def _gateway(self, port: int, api_key: str) -> Program:
+        arguments = ["devstack.sandbox", "--port", str(port), "--ledger", str(self._state / LEDGER)]
+        return Program("gateway", arguments, {f"{PREFIX}SANDBOX_API_KEY": api_key})
+
+    def _service(self, name: str) -> Program:
+        port = str(self.health_ports[name])
+        arguments = self._programs.get(name, [f"services.{name}"])
+        return Program(name, arguments, {**self.environment, f"{PREFIX}HEALTH_PORT": port})
+
+    async def _wait_until_healthy(self) -> None:
+        waiting = dict(self.health_ports)
+        deadline = asyncio.get_running_loop().time() + HEALTHY_SECONDS
+        while waiting:
+            states = await health(waiting)
+            waiting = {name: port for name, port in waiting.items() if not states[name]["ready"]}
+            if self._supervisor and self._supervisor.refused:
+                raise StartError("; ".join(f"{name} cannot start: {why}" for name, why in self._supervisor.refused.items()))
+            if asyncio.get_running_loop().time() > deadline:
+                troubles = ", ".join(f"{name} ({states[name].get('trouble')})" for name in waiting)
+                raise StartError(f"not ready after {HEALTHY_SECONDS:g} s: {troubles}")
+            if waiting:
+                await asyncio.sleep(0.1)
+
+
+def stop_leftovers(state: Path) -> bool:
+    """Stop what a crash left running in a folder; returns whether there was anything. Raises ``StackError``."""
+    if not state.exists():
+        return False
+    lock = FolderLock(state)
+    lock.take()
+    try:
+        programs, servers = _stop_programs(state), EmbeddedStack.stop_leftovers(state)
+        return programs or servers
+    finally:
+        lock.release()
+
+
+def _stop_programs(state: Path) -> bool:
+    """The folder is ours, so the programs noted in it that still run were left by a crash; returns whether any did."""
+    left = [child for noted in notes.read(state / PROGRAMS).values() if (child := Child(**noted)).find()]
+    with ThreadPoolExecutor(max(1, len(left))) as pool:
+        for stopped in [pool.submit(child.stop, signal.SIGTERM, PROGRAM_STOP_SECONDS) for child in left]:
+            stopped.result()
+    return bool(left)

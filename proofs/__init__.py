@@ -1,0 +1,1 @@
+"""What shows that Quadrille is right: simulation, chaos, mutation, fuzz and bench. No part of the product."""

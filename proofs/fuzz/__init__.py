@@ -1,0 +1,1 @@
+"""Coverage-guided fuzzing, to be left running: ``python -m proofs.fuzz.decoder``."""

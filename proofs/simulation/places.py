@@ -1,0 +1,85 @@
+"""Where a story can lead: each reaction with each state its aggregate can be in when its trigger comes."""
+
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from typing import Any, Final, get_args, get_type_hints
+
+from proofs.simulation.wiring import Wired, wiring
+from services.cart.model import CartState as Cart
+from services.inventory.model import ReservationState as Reservation
+from services.order.model import CheckoutState as Order
+from services.payment.model import PaymentState as Payment
+from shared.contract.topics import SERVICES
+
+Place = tuple[str, str, Any]
+"""Service, reaction, and the state its aggregate was in before; no state where it is new or knows none."""
+
+TIMED: Final[Mapping[str, tuple[Any, ...]]] = {
+    "lapse_session": (Cart.CHECKOUT,),
+    "expire_reservation": (Reservation.HELD, Reservation.EXTENDED, Reservation.FAILED),
+    "tell_of_hold": (Payment.AUTHORIZED,),
+}
+"""All that a deadline can strike: the states that have one."""
+_CAPTURE: Final = (Payment.CAPTURING, Payment.CAPTURED, Payment.CAPTURE_FAILED, Payment.REFUNDING)
+_ORDERED: Final = (Order.CREATED, Order.CONFIRMED, Order.CANCELLED)
+_GIVEN_BACK: Final = (Payment.VOIDING, Payment.VOIDED, Payment.VOID_FAILED)
+_REFUND: Final = (Payment.REFUNDING, Payment.REFUNDED, Payment.REFUND_FAILED)
+NEVER: Final[Mapping[str, tuple[Any, ...]]] = {
+    # Comes of a checkout that cart has confirmed or at least started, and of its end but one event.
+    "undo_change": (None,),
+    "reopen_without_stock": (None,),
+    "reopen_unpaid": (None,),
+    "reopen_cancelled": (None, Cart.ACTIVE, Cart.CHECKOUT),
+    "clean_up": (None,),
+    # A checkout is confirmed once, and its units are extended once or fail.
+    "extend_reservation": (Reservation.EXTENDED, Reservation.ALLOCATED, Reservation.COMMITTED),
+    "take_quote": (Order.PAYING, *_ORDERED),
+    "take_reservation": (Order.PAYING, *_ORDERED),
+    "close_without_stock": _ORDERED,
+    # There are totals once, of what was extended, and so one payment: held, deferred or declined.
+    "authorize": tuple(state for state in Payment if state is not Payment.VOIDED),
+    "go_on": (None, Payment.DEFERRED, Payment.PAID),
+    "give_up_in_trouble": (None, Payment.DEFERRED, Payment.PAID),
+    "create_order": (Order.WAITING, *_ORDERED),
+    "create_deferred_order": (Order.WAITING, *_ORDERED),
+    "close_unpaid": (Order.WAITING, *_ORDERED),
+    "hold_for_another_card": (None, Reservation.HELD, Reservation.ALLOCATED, Reservation.COMMITTED),
+    # An order is created once, of what is held or deferred, or it is rejected; what is captured follows from it.
+    "allocate": (None, Reservation.HELD, Reservation.ALLOCATED),
+    "release_rejected": (Reservation.ALLOCATED, Reservation.COMMITTED),
+    "capture": (None, Payment.AUTHORIZING, Payment.DECLINED, *_CAPTURE),
+    "give_back_unordered": _CAPTURE,
+    "confirm_order": (Order.WAITING, Order.PAYING, Order.CONFIRMED, Order.CLOSED),
+    "cancel_uncaptured": (Order.WAITING, Order.PAYING, Order.CONFIRMED, Order.CLOSED),
+    # It is confirmed once and cancelled once, and nothing but that gives its money back.
+    "commit_stock": (None, Reservation.HELD, Reservation.COMMITTED),
+    "undo": (None, Reservation.HELD),
+    "give_back_cancelled": (None, Payment.AUTHORIZING, Payment.DECLINED, *_GIVEN_BACK, *_REFUND),
+}
+"""States in which a trigger cannot come, in whatever order what was published is handled, for what had to happen before it."""
+
+
+def places() -> Iterator[Place]:
+    """Every reaction with every state its aggregate can be in."""
+    for service in SERVICES:
+        known = wiring(service)
+        for wired in (*known.by_trigger.values(), *known.by_deadline.values()):
+            for state in TIMED.get(wired.name) or states(wired):
+                if state not in NEVER.get(wired.name, ()):
+                    yield service, wired.name, state
+
+
+def named(place: Place) -> str:
+    """A place in words."""
+    service, reaction, state = place
+    return f"{service}: {reaction} × {state or 'new'}"
+
+
+def states(wired: Wired) -> tuple[Any, ...]:
+    """All that the aggregate of a reaction can ever be in."""
+    if wired.kind is None or not wired.stateful:
+        return (None,)
+    hint = get_type_hints(wired.kind)["state"]
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return tuple(hint)
+    return (None, *(state for kind in get_args(hint) if issubclass(kind, Enum) for state in kind))

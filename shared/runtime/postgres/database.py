@@ -1,0 +1,87 @@
+"""Connections to PostgreSQL with time limits on everything, and what its errors mean."""
+
+import json
+from typing import Final
+
+import asyncpg
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from shared.runtime.observability import metrics
+from shared.settings import SettingsError
+
+CONNECT_SECONDS: Final = 5
+STATEMENT_SECONDS: Final = 20
+
+SERVER_SETTINGS: Final = {
+    "timezone": "UTC",
+    "jit": "off",
+    "application_name": "quadrille",
+    "idle_in_transaction_session_timeout": str(3 * STATEMENT_SECONDS * 1000),
+    "tcp_user_timeout": "10000",
+}
+
+_READ_ONLY: Final = "25006"
+_NOT_ACCEPTING: Final = "55000"
+"""What a database answers that takes no connections; of a statement it would mean something else."""
+_RETRY: Final = ("40001", "40P01", "55P03")
+_AWAY: Final = ("08", "53", "57", "58", "28", "3D")
+"""SQLSTATE classes of a server that is not there, full, shutting down, broken, or not set up yet."""
+
+
+def connect(url: str, *, pool: int = 4, seconds: float | None = STATEMENT_SECONDS) -> AsyncEngine:
+    """An engine for an address of :meth:`shared.settings.Settings.database_url`; nothing is connected yet.
+
+    ``seconds``: the longest a statement may take.
+    """
+
+    async def opened() -> asyncpg.Connection:
+        """By asyncpg itself, as for those who need no SQLAlchemy: an address means the same to all."""
+        try:
+            return await asyncpg.connect(url, timeout=CONNECT_SECONDS, command_timeout=seconds, server_settings=SERVER_SETTINGS)
+        except asyncpg.exceptions.ClientConfigurationError as error:
+            raise SettingsError(f"the address of a database cannot be used: {error}") from None
+
+    engine = create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=opened,
+        pool_size=pool,
+        max_overflow=2,
+        pool_timeout=STATEMENT_SECONDS,
+        pool_recycle=3600,
+        hide_parameters=True,  # they would stand in every error, and so in the log
+        json_serializer=json.dumps,
+    )
+    event.listen(engine.sync_engine, "before_cursor_execute", lambda *_: metrics.statements.inc())
+    return engine
+
+
+def sqlstate(error: BaseException) -> str:
+    """The SQLSTATE of an error, or an empty string."""
+    origin = getattr(error, "orig", error)
+    return str(getattr(origin, "sqlstate", None) or getattr(error.__cause__, "sqlstate", None) or "")
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether the database, not the statement, is at fault: wait and try again."""
+    if isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError | asyncpg.PostgresConnectionError):
+        return True
+    if isinstance(error, DBAPIError) and (error.connection_invalidated or _is_broken(error)):
+        return True
+    state = sqlstate(error)
+    if state == _NOT_ACCEPTING:
+        return getattr(error, "statement", None) is None
+    if state:
+        return state == _READ_ONLY or state.startswith(_AWAY)
+    return isinstance(error, InterfaceError | OperationalError)
+
+
+def _is_broken(error: DBAPIError) -> bool:
+    """Whether the driver lost track of the connection, as it may when it is cut in the middle of an answer."""
+    return isinstance(getattr(error.orig, "__cause__", None), asyncpg.InternalClientError)
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Whether the transaction only met another one (deadlock, serialization, lock): try again at once."""
+    return sqlstate(error) in _RETRY

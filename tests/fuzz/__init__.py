@@ -1,1 +1,0 @@
-"""Coverage-guided fuzzing, to be left running: ``python -m tests.fuzz.decoder``."""
