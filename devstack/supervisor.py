@@ -14,9 +14,10 @@ import psutil
 
 from cli.processes import Child
 from shared.settings import PREFIX
-from shared.timeouts import happens
+from shared.timeouts import backoff, happens
 
-BACKOFF_SECONDS: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+LONGEST_WAIT: Final = 30.0
+"""Seconds until a child that ended is started again; the first time it is one."""
 STEADY_SECONDS: Final = 60.0
 """A child that lived so long starts again at once, and its backoff from the beginning."""
 STOP_SECONDS: Final = 8.0
@@ -75,10 +76,10 @@ class Supervisor:
                 self._say(program.name, "cannot start as things are set up; see above")
                 return
             attempt = 0 if time.monotonic() - started > STEADY_SECONDS else attempt
-            wait = BACKOFF_SECONDS[min(attempt, len(BACKOFF_SECONDS) - 1)]
+            wait = backoff(attempt, LONGEST_WAIT, first=1.0)
             attempt += 1
             self.restarts[program.name] += 1
-            self._say(program.name, f"ended with {code}; starting again in {wait:g} s")
+            self._say(program.name, f"ended with {code}; starting again in {wait:.1f} s")
             await happens(self._stopping, wait)
 
     async def _run_once(self, program: Program) -> int:

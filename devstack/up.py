@@ -20,9 +20,10 @@ from devstack.embedded import EmbeddedStack
 from devstack.errors import StackError
 from devstack.lock import FolderLock
 from devstack.ports import free_port
-from devstack.supervisor import BACKOFF_SECONDS, Program, Supervisor
+from devstack.supervisor import LONGEST_WAIT, Program, Supervisor
 from shared.errors import QuadrilleError
 from shared.settings import DATABASES, PREFIX, Settings, given, load, names_broker
+from shared.timeouts import backoff
 
 HEALTHY_SECONDS = 60.0
 LEDGER = "gateway.db"
@@ -143,13 +144,13 @@ class Running:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             for name in await asyncio.to_thread(embedded.ended):
-                wait = BACKOFF_SECONDS[min(attempts.get(name, 0), len(BACKOFF_SECONDS) - 1)]
+                wait = backoff(attempts.get(name, 0), LONGEST_WAIT, first=1.0)
                 attempts[name] = attempts.get(name, 0) + 1
                 self._say(name, "ended; starting again")
                 try:
                     await asyncio.to_thread(embedded.start_again, name)
                 except StackError as error:
-                    self._say(name, f"cannot be started ({error}); tried again in {wait:g} s")
+                    self._say(name, f"cannot be started ({error}); tried again in {wait:.1f} s")
                     await asyncio.sleep(wait)
                 else:
                     attempts.pop(name)

@@ -5,10 +5,19 @@ goes on for ever; the linter refuses it.
 """
 
 import asyncio
+import random
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+
+def backoff(attempt: int, longest: float, first: float = 0.1) -> float:
+    """Seconds to wait after so many attempts (from 0): doubling from ``first`` to ``longest``, with jitter.
+
+    Up to half of it is left to chance, so that those who wait for the same thing do not all come back at once.
+    """
+    return min(longest, first * 2 ** min(attempt, 30)) * random.uniform(0.5, 1)
 
 
 async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:

@@ -25,9 +25,10 @@ from shared.runtime.postgres import outbox
 from shared.runtime.postgres.database import is_away, is_conflict
 from shared.runtime.postgres.store import ConflictError, Loaded, Store
 from shared.runtime.records import Outgoing, pack, portions, size
+from shared.timeouts import backoff
 
 log = logging.getLogger(__name__)
-BACKOFF_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
+LONGEST_WAIT: Final = 2.0
 SOURCE: Final = source_of("alerts")
 PORTION: Final = 200
 """Dead letters of one commit."""
@@ -166,7 +167,7 @@ class Keeper:
                     continue
                 if not is_away(error):
                     raise
-                wait = BACKOFF_SECONDS[min(attempt, len(BACKOFF_SECONDS) - 1)]
+                wait = backoff(attempt, LONGEST_WAIT)
                 attempt += 1
                 log.warning("alerts wait for the database: %r; again in %.1f s", error, wait, extra=REPEATED)
                 await asyncio.sleep(wait)

@@ -6,10 +6,10 @@ import time
 from typing import Final
 
 from shared.runtime.observability.repeats import Outage
-from shared.timeouts import happens
+from shared.timeouts import backoff, happens
 
 log = logging.getLogger(__name__)
-BACKOFF_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
+LONGEST_WAIT: Final = 2.0
 
 
 class Pacing:
@@ -50,6 +50,6 @@ class Pacing:
     async def back_off(self, attempt: int, trouble: str) -> None:
         """Wait, the longer the more attempts there were (from 0), and no longer than until it is to end."""
         self.trouble = trouble
-        wait = BACKOFF_SECONDS[min(attempt, len(BACKOFF_SECONDS) - 1)]
+        wait = backoff(attempt, LONGEST_WAIT)
         self._outage.lasts(trouble, again=wait)
         await happens(self.stopping, wait)

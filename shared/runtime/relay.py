@@ -28,7 +28,7 @@ from shared.runtime.postgres.outbox import OutboxRow
 from shared.runtime.records import IN_HAND_BYTES, ids, size
 from shared.runtime.refusals import Refusals
 from shared.settings import Settings
-from shared.timeouts import happens
+from shared.timeouts import backoff, happens
 
 log = logging.getLogger(__name__)
 GROUP: Final = 2_000
@@ -38,7 +38,7 @@ FULL_BYTES: Final = 4 * IN_HAND_BYTES
 """Rows waiting at which a service stops committing more, and their bytes."""
 FORGET_SECONDS: Final = 0.25
 """How long acknowledgements are gathered for one statement that deletes their rows."""
-BACKOFF_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+LONGEST_WAIT: Final = 5.0
 PATIENCE: Final = 3
 """Attempts after which a topic that does not answer no longer holds up the others, should it alone be at fault."""
 PROBE_SECONDS: Final = 0.5
@@ -170,7 +170,7 @@ class Relay:
                 self._trouble = None
                 self._outage.ends()
             except (KafkaError, SQLAlchemyError, OSError, TimeoutError) as error:
-                wait = BACKOFF_SECONDS[min(attempt, len(BACKOFF_SECONDS) - 1)]
+                wait = backoff(attempt, LONGEST_WAIT)
                 attempt += 1
                 self._trouble = f"nothing can be published: {error!r}"
                 self._outage.lasts(self._trouble, again=wait)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.timeouts import happens, within
+from shared.timeouts import backoff, happens, within
 
 LONG = 60.0
 
@@ -89,3 +89,10 @@ async def test_whoever_is_cancelled_while_nothing_happens_is_at_once() -> None:
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
+
+
+def test_a_back_off_doubles_up_to_its_longest_and_is_never_the_same_for_all() -> None:
+    for attempt, longest in ((0, 0.1), (1, 0.2), (4, 1.6), (5, 2.0), (10_000, 2.0)):
+        waits = {backoff(attempt, 2.0) for _ in range(100)}
+        assert longest / 2 <= min(waits) < max(waits) <= longest
+        assert len(waits) > 50
