@@ -6,10 +6,10 @@ from typing import Any
 
 import pydantic_core
 
-from shared.contract.catalog import CatalogEvent
-from shared.contract.catalogue import MESSAGES
 from shared.contract.envelope import Record, RefusedError, UnreadableError, read
 from shared.contract.message import Command, Message
+from shared.contract.products import CatalogEvent
+from shared.contract.registry import MESSAGES
 from shared.errors import QuadrilleError
 
 SENDABLE = {kind.__name__: kind for kind in MESSAGES.values() if issubclass(kind, Command | CatalogEvent)}

@@ -17,7 +17,7 @@ def backoff(attempt: int, longest: float, first: float = 0.1) -> float:
 
     Up to half of it is left to chance, so that those who wait for the same thing do not all come back at once.
     """
-    return min(longest, first * 2 ** min(attempt, 30)) * random.uniform(0.5, 1)
+    return float(min(longest, first * 2 ** min(attempt, 30)) * random.uniform(0.5, 1))
 
 
 async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:

@@ -20,10 +20,10 @@ from devstack.demo.shop import Shop, unique
 from devstack.output import as_json
 from devstack.up import Running
 from shared.client import HEARD, CheckoutClient, OutcomeTimeoutError
-from shared.contract.catalog import ProductListed
 from shared.contract.inventory import ReceiveStock, StockReceived
 from shared.contract.order import OrderConfirmed, OrderCreated
 from shared.contract.payment import CaptureFailed, VoidFailed
+from shared.contract.products import ProductListed
 from shared.contract.topics import DEAD_LETTERS
 from shared.runtime.postgres.database import connect
 from shared.settings import Settings, load, names_broker

@@ -18,7 +18,6 @@ from shared.contract.cart import (
     CheckoutRejected,
     ConfirmCheckout,
 )
-from shared.contract.catalog import ProductPriceChanged
 from shared.contract.inventory import (
     ReservationExpired,
     ReservationFailed,
@@ -38,6 +37,7 @@ from shared.contract.order import (
     TotalsCalculated,
 )
 from shared.contract.payment import CaptureFailed, PaymentAuthorized, PaymentRefunded, PaymentVoided, VoidFailed
+from shared.contract.products import ProductPriceChanged
 from shared.money import display
 from shared.settings import Settings
 

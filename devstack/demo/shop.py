@@ -23,9 +23,9 @@ from shared.contract.cart import (
     SetShippingMethod,
     StartCheckout,
 )
-from shared.contract.catalog import ProductListed
 from shared.contract.inventory import ReceiveStock, StockReceived, StockReserved
 from shared.contract.message import Message
+from shared.contract.products import ProductListed
 from shared.contract.values import Address, PaymentMethod
 
 BERLIN = Address(name="Ada Example", street="Hauptstr. 1", city="Berlin", postal_code="10115", country="DE")

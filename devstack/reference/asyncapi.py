@@ -10,9 +10,9 @@ from devstack.reference import examples, headers
 from devstack.reference.choreography import Choreography, Kind, in_order, named, packages
 from devstack.reference.meanings import prose
 from devstack.reference.schemas import definitions, label
-from shared.contract.catalogue import MESSAGES
 from shared.contract.envelope import Record
 from shared.contract.message import Command
+from shared.contract.registry import MESSAGES
 from shared.contract.topics import DEAD_LETTERS, TOPICS, Topic
 from shared.settings import Settings
 

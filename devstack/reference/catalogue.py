@@ -11,8 +11,8 @@ from devstack.reference.examples import example
 from devstack.reference.meanings import prose
 from devstack.reference.schemas import Schema, definitions, file_name, label
 from shared.client import OUTCOMES
-from shared.contract.catalogue import MESSAGES
 from shared.contract.message import Command, Message
+from shared.contract.registry import MESSAGES
 from shared.contract.topics import DEAD_LETTERS, TOPICS
 from shared.runtime.reactions import Reaction
 

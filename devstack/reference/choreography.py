@@ -8,8 +8,8 @@ from importlib.util import find_spec
 
 import services
 from devstack.reference.schemas import label
-from shared.contract.catalogue import MESSAGES
 from shared.contract.message import Command, Message
+from shared.contract.registry import MESSAGES
 from shared.contract.topics import DEAD_LETTERS, SERVICES, TOPICS, events_topic
 from shared.runtime.reactions import Due, Reaction
 

@@ -11,7 +11,7 @@ from devstack.reference.edges import edges
 from devstack.reference.examples import example
 from devstack.reference.schemas import Schema, document, file_name
 from devstack.reference.stories import STORIES
-from shared.contract.catalogue import MESSAGES
+from shared.contract.registry import MESSAGES
 
 SCHEMAS: Final = Path("docs/reference/schemas")
 RELEASED: Final = SCHEMAS / "released"

@@ -21,10 +21,10 @@ from shared.contract.cart import (
     SetShippingMethod,
     StartCheckout,
 )
-from shared.contract.catalog import ProductListed
 from shared.contract.envelope import Envelope, write
 from shared.contract.inventory import ReceiveStock
 from shared.contract.message import Message
+from shared.contract.products import ProductListed
 from shared.errors import QuadrilleError
 from shared.runtime import kafka
 from shared.settings import Settings

@@ -15,8 +15,8 @@ from typing import Final
 import atheris
 
 with atheris.instrument_imports(include=["shared.contract"]):
-    from shared.contract.catalogue import MESSAGES
     from shared.contract.envelope import Record
+    from shared.contract.registry import MESSAGES
     from shared.contract.topics import TOPICS
 
 from tests.support.facts import a

@@ -41,7 +41,7 @@ LONGEST_SECONDS: Final = 1_800
 MACHINE_RUNS: Final = 30
 """Examples of a model-based test, which are long ones."""
 MEMORY_BYTES: Final = 4 * 2**30
-WARM: Final = ("sqlalchemy.ext.asyncio", "jsonschema", "shared.contract.catalogue", "shared.runtime.service")
+WARM: Final = ("sqlalchemy.ext.asyncio", "jsonschema", "shared.contract.registry", "shared.runtime.service")
 """What takes long to import and imports nothing that is changed."""
 _OPTIONS: Final = ("-x", "-s", "--assert=plain", "--tb=no", "-p", "no:cacheprovider")
 _FORK: Final = multiprocessing.get_context("fork")

@@ -19,10 +19,10 @@ from shared.contract.cart import (
     SetShippingMethod,
     StartCheckout,
 )
-from shared.contract.catalog import ProductListed, ProductPriceChanged
 from shared.contract.inventory import AdjustStock, ReceiveStock
 from shared.contract.message import Message
 from shared.contract.order import CancelOrder, DefineCoupon
+from shared.contract.products import ProductListed, ProductPriceChanged
 from shared.contract.values import PaymentMethod
 
 CONFIRM: Final = ConfirmCheckout(cart_id="a")

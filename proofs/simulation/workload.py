@@ -24,11 +24,11 @@ from shared.contract.cart import (
     SetShippingMethod,
     StartCheckout,
 )
-from shared.contract.catalog import ProductDelisted, ProductListed, ProductPriceChanged
 from shared.contract.inventory import AdjustStock, ReceiveStock
 from shared.contract.message import Message
 from shared.contract.order import CancelOrder, DefineCoupon
 from shared.contract.payment import MarkPaid, MarkRefunded, MarkVoided, RetryRefund, RetryVoid
+from shared.contract.products import ProductDelisted, ProductListed, ProductPriceChanged
 from shared.contract.topics import SERVICES
 from shared.contract.values import Address, PaymentMethod
 

@@ -12,7 +12,6 @@ from pydantic import ValidationError
 
 from services.alerts.model import DeadLetter, Failure, Fault, LetterKind, LetterState
 from shared.contract import text as texts
-from shared.contract.catalog import CatalogEvent
 from shared.contract.dead_letter import ERRORS, LOST
 from shared.contract.envelope import Headers
 from shared.contract.payment import (
@@ -23,6 +22,7 @@ from shared.contract.payment import (
     RefundFailed,
     VoidFailed,
 )
+from shared.contract.products import CatalogEvent
 from shared.contract.text import plain
 from shared.contract.topics import REDRIVABLE, TOPICS
 from shared.money import display

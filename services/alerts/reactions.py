@@ -33,7 +33,6 @@ from shared.contract.alerts import (
     ResolveAlert,
     ResolveDeadLetter,
 )
-from shared.contract.catalog import PricesIgnored
 from shared.contract.envelope import Envelope, refusal
 from shared.contract.payment import (
     FailedCompensation,
@@ -48,6 +47,7 @@ from shared.contract.payment import (
     VoidFailed,
     VoidRetried,
 )
+from shared.contract.products import PricesIgnored
 from shared.contract.redrive import wrap
 from shared.contract.rejection import CommandRejected
 from shared.contract.topics import redrive_topic, source_of

@@ -35,12 +35,12 @@ from shared.contract.cart import (
     SetShippingMethod,
     StartCheckout,
 )
-from shared.contract.catalog import MAX_IGNORED, PricesIgnored, ProductDelisted, ProductListed, ProductPriceChanged
 from shared.contract.envelope import Envelope, refusal
 from shared.contract.inventory import ReservationChangeRejected, ReservationFailed
 from shared.contract.message import Message
 from shared.contract.order import OrderCancelled, OrderConfirmed, OrderRejected
 from shared.contract.payment import PaymentDeclined
+from shared.contract.products import MAX_IGNORED, PricesIgnored, ProductDelisted, ProductListed, ProductPriceChanged
 from shared.contract.rejection import CommandRejected
 from shared.contract.values import Reason, Shortage
 from shared.runtime.reactions import Emits, Reactions

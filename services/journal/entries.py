@@ -6,11 +6,11 @@ from typing import Any, Final, NamedTuple
 
 from services.journal.essence import essence
 from services.journal.model import Entry, Form
-from shared.contract.catalogue import MESSAGES
 from shared.contract.dead_letter import ERRORS
 from shared.contract.envelope import MAX_ATTRIBUTE, Envelope, Record, RefusedError, UnreadableError, read
 from shared.contract.message import Message
 from shared.contract.redrive import unwrap
+from shared.contract.registry import MESSAGES
 from shared.contract.text import plain, redacted
 from shared.contract.topics import DEAD_LETTERS, SERVICES, events_topic
 from shared.contract.when import happened_at, recorded_at

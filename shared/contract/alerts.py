@@ -21,7 +21,7 @@ LetterId = Annotated[str, StringConstraints(pattern=_LETTER)]
 """What a dead letter is known by, and the same however often its record fails: 16 hexadecimal digits."""
 
 
-class AlertCommand(Command):
+class AlertCommand(Command, abstract=True):
     """What somebody decided about one alert: who, and why."""
 
     topic: ClassVar[str] = "alerts.commands"
@@ -42,7 +42,7 @@ class ResolveAlert(AlertCommand):
     """Close an alert of money all the same: it is settled, though payment never said so."""
 
 
-class DeadLetterCommand(Command):
+class DeadLetterCommand(Command, abstract=True):
     """What somebody decided about one dead letter: who, and why."""
 
     topic: ClassVar[str] = "alerts.commands"
@@ -67,7 +67,7 @@ class ResolveDeadLetter(DeadLetterCommand):
     """It needs nothing any more. The service that failed says so itself once it has handled a redrive."""
 
 
-class AlertEvent(Event):
+class AlertEvent(Event, abstract=True):
     """A fact about one alert."""
 
     topic: ClassVar[str] = "alerts.events"
@@ -105,7 +105,7 @@ class AlertResolved(AlertEvent):
     why: str
 
 
-class DeadLetterEvent(Event):
+class DeadLetterEvent(Event, abstract=True):
     """A fact about one dead letter."""
 
     topic: ClassVar[str] = "alerts.events"

@@ -8,7 +8,7 @@ from shared.contract.message import Amount, Command, CouponCode, Currency, Custo
 from shared.contract.values import Address, Items, PaymentMethod, Quote, Reason, Shortage
 
 
-class CartCommand(Command):
+class CartCommand(Command, abstract=True):
     """A wish about one cart."""
 
     topic: ClassVar[str] = "cart.commands"
@@ -103,7 +103,7 @@ class AbandonCheckout(CartCommand):
     """Give the checkout up: the reservation is released and the cart is active again."""
 
 
-class CartEvent(Event):
+class CartEvent(Event, abstract=True):
     """A fact about one cart."""
 
     topic: ClassVar[str] = "cart.events"
@@ -111,7 +111,7 @@ class CartEvent(Event):
     cart_id: Id
 
 
-class CheckoutEvent(CartEvent):
+class CheckoutEvent(CartEvent, abstract=True):
     """A fact about one attempt to check a cart out."""
 
     checkout_id: Id

@@ -25,10 +25,10 @@ from shared.contract.attributes import (
     UnreadableError as UnreadableError,
 )
 from shared.contract.cards import without_card_numbers
-from shared.contract.catalog import ProductDelisted
-from shared.contract.catalogue import MESSAGES
 from shared.contract.faults import LONGEST, reasons_of
 from shared.contract.message import AT_THE_DOOR, Command, Message
+from shared.contract.products import ProductDelisted
+from shared.contract.registry import MESSAGES
 from shared.contract.rejection import CommandRejected
 from shared.contract.text import not_taken
 from shared.contract.topics import EVENT_SOURCES, REDRIVABLE, TOPICS, source_of

@@ -10,7 +10,7 @@ from shared.contract.values import Items, Shortage
 Shortages = Annotated[tuple[Shortage, ...], Field(strict=False)]
 
 
-class StockCommand(Command):
+class StockCommand(Command, abstract=True):
     """A wish about the stock of one SKU."""
 
     topic: ClassVar[str] = "inventory.commands"
@@ -36,7 +36,7 @@ class AdjustStock(StockCommand):
     reason: Text
 
 
-class StockEvent(Event):
+class StockEvent(Event, abstract=True):
     """A fact about the stock of one SKU, with the levels after it."""
 
     topic: ClassVar[str] = "inventory.events"
@@ -63,7 +63,7 @@ class StockAdjusted(StockEvent):
     reason: Text
 
 
-class ReservationEvent(Event):
+class ReservationEvent(Event, abstract=True):
     """A fact about the reservation of one checkout."""
 
     topic: ClassVar[str] = "inventory.events"

@@ -4,7 +4,7 @@ Limits are part of the contract: what is outside of them is refused by name, bef
 """
 
 from datetime import UTC, datetime
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo
 from pydantic_core import PydanticCustomError
@@ -122,6 +122,10 @@ class StrictValue(Value):
     model_config = ConfigDict(extra="forbid")
 
 
+REGISTERED: Final[dict[str, type["Message"]]] = {}
+"""Every message of the modules imported so far; all of the contract are in :mod:`shared.contract.registry`."""
+
+
 class Message(Value):
     """What travels through Kafka. ``topic`` says where, ``key_field`` which field is the Kafka key."""
 
@@ -130,6 +134,12 @@ class Message(Value):
     version: ClassVar[int] = 1
     alarm: ClassVar[bool] = False
     """Whether each such event is also a dead letter: a compensation that failed and needs a person."""
+
+    def __init_subclass__(cls, *, abstract: bool = False, **config: Any) -> None:
+        """A message registers itself by its CloudEvents type; ``abstract`` is what several have in common."""
+        super().__init_subclass__(**config)
+        if not abstract:
+            REGISTERED[cls.type_name()] = cls
 
     @property
     def key(self) -> str:
@@ -147,11 +157,11 @@ class Message(Value):
         return f"quadrille.{cls.__name__}.v{cls.version}"
 
 
-class Command(Message):
+class Command(Message, abstract=True):
     """A wish of a client; refused with :class:`CommandRejected` where it cannot be had. Unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class Event(Message):
+class Event(Message, abstract=True):
     """A fact, named in the past tense. Readers ignore fields they do not know."""

@@ -66,7 +66,7 @@ class CouponDefined(Event):
     """The coupon."""
 
 
-class OrderEvent(Event):
+class OrderEvent(Event, abstract=True):
     """A fact about one checkout attempt or its order."""
 
     topic: ClassVar[str] = "order.events"

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from shared.contract.message import Command, Currency, Event, Id, Moment, Text
 
 
-class PaymentCommand(Command):
+class PaymentCommand(Command, abstract=True):
     """What staff decided about the payment of one checkout: who, and why."""
 
     topic: ClassVar[str] = "payment.commands"
@@ -42,7 +42,7 @@ class MarkPaid(PaymentCommand):
     """The money of a deferred payment was received."""
 
 
-class PaymentEvent(Event):
+class PaymentEvent(Event, abstract=True):
     """A fact about the payment of one checkout."""
 
     topic: ClassVar[str] = "payment.events"
@@ -172,7 +172,7 @@ class HoldNearlyLapsed(PaymentEvent):
     """When the money was held."""
 
 
-class GatewayEvent(Event):
+class GatewayEvent(Event, abstract=True):
     """A fact about the payment gateway. Key: the cart whose payment showed it.
 
     The end may be read before the beginning, which belongs to another cart: ``since`` says which trouble it is.
@@ -213,7 +213,7 @@ class ForeignPaymentFound(PaymentEvent):
     """Its currency, as the gateway names it."""
 
 
-class FailedCompensation(PaymentEvent):
+class FailedCompensation(PaymentEvent, abstract=True):
     """Money of the customer is stuck: all a person needs to act on."""
 
     alarm: ClassVar[bool] = True

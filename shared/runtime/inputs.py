@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from shared.contract.catalogue import MESSAGES
 from shared.contract.envelope import Envelope, Record, Redriven, RefusedError, UnreadableError, read, type_of
 from shared.contract.message import Command
 from shared.contract.redrive import unwrap
+from shared.contract.registry import MESSAGES
 from shared.contract.topics import TOPICS
 from shared.contract.values import Reason
 from shared.runtime import records

@@ -21,12 +21,12 @@ from shared.contract.cart import (
     SetShippingMethod,
     StartCheckout,
 )
-from shared.contract.catalog import ProductListed
 from shared.contract.inventory import (
     ReceiveStock,
 )
 from shared.contract.message import Message
 from shared.contract.order import DefineCoupon
+from shared.contract.products import ProductListed
 from shared.contract.values import PaymentMethod
 from tests.support.facts import ADDRESS
 

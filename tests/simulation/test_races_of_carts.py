@@ -14,7 +14,6 @@ from shared.contract.cart import (
     CheckoutRejected,
     SetQuantity,
 )
-from shared.contract.catalog import ProductPriceChanged
 from shared.contract.inventory import (
     ReservationExtended,
     ReservationFailed,
@@ -23,6 +22,7 @@ from shared.contract.inventory import (
 )
 from shared.contract.order import DefineCoupon, OrderCancelled, OrderConfirmed, OrderRejected
 from shared.contract.payment import PaymentAuthorized, PaymentVoided
+from shared.contract.products import ProductPriceChanged
 from shared.contract.values import Shortage
 from tests.simulation.races import (
     COUPON,

@@ -18,9 +18,9 @@ from services.alerts.keeper import Keeper
 from services.alerts.tables import WATCHED
 from services.alerts.watchdog import metrics, words
 from services.alerts.watchdog.watched import Watched, durations, whole
-from shared.contract.catalogue import MESSAGES
 from shared.contract.envelope import MAX_ATTRIBUTE, Record, type_of
 from shared.contract.payment import HoldNearlyLapsed, OperationNearlyGivenUp
+from shared.contract.registry import MESSAGES
 from shared.contract.text import plain
 from shared.contract.topics import EVENT_SOURCES
 from shared.contract.when import happened_at, moment, recorded_at

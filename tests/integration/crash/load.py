@@ -23,9 +23,9 @@ from shared.contract.cart import (
     SetShippingMethod,
     StartCheckout,
 )
-from shared.contract.catalog import ProductListed
 from shared.contract.inventory import ReceiveStock
 from shared.contract.order import CancelOrder, OrderConfirmed, TotalsCalculated
+from shared.contract.products import ProductListed
 from shared.contract.values import PaymentMethod
 
 PATIENCE: Final = 3600.0

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from devstack.reference import choreography, pages
 from devstack.reference.examples import example
-from shared.contract.catalogue import MESSAGES
 from shared.contract.envelope import Record, read
 from shared.contract.message import Message
+from shared.contract.registry import MESSAGES
 from shared.runtime import kafka
 from shared.settings import load
 from tests.support import topics

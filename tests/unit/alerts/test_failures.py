@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from services.alerts.failures import Arrival, failure_of, fault_of, foreign_payment, gateway_in_trouble, stuck_money
 from shared.contract.alerts import AlertOpened, AlertResolved, ResolveAlert
-from shared.contract.catalog import PricesIgnored
 from shared.contract.dead_letter import ERRORS, failure_headers
 from shared.contract.payment import ForeignPaymentFound, GatewayInTrouble, GatewayRecovered, RefundFailed, VoidFailed
+from shared.contract.products import PricesIgnored
 from shared.contract.text import is_plain
 from tests.support.clock import NOW
 from tests.support.facts import a

@@ -14,9 +14,9 @@ from shared.contract.cart import (
     SetShippingMethod,
     StartCheckout,
 )
-from shared.contract.catalog import ProductListed
 from shared.contract.order import OrderConfirmed
 from shared.contract.payment import PaymentDeclined
+from shared.contract.products import ProductListed
 from tests.support.facts import CART, a
 from tests.support.solo import Solo
 

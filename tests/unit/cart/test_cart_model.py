@@ -23,10 +23,10 @@ from shared.contract.cart import (
     SetShippingMethod,
     StartCheckout,
 )
-from shared.contract.catalog import ProductDelisted, ProductListed, ProductPriceChanged
 from shared.contract.inventory import ReservationChangeRejected, ReservationFailed
 from shared.contract.order import OrderCancelled, OrderConfirmed, OrderRejected
 from shared.contract.payment import PaymentDeclined
+from shared.contract.products import ProductDelisted, ProductListed, ProductPriceChanged
 from shared.contract.values import Item
 from tests.support.facts import CART, a
 from tests.support.solo import Solo

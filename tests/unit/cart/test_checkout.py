@@ -28,10 +28,10 @@ from shared.contract.cart import (
     SetShippingMethod,
     StartCheckout,
 )
-from shared.contract.catalog import ProductDelisted, ProductPriceChanged
 from shared.contract.inventory import ReservationChangeRejected, ReservationFailed
 from shared.contract.order import OrderCancelled, OrderConfirmed, OrderRejected
 from shared.contract.payment import PaymentDeclined
+from shared.contract.products import ProductDelisted, ProductPriceChanged
 from shared.contract.rejection import CommandRejected
 from shared.contract.values import Item, Reason, Shortage
 from tests.support.clock import NOW

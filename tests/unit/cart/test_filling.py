@@ -16,8 +16,8 @@ from shared.contract.cart import (
     RemoveItem,
     SetQuantity,
 )
-from shared.contract.catalog import PricesIgnored, ProductDelisted, ProductListed, ProductPriceChanged
 from shared.contract.message import MAX_COUPONS, MAX_LINES
+from shared.contract.products import PricesIgnored, ProductDelisted, ProductListed, ProductPriceChanged
 from shared.contract.rejection import CommandRejected
 from shared.contract.values import Item
 from tests.support.facts import ITEMS, a

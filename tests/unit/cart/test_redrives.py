@@ -20,7 +20,7 @@ from shared.contract.cart import (
     SetPaymentMethod,
     SetQuantity,
 )
-from shared.contract.catalog import ProductDelisted, ProductListed, ProductPriceChanged
+from shared.contract.products import ProductDelisted, ProductListed, ProductPriceChanged
 from shared.contract.rejection import CommandRejected
 from tests.support.facts import CASH, a
 from tests.support.solo import Solo, codes, only

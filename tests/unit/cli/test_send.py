@@ -7,8 +7,8 @@ import pytest
 
 from cli.send import SENDABLE, LineError, parse
 from shared.contract.cart import AddItem, ConfirmCheckout
-from shared.contract.catalogue import MESSAGES
 from shared.contract.message import Command
+from shared.contract.registry import MESSAGES
 from tests.support.facts import a
 
 

@@ -8,7 +8,7 @@ from services.console import choreography
 from services.console.choreography import GATEWAY, OUTSIDE, Choreography, Edge
 from services.console.diagram import HEIGHT, NODE_HEIGHT, NODE_WIDTH, WIDTH, Arrow, diagram
 from services.console.watcher import Sight
-from shared.contract.catalogue import MESSAGES
+from shared.contract.registry import MESSAGES
 from shared.lag.judgement import Status
 from shared.lag.model import Group, Position
 from tests.unit.console.told import SETTINGS

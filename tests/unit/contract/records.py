@@ -4,9 +4,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from shared.contract.catalogue import MESSAGES
 from shared.contract.envelope import Envelope, Record, RefusedError, UnreadableError, read, write
 from shared.contract.message import Command, Message
+from shared.contract.registry import MESSAGES
 from shared.contract.topics import EVENT_SOURCES
 from tests.support.clock import NOW
 

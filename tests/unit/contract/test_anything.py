@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.contract.catalogue import MESSAGES
+from shared.contract.registry import MESSAGES
 from shared.contract.topics import TOPICS
 from tests.support.facts import a
 from tests.unit.contract.records import binary, check, record, structured

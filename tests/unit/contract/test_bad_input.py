@@ -9,13 +9,13 @@ import pytest
 
 from shared.contract.alerts import ResolveDeadLetter
 from shared.contract.cart import AddItem, CheckoutConfirmed, ConfirmCheckout, OpenCart, SetPaymentMethod, SetShippingAddress
-from shared.contract.catalog import ProductListed
-from shared.contract.catalogue import MESSAGES
 from shared.contract.envelope import MAX_VALUE_BYTES, Record, RefusedError, UnreadableError, read
 from shared.contract.inventory import ReceiveStock
 from shared.contract.message import Command, Message
 from shared.contract.order import CancelOrder, DefineCoupon, OrderConfirmed
 from shared.contract.payment import MarkPaid
+from shared.contract.products import ProductListed
+from shared.contract.registry import MESSAGES
 from shared.contract.rejection import CommandRejected
 from tests.support.facts import a
 from tests.unit.contract.records import binary, body, record, structured

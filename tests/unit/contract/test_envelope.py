@@ -7,10 +7,10 @@ from uuid import RFC_4122, UUID
 import pytest
 
 from shared.contract.cart import AddItem, OpenCart
-from shared.contract.catalog import ProductDelisted, ProductListed
 from shared.contract.envelope import MAX_ATTRIBUTE, Record, RefusedError, UnreadableError, message_id, read, refusal, write
 from shared.contract.inventory import ReceiveStock
 from shared.contract.payment import PaymentVoided
+from shared.contract.products import ProductDelisted, ProductListed
 from shared.contract.values import Reason
 from tests.support.facts import CHECKOUT, a
 from tests.unit.contract.records import Header, binary, body, envelope, record, structured

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from shared.contract.cart import AddItem, CheckoutConfirmed
-from shared.contract.catalogue import MESSAGES
 from shared.contract.envelope import Record, RefusedError, UnreadableError, read
 from shared.contract.faults import _PATTERNS
+from shared.contract.registry import MESSAGES
 from tests.support.facts import a
 from tests.unit.contract.records import binary, body, record, structured
 

@@ -17,12 +17,12 @@ from shared.contract.cart import (
     SetShippingMethod,
     StartCheckout,
 )
-from shared.contract.catalog import ProductListed
 from shared.contract.envelope import MAX_VALUE_BYTES, RefusedError, UnreadableError, read
 from shared.contract.inventory import AdjustStock, ReceiveStock, ReservationExtended
 from shared.contract.message import MAX_COUPONS, MAX_LINES, Message
 from shared.contract.order import CancelOrder, DefineCoupon, OrderCreated, OrderRejected
 from shared.contract.payment import PaymentAuthorized
+from shared.contract.products import ProductListed
 from shared.contract.values import Item, QuoteLine
 from shared.money import MAX_AMOUNT
 from tests.support.facts import QUOTE, USUAL, a

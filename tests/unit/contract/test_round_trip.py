@@ -1,13 +1,13 @@
-"""Every message of the catalogue survives Kafka, in both modes of CloudEvents."""
+"""Every message of the contract survives Kafka, in both modes of CloudEvents."""
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.contract import alerts, cart, catalog, inventory, order, payment, rejection
-from shared.contract.catalogue import MESSAGES
+from shared.contract import alerts, cart, inventory, order, payment, products, rejection
 from shared.contract.envelope import Envelope, read
 from shared.contract.message import Command, Event, Message
+from shared.contract.registry import MESSAGES
 from shared.contract.topics import TOPICS
 from tests.support.clock import NOW
 from tests.unit.contract.records import binary, envelope, source_of, structured
@@ -33,15 +33,15 @@ def test_a_message_has_a_topic_and_a_key(kind: type[Message]) -> None:
         assert kind.topic.endswith(".commands" if issubclass(kind, Command) else ".events")
 
 
-def test_the_catalogue_holds_every_message_there_is() -> None:
+def test_the_registry_holds_every_message_there_is() -> None:
     defined = {
         kind
-        for module in (alerts, cart, catalog, inventory, order, payment, rejection)
+        for module in (alerts, cart, inventory, order, payment, products, rejection)
         for kind in vars(module).values()
         if isinstance(kind, type) and issubclass(kind, Message) and kind.__module__ == module.__name__
     }
     bases = {base for kind in defined for base in kind.__mro__[1:]} | {Command, Event, Message}
-    assert defined - bases | {catalog.ProductListed} == set(KINDS)
+    assert defined - bases | {products.ProductListed} == set(KINDS)
 
 
 def test_names_are_versioned_and_never_shared() -> None:

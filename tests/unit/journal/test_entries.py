@@ -14,13 +14,13 @@ from services.journal.model import Form
 from services.journal.story import forest
 from services.journal.words import title, words
 from shared.contract.cart import AddItem, CheckoutConfirmed, OpenCart, PreviewRequested, SetPaymentMethod, SetShippingAddress
-from shared.contract.catalogue import MESSAGES
 from shared.contract.dead_letter import failure_headers
 from shared.contract.envelope import Envelope, Record, write
 from shared.contract.message import Command, Message
 from shared.contract.order import OrderCreated, TotalsCalculated
 from shared.contract.payment import PaymentDeclined, VoidFailed
 from shared.contract.redrive import wrap
+from shared.contract.registry import MESSAGES
 from shared.contract.rejection import CommandRejected
 from shared.contract.text import is_plain
 from shared.contract.topics import DEAD_LETTERS, EVENT_SOURCES, TOPICS

@@ -2,8 +2,8 @@
 
 from collections import defaultdict
 
-from shared.contract.catalogue import MESSAGES
 from shared.contract.message import Command, Message
+from shared.contract.registry import MESSAGES
 from shared.contract.rejection import CommandRejected
 from shared.contract.topics import REDRIVABLE, TOPICS, events_topic
 from tests.support.dancer import Dancer

@@ -6,7 +6,7 @@ import pytest
 
 from services.cart.reactions import reactions
 from shared.contract.cart import AddItem
-from shared.contract.catalog import ProductListed
+from shared.contract.products import ProductListed
 from shared.runtime.inputs import Discard, Handle, Input, Reader, Refuse, identity, reused
 from shared.runtime.postgres.inbox import DIGEST_BYTES, digest
 from tests.support.facts import a

@@ -13,10 +13,10 @@ from devstack.reference.schemas import Schema, definitions, document, file_name
 from services.order.coupon import Coupon
 from services.order.rules import load_rules
 from services.order.totals import calculate
-from shared.contract.catalogue import MESSAGES
 from shared.contract.envelope import read
 from shared.contract.message import Message
 from shared.contract.order import DefineCoupon
+from shared.contract.registry import MESSAGES
 from shared.contract.topics import EVENT_SOURCES
 from shared.contract.values import Quote, Totals
 from tests.unit.devstack.reference import planted

@@ -8,7 +8,7 @@ import pytest
 from devstack.reference import choreography, pages
 from devstack.reference.compatibility import breaks
 from devstack.reference.schemas import definitions, silent
-from shared.contract.catalogue import MESSAGES
+from shared.contract.registry import MESSAGES
 from tests.unit.devstack.reference import planted
 
 ROOT = pages.source()

@@ -10,8 +10,8 @@ import typer
 
 from cli.main import app
 from cli.send import parse
-from shared.contract.catalogue import MESSAGES
 from shared.contract.envelope import Record, read
+from shared.contract.registry import MESSAGES
 from tests.support.snippets import PERSON, ROOT, Snippet, is_for_a_person, parts, snippets
 
 KINDS = {kind.__name__: kind for kind in MESSAGES.values()}

@@ -11,7 +11,7 @@ from shared.contract.message import Amount, CurrencyCode, Event, Id, Sku, Text
 from shared.money import EXPONENTS
 
 
-class CatalogEvent(Event):
+class CatalogEvent(Event, abstract=True):
     """A fact about one product."""
 
     topic: ClassVar[str] = "catalog.events"
