@@ -8,6 +8,7 @@ from alembic import command, context
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, MetaData
 
 from shared.errors import QuadrilleError
@@ -28,11 +29,14 @@ def config(migrations: ModuleType) -> Config:
 
 
 async def upgrade(url: str, migrations: ModuleType) -> None:
-    """Bring a database to the newest version."""
+    """Bring a database to the newest version. Raises :class:`MigrationsError` where it is at one this code does not know."""
     engine = connect(url, seconds=None)  # an index of millions of rows takes as long as it takes
     try:
         async with engine.begin() as connection:
             await connection.run_sync(_upgrade, config(migrations))
+    except CommandError as error:
+        name = migrations.__name__.split(".")[1]
+        raise MigrationsError(f"the database of {name} is of a newer release, or of one before 0.2: {error}") from None
     finally:
         await engine.dispose()
 

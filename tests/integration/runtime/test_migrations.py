@@ -8,7 +8,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, MetaData, inspect
+from sqlalchemy import Connection, MetaData, inspect, text
 
 from shared.contract.topics import SERVICES
 from shared.runtime.postgres import migrations
@@ -72,5 +72,20 @@ async def test_every_step_can_be_taken_back(service: str, environment: dict[str,
     try:
         async with engine.begin() as connection:
             assert await connection.run_sync(back_and_forth, config) == ["alembic_version"]
+    finally:
+        await engine.dispose()
+
+
+async def test_a_database_of_another_release_is_refused(environment: dict[str, str]) -> None:
+    url, config = load(environment).database_url("cart"), import_module("services.cart.migrations")
+    engine = connect(url)
+    try:
+        async with engine.begin() as connection:
+            at = (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar_one()
+            await connection.execute(text("UPDATE alembic_version SET version_num = '0006'"))
+        with pytest.raises(migrations.MigrationsError, match="the database of cart is of a newer release"):
+            await migrations.upgrade(url, config)
+        async with engine.begin() as connection:
+            await connection.execute(text("UPDATE alembic_version SET version_num = :at"), {"at": at})
     finally:
         await engine.dispose()

@@ -1,9 +1,9 @@
-"""The first tables of cart."""
+"""The tables of cart."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0001"
+revision = "0100"
 down_revision = None
 
 
@@ -20,6 +20,8 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("session", sa.JSON(), nullable=True),
         sa.Column("order_number", sa.Text(), nullable=True),
+        sa.Column("failed", sa.Boolean(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("lane", sa.Integer(), nullable=False),
         sa.Column("correlation_id", sa.Text(), nullable=True),
@@ -31,6 +33,7 @@ def upgrade() -> None:
         "inbox",
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=True),
         sa.Column("seen_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("source", "id"),
     )
@@ -52,6 +55,7 @@ def upgrade() -> None:
         sa.Column("lane", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("epoch", sa.BigInteger(), nullable=False),
         sa.Column("owner", sa.Text(), nullable=False),
+        sa.Column("visits", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("lane"),
     )
     op.create_table(
@@ -60,9 +64,11 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("prices", sa.JSON(), nullable=False),
+        sa.Column("ignored", sa.ARRAY(sa.Text()), nullable=False),
         sa.Column("tax_category", sa.Text(), nullable=False),
         sa.Column("weight_grams", sa.BigInteger(), nullable=False),
         sa.Column("listed", sa.Boolean(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("sku"),
     )
 
@@ -70,9 +76,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("products")
     op.drop_table("ownership")
-    op.drop_index("outbox_lane", table_name="outbox")
     op.drop_table("outbox")
-    op.drop_index("inbox_seen_at", table_name="inbox")
     op.drop_table("inbox")
-    op.drop_index("carts_due", table_name="carts", postgresql_where=sa.text("due_at IS NOT NULL"))
     op.drop_table("carts")

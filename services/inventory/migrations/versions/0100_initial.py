@@ -1,9 +1,9 @@
-"""The first tables of payment."""
+"""The tables of inventory."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0001"
+revision = "0100"
 down_revision = None
 
 
@@ -12,6 +12,7 @@ def upgrade() -> None:
         "inbox",
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=True),
         sa.Column("seen_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("source", "id"),
     )
@@ -33,39 +34,53 @@ def upgrade() -> None:
         sa.Column("lane", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("epoch", sa.BigInteger(), nullable=False),
         sa.Column("owner", sa.Text(), nullable=False),
+        sa.Column("visits", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("lane"),
     )
     op.create_table(
-        "payments",
+        "reservations",
         sa.Column("checkout_id", sa.Text(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("cart_id", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=True),
-        sa.Column("amount", sa.BigInteger(), nullable=False),
-        sa.Column("currency", sa.Text(), nullable=False),
-        sa.Column("token", sa.Text(), nullable=True),
-        sa.Column("hold", sa.Text(), nullable=True),
-        sa.Column("unwanted", sa.Boolean(), nullable=False),
-        sa.Column("operation", sa.JSON(), nullable=True),
-        sa.Column("serial", sa.Integer(), nullable=False),
-        sa.Column("keys", sa.Integer(), nullable=False),
+        sa.Column("units", sa.JSON(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("reserved_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("loss", sa.JSON(), nullable=True),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("lane", sa.Integer(), nullable=False),
         sa.Column("correlation_id", sa.Text(), nullable=True),
         sa.Column("traceparent", sa.Text(), nullable=True),
-        sa.Column("leased_until", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("checkout_id"),
     )
     op.create_index(
-        "payments_due", "payments", ["lane", "due_at"], unique=False, postgresql_where=sa.text("due_at IS NOT NULL")
+        "reservations_due", "reservations", ["lane", "due_at"], unique=False, postgresql_where=sa.text("due_at IS NOT NULL")
+    )
+    op.create_index(
+        "reservations_live",
+        "reservations",
+        ["reserved_at"],
+        unique=False,
+        postgresql_where=sa.text("state IN ('held', 'extended', 'allocated')"),
+    )
+    op.create_table(
+        "stocks",
+        sa.Column("sku", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("on_hand", sa.BigInteger(), nullable=False),
+        sa.Column("reserved", sa.BigInteger(), nullable=False),
+        sa.Column("received", sa.BigInteger(), nullable=False),
+        sa.Column("adjusted", sa.BigInteger(), nullable=False),
+        sa.Column("committed", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("received + adjusted = on_hand + committed", name="nothing_lost"),
+        sa.CheckConstraint("reserved >= 0 AND reserved <= on_hand", name="never_oversold"),
+        sa.PrimaryKeyConstraint("sku"),
     )
 
 
 def downgrade() -> None:
-    op.drop_index("payments_due", table_name="payments", postgresql_where=sa.text("due_at IS NOT NULL"))
-    op.drop_table("payments")
+    op.drop_table("stocks")
+    op.drop_table("reservations")
     op.drop_table("ownership")
-    op.drop_index("outbox_lane", table_name="outbox")
     op.drop_table("outbox")
-    op.drop_index("inbox_seen_at", table_name="inbox")
     op.drop_table("inbox")

@@ -1,19 +1,20 @@
-"""The first tables of order."""
+"""The tables of order."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0001"
+revision = "0100"
 down_revision = None
 
 
 def upgrade() -> None:
+    op.execute("CREATE SEQUENCE order_numbers START 1001")
     op.create_table(
         "checkouts",
         sa.Column("checkout_id", sa.Text(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("cart_id", sa.Text(), nullable=False),
-        sa.Column("number", sa.BigInteger(), sa.Identity(always=True, start=1001), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("quote", sa.JSON(), nullable=True),
         sa.Column("expected_total", sa.BigInteger(), nullable=True),
@@ -26,6 +27,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("checkout_id"),
         sa.UniqueConstraint("number", name="one_number_an_order"),
     )
+    op.create_index("checkouts_of_cart", "checkouts", ["cart_id"], unique=False)
     op.create_table(
         "coupons",
         sa.Column("code", sa.Text(), nullable=False),
@@ -38,6 +40,7 @@ def upgrade() -> None:
         sa.Column("valid_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("redemption_limit", sa.BigInteger(), nullable=True),
         sa.Column("redeemed", sa.BigInteger(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
         sa.CheckConstraint("redeemed >= 0", name="never_given_back_twice"),
         sa.PrimaryKeyConstraint("code"),
     )
@@ -45,6 +48,7 @@ def upgrade() -> None:
         "inbox",
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=True),
         sa.Column("seen_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("source", "id"),
     )
@@ -66,15 +70,15 @@ def upgrade() -> None:
         sa.Column("lane", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("epoch", sa.BigInteger(), nullable=False),
         sa.Column("owner", sa.Text(), nullable=False),
+        sa.Column("visits", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("lane"),
     )
 
 
 def downgrade() -> None:
     op.drop_table("ownership")
-    op.drop_index("outbox_lane", table_name="outbox")
     op.drop_table("outbox")
-    op.drop_index("inbox_seen_at", table_name="inbox")
     op.drop_table("inbox")
     op.drop_table("coupons")
     op.drop_table("checkouts")
+    op.execute("DROP SEQUENCE order_numbers")

@@ -1,17 +1,27 @@
-"""The first tables of inventory."""
+"""The tables of payment."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0001"
+revision = "0100"
 down_revision = None
 
 
 def upgrade() -> None:
     op.create_table(
+        "gateway_health",
+        sa.Column("gateway", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("gateway"),
+    )
+    op.create_table(
         "inbox",
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=True),
         sa.Column("seen_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("source", "id"),
     )
@@ -33,46 +43,41 @@ def upgrade() -> None:
         sa.Column("lane", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("epoch", sa.BigInteger(), nullable=False),
         sa.Column("owner", sa.Text(), nullable=False),
+        sa.Column("visits", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("lane"),
     )
     op.create_table(
-        "reservations",
+        "payments",
         sa.Column("checkout_id", sa.Text(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("cart_id", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=True),
-        sa.Column("units", sa.JSON(), nullable=False),
-        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.Text(), nullable=False),
+        sa.Column("token", sa.Text(), nullable=True),
+        sa.Column("hold", sa.Text(), nullable=True),
+        sa.Column("unwanted", sa.Boolean(), nullable=False),
+        sa.Column("operation", sa.JSON(), nullable=True),
+        sa.Column("serial", sa.Integer(), nullable=False),
+        sa.Column("keys", sa.Integer(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("lane", sa.Integer(), nullable=False),
         sa.Column("correlation_id", sa.Text(), nullable=True),
         sa.Column("traceparent", sa.Text(), nullable=True),
+        sa.Column("reference", sa.Text(), nullable=True),
+        sa.Column("foreign_hold", sa.Text(), nullable=True),
+        sa.Column("leased_until", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("checkout_id"),
     )
     op.create_index(
-        "reservations_due", "reservations", ["lane", "due_at"], unique=False, postgresql_where=sa.text("due_at IS NOT NULL")
-    )
-    op.create_table(
-        "stocks",
-        sa.Column("sku", sa.Text(), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("on_hand", sa.BigInteger(), nullable=False),
-        sa.Column("reserved", sa.BigInteger(), nullable=False),
-        sa.Column("received", sa.BigInteger(), nullable=False),
-        sa.Column("adjusted", sa.BigInteger(), nullable=False),
-        sa.Column("committed", sa.BigInteger(), nullable=False),
-        sa.CheckConstraint("received + adjusted = on_hand + committed", name="nothing_lost"),
-        sa.CheckConstraint("reserved >= 0 AND reserved <= on_hand", name="never_oversold"),
-        sa.PrimaryKeyConstraint("sku"),
+        "payments_due", "payments", ["lane", "due_at"], unique=False, postgresql_where=sa.text("due_at IS NOT NULL")
     )
 
 
 def downgrade() -> None:
-    op.drop_table("stocks")
-    op.drop_index("reservations_due", table_name="reservations", postgresql_where=sa.text("due_at IS NOT NULL"))
-    op.drop_table("reservations")
+    op.drop_table("payments")
     op.drop_table("ownership")
-    op.drop_index("outbox_lane", table_name="outbox")
     op.drop_table("outbox")
-    op.drop_index("inbox_seen_at", table_name="inbox")
     op.drop_table("inbox")
+    op.drop_table("gateway_health")

@@ -1,0 +1,170 @@
+"""The tables of alerts."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0100"
+down_revision = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "alerts",
+        sa.Column("alert_id", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("severity", sa.Text(), nullable=False),
+        sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("service", sa.Text(), nullable=False),
+        sa.Column("checkout_id", sa.Text(), nullable=True),
+        sa.Column("times_seen", sa.BigInteger(), nullable=False),
+        sa.Column("first_seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("notify_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("letters", sa.JSON(), nullable=False),
+        sa.Column("occurrences", sa.JSON(), nullable=False),
+        sa.Column("actions", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("alert_id"),
+    )
+    op.create_index(
+        "alerts_not_resolved", "alerts", ["first_seen_at"], unique=False, postgresql_where=sa.text("state <> 'resolved'")
+    )
+    op.create_index(
+        "alerts_to_notify", "alerts", ["notify_at"], unique=False, postgresql_where=sa.text("notify_at IS NOT NULL")
+    )
+    op.create_table(
+        "arrivals",
+        sa.Column("partition", sa.Integer(), nullable=False),
+        sa.Column("offset", sa.BigInteger(), nullable=False),
+        sa.Column("timestamp", sa.BigInteger(), nullable=False),
+        sa.Column("letter_id", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("partition", "offset", "timestamp"),
+    )
+    op.create_table(
+        "dead_letters",
+        sa.Column("letter_id", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("alert_id", sa.Text(), nullable=False),
+        sa.Column("service", sa.Text(), nullable=False),
+        sa.Column("stage", sa.Text(), nullable=False),
+        sa.Column("topic", sa.Text(), nullable=False),
+        sa.Column("partition", sa.Integer(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("lane", sa.Integer(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("cause", sa.Text(), nullable=False),
+        sa.Column("message_type", sa.Text(), nullable=True),
+        sa.Column("message_id", sa.Text(), nullable=True),
+        sa.Column("checkout_id", sa.Text(), nullable=True),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("seen", sa.BigInteger(), nullable=False),
+        sa.Column("replays", sa.Integer(), nullable=False),
+        sa.Column("returned", sa.Integer(), nullable=False),
+        sa.Column("first_failed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_failed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("actions", sa.JSON(), nullable=False),
+        sa.Column("services", sa.ARRAY(sa.Text()), nullable=False),
+        sa.PrimaryKeyConstraint("letter_id"),
+    )
+    op.create_index("dead_letters_failed", "dead_letters", ["last_failed_at"], unique=False)
+    op.create_index(
+        "dead_letters_not_resolved",
+        "dead_letters",
+        ["last_failed_at"],
+        unique=False,
+        postgresql_where=sa.text("state <> 'resolved'"),
+    )
+    op.create_table(
+        "inbox",
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=True),
+        sa.Column("seen_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("source", "id"),
+    )
+    op.create_index("inbox_seen_at", "inbox", ["seen_at"], unique=False)
+    op.create_table(
+        "outbox",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("lane", sa.Integer(), nullable=False),
+        sa.Column("topic", sa.Text(), nullable=False),
+        sa.Column("key", sa.LargeBinary(), nullable=True),
+        sa.Column("value", sa.LargeBinary(), nullable=True),
+        sa.Column("headers", sa.LargeBinary(), nullable=False),
+        sa.Column("set_aside", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("outbox_lane", "outbox", ["lane", "id"], unique=False)
+    op.create_table(
+        "ownership",
+        sa.Column("lane", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("epoch", sa.BigInteger(), nullable=False),
+        sa.Column("owner", sa.Text(), nullable=False),
+        sa.Column("visits", sa.BigInteger(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint("lane"),
+    )
+    op.create_table(
+        "reconciled",
+        sa.Column("partition", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("next_offset", sa.BigInteger(), nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=False),
+        sa.Column("marked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("partition"),
+    )
+    op.create_table(
+        "watched",
+        sa.Column("checkout_id", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("seen", sa.JSON(), nullable=False),
+        sa.Column("step", sa.Text(), nullable=True),
+        sa.Column("overdue_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("outcome", sa.Text(), nullable=True),
+        sa.Column("alerts", sa.JSON(), nullable=False),
+        sa.Column("touched_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("checkout_id"),
+    )
+    op.create_index(
+        "watched_overdue", "watched", ["overdue_at"], unique=False, postgresql_where=sa.text("overdue_at IS NOT NULL")
+    )
+    op.create_index("watched_touched", "watched", ["touched_at"], unique=False, postgresql_where=sa.text("overdue_at IS NULL"))
+    op.create_table(
+        "dead_records",
+        sa.Column("letter_id", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("key", sa.LargeBinary(), nullable=True),
+        sa.Column("value", sa.LargeBinary(), nullable=True),
+        sa.Column("headers", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["letter_id"], ["dead_letters.letter_id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("letter_id"),
+    )
+    op.create_table(
+        "notifications",
+        sa.Column("target", sa.Text(), nullable=False),
+        sa.Column("alert_id", sa.Text(), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["alert_id"], ["alerts.alert_id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("target", "alert_id"),
+    )
+    op.create_index("notifications_due", "notifications", ["target", "due_at"], unique=False)
+    op.create_index("notifications_of_alert", "notifications", ["alert_id"], unique=False)
+
+
+def downgrade() -> None:
+    op.drop_table("notifications")
+    op.drop_table("dead_records")
+    op.drop_table("watched")
+    op.drop_table("reconciled")
+    op.drop_table("ownership")
+    op.drop_table("outbox")
+    op.drop_table("inbox")
+    op.drop_table("dead_letters")
+    op.drop_table("arrivals")
+    op.drop_table("alerts")
