@@ -305,11 +305,11 @@ class Member(ConsumerRebalanceListener):
     async def _start_over(self, tp: Any, offset: int) -> None:
         """Read a partition from its first record: there is none at the offset that was next.
 
-        What was lost of a lane that is not taken yet is told when it is.
+        What was lost of a lane that is not taken yet is told when it is; one that was taken meanwhile is past that offset.
         """
         async with asyncio.timeout(WATCH_SECONDS):
             first = (await self._consumer.beginning_offsets([tp]))[tp]
-        if tp in self._consumer.assignment():
+        if tp in self._consumer.assignment() and await self._position(tp) == offset:
             if self.handles(tp.partition):
                 self._note_lost(tp, offset, first)
             self._consumer.seek(tp, first)

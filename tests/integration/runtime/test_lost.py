@@ -73,6 +73,22 @@ async def test_what_is_deleted_while_a_member_is_behind_is_noticed_and_what_it_o
         assert await member._consumer.committed(place) == 10
 
 
+async def test_what_a_poll_finds_deleted_while_its_lane_is_taken_is_noted_once(inventory: Inventory) -> None:
+    await inventory.receive("tea", IDS)
+    place = await delete_before(inventory, 0)
+    async with Member("inventory", inventory.settings, [COMMANDS], asyncio.Lock()) as member:
+        member.epochs = dict.fromkeys(await member.lanes(), 1)
+        member._positions[place] = 3
+        await member.commit_offsets()
+    await delete_before(inventory, 10)
+    async with Member("inventory", inventory.settings, [COMMANDS], asyncio.Lock()) as member:
+        lanes = await member.lanes()
+        await member.rewind(lanes)
+        member.epochs = dict.fromkeys(lanes, 2)
+        await member._start_over(place, 3)  # the broker had refused that offset before
+        assert member.lost == [LostRecords(member._group, place.topic, place.partition, 3, 10)]
+
+
 async def test_a_topic_that_was_made_anew_is_noticed_by_an_offset_beyond_its_end(inventory: Inventory) -> None:
     await inventory.receive("tea", ["a", "b"])
     place = await delete_before(inventory, 0)
