@@ -88,7 +88,7 @@ async def migrate(chosen: Settings) -> None:
 
 async def set_up(chosen: Settings) -> None:
     """Topics and databases, as the services want them."""
-    from shared.runtime import kafka
+    from shared.runtime.kafka.topics import create_topics
 
-    await kafka.create_topics(chosen)
+    await create_topics(chosen)
     await migrate(chosen)

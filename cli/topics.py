@@ -6,13 +6,13 @@ from dataclasses import asdict
 from rich.console import Console
 
 from shared.contract.topics import TOPICS
-from shared.runtime import kafka
+from shared.runtime.kafka.topics import compare_topics, create_topics
 from shared.settings import Settings
 
 
 async def run_check(settings: Settings, console: Console, *, as_json: bool) -> bool:
     """Show how the topics differ from what the services count on; returns whether they do not."""
-    found = await kafka.compare_topics(settings)
+    found = await compare_topics(settings)
     starts = not any(one.refused for one in found)
     if as_json:
         told = [{**asdict(one), "sentence": one.sentence} for one in found]
@@ -29,7 +29,7 @@ async def run_check(settings: Settings, console: Console, *, as_json: bool) -> b
 
 async def run_create(settings: Settings, console: Console) -> None:
     """Create the topics that are missing, and say how those that are there differ."""
-    made = await kafka.create_topics(settings)
+    made = await create_topics(settings)
     console.print(f"Created {', '.join(made)}" if made else "All topics are there", soft_wrap=True)
-    if found := await kafka.compare_topics(settings):
+    if found := await compare_topics(settings):
         console.print(f"{len(found)} settings differ from what the services need: see `quadrille topics check`")

@@ -19,6 +19,7 @@ from services.journal.keeper import Keeper, cutoff
 from shared.contract.envelope import Record
 from shared.contract.topics import TOPICS
 from shared.runtime import kafka
+from shared.runtime.kafka.topics import check_topics
 from shared.runtime.member import Member, StalledError
 from shared.runtime.observability import health, metrics
 from shared.runtime.observability.repeats import REPEATED
@@ -74,7 +75,7 @@ class Follower:
             started = time.monotonic()
             try:
                 if not checked:
-                    await kafka.check_topics(self._settings)
+                    await check_topics(self._settings)
                     checked = True
                 async with Member(NAME, self._settings, list(TOPICS), self._busy, BATCH, **FETCH) as member:
                     self._member = member

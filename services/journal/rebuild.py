@@ -20,6 +20,7 @@ from shared.contract.envelope import Record
 from shared.contract.topics import TOPICS
 from shared.errors import QuadrilleError
 from shared.runtime import kafka
+from shared.runtime.kafka.topics import check_topics
 from shared.runtime.postgres.database import connect
 from shared.runtime.postgres.migrations import check
 from shared.settings import Settings
@@ -50,7 +51,7 @@ async def rebuild(settings: Settings, progress: Callable[[int, int], None] = lam
     """
     url = settings.database_url("journal")
     await check(url, "journal", migrations)
-    await kafka.check_topics(settings)
+    await check_topics(settings)
     engine = connect(url, pool=2)
     try:
         async with engine.connect() as alone:

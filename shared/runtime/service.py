@@ -21,6 +21,7 @@ from shared.runtime import inputs, kafka
 from shared.runtime.batch import DatabaseAwayError, Processor
 from shared.runtime.inputs import Handle, Input, Reader
 from shared.runtime.kafka.lost import tell
+from shared.runtime.kafka.topics import check_topics
 from shared.runtime.member import Member, StalledError
 from shared.runtime.observability import backlog, health, metrics
 from shared.runtime.observability.tracing import tracer
@@ -157,7 +158,7 @@ class Service:
         attempt = 0
         while not self._pacing.stopping.is_set():
             try:
-                await kafka.check_topics(self.settings, topics_of(self.name, self.definition.topics))
+                await check_topics(self.settings, topics_of(self.name, self.definition.topics))
                 return
             except (KafkaError, OSError, TimeoutError) as error:
                 await self._pacing.back_off(attempt, f"the broker cannot be reached: {error!r}")

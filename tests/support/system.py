@@ -10,7 +10,7 @@ from pathlib import Path
 
 from devstack import databases
 from devstack.ports import free_port
-from shared.runtime import kafka
+from shared.runtime.kafka.topics import create_topics
 from shared.runtime.postgres import migrations
 from shared.settings import DATABASES, Settings, load
 from tests.support import services
@@ -47,7 +47,7 @@ def prepare(stack: Stack, **settings: str) -> dict[str, str]:
 async def _migrate_and_create(settings: Settings) -> None:
     for service in DATABASES:
         await migrations.upgrade(settings.database_url(service), import_module(f"services.{service}.migrations"))
-    await kafka.create_topics(settings)
+    await create_topics(settings)
 
 
 @contextlib.contextmanager

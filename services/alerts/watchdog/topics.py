@@ -12,7 +12,7 @@ from services.alerts.watchdog import words
 from services.alerts.watchdog.conditions import Conditions
 from services.alerts.watchdog.damper import Damper
 from shared.contract.topics import TOPICS
-from shared.runtime import kafka
+from shared.runtime.kafka.topics import compare_topics
 from shared.settings import Settings
 from shared.timeouts import within
 
@@ -39,7 +39,7 @@ class Topics:
 
     async def look(self, at: float, now: float) -> None:
         """Look once, at ``at`` (seconds since 1970), which is ``now`` by a steady clock."""
-        found = await within(LOOK_SECONDS, kafka.compare_topics(self._settings))
+        found = await within(LOOK_SECONDS, compare_topics(self._settings))
         refused: dict[str, list[str]] = {}
         for one in found:
             if one.refused:

@@ -2,28 +2,22 @@
 
 import asyncio
 import contextlib
-import logging
-import time
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 
-from shared.contract.topics import TOPICS, Topic
 from shared.errors import QuadrilleError
-from shared.runtime.kafka import topic_checks
-from shared.runtime.kafka.topic_checks import Difference
 from shared.runtime.observability import metrics
 from shared.settings import Settings
 from shared.timeouts import within
 
-log = logging.getLogger(__name__)
 MAX_REQUEST_BYTES: Final = 16_000_000
 CLIENT_SECONDS: Final = 10
 """The longest a start or a stop of a client may take."""
@@ -139,16 +133,6 @@ async def ping(client: Mapping[str, Any], seconds: float) -> None:
     raise failure
 
 
-async def create_topics(settings: Settings) -> list[str]:
-    """Create the topics that are missing and return their names. Raises :class:`TopicsError` where one cannot be had."""
-    async with admin_client(settings) as admin:
-        existing = set(await admin.list_topics())
-        missing = [topic for topic in TOPICS.values() if settings.topic(topic.name) not in existing]
-        await _create(admin, missing, settings)
-    await _until_known(settings)
-    return [topic.name for topic in missing]
-
-
 @contextlib.asynccontextmanager
 async def admin_client(settings: Settings) -> AsyncIterator[Any]:
     """A client for questions to the brokers. Raises ``KafkaError``, ``OSError`` and ``TimeoutError``."""
@@ -158,65 +142,6 @@ async def admin_client(settings: Settings) -> AsyncIterator[Any]:
         yield admin
     finally:
         await stop(admin)
-
-
-async def _until_known(settings: Settings) -> None:
-    """A broker answers for a topic it has just made only when it has heard of it itself."""
-    deadline = time.monotonic() + CLIENT_SECONDS
-    while True:
-        unknown = [d for d in await compare_topics(settings) if d.setting in ("topic", "partitions")]
-        if not unknown:
-            return
-        if time.monotonic() > deadline:
-            raise _refusal(unknown)
-        await asyncio.sleep(0.1)
-
-
-async def _create(admin: Any, topics: Sequence[Topic], settings: Settings) -> None:
-    new = [
-        NewTopic(
-            settings.topic(topic.name),
-            settings.partitions,
-            settings.replication_factor,
-            topic_configs=topic_checks.wanted_config(topic, settings),
-        )
-        for topic in topics
-    ]
-    if not new:
-        return
-    try:
-        response = await admin.create_topics(new)
-    except TopicAlreadyExistsError:
-        return
-    failed = [f"{name}: {message or code}" for name, code, message in response.topic_errors if code not in (0, 36)]
-    if failed:
-        raise TopicsError("topics could not be created: " + "; ".join(failed))
-
-
-async def compare_topics(settings: Settings, topics: Iterable[Topic] = TOPICS.values()) -> list[Difference]:
-    """How these topics, and the brokers' limit for transactions, differ from what the services count on."""
-    chosen = list(topics)
-    async with admin_client(settings) as admin:
-        found = await topic_checks.read_topics(admin, [settings.topic(topic.name) for topic in chosen])
-        limit = await topic_checks.read_transaction_limit(admin)
-    return topic_checks.differences(settings, chosen, found) + topic_checks.transaction_difference(limit)
-
-
-async def check_topics(settings: Settings, topics: Iterable[Topic] = TOPICS.values()) -> None:
-    """Raises :class:`TopicsError` where one of these topics is missing or may lose messages; logs what else differs."""
-    different = await compare_topics(settings, topics)
-    if refused := [one for one in different if one.refused]:
-        raise _refusal(refused)
-    for one in different:
-        log.warning("%s", one.sentence)
-
-
-def _refusal(different: Iterable[Difference]) -> TopicsError:
-    said = "; ".join(one.sentence for one in different)
-    return TopicsError(
-        f"{said}: create what is missing with `quadrille topics create`, alter the topic or set QUADRILLE_PARTITIONS to what is"
-        " there; `quadrille topics check` says all"
-    )
 
 
 async def partitions_of(settings: Settings, names: Sequence[str]) -> list[TopicPartition]:

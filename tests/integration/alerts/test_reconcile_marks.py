@@ -13,6 +13,7 @@ from services.alerts.keeper import Keeper
 from services.alerts.reconcile import Reconciler
 from shared.contract.topics import DEAD_LETTERS
 from shared.runtime import kafka
+from shared.runtime.kafka.topics import create_topics
 from shared.runtime.postgres.database import connect
 from shared.settings import Settings, load
 from tests.support import system
@@ -96,7 +97,7 @@ async def make_anew(settings: Settings) -> None:
         while name in await admin.list_topics():
             pass
     await kafka.stop(admin)
-    await kafka.create_topics(settings)
+    await create_topics(settings)
 
 
 async def test_a_topic_made_anew_is_read_from_its_start(

@@ -18,6 +18,7 @@ from devstack import jars
 from devstack.embedded import EmbeddedStack
 from devstack.errors import StackError
 from shared.runtime import kafka
+from shared.runtime.kafka.topics import create_topics
 from shared.settings import Settings, load
 from tests.support import stacks
 from tests.support.topics import raw_producer
@@ -57,7 +58,7 @@ async def leave_something(settings: Settings) -> None:
     await connection.execute("CREATE TABLE kept (what text)")
     await connection.execute("INSERT INTO kept VALUES ('a row')")
     await connection.close()
-    await kafka.create_topics(settings)
+    await create_topics(settings)
     async with raw_producer(settings) as producer:
         await producer.send_and_wait("cart.events", b"a record", b"key", partition=0)
 

@@ -21,6 +21,7 @@ from shared.contract.envelope import Envelope, write
 from shared.contract.message import Message
 from shared.contract.topics import EVENT_SOURCES, events_topic
 from shared.runtime import kafka
+from shared.runtime.kafka.topics import create_topics
 from shared.runtime.postgres.database import connect
 from shared.runtime.postgres.migrations import upgrade
 from shared.settings import Settings, load
@@ -129,7 +130,7 @@ def prepare(stack: Stack) -> dict[str, str]:
     }
     settings = load(environment)
     asyncio.run(upgrade(settings.database_url("journal"), migrations))
-    asyncio.run(kafka.create_topics(settings))
+    asyncio.run(create_topics(settings))
     return environment
 
 

@@ -14,7 +14,7 @@ from devstack.reference.examples import example
 from shared.contract.envelope import Record, read
 from shared.contract.message import Message
 from shared.contract.registry import MESSAGES
-from shared.runtime import kafka
+from shared.runtime.kafka.topics import create_topics
 from shared.settings import load
 from tests.support import topics
 from tests.support.stacks import Stack
@@ -40,7 +40,7 @@ def send(lines: Path, environment: Mapping[str, str]) -> list[str]:
 async def test_the_documents_lines_can_be_sent(stack: Stack, tmp_path: Path) -> None:
     environment = {**stack.environment, "QUADRILLE_TOPIC_PREFIX": f"docs-{os.getpid()}."}
     settings = load(environment)
-    await kafka.create_topics(settings)
+    await create_topics(settings)
     (tmp_path / "lines.jsonl").write_text("\n".join(shown()))
     printed = await asyncio.to_thread(send, tmp_path / "lines.jsonl", environment)
 

@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from shared.runtime import kafka
 from shared.runtime.kafka import sender
+from shared.runtime.kafka.topics import create_topics
 from shared.runtime.member import AT_ONCE, POLL_RECORDS, Member
 from shared.runtime.postgres import outbox
 from shared.runtime.postgres.outbox import OutboxRow
@@ -138,7 +139,7 @@ async def test_a_topic_that_refuses_keeps_no_other_waiting_and_gets_its_own_in_o
             assert await _values(inventory, "checkout.dlq", 5) == [b"0", b"1", b"2", b"3", b"4"]
             await relay.sweep({0})
             assert list(relay.refusals) == ["inventory.events"]
-            await kafka.create_topics(inventory.settings)
+            await create_topics(inventory.settings)
             while relay.refusals.trouble:
                 await relay.sweep({0})
             await commit(5)

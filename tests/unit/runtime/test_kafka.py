@@ -9,6 +9,7 @@ import pytest
 from aiokafka.errors import KafkaError
 
 from shared.runtime import kafka
+from shared.runtime.kafka.topics import check_topics, create_topics
 from shared.settings import Settings, load
 
 AWAY = load({"QUADRILLE_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"})
@@ -18,9 +19,7 @@ async def consume(settings: Settings) -> None:
     await kafka.start(kafka.consumer(settings, "tests", "tests"))
 
 
-@pytest.mark.parametrize(
-    "reach", [kafka.check_topics, kafka.create_topics, lambda settings: kafka.producer(settings, "tests"), consume]
-)
+@pytest.mark.parametrize("reach", [check_topics, create_topics, lambda settings: kafka.producer(settings, "tests"), consume])
 async def test_a_broker_that_is_away_is_no_other_error(reach: Callable[[Settings], Awaitable[Any]]) -> None:
     with pytest.raises(KafkaError):
         await reach(AWAY)
