@@ -40,6 +40,10 @@ bench: $(BIN)/ready ## measure confirmed checkouts per second and their latency
 docs: $(BIN)/ready ## write what is generated: README, docs/, JSON Schemas
 	@$(BIN)/quadrille docs write
 
+.PHONY: wheels
+wheels: $(BIN)/ready ## build the wheels quadrille and quadrille-client into dist/
+	@$(BIN)/python -m devstack.wheels dist
+
 .PHONY: clean
 clean: ## remove the environment and the state of the embedded stack
 	@for note in .quadrille/postgres/elsewhere .quadrille/*/postgres/elsewhere; do \
