@@ -142,7 +142,7 @@ def check_topics(state: State = STATE, as_json: Json = False) -> None:
 def migrate(state: State = STATE) -> None:
     """Bring the database of every service to its newest version."""
     from cli import system
-    from shared.settings import DATABASES
+    from shared.contract.services import DATABASES
 
     run(system.migrate(system.settings(state)))
     console.print(f"Migrated {', '.join(DATABASES)}")

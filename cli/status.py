@@ -10,8 +10,9 @@ import asyncpg
 from aiokafka.admin import AIOKafkaAdminClient
 
 from cli.system import Up
+from shared.contract.services import DATABASES
 from shared.runtime import kafka
-from shared.settings import DATABASES, Settings, load
+from shared.settings import Settings, load
 from shared.timeouts import within
 
 ASK_SECONDS = 3.0

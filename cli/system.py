@@ -12,8 +12,9 @@ from pydantic import SecretStr
 
 from cli import notes
 from cli.processes import Child
+from shared.contract.services import DATABASES
 from shared.errors import QuadrilleError
-from shared.settings import DATABASES, PREFIX, Settings, given, load, names_broker
+from shared.settings import PREFIX, Settings, given, load, names_broker
 
 NOTE: Final = "up.json"
 BROKER: Final = f"{PREFIX}KAFKA_BOOTSTRAP_SERVERS"

@@ -6,7 +6,8 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import asyncpg
 
-from shared.settings import DATABASES, PREFIX
+from shared.contract.services import DATABASES
+from shared.settings import PREFIX
 
 
 def create(admin_url: str, prefix: str, passwords: Mapping[str, str], names: Sequence[str] = DATABASES) -> dict[str, str]:

@@ -22,7 +22,8 @@ from devstack.kafka import Kafka
 from devstack.lock import FolderLock
 from devstack.ports import free_port
 from devstack.postgres import Postgres
-from shared.settings import DATABASES, PREFIX
+from shared.contract.services import DATABASES
+from shared.settings import PREFIX
 
 DEFAULT_STATE: Final = Path(".quadrille")
 NOTE: Final = "stack.json"

@@ -21,8 +21,9 @@ from devstack.errors import StackError
 from devstack.lock import FolderLock
 from devstack.ports import free_port
 from devstack.supervisor import LONGEST_WAIT, Program, Supervisor
+from shared.contract.services import DATABASES
 from shared.errors import QuadrilleError
-from shared.settings import DATABASES, PREFIX, Settings, given, load, names_broker
+from shared.settings import PREFIX, Settings, given, load, names_broker
 from shared.timeouts import backoff
 
 HEALTHY_SECONDS = 60.0

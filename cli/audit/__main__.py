@@ -6,10 +6,11 @@ import sys
 from contextlib import suppress
 
 from cli.audit.auditor import Auditor
+from shared.contract.services import DATABASES
 from shared.runtime.main import USAGE_ERROR
 from shared.runtime.main import run as main_loop
 from shared.runtime.observability import health, logs
-from shared.settings import DATABASES, Settings, SettingsError, load
+from shared.settings import Settings, SettingsError, load
 
 
 def main() -> None:

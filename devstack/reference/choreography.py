@@ -10,7 +10,8 @@ import services
 from devstack.reference.schemas import label
 from shared.contract.message import Command, Message
 from shared.contract.registry import MESSAGES
-from shared.contract.topics import DEAD_LETTERS, SERVICES, TOPICS, events_topic
+from shared.contract.services import SERVICES
+from shared.contract.topics import DEAD_LETTERS, TOPICS, events_topic
 from shared.runtime.reactions import Due, Reaction
 
 Kind = type[Message]

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from devstack.reference import asyncapi, catalogue, readme, steps
+from devstack.reference import asyncapi, catalogue, deploy, readme, steps
 from devstack.reference.choreography import Choreography
 from devstack.reference.diagrams import overview, sequence, surroundings
 from devstack.reference.edges import edges
@@ -52,6 +52,7 @@ def generated(root: Path, choreography: Choreography) -> dict[Path, str]:
         Path("docs/reference/events.md"): catalogue.events(choreography),
         Path("services/console/choreography.json"): as_json(edges(choreography)),
         **{SCHEMAS / name: as_json(schema) for name, schema in schemas().items()},
+        **deploy.generated(root),
     }
 
 

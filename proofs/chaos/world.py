@@ -17,7 +17,8 @@ from devstack.up import StartError
 from proofs.chaos.programs import Kept
 from proofs.chaos.proxy import Proxy
 from proofs.chaos.servers import Broker, Database, Server
-from shared.settings import DATABASES, PREFIX, Settings, load
+from shared.contract.services import DATABASES
+from shared.settings import PREFIX, Settings, load
 
 LIMITS: Final = {
     "GATEWAY_TIMEOUT_SECONDS": "2",

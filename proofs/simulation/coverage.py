@@ -8,7 +8,7 @@ from proofs.simulation.faults import CommitFault, GatewayFault, ServiceFault
 from proofs.simulation.places import Place, named, places
 from proofs.simulation.races import RACES
 from proofs.simulation.wiring import wiring
-from shared.contract.topics import SERVICES
+from shared.contract.services import SERVICES
 
 
 @dataclass

@@ -9,7 +9,7 @@ from services.cart.model import CartState as Cart
 from services.inventory.model import ReservationState as Reservation
 from services.order.model import CheckoutState as Order
 from services.payment.model import PaymentState as Payment
-from shared.contract.topics import SERVICES
+from shared.contract.services import SERVICES
 
 Place = tuple[str, str, Any]
 """Service, reaction, and the state its aggregate was in before; no state where it is new or knows none."""

@@ -24,7 +24,7 @@ from services.payment.gateways.port import Answer, LookUp
 from services.payment.model import Payment
 from shared.contract.envelope import Envelope
 from shared.contract.message import Message
-from shared.contract.topics import SERVICES
+from shared.contract.services import SERVICES
 
 Queue = tuple[str, str, str]
 """Reader, topic and key."""

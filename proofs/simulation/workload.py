@@ -29,7 +29,7 @@ from shared.contract.message import Message
 from shared.contract.order import CancelOrder, DefineCoupon
 from shared.contract.payment import MarkPaid, MarkRefunded, MarkVoided, RetryRefund, RetryVoid
 from shared.contract.products import ProductDelisted, ProductListed, ProductPriceChanged
-from shared.contract.topics import SERVICES
+from shared.contract.services import SERVICES
 from shared.contract.values import Address, PaymentMethod
 
 SKUS: Final = ("a", "b")

@@ -16,7 +16,7 @@ from proofs.simulation.watch import BrokenError, Watch
 from services.payment.model import Payment
 from shared.contract.envelope import Envelope
 from shared.contract.message import Message
-from shared.contract.topics import SERVICES
+from shared.contract.services import SERVICES
 
 RESTLESS: Final = 100_000
 """So many steps without coming to rest mean that something turns in a circle."""

@@ -23,8 +23,9 @@ from shared.contract.payment import (
     VoidFailed,
 )
 from shared.contract.products import CatalogEvent
+from shared.contract.services import REDRIVABLE
 from shared.contract.text import plain
-from shared.contract.topics import REDRIVABLE, TOPICS
+from shared.contract.topics import TOPICS
 from shared.money import display
 
 MAX_TEXT: Final = 300

@@ -13,7 +13,7 @@ from services.journal.story import Node
 from services.journal.telling import gap, rows, told
 from services.journal.trace import Trace
 from services.journal.words import clock, mark, title
-from shared.contract.topics import SERVICES
+from shared.contract.services import SERVICES
 
 OTHERS: Final = "others"
 """The lane of whoever is no service: clients and staff, who may call themselves anything."""

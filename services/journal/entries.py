@@ -11,8 +11,9 @@ from shared.contract.envelope import MAX_ATTRIBUTE, Envelope, Record, RefusedErr
 from shared.contract.message import Message
 from shared.contract.redrive import unwrap
 from shared.contract.registry import MESSAGES
+from shared.contract.services import SERVICES
 from shared.contract.text import plain, redacted
-from shared.contract.topics import DEAD_LETTERS, SERVICES, events_topic
+from shared.contract.topics import DEAD_LETTERS, events_topic
 from shared.contract.when import happened_at, recorded_at
 
 MAX_TEXT: Final = 300

@@ -18,7 +18,8 @@ from shared.contract.cart import ConfirmCheckout
 from shared.contract.envelope import Envelope, Record, RefusedError, UnreadableError, read, write
 from shared.contract.message import Command, Message
 from shared.contract.rejection import CommandRejected
-from shared.contract.topics import DEAD_LETTERS, SERVICES, events_topic
+from shared.contract.services import SERVICES
+from shared.contract.topics import DEAD_LETTERS, events_topic
 from shared.runtime import kafka
 from shared.settings import Settings
 from shared.timeouts import within

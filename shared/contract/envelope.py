@@ -30,8 +30,9 @@ from shared.contract.message import AT_THE_DOOR, Command, Message
 from shared.contract.products import ProductDelisted
 from shared.contract.registry import MESSAGES
 from shared.contract.rejection import CommandRejected
+from shared.contract.services import REDRIVABLE
 from shared.contract.text import not_taken
-from shared.contract.topics import EVENT_SOURCES, REDRIVABLE, TOPICS, source_of
+from shared.contract.topics import EVENT_SOURCES, TOPICS, source_of
 from shared.contract.values import Reason
 from shared.contract.when import moment
 

@@ -9,8 +9,9 @@ from dataclasses import replace
 from typing import Final
 
 from shared.contract.envelope import MAX_ATTRIBUTE, Headers, Record, Redriven
+from shared.contract.services import REDRIVABLE
 from shared.contract.text import not_taken
-from shared.contract.topics import REDRIVABLE, redrive_topic
+from shared.contract.topics import redrive_topic
 
 PREFIX: Final = "__quadrille.redrive."
 TRACES: Final = ("traceparent", "tracestate")

@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, Literal
+from typing import Final
+
+from shared.contract.services import ALL, REDRIVABLE
 
 DEAD_LETTERS: Final = "checkout.dlq"
 RETENTION: Final = timedelta(days=7)
@@ -12,12 +14,6 @@ SEGMENT: Final = timedelta(days=1)
 """A new segment begins at least so often. Kafka's own week would let those of a quiet partition live for two."""
 DEAD_LETTER_BYTES: Final = 16_777_216
 """Bytes of the largest record a dead letter may be; its redrive must fit too."""
-
-Service = Literal["cart", "inventory", "order", "payment"]
-SERVICES: Final[tuple[Service, ...]] = ("cart", "inventory", "order", "payment")
-"""The dancers, in the order a checkout meets them."""
-REDRIVABLE: Final = (*SERVICES, "alerts")
-"""The services whose dead letters can be sent to them once more: those that publish."""
 
 
 def events_topic(service: str) -> str:
@@ -93,17 +89,17 @@ class Topic:
 TOPICS: Final[dict[str, Topic]] = {
     topic.name: topic
     for topic in (
-        Topic("cart.commands", "cart id", "clients", reader="cart"),
-        Topic("order.commands", "cart id", "clients, staff", reader="order"),
-        Topic("inventory.commands", "SKU", "staff, other systems", reader="inventory"),
-        Topic("payment.commands", "cart id", "staff", reader="payment"),
+        *(
+            Topic(commands_topic(service.name), service.command_key, service.commands, reader=service.name)
+            for service in ALL
+            if service.commands
+        ),
         Topic("catalog.events", "SKU", "the shop's catalogue", reader="cart", retention=None, compacted=True),
-        Topic("cart.events", "cart id (catalogue: SKU)", "cart", reporter="order"),
-        Topic("inventory.events", "cart id (stock: SKU)", "inventory", reporter="order"),
-        Topic("order.events", "cart id", "order", reporter="payment"),
-        Topic("payment.events", "cart id", "payment", reporter="order"),
-        Topic("alerts.commands", "alert or dead letter", "staff, every service", reader="alerts"),
-        Topic("alerts.events", "alert or dead letter", "alerts"),
+        *(
+            Topic(events_topic(service.name), service.event_key, service.name, reporter=service.reporter)
+            for service in ALL
+            if service.publishes
+        ),
         Topic(
             DEAD_LETTERS,
             "key of the failed record",

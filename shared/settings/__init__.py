@@ -20,8 +20,6 @@ M = TypeVar("M", bound=BaseModel)
 PREFIX = "QUADRILLE_"
 SANDBOX = f"{PREFIX}SANDBOX_"
 """What begins so is the sandbox gateway's own (``devstack/sandbox/settings.py``)."""
-DATABASES = ("cart", "inventory", "order", "payment", "alerts", "journal")
-"""The services that own a database."""
 
 
 class SettingsError(QuadrilleError):

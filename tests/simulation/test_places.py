@@ -2,7 +2,7 @@
 
 from proofs.simulation.places import NEVER, TIMED, states
 from proofs.simulation.wiring import wiring
-from shared.contract.topics import SERVICES
+from shared.contract.services import SERVICES
 
 REACTIONS = {
     wired.name: wired for known in map(wiring, SERVICES) for wired in (*known.by_trigger.values(), *known.by_deadline.values())

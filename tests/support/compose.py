@@ -9,7 +9,7 @@ from pathlib import Path
 
 from devstack.demo.limits import LIMITS
 from devstack.ports import free_port
-from shared.settings import DATABASES
+from shared.contract.services import DATABASES
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = "quadrille-tests"

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from devstack import databases
 from devstack.ports import free_port
+from shared.contract.services import DATABASES
 from shared.runtime.kafka.topics import create_topics
 from shared.runtime.postgres import migrations
-from shared.settings import DATABASES, Settings, load
+from shared.settings import Settings, load
 from tests.support import services
 from tests.support.compose import CONSOLE_PASSWORD
 from tests.support.stacks import Stack

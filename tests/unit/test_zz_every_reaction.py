@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.contract.topics import REDRIVABLE
+from shared.contract.services import REDRIVABLE
 from tests.support.dancer import Dancer
 from tests.support.solo import PLAYED
 

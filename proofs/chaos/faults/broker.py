@@ -12,7 +12,8 @@ from proofs.chaos.faults.kinds import Begin
 from proofs.chaos.schedule import Kind
 from proofs.chaos.servers import Server
 from proofs.chaos.world import World
-from shared.contract.topics import SERVICES, events_topic
+from shared.contract.services import SERVICES
+from shared.contract.topics import events_topic
 from shared.runtime import kafka
 from shared.settings import Settings
 

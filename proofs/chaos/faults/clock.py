@@ -7,7 +7,7 @@ from typing import Final
 from proofs.chaos.faults.kinds import Begin
 from proofs.chaos.schedule import Kind
 from proofs.chaos.world import World
-from shared.settings import DATABASES
+from shared.contract.services import DATABASES
 
 FAMILY: Final = "clock"
 WRONG_SECONDS: Final = 3700

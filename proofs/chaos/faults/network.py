@@ -8,7 +8,7 @@ from proofs.chaos.faults.kinds import Begin
 from proofs.chaos.proxy import Proxy, Weather
 from proofs.chaos.schedule import Kind
 from proofs.chaos.world import World
-from shared.settings import DATABASES
+from shared.contract.services import DATABASES
 
 FAMILY: Final = "network"
 SECONDS: Final = (5.0, 15.0)

@@ -11,7 +11,7 @@ import psutil
 from proofs.chaos.faults.kinds import Begin
 from proofs.chaos.schedule import Kind
 from proofs.chaos.world import World
-from shared.settings import DATABASES
+from shared.contract.services import DATABASES
 from shared.timeouts import happens
 
 FAMILY: Final = "processes"

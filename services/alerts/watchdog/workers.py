@@ -27,7 +27,8 @@ from services.alerts.watchdog.services import Services
 from services.alerts.watchdog.targets import Targets
 from services.alerts.watchdog.topics import Topics
 from shared.contract.envelope import Record
-from shared.contract.topics import SERVICES, events_topic
+from shared.contract.services import SERVICES
+from shared.contract.topics import events_topic
 from shared.progress import limits
 from shared.runtime.kafka.lost import tell
 from shared.runtime.main import Worker

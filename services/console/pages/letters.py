@@ -13,8 +13,8 @@ from services.alerts.views import Filter
 from services.console.actions import of_letter
 from services.console.context import console, page
 from services.console.pages.paging import paging
+from shared.contract.services import REDRIVABLE
 from shared.contract.text import is_plain
-from shared.contract.topics import REDRIVABLE
 from shared.runtime.records import unpack
 
 LISTED: Final = 100

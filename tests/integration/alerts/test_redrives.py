@@ -22,7 +22,8 @@ from shared.contract.inventory import ReceiveStock
 from shared.contract.message import Message
 from shared.contract.order import OrderRejected
 from shared.contract.redrive import PREFIX
-from shared.contract.topics import DEAD_LETTERS, SERVICES, redrive_topic
+from shared.contract.services import SERVICES
+from shared.contract.topics import DEAD_LETTERS, redrive_topic
 from shared.runtime import kafka
 from shared.runtime.postgres.database import connect
 from shared.runtime.records import unpack

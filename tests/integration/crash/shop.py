@@ -14,7 +14,8 @@ from cli.audit.books import Books, read
 from devstack.demo.shop import Shop
 from shared.client import HEARD, CheckoutClient
 from shared.contract.order import CouponDefined, DefineCoupon
-from shared.contract.topics import DEAD_LETTERS, SERVICES, events_topic
+from shared.contract.services import SERVICES
+from shared.contract.topics import DEAD_LETTERS, events_topic
 from shared.runtime.postgres.database import connect
 from shared.settings import Settings, load
 from tests.integration.crash.load import Load

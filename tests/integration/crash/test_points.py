@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from cli.audit.books import Books
-from shared.contract.topics import SERVICES, Service
+from shared.contract.services import SERVICES
 from tests.integration.crash.load import STORIES
 from tests.integration.crash.points import CALLS, beginning, statements
 from tests.integration.crash.shop import Market, market
@@ -147,7 +147,7 @@ async def test_nothing_is_to_be_seen_of_any_death(found: Found, members: int, ca
 
 async def _die(
     market: Market,
-    working: Mapping[Service, Mapping[str, int]],
+    working: Mapping[str, Mapping[str, int]],
     stopping: Mapping[str, Sequence[str]],
     *,
     members: int = 1,
@@ -155,7 +155,7 @@ async def _die(
     """Have all services die under load, each at its points: at work, when passed for this time, and when it is stopped."""
     await market.supervisor.stop()
 
-    async def die(service: Service) -> None:
+    async def die(service: str) -> None:
         await market.supervisor.in_a_row(service, working[service], members=members)
         await market.supervisor.in_stopping(service, stopping.get(service, ()))
         await market.supervisor.start(service).healthy()

@@ -15,7 +15,7 @@ from cli import notes
 from cli.processes import Child
 from devstack.embedded import NOTE
 from devstack.up import PROGRAMS
-from shared.settings import DATABASES
+from shared.contract.services import DATABASES
 from tests.support import stacks
 
 pytestmark = pytest.mark.skipif(stacks.chosen() != "embedded", reason="of the embedded stack alone")

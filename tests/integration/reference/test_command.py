@@ -11,7 +11,7 @@ import pytest
 from devstack.reference import pages
 
 ROOT = pages.source()
-COPIED = ("cli", "devstack", "docs", "services", "shared")
+COPIED = ("cli", "deploy", "devstack", "docs", "services", "shared")
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def copy(tmp_path: Path) -> Path:
     """The source, to be changed at will."""
     for folder in COPIED:
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in ("README.md", "pyproject.toml"):
+    for file in ("README.md", "docker-compose.yml", "pyproject.toml"):
         shutil.copy(ROOT / file, tmp_path / file)
     return tmp_path
 

@@ -10,10 +10,10 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, MetaData, inspect, text
 
-from shared.contract.topics import SERVICES
+from shared.contract.services import DATABASES, SERVICES
 from shared.runtime.postgres import migrations
 from shared.runtime.postgres.database import connect
-from shared.settings import DATABASES, load
+from shared.settings import load
 from tests.support import system
 from tests.support.stacks import Stack
 

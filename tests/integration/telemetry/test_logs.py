@@ -16,7 +16,7 @@ from devstack.demo.shop import BERLIN, Shop, card, unique
 from shared.contract.cart import CheckoutCompleted, SetShippingAddress
 from shared.contract.payment import VoidFailed
 from shared.contract.rejection import CommandRejected
-from shared.settings import DATABASES
+from shared.contract.services import DATABASES
 from tests.integration.telemetry.conftest import dancing, storefront
 from tests.support.collector import Collector, collecting
 from tests.support.stacks import Stack

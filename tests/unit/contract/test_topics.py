@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from shared.contract.topics import SERVICES, TOPICS
+from shared.contract.services import SERVICES
+from shared.contract.topics import TOPICS
 from shared.runtime.postgres.inbox import KEPT
 
 

@@ -5,7 +5,8 @@ from collections import defaultdict
 from shared.contract.message import Command, Message
 from shared.contract.registry import MESSAGES
 from shared.contract.rejection import CommandRejected
-from shared.contract.topics import REDRIVABLE, TOPICS, events_topic
+from shared.contract.services import REDRIVABLE
+from shared.contract.topics import TOPICS, events_topic
 from tests.support.dancer import Dancer
 
 REACTIONS = [reaction for service in REDRIVABLE for reaction in Dancer(service).reactions]

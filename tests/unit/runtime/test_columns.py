@@ -5,7 +5,7 @@ from importlib import import_module
 import pytest
 from sqlalchemy import make_url
 
-from shared.contract.topics import SERVICES
+from shared.contract.services import SERVICES
 from shared.runtime.postgres.store import Store
 
 

@@ -8,7 +8,8 @@ from services.cart.reactions import reactions
 from shared.contract.cart import OpenCart
 from shared.contract.envelope import Envelope, Headers, Record, write
 from shared.contract.redrive import PREFIX, unwrap, wrap
-from shared.contract.topics import REDRIVABLE, TOPICS, redrive_topic
+from shared.contract.services import REDRIVABLE
+from shared.contract.topics import TOPICS, redrive_topic
 from shared.runtime.inputs import Discard, Handle, Reader, Refuse, identity
 from tests.support.clock import NOW
 

@@ -5,8 +5,8 @@ from importlib import import_module
 import pytest
 from alembic.script import ScriptDirectory
 
+from shared.contract.services import DATABASES
 from shared.runtime.postgres import migrations
-from shared.settings import DATABASES
 
 
 @pytest.mark.parametrize("service", DATABASES)
