@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from shared.contract.text import is_plain
-from shared.progress import KINDS, Standing, standing
+from shared.progress import KINDS, CheckoutStatus, status_of
 
 
 class Form(StrEnum):
@@ -86,7 +86,7 @@ class Checkout:
     waits: dict[str, int] | None = None
 
     def add(self, entry: Entry) -> None:
-        """Take an event of this checkout into account; :meth:`stand` is to follow."""
+        """Add an event of this checkout. Call :meth:`update_status` after the last one."""
         assert entry.kind is not None
         self.steps[entry.kind] = max(milliseconds(entry.at), self.steps.get(entry.kind, 0))
         self.started_at, self.moved_at = min(self.started_at, entry.at), max(self.moved_at, entry.at)
@@ -100,15 +100,15 @@ class Checkout:
             self.currency = _word(billed.get("currency", facts.get("currency"))) or self.currency
 
     @property
-    def standing(self) -> Standing[datetime]:
-        """Where it stands by what is known of it."""
-        return standing({kind: moment(ms) for kind, ms in self.steps.items()})
+    def status(self) -> CheckoutStatus[datetime]:
+        """Its status by the events that are known."""
+        return status_of({kind: moment(ms) for kind, ms in self.steps.items()})
 
-    def stand(self) -> None:
-        """Work out where it stands now."""
-        found = standing(self.steps)
-        self.outcome = found.outcome
-        self.waits = {waiting.step.name: waiting.since for waiting in found.waits} or None
+    def update_status(self) -> None:
+        """Set ``outcome`` and ``waits`` from ``steps``."""
+        status = status_of(self.steps)
+        self.outcome = status.outcome
+        self.waits = {waiting.step.name: waiting.since for waiting in status.waits} or None
 
 
 def moves(entry: Entry) -> bool:
@@ -125,7 +125,7 @@ def checkouts(entries: Iterable[Entry], known: Mapping[str, Checkout] | None = N
         found[entry.checkout_id] = checkout or Checkout(entry.checkout_id, entry.story, entry.at, entry.at)
         found[entry.checkout_id].add(entry)
     for checkout in found.values():
-        checkout.stand()
+        checkout.update_status()
     return sorted(found.values(), key=lambda checkout: checkout.checkout_id)
 
 

@@ -60,7 +60,7 @@ def stands(entries: Sequence[Entry], limits: Limits, now: datetime) -> list[Stan
 
 
 def _stands(checkout: Checkout, entries: Sequence[Entry], limits: Limits, now: datetime) -> Stands:
-    found = checkout.standing
+    found = checkout.status
     own: Events = {}
     for entry in entries:
         if entry.checkout_id == checkout.checkout_id and entry.form is Form.MESSAGE and entry.kind:

@@ -1,7 +1,19 @@
-"""How far a checkout is, told from the events that were seen of it: pure, and right in whatever order they came."""
+"""How far a checkout is, computed from its events in any order. Pure."""
 
 from shared.progress.limits import Limits, limits
-from shared.progress.standing import OUTCOMES, Outcome, Standing, Waiting, standing
+from shared.progress.status import OUTCOMES, CheckoutStatus, Outcome, Waiting, status_of
 from shared.progress.steps import KINDS, STEPS, Pace, Step
 
-__all__ = ["KINDS", "OUTCOMES", "STEPS", "Limits", "Outcome", "Pace", "Standing", "Step", "Waiting", "limits", "standing"]
+__all__ = [
+    "KINDS",
+    "OUTCOMES",
+    "STEPS",
+    "CheckoutStatus",
+    "Limits",
+    "Outcome",
+    "Pace",
+    "Step",
+    "Waiting",
+    "limits",
+    "status_of",
+]

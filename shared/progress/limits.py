@@ -1,4 +1,4 @@
-"""How long each step should take, as a shop is set up."""
+"""How long each step may take with the settings of a shop."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -7,12 +7,12 @@ from shared.progress.steps import Pace, Step
 from shared.settings import Settings
 
 _LONGEST_PAUSE_SECONDS: Final = 60.0
-"""Payment's backoff doubles up to this."""
+"""The longest pause between two calls of payment, whose backoff doubles up to it."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds a step of each pace may take before the checkout counts as stuck. What waits for a person is stuck at once."""
+    """Seconds a step of each pace may take before its checkout is overdue. A step that needs a person is overdue at once."""
 
     prompt: float
     gateway: float
@@ -20,7 +20,7 @@ class Limits:
     person: float = 0.0
 
     def seconds(self, step: Step) -> float:
-        """How long this step should take at most."""
+        """The limit of this step, in seconds."""
         return {
             Pace.PROMPT: self.prompt,
             Pace.GATEWAY: self.gateway,
@@ -30,11 +30,10 @@ class Limits:
 
 
 def limits(settings: Settings) -> Limits:
-    """The limits of a shop.
+    """Compute the limits of a shop.
 
-    A gateway that answers is done with a call within ``payment_attempts`` of them, each with a look-up, each until the
-    time limit, with pauses between. What takes longer has no answer yet; payment goes on asking, for as long as the call
-    is worth something, but people should know of it. A customer has the session's time.
+    A gateway step may take ``payment_attempts`` calls, each with a look-up and each until its timeout, with the pauses
+    between them. Payment retries for longer than that, but people should know. A customer has until the session expires.
     """
     prompt = settings.step_seconds
     tries = settings.payment_attempts

@@ -1,8 +1,8 @@
-"""The steps a checkout can wait in: what opens each, which answers end it, from whom, and at what pace.
+"""The steps a checkout can wait in: which events open each, which answers end it, who gives them, and at what pace.
 
-One table, from the choreography's steps, its compensations and its races. It speaks of what was seen and never of the
-order in which it was seen, as between topics there is none. Tests hold it against the registry of reactions (who can
-give which answer) and against simulated stories (what comes next is always among what is waited for).
+One table for the steps of the choreography, its compensations and its races. It never depends on the order in which
+events were seen, because topics have no common order. Tests compare it with the registry of reactions (who can give
+which answer) and with simulated checkouts (every next event answers a step that waits).
 """
 
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ Kinds = frozenset[type[Event]]
 
 
 class Pace(StrEnum):
-    """What an answer has to wait for: a service alone, the payment gateway too, the customer, or a person of the shop."""
+    """Who has to act before the answer comes: a service, the payment gateway, the customer, or the shop's staff."""
 
     PROMPT = "prompt"
     GATEWAY = "gateway"
@@ -51,10 +51,10 @@ class Pace(StrEnum):
 
 @dataclass(frozen=True)
 class Step:
-    """A wait: it is on once an event of each group of ``after`` was seen, and over with any of ``answers`` or ``moot``.
+    """A step waits once an event of each group of ``after`` was seen, until any of ``answers`` or ``moot`` is seen.
 
-    ``what`` completes the sentence "waits for …"; ``number`` is its number in docs/reference/choreography.md. ``moot``: what
-    makes the answer needless, or comes in its place.
+    ``what`` completes the sentence "waits for …"; ``number`` is its number in docs/reference/choreography.md. ``moot``:
+    events that replace the answer or make it unnecessary.
     """
 
     name: str
@@ -72,12 +72,12 @@ class Step:
 
     @cached_property
     def ended_by(self) -> frozenset[str]:
-        """The names of the events that end the wait."""
+        """The names of the events that end the step."""
         return frozenset(kind.__name__ for kind in (*self.answers, *self.moot))
 
     @property
     def who(self) -> str:
-        """From whom: the service that emits the answers, ``customer`` or ``staff``."""
+        """Who has to answer: the service that emits the answers, ``customer`` or ``staff``."""
         if self.pace is Pace.CUSTOMER:
             return "customer"
         return "staff" if self.pace is Pace.PERSON else self.answers[0].topic.removesuffix(".events")
@@ -90,7 +90,7 @@ def _any(*kinds: type[Event]) -> Kinds:
 STEPS: Final = (
     Step(
         "reserve",
-        "the units to be reserved",
+        "the stock to be reserved",
         after=(_any(CheckoutStarted),),
         answers=(StockReserved, ReservationFailed),
         moot=_any(OrderRejected, ReservationExtended),
@@ -129,7 +129,7 @@ STEPS: Final = (
     ),
     Step(
         "create",
-        "the order to be made",
+        "the order to be created",
         after=(_any(PaymentAuthorized, PaymentDeferred),),
         answers=(OrderCreated, OrderRejected),
         number=6,
@@ -152,7 +152,7 @@ STEPS: Final = (
     ),
     Step(
         "commit",
-        "the units to leave the stock",
+        "the stock to be committed",
         after=(_any(OrderConfirmed),),
         answers=(StockCommitted, ReservationLost),
         number=7,
@@ -173,7 +173,7 @@ STEPS: Final = (
     ),
     Step(
         "cancel_lost",
-        "the order to be cancelled, or not to be made",
+        "the order to be cancelled or rejected",
         after=(_any(ReservationLost),),
         answers=(OrderCancelled, OrderRejected),
         moot=_any(PaymentDeclined),
@@ -181,7 +181,7 @@ STEPS: Final = (
     ),
     Step(
         "give_up",
-        "order's verdict on the checkout that was given up",
+        "the abandoned checkout to be rejected or cancelled",
         after=(_any(CheckoutAbandoned), _any(CheckoutConfirmed)),
         answers=(OrderRejected, OrderCancelled),
         moot=_any(OrderConfirmed, ReservationFailed, PaymentDeclined),
@@ -189,7 +189,7 @@ STEPS: Final = (
     ),
     Step(
         "give_back",
-        "the money to be given back",
+        "the payment to be voided or refunded",
         after=(_any(OrderRejected, OrderCancelled), _any(PaymentAuthorized, PaymentDeferred)),
         answers=(PaymentVoided, PaymentRefunded, VoidFailed, RefundFailed),
         moot=_any(VoidRetried, RefundRetried),
@@ -198,7 +198,7 @@ STEPS: Final = (
     ),
     Step(
         "retry",
-        "the money to be given back after all",
+        "the retried void or refund",
         after=(_any(VoidRetried, RefundRetried),),
         answers=(PaymentVoided, PaymentRefunded, VoidFailed, RefundFailed),
         pace=Pace.GATEWAY,
@@ -206,7 +206,7 @@ STEPS: Final = (
     ),
     Step(
         "settle",
-        "somebody to settle the money (RetryVoid, MarkVoided, RetryRefund or MarkRefunded)",
+        "staff to settle the payment (RetryVoid, MarkVoided, RetryRefund or MarkRefunded)",
         after=(_any(VoidFailed, RefundFailed),),
         answers=(PaymentVoided, PaymentRefunded),
         pace=Pace.PERSON,
@@ -214,7 +214,7 @@ STEPS: Final = (
     ),
     Step(
         "release",
-        "the units to be given back",
+        "the stock to be released",
         after=(_any(OrderRejected, OrderCancelled), _any(StockReserved, ReservationExtended)),
         answers=(ReservationReleased, StockReturned),
         moot=_any(ReservationFailed, ReservationLost, ReservationExpired),
@@ -222,7 +222,7 @@ STEPS: Final = (
     ),
     Step(
         "release_abandoned",
-        "the units to be given back",
+        "the stock to be released",
         after=(_any(CheckoutAbandoned), _any(StockReserved)),
         answers=(ReservationReleased,),
         moot=_any(CheckoutConfirmed, ReservationFailed, ReservationExpired),
@@ -243,9 +243,9 @@ STEPS: Final = (
         moot=_any(CheckoutConfirmed, CheckoutAbandoned),
     ),
 )
-"""In the order a checkout meets them. The journal keeps their names: where one changes, it is to be rebuilt."""
+"""In the order in which a checkout meets them. The journal stores their names: after a rename it must be rebuilt."""
 
 KINDS: Final[dict[str, type[Event]]] = {
     kind.__name__: kind for step in STEPS for kind in step.moot.union(step.answers, *step.after)
 }
-"""The events that move a checkout, by name: all that need be remembered of it."""
+"""The events that move a checkout, by name: all that must be remembered of it."""

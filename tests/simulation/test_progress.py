@@ -18,7 +18,7 @@ from shared.contract.message import Command
 from shared.contract.order import OrderCreated
 from shared.contract.payment import RetryRefund, RetryVoid
 from shared.contract.values import cart_of
-from shared.progress import KINDS, STEPS, Pace, Step, standing
+from shared.progress import KINDS, STEPS, Pace, Step, status_of
 from shared.runtime.reactions import Due
 
 STORIES = 150
@@ -57,7 +57,7 @@ class Waiting:
 def open_or_moot(step: Step, seen: Mapping[str, datetime]) -> bool:
     """Whether the step is on, or would be but for a moot event: what is moot may still come, and need not."""
     moot = {kind.__name__ for kind in step.moot}
-    return any(waiting.step is step for waiting in standing({k: at for k, at in seen.items() if k not in moot}).waits)
+    return any(waiting.step is step for waiting in status_of({k: at for k, at in seen.items() if k not in moot}).waits)
 
 
 def play(seed: int, waiting: Waiting, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +93,7 @@ def test_what_comes_next_was_waited_for_and_at_the_end_nothing_is(monkeypatch: p
         play(seed, waiting, monkeypatch)
         assert not waiting.surprises, f"seed {seed}: {waiting.surprises}"
         for checkout_id, seen in waiting.seen.items():
-            left = [w.step.name for w in standing(seen).waits if w.step.pace is not Pace.PERSON]
+            left = [w.step.name for w in status_of(seen).waits if w.step.pace is not Pace.PERSON]
             assert not left, f"seed {seed}, {checkout_id}: {left} after {sorted(seen, key=seen.__getitem__)}"
         answered |= waiting.answered
     assert answered == {step.name for step in STEPS}

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Final
 
 from shared.contract.cart import CheckoutConfirmed
-from shared.progress import OUTCOMES, STEPS, Limits, Outcome, Pace, Standing, Waiting, standing
+from shared.progress import OUTCOMES, STEPS, CheckoutStatus, Limits, Outcome, Pace, Waiting, status_of
 
 
 @dataclass(slots=True)
@@ -27,27 +27,27 @@ class Watched:
     alerts: list[str] = field(default_factory=list)
     touched_at: datetime | None = None
 
-    def take_in(self, facts: Mapping[str, datetime], limits: Limits, now: datetime) -> Standing[datetime]:
-        """Note what happened; returns where it stands by that."""
+    def take_in(self, facts: Mapping[str, datetime], limits: Limits, now: datetime) -> CheckoutStatus[datetime]:
+        """Note what happened; returns its status after it."""
         for kind, at in facts.items():
             self.seen[kind] = max(at, self.seen.get(kind, at))
         self.touched_at = now
-        stands = standing(self.seen)
-        first = min(_deadlines(stands, limits), default=None, key=lambda due: due[0])
+        status = status_of(self.seen)
+        first = min(_deadlines(status, limits), default=None, key=lambda due: due[0])
         self.overdue_at, self.step = (first[0], first[1].step.name) if first else (None, None)
-        return stands
+        return status
 
     def overdue(self, limits: Limits, now: datetime) -> Waiting[datetime] | None:
         """What it has waited for too long, longest if several."""
-        due = [(at, waiting) for at, waiting in _deadlines(standing(self.seen), limits) if at <= now]
+        due = [(at, waiting) for at, waiting in _deadlines(status_of(self.seen), limits) if at <= now]
         return min(due, key=lambda one: one[0])[1] if due else None
 
 
-def _deadlines(stands: Standing[datetime], limits: Limits) -> list[tuple[datetime, Waiting[datetime]]]:
+def _deadlines(status: CheckoutStatus[datetime], limits: Limits) -> list[tuple[datetime, Waiting[datetime]]]:
     """When each wait has taken too long. What waits for a person has an alert already."""
     return [
         (waiting.since + timedelta(seconds=limits.seconds(waiting.step)), waiting)
-        for waiting in stands.waits
+        for waiting in status.waits
         if waiting.step.pace is not Pace.PERSON
     ]
 

@@ -173,7 +173,7 @@ async def test_a_checkout_that_does_not_move(watching: Watching) -> None:
     await watching.publish(totals(names))  # payment answers, and nobody makes an order of it
     alert = await watching.opened(words.STUCK, checkout_id)
     assert (alert.kind, alert.service, alert.checkout_id) == ("stuck", "order", checkout_id)
-    assert "waits for the order to be made" in alert.title
+    assert "waits for the order to be created" in alert.title
     await watching.publish(*rejected(names))
     await watching.closed(words.STUCK, checkout_id)
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from devstack.reference import choreography
-from shared.progress import KINDS, STEPS, Limits, Outcome, Pace, Step, limits, standing
+from shared.progress import KINDS, STEPS, Limits, Outcome, Pace, Step, limits, status_of
 from shared.settings import load
 from tests.support.clock import NOW
 
@@ -23,7 +23,7 @@ def seen(*kinds: str) -> dict[str, datetime]:
 
 def waits(*kinds: str) -> list[str]:
     """The steps waited in after these events."""
-    return [waiting.step.name for waiting in standing(seen(*kinds)).waits]
+    return [waiting.step.name for waiting in status_of(seen(*kinds)).waits]
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
@@ -93,23 +93,23 @@ DONE = (*PAID, "StockCommitted", "CheckoutCompleted")
 )
 def test_where_a_checkout_stands(kinds: tuple[str, ...], steps: list[str], outcome: Outcome | None) -> None:
     assert sorted(waits(*kinds)) == sorted(steps)
-    assert standing(seen(*kinds)).outcome == outcome
-    assert standing(seen(*kinds)).finished == (not steps)
+    assert status_of(seen(*kinds)).outcome == outcome
+    assert status_of(seen(*kinds)).finished == (not steps)
 
 
 def test_a_retry_that_fails_in_the_same_moment_has_failed() -> None:
     story = seen(*DONE, "OrderCancelled", "StockReturned", "RefundFailed", "RefundRetried")
     story["RefundFailed"] = story["RefundRetried"]
-    assert [waiting.step.name for waiting in standing(story).waits] == ["settle"]
+    assert [waiting.step.name for waiting in status_of(story).waits] == ["settle"]
 
 
 def test_the_order_of_arrival_changes_nothing() -> None:
     late = dict(reversed(seen(*ORDERED).items()))
-    assert standing(late) == standing(seen(*ORDERED))
+    assert status_of(late) == status_of(seen(*ORDERED))
 
 
 def test_a_wait_counts_from_what_opened_it_last() -> None:
-    (waiting,) = standing(seen(*CONFIRMED, "ReservationExtended")).waits
+    (waiting,) = status_of(seen(*CONFIRMED, "ReservationExtended")).waits
     assert waiting.since == NOW + timedelta(seconds=3)
 
 

@@ -1,4 +1,4 @@
-"""Where a checkout stands: what it came to, and what it still waits for, since when."""
+"""The status of a checkout: its outcome, and the steps that it waits in, each since when."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from shared.progress.steps import STEPS, Step
 
 
 class Outcome(StrEnum):
-    """What a checkout came to."""
+    """How a checkout ended."""
 
     COMPLETED = "completed"
     CANCELLED = "cancelled"
@@ -28,45 +28,44 @@ OUTCOMES: Final = {
     "ReservationFailed": Outcome.OUT_OF_STOCK,
     "CheckoutAbandoned": Outcome.ABANDONED,
 }
-"""By the event that decides it; the first that was seen counts."""
-
+"""The outcome that each event decides; the first of these that was seen counts."""
 
 At = TypeVar("At", bound=Any)
-"""A moment, in whatever unit the events are dated: all that counts is which is later."""
+"""A time in any unit that can be compared."""
 
 
 @dataclass(frozen=True)
 class Waiting(Generic[At]):
-    """A step that is on, ``since`` the event that opened it."""
+    """A step that has no answer yet, ``since`` the event that opened it."""
 
     step: Step
     since: At
 
 
 @dataclass(frozen=True)
-class Standing(Generic[At]):
-    """``outcome`` may be known while something still waits, such as a cancelled order whose hold is not released."""
+class CheckoutStatus(Generic[At]):
+    """``outcome`` may be known while a step still waits, such as the void of a cancelled order."""
 
     outcome: Outcome | None
     waits: tuple[Waiting[At], ...]
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is to come any more."""
+        """Whether no step waits."""
         return not self.waits
 
 
-def standing(seen: Mapping[str, At]) -> Standing[At]:
-    """Where a checkout stands. ``seen``: when each of its events happened, by name; of several, the latest."""
+def status_of(seen: Mapping[str, At]) -> CheckoutStatus[At]:
+    """Compute the status from the events seen so far, in any order. ``seen``: the latest time of each event, by its name."""
     seen = _without_undone(seen)
     outcome, steps = _by_kinds(frozenset(seen))
     waits = (Waiting(step, max(min(seen[kind] for kind in group & seen.keys()) for group in step.opened_by)) for step in steps)
-    return Standing(outcome, tuple(sorted(waits, key=lambda waiting: waiting.since)))
+    return CheckoutStatus(outcome, tuple(sorted(waits, key=lambda waiting: waiting.since)))
 
 
 @lru_cache(maxsize=10_000)
 def _by_kinds(seen: frozenset[str]) -> tuple[Outcome | None, tuple[Step, ...]]:
-    """What these events came to, and the steps that are on after them: of few sets of events do checkouts consist."""
+    """The outcome of these events, and the steps that wait after them. Cached: checkouts have few different sets of events."""
     outcome = next((outcome for kind, outcome in OUTCOMES.items() if kind in seen), None)
     return outcome, tuple(step for step in STEPS if not step.ended_by & seen and all(group & seen for group in step.opened_by))
 
@@ -76,19 +75,19 @@ _UNDONE: Final = {
     "VoidFailed": ("VoidRetried",),
     "RefundFailed": ("RefundRetried",),
 }
-"""What counts no more once one of these came after it; both are events of one service, and so of one clock."""
+"""Events that a later one of these undoes. Both are of one service, so one clock dates them."""
 _ANSWERS: Final = ("VoidFailed", "RefundFailed")
-"""Of the same moment as one of those, such an event is the answer to it: nobody decides anything in no time."""
+"""At the same time as a retry, such an event is its answer: no person retries in the moment of a failure."""
 
 
 def _without_undone(seen: Mapping[str, At]) -> Mapping[str, At]:
-    undone = {kind for kind, anew in _UNDONE.items() if kind in seen and any(_before(kind, a, seen) for a in anew)}
-    if "OrderCreated" in seen:  # inventory takes the units anew, or says that they are lost
+    undone = {kind for kind, again in _UNDONE.items() if kind in seen and any(_before(kind, a, seen) for a in again)}
+    if "OrderCreated" in seen:  # inventory reserves the units again, or reports them lost
         undone.add("ReservationExpired")
     return {kind: at for kind, at in seen.items() if kind not in undone} if undone else seen
 
 
-def _before(kind: str, anew: str, seen: Mapping[str, At]) -> bool:
-    if anew not in seen:
+def _before(kind: str, again: str, seen: Mapping[str, At]) -> bool:
+    if again not in seen:
         return False
-    return bool(seen[kind] < seen[anew] if kind in _ANSWERS else seen[kind] <= seen[anew])
+    return bool(seen[kind] < seen[again] if kind in _ANSWERS else seen[kind] <= seen[again])
