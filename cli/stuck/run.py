@@ -10,9 +10,9 @@ from rich.markup import escape
 from cli.table import Table, number, words
 from cli.trace.run import journal
 from services.journal import queries
-from services.journal.queries import Reading, Stuck
-from services.journal.telling import behind, span
-from services.journal.words import clock
+from services.journal.formatting import format_time
+from services.journal.queries import JournalLag, Stuck
+from services.journal.rendering import format_duration, lag_warning
 from shared.progress import limits
 from shared.settings import Settings
 
@@ -22,13 +22,13 @@ class Report:
     """What is stuck, and how far the journal has read."""
 
     stuck: list[Stuck]
-    reading: Reading
+    lag: JournalLag
 
 
 async def run_stuck(settings: Settings, console: Console, *, as_json: bool) -> bool:
     """Show everything that waits longer than it should; returns whether there is nothing such."""
     async with journal(settings) as db:
-        report = Report(await queries.stuck(db, limits(settings)), await queries.reading(db))
+        report = Report(await queries.stuck(db, limits(settings)), await queries.lag(db))
     if as_json:
         console.print_json(json.dumps(_json(report)))
     else:
@@ -44,17 +44,17 @@ def _show(report: Report, console: Console) -> None:
         )
         for stuck in report.stuck:
             events = " or ".join(kind.__name__ for kind in stuck.step.answers)
-            waited = span((report.reading.now - stuck.since).total_seconds())
-            since = f"{stuck.since:%Y-%m-%d} {clock(stuck.since)[:8]} UTC ({waited})"
-            limit = f"at most {span(stuck.should_take)}" if stuck.should_take else "a person"
+            waited = format_duration((report.lag.now - stuck.since).total_seconds())
+            since = f"{stuck.since:%Y-%m-%d} {format_time(stuck.since)[:8]} UTC ({waited})"
+            limit = f"at most {format_duration(stuck.should_take)}" if stuck.should_take else "a person"
             examples = escape("\n".join(stuck.examples))
             table.add_row(f"{stuck.step.what}:\n{events}", stuck.step.who, str(stuck.count), since, limit, examples)
         table.print(console)
         console.print("See one with `quadrille trace`")
     else:
         console.print("Nothing is stuck")
-    if said := behind(report.reading):
-        console.print(f"[yellow]{said}[/]")
+    if warning := lag_warning(report.lag):
+        console.print(f"[yellow]{warning}[/]")
 
 
 def _json(report: Report) -> dict[str, Any]:
@@ -72,5 +72,5 @@ def _json(report: Report) -> dict[str, Any]:
             }
             for stuck in report.stuck
         ],
-        "journal": {"behind": report.reading.behind, "at": report.reading.at.isoformat() if report.reading.at else None},
+        "journal": {"behind": report.lag.records, "at": report.lag.reported_at.isoformat() if report.lag.reported_at else None},
     }

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from cli.trace.show import JsonLines, Printer, trace_json
 from services.journal import queries
-from services.journal.telling import rows
+from services.journal.rendering import rows
 from services.journal.trace import Trace, one, trace
 from shared.progress import limits
 from shared.settings import Settings
@@ -43,16 +43,16 @@ async def run_trace(settings: Settings, name: str, console: Console, *, follow: 
             console.print_json(json.dumps(trace_json(told)))
         else:
             _tell(told, console)
-    return not any(stands.late for stands in told.stands)
+    return not any(one.late for one in told.checkouts)
 
 
 def _tell(told: Trace, console: Console) -> None:
     printer = Printer(console, told)
     printer.heading(told)
     if told.shortened:
-        console.print(f"Only the latest {queries.STORY_LIMIT} records are told")
+        console.print(f"Only the latest {queries.ENTRY_LIMIT} records are told")
     printer.entries(rows(told))
-    printer.standing(told)
+    printer.status(told)
 
 
 async def _follow(told: Trace, again: Callable[[], Awaitable[Trace]], teller: Printer | JsonLines) -> Trace:
@@ -64,10 +64,10 @@ async def _follow(told: Trace, again: Callable[[], Awaitable[Trace]], teller: Pr
         new = [(depth, node) for depth, node in rows(told) if node.entry.place not in known]
         known |= {node.entry.place for _, node in new}
         teller.entries(new)
-        standing = [(stands.outcome, [(awaited.step, awaited.late) for awaited in stands.waits]) for stands in told.stands]
-        if standing != said:
-            said = standing
-            teller.standing(told)
+        status = [(one.outcome, [(step.step, step.late) for step in one.waits]) for one in told.checkouts]
+        if status != said:
+            said = status
+            teller.status(told)
         if told.finished:
             return told
         await asyncio.sleep(FOLLOW_SECONDS)

@@ -9,11 +9,11 @@ from typing import Any, Final
 from rich.console import Console
 from rich.markup import escape
 
-from services.journal.stands import Stands
-from services.journal.story import Node
-from services.journal.telling import Line, Row, Tone, gap, heading, rows, standing_lines, told
+from services.journal.formatting import Mark, format_entry, format_time, mark, title
+from services.journal.rendering import Line, Row, Tone, describe_entry, format_gap, heading, rows, status_lines
+from services.journal.reports import CheckoutReport
+from services.journal.timeline import Node
 from services.journal.trace import Trace
-from services.journal.words import Mark, clock, mark, title, words
 
 SIGNS: Final = {Mark.FAILED: ("✗", "red"), Mark.UNDONE: ("↩", "yellow"), Mark.DONE: ("✓", "green")}
 STYLES: Final = {
@@ -53,13 +53,13 @@ class Printer:
         name = escape(f"{branch}{title(entry)}".ljust(self._title))
         asked = "[bold]▶[/]" if entry.message_id == self._asked and self._asked else " "
         service = escape(entry.service[:MAX_SERVICE].ljust(self._service))
-        said = escape(told(node))
-        when = f"{asked}[dim]{clock(entry.at)}[/] {gap(node):>9}"
+        said = escape(describe_entry(node))
+        when = f"{asked}[dim]{format_time(entry.at)}[/] {format_gap(node):>9}"
         return f"{when} [{colour}]{sign} {name}[/]  [dim]{service}[/]  {said}".rstrip()
 
-    def standing(self, trace: Trace) -> None:
+    def status(self, trace: Trace) -> None:
         """Where it stands."""
-        for line in standing_lines(trace):
+        for line in status_lines(trace):
             self._console.print(_styled(line), soft_wrap=True)
 
 
@@ -77,16 +77,16 @@ class JsonLines:
         for depth, node in new:
             self._line(entry_json(depth, node))
 
-    def standing(self, trace: Trace) -> None:
+    def status(self, trace: Trace) -> None:
         """Where it stands."""
-        self._line({"standing": [stands_json(one) for one in trace.stands]})
+        self._line({"checkouts": [report_json(one) for one in trace.checkouts]})
 
     def _line(self, content: object) -> None:
         self._console.print(json.dumps(content), soft_wrap=True, markup=False)
 
 
 def _styled(line: Line) -> str:
-    return f"{escape(line.before)}[{STYLES[line.tone]}]{escape(line.stressed)}[/]{escape(line.after)}"
+    return f"{escape(line.before)}[{STYLES[line.tone]}]{escape(line.highlighted)}[/]{escape(line.after)}"
 
 
 def entry_json(depth: int, node: Node) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def entry_json(depth: int, node: Node) -> dict[str, Any]:
         "checkout_id": entry.checkout_id,
         "message_id": entry.message_id,
         "cause": entry.cause,
-        "words": words(entry),
+        "text": format_entry(entry),
         "facts": entry.facts,
         "topic": entry.topic,
         "partition": entry.partition,
@@ -112,18 +112,18 @@ def entry_json(depth: int, node: Node) -> dict[str, Any]:
     }
 
 
-def stands_json(one: Stands) -> dict[str, Any]:
+def report_json(one: CheckoutReport) -> dict[str, Any]:
     """Where a checkout stands, for programs."""
     return {**asdict(one), "waits": [asdict(w) | {"since": w.since.isoformat()} for w in one.waits], "finished": one.finished}
 
 
 def trace_json(trace: Trace) -> dict[str, Any]:
     """A whole trace, for programs."""
-    at: datetime | None = trace.reading.at
+    at: datetime | None = trace.lag.reported_at
     return {
-        "key": trace.story,
+        "key": trace.key,
         "checkout_id": trace.checkout_id,
-        "standing": [stands_json(one) for one in trace.stands],
-        "journal": {"behind": trace.reading.behind, "at": at.isoformat() if at else None},
+        "checkouts": [report_json(one) for one in trace.checkouts],
+        "journal": {"behind": trace.lag.records, "at": at.isoformat() if at else None},
         "entries": [entry_json(depth, node) for depth, node in rows(trace)],
     }

@@ -54,14 +54,14 @@ WITH c AS (
 """Each copy's number, cart, order number, and how much later than the original it happened."""
 _ENTRIES: Final = text(f"""{_COPIES}
 INSERT INTO entries
-       (topic, partition, "offset", recorded_at, at, form, story, source, kind, message_id, checkout_id, cause, facts)
+       (topic, partition, "offset", recorded_at, at, form, key, source, kind, message_id, checkout_id, cause, facts)
 SELECT t.topic, c.n % 6, 1000000000000 + CAST(:base + c.n AS bigint) * 1000 + t.row, t.recorded_at + c.later, t.at + c.later,
        t.form, c.cart_id, t.source, t.kind, CAST(CAST(md5(t.message_id || '.' || c.n) AS uuid) AS text),
        replace(t.checkout_id, :cart_id, c.cart_id),
        CASE WHEN t.cause LIKE '%/%' THEN replace(t.cause, :cart_id, c.cart_id)
             ELSE CAST(CAST(md5(t.cause || '.' || c.n) AS uuid) AS text) END,
        CAST(replace(replace(CAST(t.facts AS text), :cart_id, c.cart_id), coalesce(:order_number, '?'), c.number) AS json)
-  FROM c CROSS JOIN (SELECT *, row_number() OVER () AS row FROM entries WHERE story = :cart_id) AS t
+  FROM c CROSS JOIN (SELECT *, row_number() OVER () AS row FROM entries WHERE key = :cart_id) AS t
 """)
 _LATER: Final = """(SELECT jsonb_object_agg(key, CAST(value AS bigint) + CAST(1000 * extract(epoch FROM c.later) AS bigint))
           FROM jsonb_each_text(t.{}))"""
@@ -77,9 +77,9 @@ _SAMPLES: Final = {
     "order number": "SELECT order_number FROM checkouts WHERE order_number IS NOT NULL AND checkout_id > $1 LIMIT 1",
     "checkout id": "SELECT checkout_id FROM checkouts WHERE checkout_id > $1 LIMIT 1",
     "cart id": "SELECT cart_id FROM checkouts WHERE checkout_id > $1 LIMIT 1",
-    "message id": "SELECT message_id FROM entries WHERE story > $1 AND kind = 'PaymentAuthorized' LIMIT 1",
+    "message id": "SELECT message_id FROM entries WHERE key > $1 AND kind = 'PaymentAuthorized' LIMIT 1",
     "prefix of a cart": "SELECT left(cart_id, 15) FROM checkouts WHERE checkout_id > $1 LIMIT 1",
-    "prefix of a message": "SELECT left(message_id, 12) FROM entries WHERE story > $1 AND kind = 'PaymentAuthorized' LIMIT 1",
+    "prefix of a message": "SELECT left(message_id, 12) FROM entries WHERE key > $1 AND kind = 'PaymentAuthorized' LIMIT 1",
 }
 
 app = Commands(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)

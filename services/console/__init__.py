@@ -1,5 +1,5 @@
-"""The console: the choreography in a browser, and what needs a person with what can be done about it.
+"""The console: web pages that show the choreography, and what needs a person with the actions for it.
 
-It owns nothing: it reads what the journal and alerts offer to be read and looks at the broker. What is decided on its
-pages travels as commands on Kafka, as it does from the command ``quadrille``.
+It owns no data: it reads the queries of the journal and of alerts, and the lag from the broker. Actions are sent as
+commands on Kafka, as those of the command ``quadrille`` are.
 """

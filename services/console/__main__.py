@@ -33,16 +33,16 @@ STOP_SECONDS: Final = 3
 
 
 class Server(uvicorn.Server):
-    """A server that ends when it is told, and leaves the signals to us."""
+    """A server that stops on request and leaves signals to this module."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """None is captured."""
+        """Capture none."""
         yield
 
 
 def main() -> None:
-    """Run as a process. Exits with 2 and one sentence where it cannot start as things are set up."""
+    """Run as a process. Exits with 2 and one sentence if the configuration is wrong."""
     try:
         settings = load()
         logs.configure(NAME, settings.log_level)
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def check(settings: Settings) -> None:
-    """Raises :class:`SettingsError` where the console would be open to all, or a proxy is not named as one can be."""
+    """Check the settings. Raises :class:`SettingsError` if the console would be open to all, or a proxy is no address."""
     host = settings.console_host
     if not is_loopback(host) and settings.console_password is None:
         raise SettingsError(f"a console at {host} needs a password: set {PREFIX}CONSOLE_PASSWORD")
@@ -62,16 +62,16 @@ def check(settings: Settings) -> None:
             ipaddress.ip_network(proxy)
         except ValueError:
             name = f"{PREFIX}CONSOLE_TRUSTED_PROXIES"
-            raise SettingsError(f"{name} is a list of addresses or networks such as 10.0.0.0/8, not {proxy!r}") from None
+            raise SettingsError(f"{name} must list addresses or networks such as 10.0.0.0/8, not {proxy!r}") from None
 
 
 def trusted_proxies(settings: Settings) -> list[str]:
-    """Whose word is taken for who asks (``X-Forwarded-For``) and how (``X-Forwarded-Proto``): nobody's, unless it is set."""
+    """The proxies whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are trusted; none by default."""
     return [proxy for part in settings.console_trusted_proxies.split(",") if (proxy := part.strip())]
 
 
 def bind(settings: Settings) -> socket.socket:
-    """The socket it listens on. Raises as :func:`check`, and where it cannot be had."""
+    """Open the socket to listen on. Raises :class:`SettingsError` as :func:`check`, or if the address is not available."""
     check(settings)
     host, port = settings.console_host, settings.console_port
     try:
@@ -81,7 +81,7 @@ def bind(settings: Settings) -> socket.socket:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address."""
+    """Whether an address is reachable from this machine only."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -89,7 +89,7 @@ def is_loopback(host: str) -> bool:
 
 
 async def run(settings: Settings, listening: socket.socket) -> None:
-    """Work until SIGTERM or SIGINT."""
+    """Run until SIGTERM or SIGINT."""
     settings.require_broker()
     journal = await asyncpg.create_pool(
         settings.database_url("journal"),
@@ -143,12 +143,12 @@ def _server(console: Console) -> Server:
 
 
 def state(watcher: Watcher) -> dict[str, object]:
-    """What ``/readyz`` says: it is ready while it can show a page; what it cannot see now is named."""
-    return {"service": NAME, "ready": True, "trouble": "; ".join(watcher.last.troubles) or None}
+    """The answer of ``/readyz``: always ready, because pages also show what cannot be reached."""
+    return {"service": NAME, "ready": True, "trouble": "; ".join(watcher.last.problems) or None}
 
 
 def _user() -> str:
-    """The user this process belongs to, as far as that can be told."""
+    """The user that this process runs as, if known."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

@@ -1,4 +1,4 @@
-"""What can be done about a customer's money, an alert or a dead letter: which command, and how it is offered. Pure."""
+"""The actions on a payment, an alert or a dead letter: the command of each, and its button. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Final
 
 from services.alerts.model import MONEY, Alert, AlertState, DeadLetter, LetterState
 from services.journal.model import Entry
-from services.journal.telling import rows
+from services.journal.rendering import rows
 from services.journal.trace import Trace
 from shared.contract.alerts import (
     AcknowledgeAlert,
@@ -25,9 +25,9 @@ from shared.contract.payment import MarkPaid, MarkRefunded, MarkVoided, PaymentC
 
 @dataclass(frozen=True)
 class Action:
-    """A button: ``name`` goes with the form, ``label`` is on it, ``hint`` says what it does.
+    """A button. ``name`` is sent with the form, ``hint`` explains ``label``.
 
-    ``disputable``: it can be recorded although the gateway says otherwise.
+    ``disputable``: it can be recorded even if the gateway disagrees.
     """
 
     name: str
@@ -36,21 +36,18 @@ class Action:
     disputable: bool = False
 
 
-RETRY_VOID: Final = Action("retry-void", "Retry the void", "The gateway is asked once more to release the hold.")
-RETRY_REFUND: Final = Action("retry-refund", "Retry the refund", "The gateway is asked once more to give the money back.")
-_ASKED: Final = "The gateway is asked first."
-MARK_VOIDED: Final = Action(
-    "mark-voided", "Mark as released", f"You say that the hold was released by hand. {_ASKED}", disputable=True
-)
-MARK_REFUNDED: Final = Action(
-    "mark-refunded", "Mark as given back", f"You say that the money was given back by hand. {_ASKED}", disputable=True
-)
-MARK_PAID: Final = Action("mark-paid", "Mark as paid", "You say that the money was received.")
-ACKNOWLEDGE: Final = Action("ack", "Acknowledge", "Others see that somebody works on it.")
-RESOLVE: Final = Action("resolve", "Resolve", "It needs nothing any more.")
-RESOLVE_SETTLED: Final = Action("resolve-settled", "Resolve as settled", "The money is settled, though payment never said so.")
-REDRIVE: Final = Action("redrive", "Redrive", "The record goes once more to the service that failed, and to nobody else.")
-PARK: Final = Action("park", "Park", "It is not redriven with others until somebody names it.")
+RETRY_VOID: Final = Action("retry-void", "Retry the void", "Ask the gateway again to void the payment.")
+RETRY_REFUND: Final = Action("retry-refund", "Retry the refund", "Ask the gateway again to refund the payment.")
+_BY_HAND: Final = "Record that the payment was {} by hand. Payment asks the gateway first."
+MARK_VOIDED: Final = Action("mark-voided", "Mark as voided", _BY_HAND.format("voided"), disputable=True)
+MARK_REFUNDED: Final = Action("mark-refunded", "Mark as refunded", _BY_HAND.format("refunded"), disputable=True)
+MARK_PAID: Final = Action("mark-paid", "Mark as paid", "Record that the money was received.")
+ACKNOWLEDGE: Final = Action("ack", "Acknowledge", "Show others that you are working on it.")
+RESOLVE: Final = Action("resolve", "Resolve", "Close the alert: nothing is left to do.")
+RESOLVE_SETTLED: Final = Action("resolve-settled", "Resolve as settled", "The payment is settled, but no event says so.")
+RESOLVE_LETTER: Final = Action("resolve", "Resolve", "Close the dead letter: nothing is left to do.")
+REDRIVE: Final = Action("redrive", "Redrive", "Send the record again, only to the service that failed.")
+PARK: Final = Action("park", "Park", "Exclude it from bulk redrives until somebody redrives it by its id.")
 
 PAYMENTS: Final[dict[str, type[PaymentCommand]]] = {
     RETRY_VOID.name: RetryVoid,
@@ -66,7 +63,7 @@ ALERTS: Final[dict[str, tuple[type[Command], type[Message]]]] = {
 }
 LETTERS: Final[dict[str, tuple[type[Command], type[Message]]]] = {
     PARK.name: (ParkDeadLetter, DeadLetterParked),
-    RESOLVE.name: (ResolveDeadLetter, DeadLetterResolved),
+    RESOLVE_LETTER.name: (ResolveDeadLetter, DeadLetterResolved),
     REDRIVE.name: (RedriveDeadLetter, DeadLetterResolved),
 }
 _OF_MONEY: Final = {
@@ -77,7 +74,7 @@ _FAILED: Final = {"VoidFailed": _OF_MONEY["void_failed"], "RefundFailed": _OF_MO
 
 
 def of_alert(alert: Alert) -> Sequence[Action]:
-    """What may be done about an alert itself."""
+    """The actions on an alert itself."""
     if alert.state is AlertState.RESOLVED:
         return ()
     resolve = RESOLVE_SETTLED if alert.kind in MONEY else RESOLVE
@@ -85,33 +82,33 @@ def of_alert(alert: Alert) -> Sequence[Action]:
 
 
 def of_money(alert: Alert) -> Sequence[Action]:
-    """What may be done about the money an open alert is about."""
+    """The actions on the payment of an open alert."""
     return () if alert.state is AlertState.RESOLVED else _OF_MONEY.get(alert.kind, ())
 
 
 def of_letter(letter: DeadLetter) -> Sequence[Action]:
-    """What may be done about a dead letter."""
+    """The actions on a dead letter."""
     if letter.state is LetterState.RESOLVED or letter.kind == "compensation":
         return ()
     redrive = () if letter.why_not_redriven(parked=True) else (REDRIVE,)
     park = () if letter.state is LetterState.PARKED else (PARK,)
-    return (*redrive, *park, RESOLVE)
+    return (*redrive, *park, RESOLVE_LETTER)
 
 
-def of_story(trace: Trace) -> dict[str, Sequence[Action]]:
-    """What may be done about the money of a story's checkouts, by their ids."""
+def of_trace(trace: Trace) -> dict[str, Sequence[Action]]:
+    """The actions on the payments of a trace, by checkout id."""
     found: dict[str, Sequence[Action]] = {}
-    for stands in trace.stands:
-        own = [node.entry for _, node in rows(trace) if node.entry.checkout_id == stands.checkout_id]
+    for checkout in trace.checkouts:
+        own = [node.entry for _, node in rows(trace) if node.entry.checkout_id == checkout.checkout_id]
         kinds = {entry.kind for entry in own}
-        if any(awaited.step == "settle" for awaited in stands.waits):
+        if any(step.step == "settle" for step in checkout.waits):
             failed = max((entry for entry in own if entry.kind in _FAILED), key=lambda entry: entry.at)
-            found[stands.checkout_id] = _FAILED[failed.kind or ""]
+            found[checkout.checkout_id] = _FAILED[failed.kind or ""]
         elif any(_is_due(entry) for entry in own) and not {"PaymentMarkedPaid", "OrderCancelled"} & kinds:
-            found[stands.checkout_id] = (MARK_PAID,)
+            found[checkout.checkout_id] = (MARK_PAID,)
     return found
 
 
 def _is_due(entry: Entry) -> bool:
-    """Whether it says that an order's money is still to be received."""
+    """Whether it confirms an order that is not paid yet."""
     return entry.kind == "OrderConfirmed" and entry.facts.get("payment") == "due" and bool(entry.facts.get("total"))

@@ -1,4 +1,4 @@
-"""The application: which page is where, and what stands between it and the browser."""
+"""The application: routes, middleware and error pages."""
 
 from typing import Any
 
@@ -16,15 +16,15 @@ from services.console.context import Console, page
 from services.console.headers import SecurityHeaders
 from services.console.pages import alerts, decisions, lag, letters, live, login, money, orders, overview
 from services.console.session import ForbiddenError, FormError, Guesses, LoginRequired, Logins, Sessions
-from services.console.watcher import AWAY
+from services.console.watcher import UNREACHABLE
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def application(console: Console) -> Starlette:
-    """The console as an application. Where nobody has to log in, it answers to the names of this machine alone.
+    """Build the application. Without a login, it answers requests to this machine's loopback names only.
 
-    Else a page of somebody else's could have its own name resolve to this machine, and read what is here.
+    This prevents DNS rebinding: a foreign page whose name resolves to this machine could read the console.
     """
     hosts = [] if console.user is None else [Middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK, www_redirect=False)]
     logins = Logins()
@@ -51,11 +51,11 @@ def application(console: Console) -> Starlette:
         ],
         middleware=[Middleware(SecurityHeaders), *hosts, Middleware(Sessions), *login_first],
         exception_handlers={
-            HTTPException: _refused,
+            HTTPException: _http_error,
             NotFoundError: _not_found,
             ForbiddenError: _forbidden,
-            FormError: _unreadable,
-            **dict.fromkeys(AWAY, _away),
+            FormError: _bad_form,
+            **dict.fromkeys(UNREACHABLE, _unreachable),
         },
     )
     app.state.console = console
@@ -64,24 +64,24 @@ def application(console: Console) -> Starlette:
     return app
 
 
-async def _refused(request: Request, error: Any) -> Response:
-    words = {404: "There is nothing here", 405: "This cannot be done so"}.get(error.status_code, str(error.detail))
-    return page(request, "trouble.html", error.status_code, words=words, more="")
+async def _http_error(request: Request, error: Any) -> Response:
+    title = {404: "Page not found", 405: "Method not allowed"}.get(error.status_code, str(error.detail))
+    return page(request, "error.html", error.status_code, title=title, text="")
 
 
 async def _not_found(request: Request, error: Any) -> Response:
-    return page(request, "trouble.html", 404, words="There is nothing here", more=str(error))
+    return page(request, "error.html", 404, title="Not found", text=str(error))
 
 
 async def _forbidden(request: Request, error: Any) -> Response:
-    more = "The form is not of this session, or the console was started anew since. Go back, load the page again, and repeat."
-    return page(request, "trouble.html", 403, words="Nothing was done", more=more)
+    text = "The form belongs to another session, or the console was restarted. Go back, reload the page and try again."
+    return page(request, "error.html", 403, title="Nothing was done", text=text)
 
 
-async def _unreadable(request: Request, error: Any) -> Response:
-    return page(request, "trouble.html", 400, words="Nothing was done", more=str(error))
+async def _bad_form(request: Request, error: Any) -> Response:
+    return page(request, "error.html", 400, title="Nothing was done", text=str(error))
 
 
-async def _away(request: Request, error: Any) -> Response:
-    more = f"What this page shows cannot be reached ({type(error).__name__}). It is looked for again when you load the page."
-    return page(request, "trouble.html", 503, words="A database or Kafka is away", more=more)
+async def _unreachable(request: Request, error: Any) -> Response:
+    text = f"This page cannot be shown now ({type(error).__name__}). Reload it to try again."
+    return page(request, "error.html", 503, title="A database or Kafka cannot be reached", text=text)

@@ -1,4 +1,4 @@
-"""The few files a browser loads beside the pages, named by their content, so that it keeps them."""
+"""The static files. Their addresses contain a hash of their content, so browsers cache them for ever."""
 
 import hashlib
 from functools import cache
@@ -20,12 +20,12 @@ def _content(name: str) -> bytes:
 
 @cache
 def address(name: str) -> str:
-    """Where a file is to be had."""
+    """The address of a file."""
     return f"/static/{name}?{hashlib.sha256(_content(name)).hexdigest()[:12]}"
 
 
 async def serve(request: Request) -> Response:
-    """One of the files."""
+    """Serve a file."""
     name = request.path_params["name"]
     if name not in TYPES:
         raise HTTPException(404)

@@ -1,4 +1,4 @@
-"""What every page needs: the settings, the databases that are read, and what the watcher saw."""
+"""What every page needs: settings, databases, the watcher, and the template engine."""
 
 import time
 from collections.abc import Mapping
@@ -17,8 +17,8 @@ from services.console.assets import address
 from services.console.choreography import Choreography
 from services.console.session import csrf_token, take_flash, who
 from services.console.watcher import Watcher
-from services.journal.telling import behind, span
-from services.journal.words import amount, clock
+from services.journal.formatting import count, format_amount
+from services.journal.rendering import format_duration, lag_warning
 from shared.contract.envelope import MAX_ATTRIBUTE
 from shared.progress import Limits
 from shared.settings import Settings
@@ -32,21 +32,23 @@ NAVIGATION: Final = (
     ("/letters", "Dead letters"),
 )
 BADGES: Final = {"/alerts": "alerts-open", "/letters": "letters-open"}
-"""The parts that say how much is to be done on these pages."""
-FRAME: Final = (*BADGES.values(), "troubles")
-"""What lives on every page."""
+"""The parts that count the open items of these pages."""
+FRAME: Final = (*BADGES.values(), "problems")
+"""The parts that are live on every page."""
+MARKS: Final = {"open": "failed", "acknowledged": "waits", "redriven": "waits", "parked": "undone", "resolved": "done"}
+"""The style of each state of an alert or dead letter."""
 
 
 def ago(moment: datetime | float | None) -> str:
-    """How long ago a moment was, as short as it can be said."""
+    """Format how long ago a time was."""
     if moment is None:
         return "never"
     seconds = max(0.0, time.time() - (moment.timestamp() if isinstance(moment, datetime) else moment))
-    return f"{seconds:.0f} s" if seconds < 60 else span(seconds // 60 * 60)
+    return f"{seconds:.0f} s" if seconds < 60 else format_duration(seconds // 60 * 60)
 
 
 def when(moment: datetime | None) -> Markup:
-    """A moment, UTC, to the second; with its day where that is not today."""
+    """Format a time, UTC, in seconds; with its date if that is not today."""
     if moment is None:
         return Markup()
     moment = moment.astimezone(UTC)
@@ -55,7 +57,7 @@ def when(moment: datetime | None) -> Markup:
 
 
 def ticks(text: str) -> Markup:
-    """Text with what stands between backticks as code. All of it is escaped."""
+    """Escape text, and mark up what is between backticks as code."""
     parts = text.split("`")
     if len(parts) % 2 == 0:
         return escape(text)
@@ -63,7 +65,7 @@ def ticks(text: str) -> Markup:
 
 
 def link(name: str) -> str:
-    """The page of anything that has a story."""
+    """The address of the trace of a name."""
     return f"/orders/{quote(name[:MAX_ATTRIBUTE], safe='')}"
 
 
@@ -75,17 +77,17 @@ _TEMPLATES.filters |= {
     "when": when,
     "ticks": ticks,
     "link": link,
-    "span": span,
-    "clock": clock,
+    "duration": format_duration,
     "quoted": lambda text: quote(text, safe=""),
     "spaced": lambda text: text.replace("_", " "),
+    "counted": count,
 }
-_TEMPLATES.globals |= {"money": amount, "static": address, "navigation": NAVIGATION, "badges": BADGES}
+_TEMPLATES.globals |= {"money": format_amount, "static": address, "navigation": NAVIGATION, "badges": BADGES, "marks": MARKS}
 
 
 @dataclass(frozen=True)
 class Console:
-    """The console as it was set up. ``user``: who acts where nobody logs in; nothing where everybody must."""
+    """The console with its configuration. ``user``: who acts if there is no login; ``None`` if everybody has to log in."""
 
     settings: Settings
     limits: Limits
@@ -95,21 +97,25 @@ class Console:
     watcher: Watcher
     user: str | None
 
-    def draw(self, template: str, values: Mapping[str, Any]) -> str:
-        """A template, filled. Whatever is filled in is escaped."""
-        sight = self.watcher.last
-        journal = behind(sight.reading) if sight.reading else None
-        return _TEMPLATES.get_template(template).render(sight=sight, behind=journal, **values)
+    def render(self, template: str, values: Mapping[str, Any]) -> str:
+        """Render a template. All values are escaped."""
+        snapshot = self.watcher.last
+        warning = lag_warning(snapshot.journal_lag) if snapshot.journal_lag else None
+        return _TEMPLATES.get_template(template).render(snapshot=snapshot, lag_warning=warning, **values)
+
+    def render_parts(self, values: Mapping[str, Any], *names: str) -> dict[str, str]:
+        """Render parts of a page, by name."""
+        return {name: self.render(f"parts/{name}.html", values) for name in names}
 
 
 def console(request: Request) -> Console:
-    """The console this request came to."""
+    """The console of this request."""
     found: Console = request.app.state.console
     return found
 
 
 def page(request: Request, template: str, status: int = 200, *, live: str | None = None, **values: Any) -> HTMLResponse:
-    """A whole page. ``live``: where it hears what is new."""
+    """Render a whole page. ``live``: the address of its stream of updates."""
     here = console(request)
     frame = {
         "path": request.url.path,
@@ -119,4 +125,4 @@ def page(request: Request, template: str, status: int = 200, *, live: str | None
         "logged_in": here.user is None and who(request, None) is not None,
         "live": live,
     }
-    return HTMLResponse(here.draw(template, {**frame, **values}), status)
+    return HTMLResponse(here.render(template, {**frame, **values}), status)

@@ -1,4 +1,4 @@
-"""The choreography as a picture: where its nodes and edges are drawn, and what is written on them now. Pure."""
+"""The choreography as a diagram: the positions of its nodes and edges, and their current labels. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from math import hypot
 from typing import Final
 
 from services.console.choreography import GATEWAY, OUTSIDE, Choreography, Edge
-from services.console.watcher import Sight
+from services.console.watcher import SystemSnapshot
 from shared.contract.topics import TOPICS
 from shared.lag.judgement import MEANING, Status
 from shared.settings import Settings
@@ -15,13 +15,13 @@ Spot = tuple[float, float]
 WIDTH, HEIGHT = 480, 456
 NODE_WIDTH, NODE_HEIGHT = 116, 52
 BEHIND_SECONDS: Final = 5.0
-"""What waits for longer is no more on its way, but waits."""
+"""The age of the oldest unread record from which an edge is shown as behind."""
 ASIDE: Final = 11.0
-"""An edge runs so far to the right of the straight line, so that its counterpart has room."""
+"""The distance of an edge from the straight line, so that the opposite edge has room."""
 NEAR: Final = 0.33
-"""So much of its way from its source an edge is written on."""
+"""The position of a label on its edge, as a fraction from the source."""
 AIR: Final = 5.0
-"""Between an edge's ends and its nodes."""
+"""The gap between the ends of an edge and its nodes."""
 STUB: Final = 26.0
 """The length of an edge from outside."""
 
@@ -33,26 +33,26 @@ _PLACES: Final = {
     GATEWAY: (96, 384),
     "alerts": (384, 384),
 }
-"""The centres of the nodes: the four dancers make a square. Whoever is new stands in its middle."""
+"""The centres of the nodes: the four services form a square. Unknown services are drawn in its middle."""
 _STUBS: Final = {"cart": (0, -1), "inventory": (0, -1), "order": (0, 1), "payment": (-1, 0), "alerts": (0, 1)}
-"""From where those outside speak to each."""
+"""The side from which messages from outside reach each node."""
 _FLOWS: Final = ((0.0, "still"), (1.0, "slow"), (20.0, "steady"), (float("inf"), "fast"))
 _BAD: Final = (Status.STALL, Status.STOP)
 
 
 @dataclass(frozen=True)
 class Arrow:
-    """An edge as it is drawn, and what is written on it (``said``, at ``x`` and ``y``).
+    """An edge as it is drawn, with a ``label`` at ``x`` and ``y``.
 
-    ``flow``: how fast it moves; ``rate``: messages a second, in words; ``lag``: records that wait for its reader;
-    ``behind``: whether they wait for long.
+    ``flow``: the speed of its animation; ``rate``: messages per second; ``lag``: unread records; ``behind``: whether the
+    oldest of them waits for more than :data:`BEHIND_SECONDS`.
     """
 
     edge: Edge
     path: str
     x: float
     y: float
-    said: str
+    label: str
     rate: str
     flow: str
     lag: int | None
@@ -60,45 +60,45 @@ class Arrow:
 
     @property
     def name(self) -> str:
-        """From whom to whom."""
+        """Its source and target."""
         return f"{self.edge.source} to {self.edge.target}"
 
 
 @dataclass(frozen=True)
 class Node:
-    """A service as it is drawn, with how its reading goes: ``health`` is ``ok``, ``warn``, ``bad`` or ``unknown``."""
+    """A service as it is drawn. ``health`` of its consumer group: ``ok``, ``warn``, ``bad`` or ``unknown``."""
 
     name: str
     x: float
     y: float
     health: str
-    words: str
+    text: str
 
 
 @dataclass(frozen=True)
 class Diagram:
-    """The whole picture."""
+    """The whole diagram."""
 
     nodes: tuple[Node, ...]
     arrows: tuple[Arrow, ...]
 
     @property
     def summary(self) -> str:
-        """How it is, in a sentence."""
-        wrong = [f"{node.name} {node.words}" for node in self.nodes if node.health in ("warn", "bad")]
-        return "; ".join(wrong) if wrong else "Every service keeps up"
+        """The health of all services in a sentence."""
+        wrong = [f"{node.name}: {node.text}" for node in self.nodes if node.health in ("warn", "bad")]
+        return "; ".join(wrong) if wrong else "Every service is up to date"
 
 
-def diagram(choreography: Choreography, sight: Sight, settings: Settings) -> Diagram:
-    """The picture of the choreography, with what was seen last."""
-    nodes = [_node(name, sight) for name in choreography.services]
+def diagram(choreography: Choreography, snapshot: SystemSnapshot, settings: Settings) -> Diagram:
+    """Draw the choreography with the last snapshot."""
+    nodes = [_node(name, snapshot) for name in choreography.services]
     if any(edge.source == GATEWAY for edge in choreography.edges):
         nodes.append(Node(GATEWAY, *_place(GATEWAY), "outside", "outside"))
-    return Diagram(tuple(nodes), tuple(_arrow(edge, sight, settings) for edge in _drawn(choreography)))
+    return Diagram(tuple(nodes), tuple(_arrow(edge, snapshot, settings) for edge in _drawn(choreography)))
 
 
 def _drawn(choreography: Choreography) -> Iterator[Edge]:
-    """The edges; of those from outside, all topics of a reader as one."""
+    """The edges to draw. Edges from outside are merged into one for each target."""
     outside: dict[str, Edge] = {}
     for edge in choreography.edges:
         if edge.source != OUTSIDE:
@@ -111,35 +111,35 @@ def _drawn(choreography: Choreography) -> Iterator[Edge]:
     yield from outside.values()
 
 
-def _node(name: str, sight: Sight) -> Node:
+def _node(name: str, snapshot: SystemSnapshot) -> Node:
     group = f"quadrille.{name}"
-    if group not in sight.groups:
-        return Node(name, *_place(name), "unknown", "not seen")
-    status, lag = sight.statuses.get(group), sight.groups[group].lag
-    if sight.groups[group].members == 0:
-        return Node(name, *_place(name), "bad", "nobody reads")
+    if group not in snapshot.groups:
+        return Node(name, *_place(name), "unknown", "no data")
+    status, lag = snapshot.statuses.get(group), snapshot.groups[group].lag
+    if snapshot.groups[group].members == 0:
+        return Node(name, *_place(name), "bad", "no consumers")
     if status in _BAD:
         return Node(name, *_place(name), "bad", MEANING[status])
     if status not in (None, Status.OK):
         return Node(name, *_place(name), "warn", MEANING[status])
-    return Node(name, *_place(name), "ok", f"{lag} to read" if lag else "keeps up")
+    return Node(name, *_place(name), "ok", f"lag {lag}" if lag else "up to date")
 
 
-def _arrow(edge: Edge, sight: Sight, settings: Settings) -> Arrow:
-    per_second = sight.answers if edge.source == GATEWAY else edge.rate(sight.emitted)
-    waits = sight.waits(edge, settings.topic(edge.topic)) if edge.topic else None
+def _arrow(edge: Edge, snapshot: SystemSnapshot, settings: Settings) -> Arrow:
+    per_second = snapshot.answers if edge.source == GATEWAY else edge.rate(snapshot.emitted)
+    waiting = snapshot.lag_of(edge, settings.topic(edge.topic)) if edge.topic else None
     flow = next(name for most, name in _FLOWS if per_second <= most)
     start, end = _ends(edge)
     x, y = _label(edge, start, end)
     path = f"M{start[0]:.1f} {start[1]:.1f}L{end[0]:.1f} {end[1]:.1f}"
-    speaker = TOPICS[edge.topic].writer.split(",")[0] if edge.source == OUTSIDE else ""
-    lag, age = waits or (None, 0.0)
-    said = " · ".join(part for part in (f"{speaker} {rate(per_second)}".strip(), str(lag or "")) if part)
-    return Arrow(edge, path, round(x, 1), round(y, 1), said, rate(per_second), flow, lag, age > BEHIND_SECONDS)
+    writer = TOPICS[edge.topic].writer.split(",")[0] if edge.source == OUTSIDE else ""
+    lag, age = waiting or (None, 0.0)
+    label = " · ".join(part for part in (f"{writer} {rate(per_second)}".strip(), str(lag or "")) if part)
+    return Arrow(edge, path, round(x, 1), round(y, 1), label, rate(per_second), flow, lag, age > BEHIND_SECONDS)
 
 
 def rate(per_second: float) -> str:
-    """A rate as short as it can be said."""
+    """Format a rate."""
     if per_second <= 0:
         return ""
     return f"{per_second:.1f}/s" if per_second < 9.95 else f"{per_second:.0f}/s"
@@ -150,7 +150,7 @@ def _place(name: str) -> Spot:
 
 
 def _label(edge: Edge, start: Spot, end: Spot) -> Spot:
-    """Where an edge is written on: nearer to its source, so that it is not mixed up with its counterpart."""
+    """The position of a label: nearer to the source, apart from the label of the opposite edge."""
     if edge.source == OUTSIDE:
         rise = start[1] - end[1]
         return (start[0], start[1] + (14 if rise > 0 else -4)) if rise else ((start[0] + end[0]) / 2, start[1] - 8)
@@ -174,7 +174,7 @@ def _ends(edge: Edge) -> tuple[Spot, Spot]:
 
 
 def _leave(centre: Spot, aside: Spot, way: Spot) -> Spot:
-    """Where a line through a point beside a node's centre leaves the node."""
+    """The point where a line beside a node's centre leaves the node."""
     x, y = aside
     reach = min(
         (NODE_WIDTH / 2 + AIR - x * (1 if way[0] > 0 else -1)) / abs(way[0]) if way[0] else float("inf"),

@@ -1,4 +1,4 @@
-"""What every answer tells the browser: nothing from elsewhere, nothing inline, in nobody's frame, kept nowhere."""
+"""Security headers: no third-party or inline content, no framing, no caching."""
 
 from typing import Final
 
@@ -28,7 +28,7 @@ HEADERS: Final = {
 
 
 class SecurityHeaders:
-    """Adds them, where an answer does not say otherwise."""
+    """Adds the headers that a response does not set itself."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""Lines over time as SVG paths: pure geometry."""
+"""Plots a line over time as SVG paths. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ _STEPS: Final = (1, 2, 3, 4, 5, 6, 8)
 
 @dataclass(frozen=True)
 class Plot:
-    """A line from the oldest value to the newest, and the area beneath it. ``top``: the value at the upper edge."""
+    """A line from the oldest value to the newest, and the area below it. ``top``: the value at the upper edge."""
 
     line: str
     area: str
@@ -19,7 +19,7 @@ class Plot:
 
 
 def plot(values: Sequence[tuple[float, float]], began: float, ended: float) -> Plot:
-    """The plot of values by their time, of the time between."""
+    """Plot ``(time, value)`` pairs between two times."""
     top = ceiling(max((value for _, value in values), default=0.0))
     seconds = max(ended - began, 1e-9)
     places = [
@@ -33,7 +33,7 @@ def plot(values: Sequence[tuple[float, float]], began: float, ended: float) -> P
 
 
 def ceiling(value: float) -> float:
-    """The next round number that is not less: a digit and zeros."""
+    """Round up to a number of one digit and zeros."""
     size = 1.0
     while True:
         for step in _STEPS:

@@ -1,4 +1,4 @@
-"""Who is at the browser: a signed cookie that says it, a token in every form, and a password that is not guessed."""
+"""Sessions: a signed cookie, a CSRF token in every form, and a limit on wrong passwords."""
 
 import hashlib
 import hmac
@@ -20,25 +20,23 @@ SESSION_SECONDS: Final = 12 * 3600
 FORM_BYTES: Final = 16_384
 FIELDS: Final = 20
 TRIES, TRIES_SECONDS = 5, 300.0
-"""Wrong passwords of one address within so many seconds, after which no more are looked at."""
+"""After this many wrong passwords within this time, no password of an address is checked."""
 ADDRESSES: Final = 10_000
 FLASH_CHARACTERS: Final = 600
 OPEN_TO_ALL: Final = ("/login", "/static/")
-
-
 SESSIONS: Final = 10_000
 
 
 class ForbiddenError(Exception):
-    """A form that did not come from a page of this session."""
+    """A form that is not from a page of this session."""
 
 
 class FormError(Exception):
-    """A form nobody filled in here."""
+    """A form that cannot be parsed."""
 
 
 class Sessions:
-    """Sessions in a signed cookie, which only comes back over HTTPS where it was set over HTTPS. Ends with the process."""
+    """Sessions in a signed cookie, ``Secure`` if it was set over HTTPS. They end with the process."""
 
     def __init__(self, app: ASGIApp) -> None:
         secret = secrets.token_urlsafe(32)
@@ -51,16 +49,16 @@ class Sessions:
 
 
 class Logins:
-    """Who is logged in, in the memory of this process: a cookie says which login it belongs to and no more.
+    """The logins of this process, kept in memory: a cookie contains only the key of its login.
 
-    So a login ends when somebody logs out, whoever has a copy of the cookie; else some hours after it was used last.
+    A login ends at the logout, for every copy of the cookie, or :data:`SESSION_SECONDS` after its last use.
     """
 
     def __init__(self) -> None:
         self._used: OrderedDict[str, float] = OrderedDict()
 
     def begin(self, now: float) -> str:
-        """A new login; returns what it is known by. ``now``: seconds of the monotonic clock."""
+        """Begin a login and return its key. ``now``: seconds of the monotonic clock."""
         login = secrets.token_urlsafe(24)
         self._used[login] = now
         if len(self._used) > SESSIONS:
@@ -68,7 +66,7 @@ class Logins:
         return login
 
     def holds(self, login: object, now: float) -> bool:
-        """Whether a login has not ended; it is used now."""
+        """Whether a login has not ended. This counts as a use."""
         if not isinstance(login, str) or now - self._used.get(login, -math.inf) > SESSION_SECONDS:
             return False
         self._used[login] = now
@@ -76,13 +74,13 @@ class Logins:
         return True
 
     def end(self, login: object) -> None:
-        """Somebody logs out."""
+        """End a login."""
         if isinstance(login, str):
             self._used.pop(login, None)
 
 
 class LoginRequired:
-    """Sends whoever is not logged in to the login."""
+    """Redirects requests without a login to the login page."""
 
     def __init__(self, app: ASGIApp, logins: Logins) -> None:
         self._app, self._logins = app, logins
@@ -103,19 +101,19 @@ class LoginRequired:
 
 
 def who(request: Request, user: str | None) -> str | None:
-    """Who acts: whoever logged in, or the user this process belongs to where nobody has to."""
+    """Who acts: the name given at the login, or the user of this process if there is no login."""
     logged_in: str | None = request.session.get("who")
     return logged_in or user
 
 
 def csrf_token(request: Request) -> str:
-    """The token that every form of this session carries."""
+    """The CSRF token of this session."""
     token: str = request.session.setdefault("csrf", secrets.token_urlsafe(24))
     return token
 
 
 async def form(request: Request) -> dict[str, str]:
-    """The fields of a form of this session. Raises :class:`ForbiddenError` where it is none, :class:`FormError`."""
+    """Parse a form. Raises :class:`FormError`, and :class:`ForbiddenError` if it is not of this session."""
     body = b""
     async for part in request.stream():
         body += part
@@ -130,21 +128,19 @@ async def form(request: Request) -> dict[str, str]:
     return fields
 
 
-def flash(request: Request, words: str, *, good: bool) -> None:
-    """What the next page is to say."""
-    request.session["flash"] = {"words": words[:FLASH_CHARACTERS], "good": good}
+def flash(request: Request, text: str, *, good: bool) -> None:
+    """Show a message on the next page."""
+    request.session["flash"] = {"text": text[:FLASH_CHARACTERS], "good": good}
 
 
 def take_flash(request: Request) -> dict[str, object] | None:
-    """What is to be said, once."""
-    if "flash" not in request.session:
-        return None
-    said: dict[str, object] = request.session.pop("flash")
-    return said
+    """The message for this page, once."""
+    found: dict[str, object] | None = request.session.pop("flash", None)
+    return found
 
 
 def log_in(request: Request, name: str) -> None:
-    """A new session, of somebody."""
+    """Begin a session."""
     log_out(request)
     request.session["who"] = name
     request.session["login"] = _logins(request).begin(time.monotonic())
@@ -152,13 +148,13 @@ def log_in(request: Request, name: str) -> None:
 
 
 def log_out(request: Request) -> None:
-    """The end of a session: its cookie is worth nothing any more."""
+    """End a session; copies of its cookie are invalid from now on."""
     _logins(request).end(request.session.get("login"))
     request.session.clear()
 
 
-def is_at(request: Request, user: str | None) -> bool:
-    """Whether somebody is still at the browser, or nobody has to log in."""
+def is_logged_in(request: Request, user: str | None) -> bool:
+    """Whether the login of this request has not ended, or there is no login."""
     return user is not None or _logins(request).holds(request.session.get("login"), time.monotonic())
 
 
@@ -168,12 +164,12 @@ def _logins(request: Request) -> Logins:
 
 
 def same(given: str, wanted: str) -> bool:
-    """Whether two secrets are equal; takes the same time whatever they are."""
+    """Compare two secrets in constant time."""
     return hmac.compare_digest(hashlib.sha256(given.encode()).digest(), hashlib.sha256(wanted.encode()).digest())
 
 
 def local(path: str) -> str:
-    """A path of this console; anything else that was asked for is the first page."""
+    """A path of this console; the first page for anything else."""
     try:
         parts = urlsplit(path)
     except ValueError:
@@ -189,21 +185,21 @@ class Guesses:
         self._wrong: OrderedDict[str, deque[float]] = OrderedDict()
 
     def wait(self, address: str, now: float) -> float:
-        """Seconds until this address may try again; nought where it may now."""
-        wrong = self._wrong.get(_of_one(address), deque())
+        """Seconds until this address may try again; 0 if it may now."""
+        wrong = self._wrong.get(_source_of(address), deque())
         return max(0.0, wrong[0] + TRIES_SECONDS - now) if len(wrong) >= TRIES else 0.0
 
     def wrong(self, address: str, now: float) -> None:
-        """A wrong password came."""
-        one = _of_one(address)
+        """Count a wrong password."""
+        one = _source_of(address)
         self._wrong.setdefault(one, deque(maxlen=TRIES)).append(now)
         self._wrong.move_to_end(one)
         while len(self._wrong) > ADDRESSES:
             self._wrong.popitem(last=False)
 
 
-def _of_one(address: str) -> str:
-    """What one guesser has: a whole network of IPv6, one address else."""
+def _source_of(address: str) -> str:
+    """The IPv4 address, or the /64 network of an IPv6 address."""
     try:
         ip = ip_address(address)
     except ValueError:

@@ -1,6 +1,6 @@
-"""Watches: how much happens, how far the groups are behind, what waits and what is open; a while of it is remembered.
+"""Polls throughput, consumer lag, pending steps and open alerts, and keeps the lag of the last half hour.
 
-It looks often while somebody has a page open, and seldom else, so that it costs next to nothing.
+It polls often while somebody has a page open, and rarely otherwise.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from services.alerts import views
 from services.console.choreography import Edge
 from services.journal import overview, queries
 from services.journal.overview import Queue
-from services.journal.queries import Reading
+from services.journal.queries import JournalLag
 from shared.lag.judgement import Status
 from shared.lag.model import NEVER, Group, Snapshot
 from shared.lag.reader import LagReader
@@ -33,24 +33,24 @@ from shared.timeouts import happens
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-LOOK_SECONDS: Final = 2.0
+POLL_SECONDS: Final = 2.0
 IDLE_SECONDS: Final = 10.0
-"""How often is looked while somebody watches, and while nobody does."""
+"""The intervals of polls while somebody watches, and while nobody does."""
 RATE_SECONDS: Final = 10.0
-"""What happened so lately makes a rate."""
+"""The period over which rates are measured."""
 KEPT_SECONDS: Final = 1_800.0
-"""How long looks are remembered."""
-JUDGED_LOOKS: Final = 5
+"""How long the lag is kept."""
+WINDOW_POLLS: Final = 5
 WATCHERS: Final = 100
-NO_JOURNAL: Final = "The journal's database cannot be reached; this page may be incomplete"
-NO_ALERTS: Final = "The database of alerts cannot be reached; open alerts cannot be counted"
-NO_KAFKA: Final = "Kafka cannot be reached; the lag cannot be shown, and nothing that is decided here can be sent"
-AWAY: Final = (KafkaError, SQLAlchemyError, PostgresError, InterfaceError, OSError, TimeoutError)
+NO_JOURNAL: Final = "The journal database cannot be reached; this page may be incomplete"
+NO_ALERTS: Final = "The alerts database cannot be reached; open alerts cannot be counted"
+NO_KAFKA: Final = "Kafka cannot be reached; lag is unknown, and actions cannot be sent"
+UNREACHABLE: Final = (KafkaError, SQLAlchemyError, PostgresError, InterfaceError, OSError, TimeoutError)
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """How far groups were behind at one moment. ``lag``: records; ``age``: seconds the oldest has waited."""
+    """The lag of the groups at one time. ``lag``: unread records; ``age``: seconds that the oldest has waited."""
 
     at: float
     lag: Mapping[str, int]
@@ -58,28 +58,25 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Sight:
-    """What was seen last. Nothing, where it could not be looked at: ``troubles`` says why.
+class SystemSnapshot:
+    """The result of a poll. What could not be reached is empty, and listed in ``problems``.
 
-    ``emitted``: messages a second by writer and type; ``answers``: events a second that answers of the gateway led to.
-    ``groups`` and ``statuses`` by the group's name without the shop's prefix.
+    ``emitted``: messages per second by writer and type; ``answers``: events per second caused by answers of the gateway.
+    ``groups`` and ``statuses``: by the group's name without the shop's prefix.
     """
 
     at: float
     emitted: Mapping[tuple[str, str], float] = field(default_factory=dict)
     answers: float = 0.0
     waiting: Sequence[Queue] = ()
-    reading: Reading | None = None
+    journal_lag: JournalLag | None = None
     groups: Mapping[str, Group] = field(default_factory=dict)
     statuses: Mapping[str, Status | None] = field(default_factory=dict)
     open_alerts: views.Open | None = None
-    troubles: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
 
-    def waits(self, edge: Edge, topic: str) -> tuple[int, float] | None:
-        """Records of an edge's topic (as the broker calls it) that wait for its reader, and for how long the oldest has.
-
-        Nothing where that is not known.
-        """
+    def lag_of(self, edge: Edge, topic: str) -> tuple[int, float] | None:
+        """The unread records of an edge, and the age of the oldest in seconds. ``topic``: its name with the shop's prefix."""
         group = self.groups.get(edge.group)
         if group is None:
             return None
@@ -88,30 +85,30 @@ class Sight:
 
 
 class Watcher:
-    """Looks until cancelled. ``last`` is what was seen last, ``points`` what was seen of the lag for a while."""
+    """Polls until stopped. ``last``: the last snapshot; ``points``: the lag of the last :data:`KEPT_SECONDS`."""
 
     def __init__(self, settings: Settings, journal: Any, alerts: AsyncEngine) -> None:
         self._settings, self._journal, self._alerts = settings, journal, alerts
         self._limits = limits(settings)
-        self._window = Window(JUDGED_LOOKS)
+        self._window = Window(WINDOW_POLLS)
         self._reader: LagReader | None = None
-        self._looking: asyncio.Task[Snapshot | None] | None = None
+        self._polling: asyncio.Task[Snapshot | None] | None = None
         self._snapshot_seen: Snapshot | None = None
         self._lag_known = False
         self._news = asyncio.Condition()
         self._wanted = asyncio.Event()
         self._watchers = 0
         self._stopped = False
-        self.last = Sight(time.time(), troubles=("Nothing was looked at yet",))
+        self.last = SystemSnapshot(time.time(), problems=("No data yet",))
         self.points: deque[Point] = deque()
 
     @property
     def crowded(self) -> bool:
-        """Whether so many watch that nobody else may."""
+        """Whether no more pages may watch."""
         return self._watchers >= WATCHERS
 
-    async def sights(self) -> AsyncGenerator[Sight]:
-        """What is seen, look by look, until the watcher stops."""
+    async def snapshots(self) -> AsyncGenerator[SystemSnapshot]:
+        """Yield every snapshot until the watcher stops."""
         self._watchers += 1
         self._wanted.set()
         try:
@@ -119,76 +116,76 @@ class Watcher:
             while not self._stopped:
                 seen = self.last
                 async with self._news:
-                    await self._news.wait_for(partial(self._is_over, seen))
+                    await self._news.wait_for(partial(self._is_new, seen))
                 yield self.last
         finally:
             self._watchers -= 1
 
-    def _is_over(self, seen: Sight) -> bool:
+    def _is_new(self, seen: SystemSnapshot) -> bool:
         return self._stopped or self.last is not seen
 
     async def stop(self) -> None:
-        """Whoever watches is told that nothing more will come."""
+        """End all streams of snapshots."""
         self._stopped = True
         async with self._news:
             self._news.notify_all()
 
     async def run(self) -> None:
-        """Look; what is away is looked for again."""
+        """Poll until stopped."""
         try:
             while not self._stopped:
-                due = time.monotonic() + LOOK_SECONDS
-                await self.look()
+                due = time.monotonic() + POLL_SECONDS
+                await self.poll()
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
                 if not self._watchers:
                     self._wanted.clear()
-                    await happens(self._wanted, IDLE_SECONDS - LOOK_SECONDS)
+                    await happens(self._wanted, IDLE_SECONDS - POLL_SECONDS)
         finally:
-            if self._looking:
-                self._looking.cancel()
-                await asyncio.gather(self._looking, return_exceptions=True)
+            if self._polling:
+                self._polling.cancel()
+                await asyncio.gather(self._polling, return_exceptions=True)
             await self._close_reader()
 
-    async def look(self) -> None:
-        """Look once, at everything."""
-        troubles: dict[str, None] = {}
+    async def poll(self) -> None:
+        """Poll everything once."""
+        problems: dict[str, None] = {}
 
-        async def attempt(trouble: str, look: Callable[[], Awaitable[T]]) -> T | None:
+        async def attempt(problem: str, read: Callable[[], Awaitable[T]]) -> T | None:
             try:
-                return await look()
-            except AWAY as error:
-                log.warning("%s: %r", trouble, error, extra=REPEATED)
-                troubles[trouble] = None
+                return await read()
+            except UNREACHABLE as error:
+                log.warning("%s: %r", problem, error, extra=REPEATED)
+                problems[problem] = None
                 return None
 
-        self._looking = self._looking or asyncio.create_task(attempt(NO_KAFKA, self._snapshot))
-        happened = await attempt(NO_JOURNAL, lambda: overview.happened(self._journal, RATE_SECONDS))
+        self._polling = self._polling or asyncio.create_task(attempt(NO_KAFKA, self._snapshot))
+        throughput = await attempt(NO_JOURNAL, lambda: overview.throughput(self._journal, RATE_SECONDS))
         waiting = await attempt(NO_JOURNAL, lambda: overview.waiting(self._journal, self._limits))
-        reading = await attempt(NO_JOURNAL, lambda: queries.reading(self._journal))
+        journal_lag = await attempt(NO_JOURNAL, lambda: queries.lag(self._journal))
         open_alerts = await attempt(NO_ALERTS, lambda: views.count_open(self._alerts))
         snapshot = await self._lag()
         if snapshot is None:
-            troubles[NO_KAFKA] = None
-        self.last = Sight(
+            problems[NO_KAFKA] = None
+        self.last = SystemSnapshot(
             time.time(),
-            {name: count / RATE_SECONDS for name, count in happened.emitted.items()} if happened else {},
-            happened.answers / RATE_SECONDS if happened else 0.0,
+            {name: count / RATE_SECONDS for name, count in throughput.emitted.items()} if throughput else {},
+            throughput.answers / RATE_SECONDS if throughput else 0.0,
             waiting or (),
-            reading,
+            journal_lag,
             self._named(snapshot.groups) if snapshot else {},
             self._named(self._window.statuses()) if snapshot else {},
             open_alerts,
-            tuple(troubles),
+            tuple(problems),
         )
         async with self._news:
             self._news.notify_all()
 
     async def _lag(self) -> Snapshot | None:
-        """The lag as it was seen last. A broker that does not answer keeps nothing else from being seen."""
-        assert self._looking is not None
-        done, _ = await asyncio.wait({self._looking}, timeout=LOOK_SECONDS if self._lag_known else None)
+        """The last known lag. A broker that does not answer must not delay the rest of the poll."""
+        assert self._polling is not None
+        done, _ = await asyncio.wait({self._polling}, timeout=POLL_SECONDS if self._lag_known else None)
         if done:
-            self._snapshot_seen, self._looking, self._lag_known = self._looking.result(), None, True
+            self._snapshot_seen, self._polling, self._lag_known = self._polling.result(), None, True
             if self._snapshot_seen is None:
                 await self._close_reader()
             else:
@@ -215,5 +212,5 @@ class Watcher:
             self.points.popleft()
 
     def _named(self, by_group: Mapping[str, T]) -> dict[str, T]:
-        """By the names the contract has for our groups; those of others as they are."""
+        """Remove the shop's prefix from the names of its groups."""
         return {name.removeprefix(self._settings.topic_prefix): found for name, found in by_group.items()}

@@ -1,5 +1,5 @@
-"""The journal: what happened to each cart, checkout, order and SKU, because of what, when, and by which service.
+"""The journal: what happened to each cart, checkout, order and SKU, when, why, and by which service.
 
-A read model of all topics with a database of its own. It answers for nothing: nobody waits for it, it emits nothing, and
-it may be dropped and rebuilt from the topics. Of personal data it keeps none that can be left out (see ``essence``).
+A read model of all topics with its own database. No service depends on it, it emits no events, and it can be dropped and
+rebuilt from the topics. It stores as little personal data as possible (see ``redaction``).
 """

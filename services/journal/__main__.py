@@ -9,7 +9,7 @@ import sys
 from typing import Final
 
 from services.journal.follower import NAME, Follower
-from services.journal.keeper import Keeper
+from services.journal.writer import JournalWriter
 from shared.runtime.kafka import TopicsError
 from shared.runtime.main import USAGE_ERROR
 from shared.runtime.main import run as main_loop
@@ -20,11 +20,11 @@ from shared.settings import Settings, SettingsError, load
 
 log = logging.getLogger(__name__)
 NICE: Final = 10
-"""The others go first where the processor is short; at 19 it would fall behind for as long as they find something to do."""
+"""Other processes get the CPU first. At 19 the journal would fall behind for as long as they are busy."""
 
 
 def main() -> None:
-    """Run as a process. Exits with 2 and one sentence where it cannot start as things are set up."""
+    """Run as a process. Exits with 2 and one sentence if the configuration is wrong."""
     try:
         settings = load()
         logs.configure(NAME, settings.log_level)
@@ -36,10 +36,10 @@ def main() -> None:
 
 
 async def run(settings: Settings) -> None:
-    """Work until SIGTERM or SIGINT."""
+    """Run until SIGTERM or SIGINT."""
     settings.require_broker()
     engine = connect(settings.database_url(NAME), pool=2)
-    follower = Follower(settings, Keeper(engine))
+    follower = Follower(settings, JournalWriter(engine))
     for sign in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sign, follower.stop)
     runner, port = await health.serve(settings.health_host, settings.health_port, follower.state)

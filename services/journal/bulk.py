@@ -1,4 +1,4 @@
-"""Statements that take many rows at once: each column is one array, whatever the number of rows."""
+"""Inserts many rows with one statement: each column is one array parameter."""
 
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
@@ -9,11 +9,11 @@ from sqlalchemy import JSON, BigInteger, Column, DateTime, Integer, Table, TextC
 from sqlalchemy.dialects.postgresql import JSONB
 
 _ARRAYS: Final = {BigInteger: "bigint[]", DateTime: "timestamptz[]", Integer: "integer[]", JSON: "text[]", JSONB: "text[]"}
-"""The arrays that columns travel as, unless as text. Named in the statement, so that no value is looked at on its way."""
+"""The array types of columns that are not sent as text. They are named in the statement, so that no value is inspected."""
 
 
 def insert(table: Table, names: Sequence[str], then: str) -> TextClause:
-    """An insert of these columns in the order of the rows; ``then`` is what follows, such as ``ON CONFLICT …``."""
+    """Build an insert of these columns. ``then``: the clause that follows, such as ``ON CONFLICT …``."""
     columns = [table.c[name] for name in names]
     quoted = ", ".join(f'"{name}"' for name in names)
     values = ", ".join(_value(column) for column in columns)
@@ -22,7 +22,7 @@ def insert(table: Table, names: Sequence[str], then: str) -> TextClause:
 
 
 def rows(table: Table, names: Sequence[str], items: Iterable[Any]) -> dict[str, list[Any]]:
-    """The parameters of :func:`insert`: the attributes of one item at least; what is JSON travels as its text."""
+    """Build the parameters of :func:`insert` from the attributes of at least one item. JSON is sent as text."""
     columns = dict(zip(names, map(list, zip(*map(attrgetter(*names), items), strict=True)), strict=True))
     for name in names:
         if isinstance(table.c[name].type, JSON):

@@ -1,11 +1,11 @@
-"""A record of any topic as an entry. Nothing in a record can make this fail."""
+"""Converts a record of any topic to an entry. No record makes this fail."""
 
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from services.journal.essence import essence
 from services.journal.model import Entry, Form
+from services.journal.redaction import redact
 from shared.contract.dead_letter import ERRORS
 from shared.contract.envelope import MAX_ATTRIBUTE, Envelope, Record, RefusedError, UnreadableError, read
 from shared.contract.message import Message
@@ -17,14 +17,14 @@ from shared.contract.topics import DEAD_LETTERS, events_topic
 from shared.contract.when import happened_at, recorded_at
 
 MAX_TEXT: Final = 300
-_TOLD: Final = {"service": "quadrille.service", "stage": "stage", "error": "exception.message"}
-"""What a dead letter's headers tell of its failure."""
-_HOMES: Final = {kind.topic for kind in MESSAGES.values()} | {events_topic(service) for service in SERVICES}
-"""The topics that are some message's own. What lies on others are dead letters and copies."""
+_FAILURE_HEADERS: Final = {"service": "quadrille.service", "stage": "stage", "error": "exception.message"}
+"""The headers of a dead letter that describe its failure."""
+_MESSAGE_TOPICS: Final = {kind.topic for kind in MESSAGES.values()} | {events_topic(service) for service in SERVICES}
+"""The topics of messages. All others have dead letters and copies."""
 
 
 class _Place(NamedTuple):
-    """The first fields of an entry: where a record stands, and when."""
+    """The first fields of an entry: the position of a record, and its times."""
 
     topic: str
     partition: int
@@ -34,10 +34,10 @@ class _Place(NamedTuple):
 
 
 def entry(record: Record, now: datetime) -> Entry:
-    """The entry of a record. ``now`` bounds the times it claims."""
+    """Convert a record. ``now`` bounds the times it claims."""
     recorded = recorded_at(record.timestamp, now)
     place = _Place(record.topic, record.partition, record.offset, recorded, recorded)
-    if record.topic in _HOMES:
+    if record.topic in _MESSAGE_TOPICS:
         return _message(place, record)
     return _dead_letter(place, record) if record.topic == DEAD_LETTERS else _redrive(place, record)
 
@@ -53,7 +53,7 @@ def _message(place: _Place, record: Record) -> Entry:
 
 
 def _elsewhere(place: _Place, record: Record, form: Form) -> Entry:
-    """A message on a topic that is not its own, as far as it can be told what it is."""
+    """A message on a topic that is not its own, as far as it can be read."""
     try:
         envelope, message = read(replace(record, topic=""))
     except RefusedError as refused:
@@ -64,22 +64,22 @@ def _elsewhere(place: _Place, record: Record, form: Form) -> Entry:
 
 
 def _dead_letter(place: _Place, record: Record) -> Entry:
-    """Who could not handle what, and why. Its content is in the topic, byte for byte, and not here."""
+    """A dead letter: who failed, and why. Its content stays in the topic, byte for byte."""
     found = _elsewhere(place, record, Form.DEAD_LETTER)
     headers = {name: value for name, value in reversed(record.headers) if isinstance(value, bytes)}
-    told = {name: redacted(_text(headers.get(ERRORS + header)), MAX_TEXT) for name, header in _TOLD.items()}
+    given = {name: redacted(_text(headers.get(ERRORS + h)), MAX_TEXT) for name, h in _FAILURE_HEADERS.items()}
     origin = "/".join(_text(headers.get(ERRORS + part)) or "?" for part in ("topic", "partition", "offset"))
-    failure = {"error": "no reason is given", **{name: text for name, text in told.items() if text}, "origin": origin}
+    failure = {"error": "no reason given", **{name: text for name, text in given.items() if text}, "origin": origin}
     return replace(
         found,
-        source=f"/quadrille/{told['service']}" if told["service"] else "",
+        source=f"/quadrille/{given['service']}" if given["service"] else "",
         message_id=found.message_id or _text(headers.get("ce_id")) or None,
         facts={**found.facts, "failure": failure},
     )
 
 
 def _redrive(place: _Place, record: Record) -> Entry:
-    """A record sent once more to the service that failed; beside it stands where it first stood."""
+    """A record redriven to the service that failed, with the position it first had."""
     found = _elsewhere(place, record, Form.COPY)
     first = unwrap(record)
     return replace(found, facts={**found.facts, "origin": _text(f"{first.topic}/{first.partition}/{first.offset}".encode())})
@@ -88,7 +88,7 @@ def _redrive(place: _Place, record: Record) -> Entry:
 def _read(place: _Place, form: Form, envelope: Envelope, message: Message) -> Entry:
     kind, checkout_id = type(message), getattr(message, "checkout_id", None)
     known = (envelope.source, kind.__name__, envelope.id, checkout_id, envelope.causation_id)
-    return Entry(*place, form, message.key, *known, facts=essence(message))
+    return Entry(*place, form, message.key, *known, facts=redact(message))
 
 
 def _refused(place: _Place, form: Form, record: Record, refused: RefusedError, facts: dict[str, Any]) -> Entry:
@@ -102,10 +102,10 @@ def _failure(error: str) -> dict[str, Any]:
 
 
 def _text(value: bytes | None) -> str:
-    """Bytes from anywhere as text that a database takes and a terminal survives."""
+    """Untrusted bytes as text that is safe for the database and for a terminal."""
     return plain((value or b"")[: 4 * MAX_TEXT].decode("utf-8", "replace"), MAX_ATTRIBUTE)
 
 
 def _dated(place: _Place, envelope: Envelope) -> _Place:
-    """With when the writer says it happened, where that fits to when it was published."""
+    """With the time that the writer claims, if it is plausible."""
     return place._replace(at=happened_at(envelope.time, place.recorded_at))

@@ -1,7 +1,7 @@
-"""Follows every topic of the contract: what arrives is kept, then its offsets are committed.
+"""Follows every topic of the contract: writes each batch to the journal, then commits its offsets.
 
-It is nobody's bottleneck: a group and a database of its own, large lazy fetches instead of many small ones, bounded buffers,
-and a lower claim on the processor. Where it falls behind it catches up, and says by how much it is behind.
+It slows nobody down: it has its own group and database, large lazy fetches, bounded buffers and a low CPU priority. When it
+falls behind it catches up, and reports its lag.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 
 from services.journal import migrations
 from services.journal.entries import entry
-from services.journal.keeper import Keeper, cutoff
+from services.journal.writer import JournalWriter, cutoff
 from shared.contract.envelope import Record
 from shared.contract.topics import TOPICS
 from shared.runtime import kafka
@@ -33,19 +33,19 @@ log = logging.getLogger(__name__)
 NAME: Final = "journal"
 BATCH: Final = 2_000
 FETCH: Final[dict[str, Any]] = {"max_partition_fetch_bytes": 262_144, "fetch_min_bytes": 262_144, "fetch_max_wait_ms": 500}
-"""The broker gathers for a while, so that a batch is worth a commit; at most so much of a partition is held in memory."""
+"""The broker waits for larger batches, so that each is worth a commit; the bytes of a partition in memory are bounded."""
 OFFSETS_SECONDS: Final = 1.0
-READING_SECONDS: Final = 2.0
-TELL_SECONDS: Final = 10.0
+LAG_SECONDS: Final = 2.0
+PUBLISH_SECONDS: Final = 10.0
 PRUNE_SECONDS: Final = 60.0
 PRUNE_PAUSE_SECONDS: Final = 0.5
 
 
 class Follower:
-    """Keeps the journal until told to stop."""
+    """Keeps the journal current until it is stopped."""
 
-    def __init__(self, settings: Settings, keeper: Keeper) -> None:
-        self._settings, self._keeper = settings, keeper
+    def __init__(self, settings: Settings, writer: JournalWriter) -> None:
+        self._settings, self._writer = settings, writer
         self._busy = asyncio.Lock()
         self._pacing = Pacing("journal")
         self._member: Member | None = None
@@ -59,17 +59,17 @@ class Follower:
             self._member.ready.set()
 
     def state(self) -> dict[str, object]:
-        """What ``/readyz`` says; ``behind``: records that wait to be read."""
+        """The answer of ``/readyz``. ``behind``: the number of unread records."""
         lanes = sorted(self._member.epochs) if self._member else []
         trouble = self._pacing.trouble or self._turns.trouble
         return {"service": NAME, "ready": not trouble, "trouble": trouble, "lanes": lanes, "behind": self._behind}
 
     async def wait_for_database(self) -> None:
-        """Wait for it. Raises :class:`shared.runtime.postgres.migrations.MigrationsError` where it is at another version."""
+        """Wait for the database. Raises :class:`shared.runtime.postgres.migrations.MigrationsError` if its version differs."""
         await runtime_migrations.wait_for(self._settings.database_url(NAME), NAME, migrations, self._pacing)
 
     async def run(self) -> None:
-        """Follow until stopped. Raises :class:`shared.runtime.kafka.TopicsError` where the topics are not there."""
+        """Follow until stopped. Raises :class:`shared.runtime.kafka.TopicsError` if a topic is missing."""
         attempt, checked = 0, False
         while not self._pacing.stopping.is_set():
             started = time.monotonic()
@@ -93,14 +93,14 @@ class Follower:
             self._turns.turn()
             try:
                 await self._own(member)
-                await self._tell_lost(member)
+                await self._report_lost(member)
                 if self._pacing.trouble:
-                    await self._keeper.answers()
+                    await self._writer.ping()
                     self._pacing.trouble = None
                 pending = pending or await self._arrived(member)
-                await self._keep(member, pending)
+                await self._write(member, pending)
                 pending, attempt = [], 0
-                await self._note(member)
+                await self._report_lag(member)
             except Exception as error:
                 if not (is_away(error) or is_conflict(error)):
                     raise
@@ -110,16 +110,16 @@ class Follower:
                 await member.commit_offsets()
 
     async def _own(self, member: Member) -> None:
-        """What is assigned is ours. It needs no epoch: whoever keeps a record, and however often, keeps the same entry."""
+        """Take over the assigned partitions. No epoch is needed: writing a record again writes the same entry."""
         lanes = await member.lanes()
         if lanes != member.epochs.keys():
-            await member.rewind(lanes - member.epochs.keys(), known=await self._keeper.read_before())
+            await member.rewind(lanes - member.epochs.keys(), known=await self._writer.known_partitions())
             member.epochs = dict.fromkeys(lanes, 0)
             metrics.lanes.labels(NAME).set(len(lanes))
             log.info("the journal follows the lanes %s", sorted(lanes))
 
-    async def _tell_lost(self, member: Member) -> None:
-        """What was never read is a dead letter, which alerts hears of: the journal publishes nothing else."""
+    async def _report_lost(self, member: Member) -> None:
+        """Publish a dead letter for records that were never read; alerts receives it. The journal publishes nothing else."""
         if not (lost := list(member.lost)):
             return
         try:
@@ -129,11 +129,11 @@ class Follower:
                     letter = one.dead_letter(NAME, datetime.now(UTC))
                     topic, headers = self._settings.topic(letter.topic), list(letter.headers)
                     sending = producer.send_and_wait(topic, letter.value, letter.key, partition=letter.lane, headers=headers)
-                    await within(TELL_SECONDS, sending)
+                    await within(PUBLISH_SECONDS, sending)
             finally:
                 await kafka.stop(producer)
         except (OSError, TimeoutError) as error:
-            raise StalledError(f"nobody can be told of records that were never read: {error!r}") from error
+            raise StalledError(f"records that were never read cannot be reported: {error!r}") from error
         member.told(lost)
 
     async def _arrived(self, member: Member) -> list[Record]:
@@ -141,34 +141,34 @@ class Follower:
         member.ready.clear()
         return member.take()
 
-    async def _keep(self, member: Member, records: Sequence[Record]) -> None:
+    async def _write(self, member: Member, records: Sequence[Record]) -> None:
         if not records:
             return
         started = time.perf_counter()
         async with self._busy:
             now = datetime.now(UTC)
-            await self._keeper.keep([entry(record, now) for record in records])
+            await self._writer.write([entry(record, now) for record in records])
             member.done(records)
         metrics.batch_seconds.labels(NAME).observe(time.perf_counter() - started)
         metrics.batch_size.labels(NAME).observe(len(records))
 
-    async def _note(self, member: Member) -> None:
-        """Say how far it has read, unless a rebalance is under way."""
-        if not self._pacing.is_time("reading", READING_SECONDS):
+    async def _report_lag(self, member: Member) -> None:
+        """Store the lag, unless a rebalance is running."""
+        if not self._pacing.is_time("lag", LAG_SECONDS):
             return
         try:
-            behind = await within(READING_SECONDS, member.behind())
+            lags = await within(LAG_SECONDS, member.behind())
         except (KafkaError, TimeoutError):
             return
-        self._behind = sum(behind.values())
-        await self._keeper.note_reading(behind)
+        self._behind = sum(lags.values())
+        await self._writer.report_lag(lags)
 
     async def prune(self) -> None:
-        """Forget what is older than the settings say, a little at a time, until cancelled."""
+        """Prune entries that are older than ``journal_days``, in small steps, until cancelled."""
         while True:
             pruned = 0
             try:
-                pruned = await self._keeper.prune(cutoff(datetime.now(UTC), self._settings.journal_days))
+                pruned = await self._writer.prune(cutoff(datetime.now(UTC), self._settings.journal_days))
             except Exception as error:
                 log.warning("the journal cannot be pruned now: %r", error, extra=REPEATED)
             await asyncio.sleep(PRUNE_PAUSE_SECONDS if pruned else PRUNE_SECONDS)

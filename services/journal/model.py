@@ -1,4 +1,4 @@
-"""What the journal keeps: an entry for every record, and how far each checkout is."""
+"""What the journal stores: an entry for every record, and the progress of each checkout."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,11 +11,11 @@ from shared.progress import KINDS, CheckoutStatus, status_of
 
 
 class Form(StrEnum):
-    """What a record is to the journal.
+    """How the journal classifies a record.
 
-    ``message``: a command or an event. ``refused``: a command whose content breaks the contract. ``unreadable``: nobody
-    can tell what it says. ``dead_letter``: what a service could not handle. ``copy``: a message published again, for one
-    service, on a topic that is not its own.
+    ``message``: a command or an event. ``refused``: a command whose content breaks the contract. ``unreadable``: a record
+    that cannot be parsed. ``dead_letter``: a record that a service could not handle. ``copy``: a message republished for
+    one service, on a topic that is not its own.
     """
 
     MESSAGE = "message"
@@ -26,18 +26,18 @@ class Form(StrEnum):
 
 
 ORIGINALS: Final = (Form.MESSAGE, Form.REFUSED)
-"""Known by story, source and id, so that a record published twice is one entry. The others are known by their place."""
+"""Identified by key, source and message id, so a record published twice is one entry. Others: by position."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One record.
 
-    ``at``: when it happened, by its writer's clock (CloudEvents ``time``), where that can be believed; ``recorded_at``:
-    when it was published, by Kafka's record. ``story``: the cart it belongs to (for the catalogue and the stock the SKU,
-    for coupons their code); empty where nobody can tell. ``cause``: the id of the message that caused it, or a name of a
-    deadline (``due/…``) or of an answer of the gateway (``gateway/…``). ``facts``: the essence of its content, and under
-    ``failure`` why it could not be read, was refused or is a dead letter.
+    ``at``: when it happened, by its writer's clock (CloudEvents ``time``) if that is plausible; ``recorded_at``: when it
+    was published, by Kafka's clock. ``key``: the cart it belongs to (for the catalogue and the stock the SKU, for coupons
+    their code); empty if unknown. ``cause``: the id of the message that caused it, or the name of a deadline (``due/…``)
+    or of an answer of the gateway (``gateway/…``). ``facts``: the redacted content, and under ``failure`` why it could
+    not be read, was refused or is a dead letter.
     """
 
     topic: str
@@ -46,7 +46,7 @@ class Entry:
     recorded_at: datetime
     at: datetime
     form: Form
-    story: str
+    key: str
     source: str = ""
     kind: str | None = None
     message_id: str | None = None
@@ -56,21 +56,21 @@ class Entry:
 
     @property
     def service(self) -> str:
-        """Who wrote it: the service's name, or what a client calls itself; ``?`` where nobody can tell."""
+        """Who wrote it: the service's name, or what a client calls itself; ``?`` if unknown."""
         return self.source.removeprefix("/quadrille/") or "?"
 
     @property
     def place(self) -> tuple[str, int, int]:
-        """Where it stands in Kafka."""
+        """Its topic, partition and offset."""
         return self.topic, self.partition, self.offset
 
 
 @dataclass(slots=True)
 class Checkout:
-    """One attempt to check a cart out, as far as the journal has heard of it.
+    """One attempt to check a cart out, as far as the journal knows it.
 
-    ``steps``: when each event that moves a checkout happened, by its name. ``waits``: the steps it waits in, each with
-    since when; nothing where its story is finished. Both in milliseconds since 1970, UTC. ``amount``: minor units.
+    ``steps``: when each event that moves a checkout happened, by its name. ``waits``: since when it waits in each step;
+    ``None`` once it is finished. Both in milliseconds since 1970, UTC. ``amount``: minor units.
     """
 
     checkout_id: str
@@ -116,13 +116,13 @@ def moves(entry: Entry) -> bool:
     return entry.form is Form.MESSAGE and entry.kind in KINDS and entry.checkout_id is not None
 
 
-def checkouts(entries: Iterable[Entry], known: Mapping[str, Checkout] | None = None) -> list[Checkout]:
-    """The checkouts that entries move, and where each stands after them. ``known``: what was known of them before."""
+def update_checkouts(entries: Iterable[Entry], known: Mapping[str, Checkout] | None = None) -> list[Checkout]:
+    """Apply entries to the checkouts they move; returns those, with their new status. ``known``: their state before."""
     found: dict[str, Checkout] = {}
     for entry in filter(moves, entries):
         assert entry.checkout_id is not None
         checkout = found.get(entry.checkout_id) or (known or {}).get(entry.checkout_id)
-        found[entry.checkout_id] = checkout or Checkout(entry.checkout_id, entry.story, entry.at, entry.at)
+        found[entry.checkout_id] = checkout or Checkout(entry.checkout_id, entry.key, entry.at, entry.at)
         found[entry.checkout_id].add(entry)
     for checkout in found.values():
         checkout.update_status()
@@ -130,12 +130,12 @@ def checkouts(entries: Iterable[Entry], known: Mapping[str, Checkout] | None = N
 
 
 def milliseconds(moment: datetime) -> int:
-    """A moment as the journal writes it within JSON."""
+    """A time as the journal stores it in JSON."""
     return round(moment.timestamp() * 1000)
 
 
 def moment(ms: int) -> datetime:
-    """The moment again."""
+    """The time that :func:`milliseconds` stored."""
     return datetime.fromtimestamp(ms / 1000, UTC)
 
 

@@ -1,4 +1,4 @@
-"""Reads the journal as a whole: the latest checkouts, what waits, how much happens, and where the money is.
+"""Reads totals from the journal: latest checkouts, pending steps, throughput and payments.
 
 Each function takes a connection or a pool of asyncpg.
 """
@@ -17,7 +17,7 @@ _SUMMARY: Final = "checkout_id, cart_id, order_number, amount, currency, started
 _LATEST: Final = f"""
 SELECT {_SUMMARY} FROM checkouts
  WHERE ($1::timestamptz IS NULL OR (started_at, checkout_id) < ($1, $2::text))
-   AND CASE $3::text WHEN 'all' THEN true WHEN 'open' THEN open WHEN 'person' THEN open AND waits ? 'settle'
+   AND CASE $3::text WHEN 'all' THEN true WHEN 'open' THEN open WHEN 'needs_person' THEN open AND waits ? 'settle'
        ELSE outcome = $3 END
  ORDER BY started_at DESC, checkout_id DESC LIMIT $4
 """
@@ -28,30 +28,30 @@ SELECT w.step, count(*) AS checkouts, min(w.since::bigint) AS since,
   JOIN unnest($1::text[], $2::float8[]) AS l (step, seconds) ON l.step = w.step
  WHERE c.open GROUP BY w.step
 """
-_HAPPENED: Final = """
+_THROUGHPUT: Final = """
 SELECT source, kind, count(*) AS entries, count(*) FILTER (WHERE cause LIKE 'gateway/%') AS answers
   FROM entries WHERE recorded_at > now() - make_interval(secs => $1) AND form = 'message' GROUP BY source, kind
 """
-_HELD: Final = """
+_AUTHORIZED: Final = """
 SELECT currency, count(*) AS checkouts, sum(amount)::numeric AS amount, min((steps->>'PaymentAuthorized')::bigint) AS since
   FROM checkouts
  WHERE open AND steps ? 'PaymentAuthorized' AND NOT steps ?| ARRAY['PaymentCaptured', 'PaymentVoided', 'PaymentRefunded']
  GROUP BY currency ORDER BY checkouts DESC
 """
-MONEY: Final = {
+PAYMENT_OUTCOMES: Final = {
     "refunded": ("PaymentRefunded",),
     "voided": ("PaymentVoided",),
     "stuck": ("VoidFailed", "RefundFailed"),
     "captured": ("PaymentCaptured",),
     "due on delivery": ("PaymentDeferred",),
     "declined": ("PaymentDeclined",),
-    "under way": ("PaymentAuthorized",),
+    "in progress": ("PaymentAuthorized",),
 }
-"""What can have become of a checkout's money, by the events that say so; the first that fits counts."""
+"""The possible outcomes of a payment, and the events that prove each; the first that matches counts."""
 FAILURES: Final = ("CaptureFailed", "VoidFailed", "RefundFailed")
-_BECAME: Final = f"CASE {' '.join(f'WHEN steps ?| ARRAY{list(kinds)} THEN {name!r}' for name, kinds in MONEY.items())} END"
+_CASES: Final = " ".join(f"WHEN steps ?| ARRAY{list(kinds)} THEN {name!r}" for name, kinds in PAYMENT_OUTCOMES.items())
 _MONEY: Final = f"""
-SELECT date_bin(make_interval(secs => $2), started_at, 'epoch') AS began, currency, {_BECAME} AS became,
+SELECT date_bin(make_interval(secs => $2), started_at, 'epoch') AS began, currency, CASE {_CASES} END AS outcome,
        count(*) AS checkouts, sum(amount)::numeric AS amount
   FROM checkouts WHERE started_at > now() - make_interval(secs => $1) AND currency IS NOT NULL GROUP BY 1, 2, 3
 """
@@ -64,7 +64,7 @@ SELECT k.kind, currency, count(*) AS checkouts, sum(amount)::numeric AS amount
 
 @dataclass(frozen=True)
 class Summary:
-    """A checkout in a list. ``waits``: the steps it waits in, each with since when."""
+    """A checkout in a list. ``waits``: since when it waits in each step."""
 
     checkout_id: str
     cart_id: str
@@ -79,7 +79,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Queue:
-    """The checkouts that wait in one step. ``late``: how many of them longer than they should."""
+    """The checkouts that wait in one step. ``late``: how many of them are overdue."""
 
     step: Step
     checkouts: int
@@ -88,8 +88,8 @@ class Queue:
 
 
 @dataclass(frozen=True)
-class Happened:
-    """What was published lately. ``emitted``: messages by who wrote them and their type; ``answers``: of the gateway."""
+class Throughput:
+    """What was published in a period. ``emitted``: messages by writer and type; ``answers``: answers of the gateway."""
 
     emitted: Mapping[tuple[str, str], int]
     answers: int
@@ -97,7 +97,7 @@ class Happened:
 
 @dataclass(frozen=True)
 class Sum:
-    """Money of several checkouts in one currency. ``since``: the oldest of them, where that is asked for."""
+    """The total of several checkouts in one currency, in minor units. ``since``: when the oldest was authorized."""
 
     currency: str
     checkouts: int
@@ -106,19 +106,19 @@ class Sum:
 
 
 @dataclass(frozen=True)
-class Became:
-    """What became of the money of checkouts started within a span of time. ``what``: a key of :data:`MONEY`."""
+class MoneyOutcome:
+    """The payments with one outcome, a key of :data:`PAYMENT_OUTCOMES`, of the checkouts started in one interval."""
 
     began: datetime
-    what: str
-    money: Sum
+    outcome: str
+    total: Sum
 
 
 async def latest(db: Any, which: str, limit: int, before: tuple[datetime, str] | None = None) -> list[Summary]:
-    """The checkouts started last.
+    """List the checkouts started last.
 
-    ``which``: ``all``, ``open`` (something is waited for), ``person`` (somebody is), or an outcome. ``before``: when the
-    last one of the page before was started, and its id.
+    ``which``: ``all``, ``open`` (a step waits), ``needs_person`` (staff have to act), or an outcome. ``before``: the start
+    and the id of the last checkout of the previous page.
     """
     rows = await db.fetch(_LATEST, *(before or (None, None)), which, limit)
     return [Summary(**{**row, "waits": _waits(row["waits"])}) for row in rows]
@@ -130,34 +130,34 @@ def _waits(packed: str | None) -> dict[Step, datetime]:
 
 
 async def waiting(db: Any, limits: Limits) -> list[Queue]:
-    """How many checkouts wait in each step, in the order a checkout meets them."""
+    """Count the checkouts that wait in each step, in the order in which a checkout meets the steps."""
     seconds = {step.name: limits.seconds(step) for step in STEPS}
     found = {row["step"]: row for row in await db.fetch(_WAITING, list(seconds), list(seconds.values()))}
     rows = [(step, found[step.name]) for step in STEPS if step.name in found]
     return [Queue(step, row["checkouts"], moment(row["since"]), row["late"]) for step, row in rows]
 
 
-async def happened(db: Any, seconds: float) -> Happened:
-    """What was published in the last so many seconds."""
-    rows = await db.fetch(_HAPPENED, seconds)
+async def throughput(db: Any, seconds: float) -> Throughput:
+    """Count what was published in the last ``seconds``."""
+    rows = await db.fetch(_THROUGHPUT, seconds)
     emitted = {(row["source"].removeprefix("/quadrille/"), row["kind"]): row["entries"] for row in rows}
-    return Happened(emitted, sum(row["answers"] for row in rows))
+    return Throughput(emitted, sum(row["answers"] for row in rows))
 
 
-async def held(db: Any) -> list[Sum]:
-    """The money that is held now: authorized, and neither captured nor given back."""
-    rows = [row for row in await db.fetch(_HELD) if row["currency"]]
+async def authorized(db: Any) -> list[Sum]:
+    """Sum the payments that are authorized, and neither captured nor voided nor refunded."""
+    rows = [row for row in await db.fetch(_AUTHORIZED) if row["currency"]]
     return [Sum(row["currency"], row["checkouts"], int(row["amount"] or 0), moment(row["since"])) for row in rows]
 
 
-async def money(db: Any, seconds: float, span: float) -> list[Became]:
-    """What became of the money of the checkouts started in the last so many seconds, by spans of so many seconds."""
-    rows = [row for row in await db.fetch(_MONEY, seconds, span) if row["became"]]
-    return [Became(row["began"], row["became"], _sum(row)) for row in rows]
+async def money(db: Any, seconds: float, interval: float) -> list[MoneyOutcome]:
+    """Sum the payments of checkouts started in the last ``seconds``, by outcome and interval (seconds)."""
+    rows = [row for row in await db.fetch(_MONEY, seconds, interval) if row["outcome"]]
+    return [MoneyOutcome(row["began"], row["outcome"], _sum(row)) for row in rows]
 
 
 async def failures(db: Any, seconds: float) -> dict[str, list[Sum]]:
-    """What failed, settled since or not, of the checkouts started in the last so many seconds: by each of FAILURES."""
+    """Sum the failures, settled or not, of checkouts started in the last ``seconds``, for each of FAILURES."""
     rows = await db.fetch(_FAILURES, seconds, list(FAILURES))
     return {kind: [_sum(row) for row in rows if row["kind"] == kind] for kind in FAILURES}
 

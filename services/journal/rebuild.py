@@ -1,7 +1,7 @@
-"""Rebuilds the journal from the topics, while the service runs or not.
+"""Rebuilds the journal from the topics. The journal service may run meanwhile.
 
-Everything the topics still hold is read and written again; what they hold no more stays as it is kept. Then where each
-checkout stands is worked out anew from the entries. Readers see no gap, and what arrives meanwhile is kept as ever.
+All records that the topics still have are read and written again; entries of older records stay. Then every checkout is
+recomputed from its entries. Readers see no gap, and new records are written as usual.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.journal import migrations
 from services.journal.entries import entry
-from services.journal.keeper import Keeper
+from services.journal.writer import JournalWriter
 from shared.contract.envelope import Record
 from shared.contract.topics import TOPICS
 from shared.errors import QuadrilleError
@@ -37,17 +37,17 @@ class RebuildError(QuadrilleError):
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """What a rebuild did."""
+    """The number of records read, and of checkouts known after it."""
 
     records: int
     checkouts: int
 
 
 async def rebuild(settings: Settings, progress: Callable[[int, int], None] = lambda done, of: None) -> Rebuilt:
-    """Rebuild. ``progress`` is told how many records are written, of how many.
+    """Rebuild the journal. ``progress`` receives how many records are written, and of how many.
 
-    Raises :class:`RebuildError` where another rebuild is under way, ``MigrationsError`` where the database is at another
-    version, ``TopicsError`` where a topic is missing, and what the broker or the database raise.
+    Raises :class:`RebuildError` while another rebuild runs, ``MigrationsError`` if the database has another version,
+    ``TopicsError`` if a topic is missing, and what the broker or the database raise.
     """
     url = settings.database_url("journal")
     await check(url, "journal", migrations)
@@ -57,20 +57,22 @@ async def rebuild(settings: Settings, progress: Callable[[int, int], None] = lam
         async with engine.connect() as alone:
             await alone.execution_options(isolation_level="AUTOCOMMIT")
             if not (await alone.execute(_LOCK)).scalar():
-                raise RebuildError("another rebuild of this journal is under way; wait for its end")
-            keeper = Keeper(engine)
-            records = await _write_again(settings, keeper, progress)
-            await _work_out(keeper)
+                raise RebuildError("another rebuild of this journal is running; wait until it ends")
+            writer = JournalWriter(engine)
+            records = await _write_again(settings, writer, progress)
+            last: str | None = ""
+            while last is not None:
+                last = await writer.recompute(last)
             return Rebuilt(records, await _count(engine))
     finally:
         await engine.dispose()
 
 
-async def _write_again(settings: Settings, keeper: Keeper, progress: Callable[[int, int], None]) -> int:
+async def _write_again(settings: Settings, writer: JournalWriter, progress: Callable[[int, int], None]) -> int:
     consumer = kafka.consumer(settings, None, "journal-rebuild", max_partition_fetch_bytes=1_048_576)
     await kafka.start(consumer)
     try:
-        partitions = [TopicPartition(settings.topic(name), lane) for name in TOPICS for lane in range(settings.partitions)]
+        partitions = [TopicPartition(settings.topic(name), p) for name in TOPICS for p in range(settings.partitions)]
         consumer.assign(partitions)
         starts = await within(READ_SECONDS, consumer.beginning_offsets(partitions))
         ends = await within(READ_SECONDS, consumer.end_offsets(partitions))
@@ -81,10 +83,10 @@ async def _write_again(settings: Settings, keeper: Keeper, progress: Callable[[i
             batch = await consumer.getmany(timeout_ms=int(READ_SECONDS * 1000), max_records=BATCH)
             records = [_record(settings, r) for some in batch.values() for r in some]
             if not records and await _unread(consumer, ends):
-                raise TimeoutError(f"records wait in {', '.join(sorted(await _unread(consumer, ends)))} and do not arrive")
+                raise TimeoutError(f"unread records of {', '.join(sorted(await _unread(consumer, ends)))} do not arrive")
             now = datetime.now(UTC)
             if records:
-                await keeper.keep([entry(record, now) for record in records], anew=True)
+                await writer.write([entry(record, now) for record in records], overwrite=True)
             done += len(records)
             progress(done, max(expected, done))
         return done
@@ -93,17 +95,11 @@ async def _write_again(settings: Settings, keeper: Keeper, progress: Callable[[i
 
 
 async def _unread(consumer: Any, ends: dict[TopicPartition, int]) -> set[str]:
-    """The topics that are not read to these ends; those that are read are paused."""
+    """The topics that are not read to these ends. Partitions that are read are paused."""
     left = {tp for tp, end in ends.items() if tp not in consumer.paused() and await consumer.position(tp) < end}
     if finished := ends.keys() - left - consumer.paused():
         consumer.pause(*finished)
     return {tp.topic for tp in left}
-
-
-async def _work_out(keeper: Keeper) -> None:
-    last: str | None = ""
-    while last is not None:
-        last = await keeper.work_out(last)
 
 
 async def _count(engine: AsyncEngine) -> int:

@@ -1,4 +1,4 @@
-"""Where the journal is kept: its entries, how far each checkout is, and how far the journal itself has read."""
+"""The journal's tables: entries, the progress of each checkout, and the journal's own lag."""
 
 from sqlalchemy import JSON, BigInteger, Boolean, Column, Computed, DateTime, Index, Integer, MetaData, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
@@ -13,7 +13,7 @@ _other = text(f"form NOT IN ({', '.join(repr(str(form)) for form in ORIGINALS)})
 
 
 def _key() -> Text:
-    """Text that is looked up by its beginning."""
+    """Text that is looked up by prefix."""
     return Text(collation="C")
 
 
@@ -26,22 +26,22 @@ entries = Table(
     Column("recorded_at", DateTime(timezone=True), nullable=False),
     Column("at", DateTime(timezone=True), nullable=False),
     Column("form", Text, nullable=False),
-    Column("story", _key(), nullable=False),
+    Column("key", _key(), nullable=False),
     Column("source", Text, nullable=False),
     Column("kind", Text),
     Column("message_id", _key()),
     Column("checkout_id", Text),
     Column("cause", Text),
     Column("facts", JSON, nullable=False),
-    Index("entries_original", "story", "message_id", "source", unique=True, postgresql_where=_original),
+    Index("entries_original", "key", "message_id", "source", unique=True, postgresql_where=_original),
     Index("entries_place", "topic", "partition", "offset", "recorded_at", unique=True, postgresql_where=_other),
-    Index("entries_story", "story"),
+    Index("entries_key", "key"),
     Index("entries_recorded_at", "recorded_at"),
     Index("entries_day", text(DAY), "message_id", postgresql_where=_original),
 )
-"""Ids of messages are random, and what begins with one touches another page with every entry, all of which are written to the
-log whole after each checkpoint. So each index begins with what those that come at the same time have in common. A topic made
-anew has the same places once more, so a place is known with the time its record came."""
+"""Message ids are random: an index that begins with one touches another page with every entry, and PostgreSQL writes each of
+these pages to its log in full after a checkpoint. So each index begins with a column whose values come together in time. A
+topic that was recreated has the same offsets again, so the time of a record is part of its position."""
 
 checkouts = Table(
     "checkouts",
@@ -65,13 +65,13 @@ checkouts = Table(
     Index("checkouts_open", "started_at", postgresql_where=text("open")),
     postgresql_with={"fillfactor": 70},
 )
-"""What changes with every step is in no index, and each page has room: so PostgreSQL updates a row within its page."""
+"""No index has a column that changes with every step, and each page has free space: PostgreSQL updates rows in place (HOT)."""
 
-reading = Table(
-    "reading",
+consumer_lag = Table(
+    "consumer_lag",
     metadata,
-    Column("lane", Integer, primary_key=True, autoincrement=False),
-    Column("behind", BigInteger, nullable=False),
-    Column("at", DateTime(timezone=True), nullable=False),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("lag", BigInteger, nullable=False),
+    Column("reported_at", DateTime(timezone=True), nullable=False),
 )
-"""How many records of each lane wait in Kafka, and when that was so."""
+"""How many records of each partition the journal has not read, and when that was."""

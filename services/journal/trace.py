@@ -1,13 +1,13 @@
-"""From what was asked for to the part of the journal that answers it."""
+"""Finds the part of the journal that a name stands for."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from services.journal import queries
-from services.journal.queries import MATCHES, Match, Reading
-from services.journal.stands import Stands, stands
-from services.journal.story import Node, checkouts_around, forest, of_checkout
+from services.journal.queries import MATCHES, JournalLag, Match
+from services.journal.reports import CheckoutReport, report
+from services.journal.timeline import Node, checkouts_around, forest, of_checkout
 from shared.errors import QuadrilleError
 from shared.progress import Limits
 
@@ -15,34 +15,34 @@ _KINDS = {"order": "order", "checkout": "checkout", "payment": "payment", "key":
 
 
 class NotOneError(QuadrilleError):
-    """Nothing is called so, or too much; the message says which."""
+    """No match, or several; the message lists them."""
 
 
 @dataclass(frozen=True)
 class Trace:
-    """A story, or the part of it that concerns one checkout. ``message_id``: the message that was asked for."""
+    """The timeline of a key, or the part of it that concerns one checkout. ``message_id``: the message that was asked for."""
 
-    story: str
+    key: str
     checkout_id: str | None
     message_id: str | None
     roots: Sequence[Node]
-    stands: Sequence[Stands]
-    reading: Reading
+    checkouts: Sequence[CheckoutReport]
+    lag: JournalLag
     shortened: bool
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is to come any more."""
-        return bool(self.stands) and all(one.finished for one in self.stands)
+        """Whether every checkout is finished."""
+        return bool(self.checkouts) and all(one.finished for one in self.checkouts)
 
 
 async def one(db: Any, name: str) -> Match:
-    """The one thing that is called so or begins so. Raises :class:`NotOneError`.
+    """Find the one match of a name or its prefix. Raises :class:`NotOneError`.
 
-    A cart stands for its checkouts and orders where it is called so too; several checkouts of one cart stand for the cart.
+    A cart that matches includes its checkouts and orders; several checkouts of one cart resolve to the cart.
     """
     found = await queries.find(db, name)
-    keys = {match.story for match in found}
+    keys = {match.key for match in found}
     if not found:
         raise NotOneError(queries.unknown(name))
     if len(keys) > 1:
@@ -51,36 +51,34 @@ async def one(db: Any, name: str) -> Match:
     if None not in named and len(named) == 1:
         return found[0]
     return (
-        next((m for m in found if m.kind == "key"), None)
-        or named.get(None)
-        or Match("key", found[0].story, found[0].story, None)
+        next((m for m in found if m.kind == "key"), None) or named.get(None) or Match("key", found[0].key, found[0].key, None)
     )
 
 
 def _which(name: str, found: Sequence[Match]) -> str:
-    """What there is to choose from: each cart or SKU once."""
+    """The matches, each cart or SKU once."""
     choices: dict[str, Match] = {}
     for match in found:
-        if match.kind == "key" or match.story not in choices:
-            choices[match.story] = match
+        if match.kind == "key" or match.key not in choices:
+            choices[match.key] = match
     shown = [f"  {_KINDS[match.kind]:<12} {match.name}" for match in list(choices.values())[:MATCHES]]
     more = ["  and more"] if len(choices) > MATCHES else []
-    return "\n".join([f"{name!r} may be:", *shown, *more])
+    return "\n".join([f"{name!r} matches several:", *shown, *more])
 
 
 async def trace(db: Any, match: Match, limits: Limits) -> Trace:
-    """What the journal holds of a match, as it is now."""
-    entries = await queries.story(db, match.story)
-    reading = await queries.reading(db)
+    """Read the timeline of a match as it is now."""
+    entries = await queries.entries(db, match.key)
+    lag = await queries.lag(db)
     roots = forest(entries)
     message_id = match.name if match.kind == "message" else None
     checkout_id = match.checkout_id or _only(checkouts_around(roots, message_id) if message_id else set())
-    found = stands(entries, limits, reading.now)
-    shortened = len(entries) == queries.STORY_LIMIT
+    found = report(entries, limits, lag.now)
+    shortened = len(entries) == queries.ENTRY_LIMIT
     if checkout_id is not None:
         roots = of_checkout(roots, checkout_id)
         found = [one for one in found if one.checkout_id == checkout_id]
-    return Trace(match.story, checkout_id, message_id, roots, found, reading, shortened)
+    return Trace(match.key, checkout_id, message_id, roots, found, lag, shortened)
 
 
 def _only(found: set[str]) -> str | None:

@@ -18,7 +18,7 @@ from tests.support.cli import quadrille as command
 from tests.support.console import SECONDS, logged_in, until
 from tests.support.system import System
 from tests.support.topics import raw_producer
-from tests.unit.console.told import Seen, token
+from tests.unit.console.helpers import Seen, token
 
 EVIL = '<img src=x onerror="alert(1)"></script><script>alert(2)</script>'
 
@@ -81,18 +81,18 @@ async def test_an_order_is_found_by_its_digits_and_told_as_the_command_tells_it(
 async def test_what_nobody_knows_is_not_found(ada: AsyncClient) -> None:
     for page in ("/orders/no-such-order", "/alerts/no-such-alert", "/letters/zzzz", "/orders/%00%FF", "/nothing"):
         assert (await ada.get(page)).status_code == 404, page
-    assert "knows no order" in Seen((await ada.get("/orders", params={"q": EVIL})).text).text
+    assert "No order, checkout" in Seen((await ada.get("/orders", params={"q": EVIL})).text).text
     assert "<script>alert" not in (await ada.get("/orders", params={"q": EVIL})).text
 
 
 async def test_a_page_that_is_open_hears_what_is_new(shop: Shop, ada: AsyncClient) -> None:
     cart_id = await shop.cart(await shop.product(stock=1))
     await text_of(ada, f"/orders/{cart_id}", "CartChanged")
-    heard = asyncio.create_task(parts(ada, f"/live?view=story&name={cart_id}", "story", "StockReserved"))
-    overview = asyncio.create_task(parts(ada, "/live?view=overview", "diagram", "keeps up"))
+    heard = asyncio.create_task(parts(ada, f"/live?view=timeline&name={cart_id}", "timeline", "StockReserved"))
+    overview = asyncio.create_task(parts(ada, "/live?view=overview", "diagram", "up to date"))
     await shop.prepare(cart_id)
-    assert "the customer to confirm" in (await heard)["standing"]
-    assert "confirmed a second" in (await overview)["figures"]
+    assert "the customer to confirm" in (await heard)["status"]
+    assert "confirmed per second" in (await overview)["figures"]
 
 
 async def parts(at: AsyncClient, address: str, part: str, wanted: str) -> dict[str, Any]:
@@ -115,8 +115,8 @@ async def test_money_that_is_stuck_is_settled_on_its_alerts_page(shop: Shop, ada
     said = await decide(ada, page, f"/decide/alert/{alert.alert_id}", "ack", EVIL)
     assert "Alert acknowledged" in said
     assert EVIL in said, "it is among what was done"
-    await text_of(ada, "/money", "waits for staff")
-    await text_of(ada, f"/orders/{checkout_id}", "somebody to settle the money")
+    await text_of(ada, "/money", "waiting on staff")
+    await text_of(ada, f"/orders/{checkout_id}", "staff to settle the payment")
     said = await decide(ada, page, f"/decide/payment/{checkout_id}", "retry-void", "the bank is back")
     assert f"14.90 EUR of checkout {checkout_id}: nothing is held any more" in said
     done = (await is_resolved(shop, alert)).actions
@@ -135,8 +135,8 @@ async def test_money_on_delivery_is_received_on_its_orders_page(shop: Shop, ada:
     await text_of(ada, page, "Mark as paid")
     said = await decide(ada, page, f"/decide/payment/{outcome.checkout_id}", "mark-paid", "cash, driver 12")
     assert "the money is received" in said
-    assert "by hand of ada: cash, driver 12" in await text_of(ada, page, "PaymentMarkedPaid")
-    live = await parts(ada, f"/live?view=story&name={outcome.order_number}", "story", "PaymentMarkedPaid")
+    assert "recorded by ada: cash, driver 12" in await text_of(ada, page, "PaymentMarkedPaid")
+    live = await parts(ada, f"/live?view=timeline&name={outcome.order_number}", "timeline", "PaymentMarkedPaid")
     assert "<button" not in live["settle"]
     unknown = await ada.post(
         "/decide/payment/nobody.1", data={"csrf": await token(ada, page), "action": "mark-paid", "why": "x"}
@@ -168,7 +168,7 @@ async def test_a_dead_letter_is_looked_at_redriven_parked_and_resolved(shop: Sho
     assert (await views.alert(shop.engine, letter.alert_id)).state == "resolved"
     live = await parts(ada, f"/live?view=letter&name={letter.letter_id}", "letter", "resolved")
     assert "<button" not in live["decide_letter"]
-    assert "garbage of a test" in live["letter_done"]
+    assert "garbage of a test" in live["history"]
 
 
 async def letter_of(shop: Shop, key: str) -> DeadLetter:

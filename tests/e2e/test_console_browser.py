@@ -70,10 +70,10 @@ async def test_a_story_goes_on_while_it_is_looked_at(page: Page, shop: Shop) -> 
     await until(lambda: page.goto(f"/orders/{cart_id}.1"), lambda answer: answer and answer.ok)  # once the journal has it
     await expect(page.locator(".what", has_text="StockReserved")).to_be_visible()
     await shop.client.send(ConfirmCheckout(cart_id=cart_id))
-    await expect(page.get_by_label("Where it stands")).to_contain_text("Finished: order Q-")
+    await expect(page.get_by_label("Status")).to_contain_text("Finished: order Q-")
     await expect(page.locator(".what", has_text="CheckoutCompleted")).to_be_visible()
     created = await shop.client.wait_for(cart_id, OrderCreated)
-    await expect(page.get_by_label("Where it stands")).to_contain_text(created.order_number)
+    await expect(page.get_by_label("Status")).to_contain_text(created.order_number)
 
 
 async def test_stuck_money_is_settled_by_keyboard_alone_and_what_was_said_of_it_runs_nowhere(page: Page, shop: Shop) -> None:
@@ -85,7 +85,7 @@ async def test_stuck_money_is_settled_by_keyboard_alone_and_what_was_said_of_it_
     await page.get_by_role("link", name=alert.title).focus()
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("heading", level=1)).to_have_text(alert.title)
-    money = page.get_by_label("Settle the money")
+    money = page.get_by_label("Settle the payment")
     await money.get_by_label("Why").focus()
     await page.keyboard.type(EVIL)
     await page.keyboard.press("Tab")
@@ -130,7 +130,7 @@ async def test_every_page_is_light(context: BrowserContext, quadrille: System) -
 async def test_the_first_thing_a_keyboard_reaches_leads_to_the_content_and_what_has_focus_is_seen(page: Page) -> None:
     await page.goto("/orders")
     await page.keyboard.press("Tab")
-    await expect(page.get_by_text("To the content")).to_be_focused()
+    await expect(page.get_by_text("Skip to content")).to_be_focused()
     await page.keyboard.press("Enter")
     await page.keyboard.press("Tab")
     await expect(page.get_by_role("searchbox")).to_be_focused()

@@ -18,7 +18,7 @@ from shared.contract.payment import VoidFailed
 from tests.support.system import System
 
 SECONDS = 40.0
-CUSTOMER = "Waits for CheckoutConfirmed or CheckoutAbandoned from customer"
+CUSTOMER = "Waiting for CheckoutConfirmed or CheckoutAbandoned from customer"
 CHAIN = (
     "ConfirmCheckout",
     "CheckoutConfirmed",
@@ -78,12 +78,12 @@ async def test_a_failed_capture_whose_void_fails_waits_for_a_person_and_is_stuck
         ),
     )
     assert not well
-    assert lines[-1].startswith("Waits for PaymentVoided or PaymentRefunded from staff, since")
+    assert lines[-1].startswith("Waiting for PaymentVoided or PaymentRefunded from staff since")
     assert lines[-2].startswith("So far: order Q-")
     marks = {line[24]: line for line in lines[1:-2] if line[24] != " "}
     assert {"✗", "↩"} <= marks.keys()
     assert "14.90 EUR of a customer is still held" in next(line for line in lines if "AlertOpened" in line)
-    assert "for a person to settle" in next(line for line in lines if "dead letter" in line)
+    assert "needs a person" in next(line for line in lines if "dead letter" in line)
     file = io.StringIO()
     assert not await run_stuck(quadrille.settings, Console(file=file, width=200), as_json=True)
     groups = {group["step"]: group for group in json.loads(file.getvalue())["stuck"]}
@@ -93,7 +93,7 @@ async def test_a_failed_capture_whose_void_fails_waits_for_a_person_and_is_stuck
 
 def waits_for_the_customer_alone(lines: list[str]) -> bool:
     """Whether the units are reserved, too: who reads both topics may hear of that later."""
-    return [line.startswith(CUSTOMER) for line in lines if line.startswith("Waits")] == [True]
+    return [line.startswith(CUSTOMER) for line in lines if line.startswith("Waiting")] == [True]
 
 
 async def test_a_checkout_is_followed_to_its_end(shop: Shop, quadrille: System) -> None:
@@ -106,7 +106,7 @@ async def test_a_checkout_is_followed_to_its_end(shop: Shop, quadrille: System) 
     async with asyncio.timeout(SECONDS):
         well, lines = await following
     assert well
-    standing = [line.strip() for line in lines if line.strip().startswith(("Waits", "Finished"))]
+    standing = [line.strip() for line in lines if line.strip().startswith(("Waiting", "Finished"))]
     assert standing[0].startswith(CUSTOMER)
     assert standing[-1].startswith("Finished: order Q-")
     told = [line for line in lines if "CheckoutCompleted" in line and "✓" in line]

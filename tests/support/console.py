@@ -8,7 +8,7 @@ from typing import TypeVar
 from httpx import AsyncClient
 
 from tests.support.system import System
-from tests.unit.console.told import token
+from tests.unit.console.helpers import token
 
 T = TypeVar("T")
 SECONDS = 40.0

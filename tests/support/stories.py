@@ -55,7 +55,7 @@ def _entry(key: str, told: dict[str, Any]) -> Entry:
         recorded_at=datetime.fromisoformat(told["recorded_at"]),
         at=datetime.fromisoformat(told["at"]),
         form=Form(told["form"]),
-        story=key,
+        key=key,
         source=f"/quadrille/{told['service']}" if told["service"] != "?" else "",
         kind=told["type"],
         message_id=told["message_id"],

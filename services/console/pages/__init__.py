@@ -1,1 +1,1 @@
-"""The pages: what each shows, and what can be done on it."""
+"""The pages of the console."""

@@ -1,4 +1,4 @@
-"""Alerts: what needs a person, and what can be done about each."""
+"""Alerts: a list, and each with its actions."""
 
 from dataclasses import replace
 from typing import Any, Final
@@ -23,7 +23,7 @@ WHICH: Final[dict[str, tuple[AlertState, ...]]] = {
 
 
 async def index(request: Request) -> Response:
-    """The alerts: money first, then by severity, then the oldest first; and how many there are of each kind."""
+    """List alerts, those about money first, then by severity and age; with the number of each kind."""
     asked, engine = request.query_params, console(request).alerts
     which = asked.get("which", "unresolved")
     which = which if which in WHICH else "unresolved"
@@ -44,7 +44,7 @@ async def index(request: Request) -> Response:
 
 
 async def show(request: Request) -> Response:
-    """One alert. Raises :class:`services.alerts.views.NotFoundError`."""
+    """Show an alert. Raises :class:`services.alerts.views.NotFoundError`."""
     named = request.path_params["alert_id"]
     found = await views.alert(console(request).alerts, named)
     if found.alert_id != named:
@@ -53,5 +53,5 @@ async def show(request: Request) -> Response:
 
 
 def values(found: Alert) -> dict[str, Any]:
-    """What is shown of an alert."""
-    return {"alert": found, "actions": of_alert(found), "money_actions": of_money(found)}
+    """The values of an alert's templates."""
+    return {"alert": found, "history": found.actions, "actions": of_alert(found), "money_actions": of_money(found)}

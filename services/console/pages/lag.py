@@ -1,4 +1,4 @@
-"""How far the groups are behind, over time and now."""
+"""The lag of the consumer groups, now and over time."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,7 +18,7 @@ TABLE_ROWS: Final = 12
 
 @dataclass(frozen=True)
 class Line:
-    """A group: its plot, its values now, and those it had, for who cannot see the plot."""
+    """A group: its plot, its current values, and its history as a table."""
 
     group: Group
     name: str
@@ -30,20 +30,20 @@ class Line:
 
 
 async def show(request: Request) -> Response:
-    """The page."""
-    span = request.query_params.get("span", "5m")
-    span = span if span in SPANS else "5m"
-    return page(request, "lag.html", live=f"/live?view=lag&span={span}", **values(console(request), span))
+    """Show the page."""
+    shown = values(console(request), request.query_params.get("span", ""))
+    return page(request, "lag.html", live=f"/live?view=lag&span={shown['chosen']}", **shown)
 
 
 def values(here: Console, span: str) -> dict[str, Any]:
-    """What it shows."""
-    points, sight = list(here.watcher.points), here.watcher.last
-    ended = points[-1].at if points else sight.at
+    """The values of its templates. ``span``: a key of :data:`SPANS`, else the default."""
+    span = span if span in SPANS else "5m"
+    points, snapshot = list(here.watcher.points), here.watcher.last
+    ended = points[-1].at if points else snapshot.at
     began = ended - SPANS[span]
     shown = [point for point in points if point.at >= began]
-    lines = [_line(name, group, sight.statuses.get(name), shown, began, ended) for name, group in sight.groups.items()]
-    return {"lines": lines, "chosen": span, "spans": list(SPANS), "seconds": SPANS[span], "looks": len(shown)}
+    lines = [_line(name, group, snapshot.statuses.get(name), shown, began, ended) for name, group in snapshot.groups.items()]
+    return {"lines": lines, "chosen": span, "spans": list(SPANS)}
 
 
 def _line(name: str, group: Group, status: Status | None, shown: list[Point], began: float, ended: float) -> Line:
@@ -58,7 +58,7 @@ def _line(name: str, group: Group, status: Status | None, shown: list[Point], be
         group,
         name,
         status,
-        MEANING[status] if status else "not judged yet",
+        MEANING[status] if status else "not evaluated yet",
         plot(values, began, ended),
         [(topic, *found) for topic, found in by_topic.items()],
         past,

@@ -1,4 +1,4 @@
-"""Dead letters: why, how often, which; and each with its record, decoded and raw."""
+"""Dead letters: a list with a histogram of their causes, and each with its record, decoded and raw."""
 
 from dataclasses import replace
 from typing import Any, Final
@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from services.alerts import views
-from services.alerts.model import LetterState
+from services.alerts.model import DeadLetter, LetterState
 from services.alerts.payload import DECODED, DUMPED, SHOWN, decoded, dump, shown
 from services.alerts.views import Filter
 from services.console.actions import of_letter
@@ -26,7 +26,7 @@ WHICH: Final[dict[str, tuple[LetterState, ...]]] = {
 
 
 async def index(request: Request) -> Response:
-    """The dead letters: a histogram of why; failed compensations first, then the one that waits longest."""
+    """List dead letters, failed compensations first, then the oldest; with a histogram of their causes."""
     asked = request.query_params
     which = asked.get("which", "unresolved")
     which = which if which in WHICH else "unresolved"
@@ -52,7 +52,7 @@ async def index(request: Request) -> Response:
 
 
 async def show(request: Request) -> Response:
-    """One dead letter. Raises :class:`services.alerts.views.NotFoundError`."""
+    """Show a dead letter. Raises :class:`services.alerts.views.NotFoundError`."""
     here, named = console(request), request.path_params["letter_id"]
     letter = await views.letter(here.alerts, named)
     if letter.letter_id != named:
@@ -60,13 +60,17 @@ async def show(request: Request) -> Response:
     record = await views.record(here.alerts, letter.letter_id)
     text = decoded(record.value) if record.value is not None else None
     values: dict[str, Any] = {
-        "letter": letter,
+        **letter_values(letter),
         "alert": await views.alert(here.alerts, letter.alert_id),
         "headers": [(shown(name.encode()), shown(value)) for name, value in unpack(record.headers)],
         "key": shown(record.key),
         "text": text[:DECODED] if text is not None else None,
         "more": max(0, len(text or "") - DECODED),
         "dump": list(dump(record.value or b"", DUMPED)),
-        "actions": of_letter(letter),
     }
     return page(request, "letter.html", live=f"/live?view=letter&name={letter.letter_id}", **values)
+
+
+def letter_values(letter: DeadLetter) -> dict[str, Any]:
+    """The values of a dead letter's live parts."""
+    return {"letter": letter, "history": letter.actions, "actions": of_letter(letter)}

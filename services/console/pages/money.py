@@ -1,4 +1,4 @@
-"""Where the money is: held, captured, given back, and where a person is needed."""
+"""Payments: authorized, captured, voided, refunded, and those that need a person."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from starlette.responses import Response
 from services.console.context import Console, console, page
 from services.console.plots import ceiling
 from services.journal import overview
-from services.journal.overview import MONEY, Became, Sum
+from services.journal.overview import PAYMENT_OUTCOMES, MoneyOutcome, Sum
 
 SPANS: Final = {"1h": (3_600.0, 120.0), "24h": (86_400.0, 3_600.0), "7d": (604_800.0, 21_600.0)}
-"""Seconds that are looked back, and seconds of one bar."""
+"""The time range of each choice, and the interval of one bar, in seconds."""
 STUCK: Final = 50
 KINDS: Final = {
     "captured": "good",
@@ -24,13 +24,13 @@ KINDS: Final = {
     "declined": "failed",
     "stuck": "failed",
 }
-"""How it is drawn what became of money; what is held is still under way."""
+"""The style of each outcome in the bars. Payments in progress are not drawn."""
 BAR_HEIGHT: Final = 100.0
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A span of time: how many checkouts' money went well, was given back, and failed; heights in parts of 100."""
+    """An interval: how many payments succeeded, were voided or refunded, and failed; heights in per cent."""
 
     began: float
     good: int
@@ -40,53 +40,53 @@ class Bar:
 
     @property
     def moment(self) -> datetime:
-        """When it begins."""
+        """The start of the interval."""
         return datetime.fromtimestamp(self.began, UTC)
 
     def height(self, count: int) -> float:
-        """How high a part is."""
+        """The height of a part."""
         return round(BAR_HEIGHT * count / self.top, 2)
 
 
 async def show(request: Request) -> Response:
-    """The page."""
-    span = request.query_params.get("span", "24h")
-    span = span if span in SPANS else "24h"
-    return page(request, "money.html", live=f"/live?view=money&span={span}", **await values(console(request), span))
+    """Show the page."""
+    shown = await values(console(request), request.query_params.get("span", ""))
+    return page(request, "money.html", live=f"/live?view=money&span={shown['chosen']}", **shown)
 
 
 async def values(here: Console, span: str) -> dict[str, Any]:
-    """What it shows."""
+    """The values of its templates. ``span``: a key of :data:`SPANS`, else the default."""
+    span = span if span in SPANS else "24h"
     seconds, bar = SPANS[span]
-    became = await overview.money(here.journal, seconds, bar)
+    outcomes = await overview.money(here.journal, seconds, bar)
     return {
-        "held": await overview.held(here.journal),
-        "became": _sums(became),
+        "authorized": await overview.authorized(here.journal),
+        "outcomes": _sums(outcomes),
         "failures": await overview.failures(here.journal, seconds),
-        "bars": _bars(became, here.watcher.last.at, seconds, bar),
-        "stuck": await overview.latest(here.journal, "person", STUCK),
+        "bars": _bars(outcomes, here.watcher.last.at, seconds, bar),
+        "stuck": await overview.latest(here.journal, "needs_person", STUCK),
         "chosen": span,
         "spans": list(SPANS),
     }
 
 
-def _sums(became: Sequence[Became]) -> dict[str, list[Sum]]:
-    """What became of the money, with its sum in each currency."""
-    found: dict[str, dict[str, Sum]] = {what: {} for what in MONEY}
-    for one in became:
-        known = found[one.what].get(one.money.currency, Sum(one.money.currency, 0, 0))
-        checkouts, amount = known.checkouts + one.money.checkouts, known.amount + one.money.amount
-        found[one.what][one.money.currency] = Sum(one.money.currency, checkouts, amount)
-    return {what: list(sums.values()) for what, sums in reversed(found.items())}
+def _sums(outcomes: Sequence[MoneyOutcome]) -> dict[str, list[Sum]]:
+    """The total of each outcome in each currency."""
+    found: dict[str, dict[str, Sum]] = {outcome: {} for outcome in PAYMENT_OUTCOMES}
+    for one in outcomes:
+        known = found[one.outcome].get(one.total.currency, Sum(one.total.currency, 0, 0))
+        checkouts, amount = known.checkouts + one.total.checkouts, known.amount + one.total.amount
+        found[one.outcome][one.total.currency] = Sum(one.total.currency, checkouts, amount)
+    return {outcome: list(sums.values()) for outcome, sums in reversed(found.items())}
 
 
-def _bars(became: Sequence[Became], now: float, seconds: float, bar: float) -> list[Bar]:
-    """A bar for each span of time, the oldest first, empty ones too."""
+def _bars(outcomes: Sequence[MoneyOutcome], now: float, seconds: float, bar: float) -> list[Bar]:
+    """A bar for each interval, the oldest first, empty ones too."""
     counts: dict[float, dict[str, int]] = {}
-    for one in became:
-        if kind := KINDS.get(one.what):
+    for one in outcomes:
+        if kind := KINDS.get(one.outcome):
             kinds = counts.setdefault(one.began.timestamp(), {})
-            kinds[kind] = kinds.get(kind, 0) + one.money.checkouts
+            kinds[kind] = kinds.get(kind, 0) + one.total.checkouts
     top = ceiling(max((sum(kinds.values()) for kinds in counts.values()), default=0))
     last = now // bar * bar
     return [_bar(at, counts.get(at, {}), top) for at in (last - bar * n for n in range(int(seconds // bar) - 1, -1, -1))]

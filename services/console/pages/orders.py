@@ -1,4 +1,4 @@
-"""Orders: a list, a search, and the story of one as a picture and in words."""
+"""Orders: a list, a search, and the trace of one."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -6,23 +6,23 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from services.console.actions import of_story
+from services.console.actions import of_trace
 from services.console.context import Console, console, link, page
-from services.console.timeline import LANES, picture, strip
+from services.console.swimlanes import LANES, picture, strip
 from services.journal import overview, queries
 from services.journal.queries import Match
-from services.journal.telling import heading, standing_lines
+from services.journal.rendering import heading, status_lines
 from services.journal.trace import NotOneError, Trace, one, trace
 from shared.contract.text import is_plain
 from shared.progress import Outcome
 
 LISTED: Final = 50
-WHICH: Final = ("all", "open", "person", *Outcome)
+WHICH: Final = ("all", "open", "needs_person", *Outcome)
 LONGEST_NAME: Final = 200
 
 
 async def index(request: Request) -> Response:
-    """The latest checkouts; or what a search finds, at once where that is one thing."""
+    """List the latest checkouts, or the matches of a search. A single match is opened at once."""
     asked = request.query_params.get("q", "").strip()
     return await _search(request, asked) if asked else await _list(request)
 
@@ -55,9 +55,9 @@ async def _list(request: Request) -> Response:
     return page(request, "orders.html", which=which, choices=WHICH, asked="", found=found[:LISTED], more=len(found) > LISTED)
 
 
-def _before(told: str) -> tuple[datetime, str] | None:
-    """Where the page before ended: a moment and an id."""
-    at, _, checkout_id = told.partition(" ")
+def _before(text: str) -> tuple[datetime, str] | None:
+    """Parse the last row of the previous page: its start and its id."""
+    at, _, checkout_id = text.partition(" ")
     try:
         moment = datetime.fromisoformat(at)
     except ValueError:
@@ -66,7 +66,7 @@ def _before(told: str) -> tuple[datetime, str] | None:
 
 
 async def show(request: Request) -> Response:
-    """The story of what is called so."""
+    """Show the trace of a name."""
     here, name = console(request), request.path_params["name"]
     found = await _find(here, name)
     try:
@@ -75,24 +75,20 @@ async def show(request: Request) -> Response:
         match = None
     if match is None:
         return _found(request, name, found, 404)
-    told = await trace(here.journal, match, here.limits)
-    return page(request, "trace.html", live=f"/live?view=story&name={_quoted(name)}", name=match.name, **values(told))
+    shown = values(await trace(here.journal, match, here.limits))
+    live = f"/live?view=timeline&name={link(name).removeprefix('/orders/')}"
+    return page(request, "trace.html", live=live, name=match.name, **shown)
 
 
-def _quoted(name: str) -> str:
-    return link(name).removeprefix("/orders/")
-
-
-def values(told: Trace) -> dict[str, Any]:
-    """What is shown of a story."""
+def values(found: Trace) -> dict[str, Any]:
+    """The values of a trace's templates."""
     return {
-        "heading": heading(told),
-        "standing": standing_lines(told),
-        "rows": picture(told),
-        "strip": strip(told),
+        "heading": heading(found),
+        "status": status_lines(found),
+        "rows": picture(found),
+        "strip": strip(found),
         "lanes": LANES,
-        "stands": told.stands,
-        "actions": of_story(told),
-        "shortened": told.shortened,
-        "story_limit": queries.STORY_LIMIT,
+        "actions": of_trace(found),
+        "shortened": found.shortened,
+        "entry_limit": queries.ENTRY_LIMIT,
     }

@@ -1,4 +1,4 @@
-"""The first page: the choreography as it moves, what waits, and what came last."""
+"""The first page: the live choreography, pending steps and the latest checkouts."""
 
 from typing import Any, Final
 
@@ -13,15 +13,15 @@ LATEST: Final = 8
 
 
 async def show(request: Request) -> Response:
-    """The page."""
+    """Show the page."""
     return page(request, "overview.html", live="/live?view=overview", **await values(console(request)))
 
 
 async def values(here: Console) -> dict[str, Any]:
-    """What it shows."""
-    sight = here.watcher.last
+    """The values of its templates."""
+    snapshot = here.watcher.last
     return {
-        "diagram": diagram(here.choreography, sight, here.settings),
-        "confirmed": sum(rate for (_, kind), rate in sight.emitted.items() if kind == "CheckoutConfirmed"),
+        "diagram": diagram(here.choreography, snapshot, here.settings),
+        "confirmed": sum(rate for (_, kind), rate in snapshot.emitted.items() if kind == "CheckoutConfirmed"),
         "latest": await overview.latest(here.journal, "all", LATEST),
     }

@@ -1,4 +1,4 @@
-"""Lists that do not fit on one page: which part is shown, and where the others are."""
+"""Splits long lists into pages."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from urllib.parse import urlencode
 
 from shared.contract.text import is_plain
 
-LONGEST = 300
+MAX_FILTER = 300
 """Characters of a filter."""
-LAST = 1_000_000
+MAX_PAGE = 1_000_000
 
 
 @dataclass(frozen=True)
 class Paging:
-    """Page ``number`` of a list of ``total`` rows, ``size`` on each. ``filters``: what else its address says."""
+    """Page ``number`` of a list of ``total`` rows, with ``size`` rows each. ``filters``: the rest of its query."""
 
     number: int
     size: int
@@ -27,23 +27,23 @@ class Paging:
 
     @property
     def pages(self) -> int:
-        """How many pages there are."""
+        """The number of pages."""
         return max(1, -(-self.total // self.size))
 
     def link(self, number: int = 1, **filters: str) -> str:
-        """The address of a page, with other filters where some are given."""
+        """The address of a page. ``filters`` replace those of this page."""
         asked = {**self.filters, **filters, "page": str(number) if number > 1 else ""}
         return f"?{urlencode({name: value for name, value in asked.items() if value})}"
 
 
 def paging(asked: Mapping[str, str], size: int, filters: Mapping[str, str]) -> Paging:
-    """The page an address asks for; the first where it says nothing readable."""
-    told = asked.get("page", "")
-    number = int(told) if told.isascii() and told.isdecimal() and len(told) < 8 else 1
-    return Paging(min(max(number, 1), LAST), size, filters)
+    """The page that a query asks for; the first if it names none."""
+    text = asked.get("page", "")
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 8 else 1
+    return Paging(min(max(number, 1), MAX_PAGE), size, filters)
 
 
 def filter_of(asked: Mapping[str, str], name: str) -> str:
-    """A filter an address names; none where it is nothing that could match."""
-    told = asked.get(name, "").strip()[:LONGEST]
-    return told if is_plain(told) else ""
+    """A filter of a query; empty if nothing could match it."""
+    text = asked.get(name, "").strip()[:MAX_FILTER]
+    return text if is_plain(text) else ""

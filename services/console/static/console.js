@@ -1,4 +1,4 @@
-// What is live: the server sends the parts of the page that changed, and they are put in place without disturbing the rest.
+// Live updates: the server sends the parts of the page that changed, and they replace the old ones in place.
 "use strict";
 
 function morph(from, to) {
@@ -27,14 +27,14 @@ function put(name, html) {
 
 function listen(address) {
   const pulse = document.querySelector("[data-pulse]");
-  const say = (words, alive) => {
+  const show = (text, alive) => {
     if (!pulse) return;
     pulse.classList.toggle("alive", alive);
-    pulse.firstElementChild.textContent = words;
+    pulse.firstElementChild.textContent = text;
   };
   const source = new EventSource(address);
-  source.onopen = () => say("live", true);
-  source.onerror = () => say(source.readyState === EventSource.CLOSED ? "not live: load again" : "connecting", false);
+  source.onopen = () => show("live", true);
+  source.onerror = () => show(source.readyState === EventSource.CLOSED ? "disconnected: reload the page" : "connecting", false);
   source.onmessage = ({ data }) => Object.entries(JSON.parse(data)).forEach(([name, html]) => put(name, html));
   addEventListener("pagehide", () => source.close());
   addEventListener("pageshow", ({ persisted }) => persisted && location.reload());

@@ -22,7 +22,7 @@ from tests.support import system
 from tests.support.cli import quadrille
 from tests.support.stacks import Stack
 from tests.unit.alerts.letters import stuck, unhandled, unreadable
-from tests.unit.console.told import SETTINGS, console
+from tests.unit.console.helpers import SETTINGS, console
 
 POISON = 1_000
 

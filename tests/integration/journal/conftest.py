@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from devstack import databases
 from services.journal import migrations, queries
 from services.journal.follower import Follower
-from services.journal.keeper import Keeper
 from services.journal.model import Entry
+from services.journal.writer import JournalWriter
 from shared.contract.envelope import Envelope, write
 from shared.contract.message import Message
 from shared.contract.topics import EVENT_SOURCES, events_topic
@@ -51,14 +51,14 @@ class Journal:
     db: asyncpg.Connection
 
     @property
-    def keeper(self) -> Keeper:
+    def writer(self) -> JournalWriter:
         """Writes to it."""
-        return Keeper(self.engine)
+        return JournalWriter(self.engine)
 
     @contextlib.asynccontextmanager
     async def followed(self) -> AsyncIterator[Follower]:
         """A member of the journal's group at work."""
-        follower = Follower(self.settings, self.keeper)
+        follower = Follower(self.settings, self.writer)
         running = asyncio.create_task(follower.run())
         try:
             yield follower
@@ -87,16 +87,16 @@ class Journal:
             partition = kafka.lane_of(key, self.settings.partitions)
             await producer.send_and_wait(self.settings.topic(topic), value, key.encode(), partition=partition)
 
-    async def story(self, key: str) -> list[Entry]:
+    async def entries(self, key: str) -> list[Entry]:
         """What is kept of a cart or SKU."""
-        return await queries.story(self.db, key)
+        return await queries.entries(self.db, key)
 
     async def until_kept(self, key: str, count: int) -> list[Entry]:
         """Wait until so many entries of a cart or SKU are kept; fails where there are more, or not enough in time."""
         found: list[Entry] = []
 
         async def kept() -> bool:
-            found[:] = await self.story(key)
+            found[:] = await self.entries(key)
             assert len(found) <= count, f"{len(found)} entries of {key} and not {count}"
             return len(found) == count
 
@@ -163,5 +163,5 @@ async def unfollowed(stack: Stack) -> AsyncIterator[Journal]:
 @pytest_asyncio.fixture
 async def shelf(unfollowed: Journal) -> Journal:
     """An empty journal that nobody follows."""
-    await unfollowed.db.execute("TRUNCATE entries, checkouts, reading")
+    await unfollowed.db.execute("TRUNCATE entries, checkouts, consumer_lag")
     return unfollowed

@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from services.journal.follower import READING_SECONDS, Follower
+from services.journal.follower import LAG_SECONDS, Follower
 from services.journal.model import Form
 from shared.contract.cart import CartOpened, CheckoutStarted
 from shared.contract.inventory import StockReceived
@@ -42,7 +42,7 @@ async def ready(follower: Follower) -> bool:
 
 async def caught_up(journal: Journal) -> bool:
     """Whether it has written of every lane that nothing waits."""
-    return [row["behind"] for row in await journal.all("reading")] == [0] * journal.settings.partitions
+    return [row["lag"] for row in await journal.all("consumer_lag")] == [0] * journal.settings.partitions
 
 
 async def test_records_of_every_topic_are_kept_once_however_often_they_are_published(journal: Journal) -> None:
@@ -110,7 +110,7 @@ async def test_it_is_not_ready_for_as_long_as_its_database_is_away(stack: Stack,
         await eventually(lambda: ready(follower), "readiness")
         async with away(stack, journal.settings.database_url("journal")):
             await becomes(lambda: not follower.state()["ready"])
-            until = time.monotonic() + READING_SECONDS + 1
+            until = time.monotonic() + LAG_SECONDS + 1
             while time.monotonic() < until:
                 assert "the database is away" in str(follower.state()["trouble"])
                 await asyncio.sleep(0.01)
@@ -125,8 +125,8 @@ async def test_it_says_how_far_it_has_read(journal: Journal) -> None:
         assert follower.state() == {
             "service": "journal", "ready": True, "trouble": None, "lanes": [0, 1, 2, 3, 4, 5], "behind": 0,
         }  # fmt: skip
-    rows = await journal.all("reading")
-    assert all((datetime.now(UTC) - row["at"]).total_seconds() < 60 for row in rows)
+    rows = await journal.all("consumer_lag")
+    assert all((datetime.now(UTC) - row["reported_at"]).total_seconds() < 60 for row in rows)
 
 
 async def test_an_effect_that_is_read_before_its_cause_stands_beneath_it_later(journal: Journal) -> None:

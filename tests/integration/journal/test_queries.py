@@ -1,4 +1,4 @@
-"""Finding a story by any of its names, and what is stuck."""
+"""Finding a timeline by any of its names, and what is stuck."""
 
 import io
 import json
@@ -22,7 +22,7 @@ async def kept(shelf: Journal, *names: str) -> dict[str, list[Entry]]:
     """These recorded stories, in the journal."""
     told = {name: stories.load(name).entries for name in names}
     for entries in told.values():
-        await shelf.keeper.keep(entries)
+        await shelf.writer.write(entries)
     return told
 
 
@@ -44,11 +44,11 @@ async def test_a_story_is_found_by_any_name_and_its_beginning(
 ) -> None:
     await kept(shelf, "paid", "voided")
     if of_checkout is None:
-        with pytest.raises(NotOneError, match="may be"):
+        with pytest.raises(NotOneError, match="matches several"):
             await one(shelf.db, name[:6])
         return
     found = await one(shelf.db, name)
-    assert (found.kind, found.story) == (kind, "cart-2d846b2233")
+    assert (found.kind, found.key) == (kind, "cart-2d846b2233")
     assert found.checkout_id == (f"cart-2d846b2233{of_checkout}" if of_checkout else None)
 
 
@@ -58,19 +58,19 @@ async def test_a_message_is_found_by_its_id_and_its_beginning(shelf: Journal) ->
         assert entry.message_id
         for name in (entry.message_id, entry.message_id[:12]):
             found = await one(shelf.db, name)
-            assert (found.kind, found.name, found.story) == ("message", entry.message_id, entry.story)
+            assert (found.kind, found.name, found.key) == ("message", entry.message_id, entry.key)
 
 
 async def test_digits_alone_are_an_order_number_and_open_nothing_else(shelf: Journal) -> None:
     (first, *_) = stories.load("paid").entries
     ids = ("1078", "10780000-0000-4000-8000-000000000000", "10781078")
     others = [
-        replace(first, story=f"1078{n}", checkout_id=f"1078{n}.1", message_id=i, offset=n) for n, i in enumerate(ids, start=1)
+        replace(first, key=f"1078{n}", checkout_id=f"1078{n}.1", message_id=i, offset=n) for n, i in enumerate(ids, start=1)
     ]
-    await shelf.keeper.keep(others)
+    await shelf.writer.write(others)
     for name in ("1078", "10780000", "107", "Q-0001078"):
         assert await queries.find(shelf.db, name) == []
-    with pytest.raises(NotOneError, match=r"^there is no order Q-0001078, nor is a cart or SKU called '1078'$"):
+    with pytest.raises(NotOneError, match=r"^no order Q-0001078, and no cart or SKU '1078', is in the journal$"):
         await one(shelf.db, "1078")
     assert (await one(shelf.db, "10781")).kind == "key"
     assert (await one(shelf.db, "10780000-")).kind == "message"
@@ -81,7 +81,7 @@ async def test_an_order_number_or_a_checkout_that_is_complete_is_not_the_beginni
     started = replace(first, kind="CheckoutStarted", checkout_id="c1.12")
     created = next(entry for entry in stories.load("paid").entries if entry.kind == "OrderCreated")
     facts = {**created.facts, "order_number": "Q-12345678"}
-    await shelf.keeper.keep([replace(started, story="c1"), replace(created, facts=facts)])
+    await shelf.writer.write([replace(started, key="c1"), replace(created, facts=facts)])
     assert await queries.find(shelf.db, "c1.1") == []
     assert await queries.find(shelf.db, "Q-1234567") == []
     assert (await one(shelf.db, "c1.")).checkout_id == "c1.12"
@@ -89,7 +89,7 @@ async def test_an_order_number_or_a_checkout_that_is_complete_is_not_the_beginni
 
 async def test_of_a_message_s_id_eight_characters_are_enough_and_seven_are_not(shelf: Journal) -> None:
     (first, *_) = stories.load("paid").entries
-    await shelf.keeper.keep([replace(first, message_id="7f0cab12-aaaa")])
+    await shelf.writer.write([replace(first, message_id="7f0cab12-aaaa")])
     assert await queries.find(shelf.db, "7f0cab1") == []
     assert (await one(shelf.db, "7f0cab12")).name == "7f0cab12-aaaa"
 
@@ -98,17 +98,17 @@ async def test_a_payment_is_found_by_the_hold_that_is_stuck(shelf: Journal) -> N
     told = await kept(shelf, "void_failed", "paid")
     hold = next(e.facts["hold"] for e in told["void_failed"] if e.kind == "VoidFailed")
     found = await one(shelf.db, hold)
-    assert (found.kind, found.checkout_id) == ("payment", f"{told['void_failed'][0].story}.1")
+    assert (found.kind, found.checkout_id) == ("payment", f"{told['void_failed'][0].key}.1")
 
 
 async def test_a_checkout_s_exact_name_is_not_that_of_longer_ones(shelf: Journal) -> None:
     (first, *_) = stories.load("paid").entries
     for number in (1, 10):
-        started = replace(first, kind="CheckoutStarted", message_id=f"m{number}", checkout_id=f"{first.story}.{number}")
-        await shelf.keeper.keep([started])
-    assert (await one(shelf.db, f"{first.story}.1")).checkout_id == f"{first.story}.1"
-    with_both = await one(shelf.db, f"{first.story}.1"[:-1])
-    assert (with_both.kind, with_both.story, with_both.checkout_id) == ("key", first.story, None)
+        started = replace(first, kind="CheckoutStarted", message_id=f"m{number}", checkout_id=f"{first.key}.{number}")
+        await shelf.writer.write([started])
+    assert (await one(shelf.db, f"{first.key}.1")).checkout_id == f"{first.key}.1"
+    with_both = await one(shelf.db, f"{first.key}.1"[:-1])
+    assert (with_both.kind, with_both.key, with_both.checkout_id) == ("key", first.key, None)
 
 
 async def test_several_matches_are_named_and_none_is_told(shelf: Journal) -> None:
@@ -116,11 +116,11 @@ async def test_several_matches_are_named_and_none_is_told(shelf: Journal) -> Non
     with pytest.raises(NotOneError) as several:
         await one(shelf.db, "cart-")
     lines = str(several.value).splitlines()
-    assert lines[0] == "'cart-' may be:"
+    assert lines[0] == "'cart-' matches several:"
     assert lines[-1] == "  and more"
     assert len(lines) == 12
     assert len(set(lines)) == 12
-    with pytest.raises(NotOneError, match="knows no order, checkout, cart, payment, SKU or message 'nobody'"):
+    with pytest.raises(NotOneError, match="no order, checkout, cart, payment, SKU or message 'nobody'"):
         await one(shelf.db, "nobody")
 
 
@@ -137,11 +137,11 @@ LIMITS = Limits(prompt=30, gateway=120, customer=1800)
 async def test_what_is_stuck_is_grouped_by_what_it_waits_for(shelf: Journal) -> None:
     now = datetime.now(UTC)
     for number in range(8):
-        await shelf.keeper.keep(copies(stories.load("paid").until("TotalsCalculated"), f"a{number}", now, 150 + number))
-    await shelf.keeper.keep(copies(stories.load("paid").until("TotalsCalculated"), "moving", now, 60))
-    await shelf.keeper.keep(copies(stories.load("paid").until("CheckoutConfirmed"), "b", now, 45))
-    await shelf.keeper.keep(copies(stories.load("void_failed").entries, "c", now, 1))
-    await shelf.keeper.keep(copies(stories.load("paid").entries, "done", now, 1000))
+        await shelf.writer.write(copies(stories.load("paid").until("TotalsCalculated"), f"a{number}", now, 150 + number))
+    await shelf.writer.write(copies(stories.load("paid").until("TotalsCalculated"), "moving", now, 60))
+    await shelf.writer.write(copies(stories.load("paid").until("CheckoutConfirmed"), "b", now, 45))
+    await shelf.writer.write(copies(stories.load("void_failed").entries, "c", now, 1))
+    await shelf.writer.write(copies(stories.load("paid").entries, "done", now, 1000))
     extend, authorize, settle = await queries.stuck(shelf.db, LIMITS)
     assert (extend.step.name, extend.step.who, extend.count, extend.examples) == ("extend", "inventory", 1, ("b.1",))
     assert (authorize.step.name, authorize.step.who, authorize.count) == ("authorize", "payment", 8)
@@ -154,11 +154,11 @@ async def test_what_is_stuck_is_grouped_by_what_it_waits_for(shelf: Journal) -> 
 def copies(entries: list[Entry], cart_id: str, now: datetime, seconds: float) -> list[Entry]:
     """A story of another cart, that ended so many seconds ago."""
     later = now - timedelta(seconds=seconds) - max(entry.at for entry in entries)
-    original = entries[0].story
+    original = entries[0].key
     return [
         replace(
             entry,
-            story=cart_id,
+            key=cart_id,
             checkout_id=entry.checkout_id and entry.checkout_id.replace(original, cart_id),
             message_id=f"{cart_id}-{entry.message_id}",
             cause=entry.cause and f"{cart_id}-{entry.cause}",
@@ -176,11 +176,11 @@ async def test_stuck_is_wrong_when_anything_is_and_says_when_the_journal_is_behi
     assert "Nothing is stuck" in screen.text
     assert "The journal has never run" in screen.text
     await kept(shelf, "void_failed")
-    await shelf.keeper.note_reading({0: 12})
+    await shelf.writer.report_lag({0: 12})
     screen = Screen()
     assert not await run_stuck(shelf.settings, screen.console, as_json=False)
     assert "cart-6ddff56bf5.1" in screen.text
-    assert "behind by 12 records" in screen.text
+    assert "is 12 records behind" in screen.text
     screen = Screen()
     assert not await run_stuck(shelf.settings, screen.console, as_json=True)
     (group,) = json.loads(screen.text)["stuck"]
@@ -202,7 +202,7 @@ class Screen:
 
 async def test_a_trace_says_where_it_stands_in_its_last_line(shelf: Journal) -> None:
     await kept(shelf, "paid", "void_failed", "another_card")
-    await shelf.keeper.note_reading({0: 0})
+    await shelf.writer.report_lag({0: 0})
     screen = Screen()
     assert await run_trace(shelf.settings, "1005", screen.console, follow=False, as_json=False)
     lines = screen.text.splitlines()
@@ -210,11 +210,11 @@ async def test_a_trace_says_where_it_stands_in_its_last_line(shelf: Journal) -> 
     assert lines[-1] == "Finished: order Q-0001005 is confirmed, 14.90 EUR captured"
     screen = Screen()
     assert not await run_trace(shelf.settings, "1002", screen.console, follow=False, as_json=False)
-    assert screen.text.splitlines()[-1].startswith("Waits for PaymentVoided or PaymentRefunded from staff, since 22:51:26 UTC")
+    assert screen.text.splitlines()[-1].startswith("Waiting for PaymentVoided or PaymentRefunded from staff since 22:51:26 UTC")
     screen = Screen()
     assert await run_trace(shelf.settings, "cart-efb7ffc194", screen.console, follow=False, as_json=False)
     assert screen.text.splitlines()[-2:] == [
-        "cart-efb7ffc194.1 finished: the payment was declined: The card has insufficient funds.",
+        "cart-efb7ffc194.1 finished: payment declined: The card has insufficient funds.",
         "cart-efb7ffc194.2 finished: order Q-0001026 is confirmed, 14.90 EUR captured",
     ]
 
@@ -225,5 +225,5 @@ async def test_a_trace_as_json_holds_every_entry_and_where_it_stands(shelf: Jour
     assert await run_trace(shelf.settings, "cart-2d846b2233", screen.console, follow=False, as_json=True)
     whole = json.loads(screen.text)
     assert {entry["message_id"] for entry in whole["entries"]} == {entry.message_id for entry in told["paid"]}
-    (standing,) = whole["standing"]
-    assert (standing["outcome"], standing["finished"], standing["waits"]) == ("completed", True, [])
+    (checkout,) = whole["checkouts"]
+    assert (checkout["outcome"], checkout["finished"], checkout["waits"]) == ("completed", True, [])

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from services.alerts.model import Alert, AlertState, DeadLetter, LetterState
-from services.console.actions import of_alert, of_letter, of_money, of_story
+from services.console.actions import of_alert, of_letter, of_money, of_trace
 from tests.support import stories
-from tests.unit.console.told import recorded, trace
+from tests.unit.console.helpers import recorded, trace
 
 
 def names(actions: object) -> list[str]:
@@ -15,23 +15,23 @@ def names(actions: object) -> list[str]:
 
 def test_money_that_is_stuck_can_be_retried_or_settled_by_hand() -> None:
     told = recorded("void_failed")
-    (checkout_id,) = [one.checkout_id for one in told.stands]
-    assert names(of_story(told)[checkout_id]) == ["retry-void", "mark-voided"]
+    (checkout_id,) = [one.checkout_id for one in told.checkouts]
+    assert names(of_trace(told)[checkout_id]) == ["retry-void", "mark-voided"]
 
 
 def test_before_it_is_stuck_and_once_all_is_well_nothing_is_offered() -> None:
-    assert of_story(trace(stories.load("void_failed").until("OrderCancelled"))) == {}
-    assert of_story(recorded("paid")) == {}
-    assert of_story(recorded("voided")) == {}
+    assert of_trace(trace(stories.load("void_failed").until("OrderCancelled"))) == {}
+    assert of_trace(recorded("paid")) == {}
+    assert of_trace(recorded("voided")) == {}
 
 
 def test_money_that_is_due_can_be_received_once() -> None:
     told = recorded("cash")
-    ((_, offered),) = of_story(told).items()
+    ((_, offered),) = of_trace(told).items()
     assert names(offered) == ["mark-paid"]
     story = stories.load("cash")
     paid = replace(next(e for e in story.entries if e.kind == "PaymentDeferred"), kind="PaymentMarkedPaid", message_id="paid")
-    assert of_story(trace([*story.entries, paid])) == {}
+    assert of_trace(trace([*story.entries, paid])) == {}
 
 
 def test_an_alert_is_acknowledged_once_and_resolved_once() -> None:

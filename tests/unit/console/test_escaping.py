@@ -11,7 +11,7 @@ from services.console.context import ago, link, ticks, when
 from services.console.pages import orders
 from services.journal.model import Entry, Form
 from tests.support import stories
-from tests.unit.console.told import Seen, console, trace
+from tests.unit.console.helpers import Seen, console, trace
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'>&{{ 7 * 7 }}"
 STORY = stories.load("void_failed")
@@ -20,7 +20,7 @@ STORY = stories.load("void_failed")
 def story(entries: list[Entry]) -> str:
     """The parts of a story's page that come from messages."""
     here, values = console(), orders.values(trace(entries))
-    return here.draw("parts/story.html", values) + here.draw("parts/standing.html", values)
+    return here.render("parts/timeline.html", values) + here.render("parts/status.html", values)
 
 
 def with_text(entry: Entry, text: str) -> Entry:

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.journal.entries import entry
+from services.journal.formatting import format_entry, title
 from services.journal.model import Form
-from services.journal.story import forest
-from services.journal.words import title, words
+from services.journal.timeline import forest
 from shared.contract.cart import AddItem, CheckoutConfirmed, OpenCart, PreviewRequested, SetPaymentMethod, SetShippingAddress
 from shared.contract.dead_letter import failure_headers
 from shared.contract.envelope import Envelope, Record, write
@@ -71,7 +71,7 @@ def record(
 def test_a_message_keeps_what_it_says_of_itself() -> None:
     found = entry(record(TELLING[4], NOW - timedelta(seconds=1)), NOW)
     assert found.place == ("cart.events", 2, 7)
-    assert (found.form, found.kind, found.story, found.checkout_id) == (Form.MESSAGE, "CheckoutConfirmed", "c1", "c1.1")
+    assert (found.form, found.kind, found.key, found.checkout_id) == (Form.MESSAGE, "CheckoutConfirmed", "c1", "c1.1")
     assert (found.message_id, found.source, found.service, found.cause) == ("m1", "/quadrille/cart", "cart", "m0")
     assert (found.at, found.recorded_at) == (NOW - timedelta(seconds=1), NOW)
 
@@ -83,8 +83,8 @@ def test_no_personal_data_is_kept(message: Message) -> None:
     assert not [word for word in PERSONAL if word in kept]
 
 
-def test_the_essence_still_tells_the_story() -> None:
-    told = {type(message).__name__: words(entry(record(message), NOW)) for message in TELLING}
+def test_redacted_facts_still_describe_the_message() -> None:
+    told = {type(message).__name__: format_entry(entry(record(message), NOW)) for message in TELLING}
     assert told["SetShippingAddress"] == "to DE"
     assert told["SetPaymentMethod"] == "card"
     assert told["CheckoutConfirmed"] == "2 × tea at 5.00 EUR; card; standard to DE; expecting 14.90 EUR"
@@ -95,12 +95,12 @@ def test_the_essence_still_tells_the_story() -> None:
 def test_what_the_catalogue_of_messages_may_gain_is_told_by_its_plain_fields() -> None:
     found = entry(record(CommandRejected(command_key="c1", command_id="x", command_type="t", reasons=())), NOW)
     assert found.kind == "CommandRejected"
-    assert words(replace(found, kind="Unheard")) == "command_id x, command_type t"
+    assert format_entry(replace(found, kind="Unheard")) == "command_id x, command_type t"
 
 
 def test_no_message_moves_the_terminal() -> None:
     declined = PaymentDeclined(**AT, amount=1, currency="EUR", code="c", reason="red \x1b[31m and\nanother line")
-    assert words(entry(record(declined), NOW)) == "0.01 EUR: red �[31m and�another line (c)"
+    assert format_entry(entry(record(declined), NOW)) == "0.01 EUR: red �[31m and�another line (c)"
 
 
 @pytest.mark.parametrize(
@@ -129,35 +129,35 @@ def test_a_command_in_structured_mode_is_a_message() -> None:
     line = {"specversion": "1.0", "id": "x", "source": "/shop", "type": "quadrille.AddItem.v1"}
     value = json.dumps({**line, "data": {"cart_id": "c9", "sku": "tea"}}).encode()
     found = entry(Record("cart.commands", 0, 1, b"c9", value, [], 0), NOW)
-    assert (found.kind, found.story, found.service, words(found)) == ("AddItem", "c9", "/shop", "1 × tea")
+    assert (found.kind, found.key, found.service, format_entry(found)) == ("AddItem", "c9", "/shop", "1 × tea")
 
 
 def test_a_refused_command_keeps_why_and_nothing_of_what_it_said() -> None:
     bad = record(AddItem(cart_id="c1", sku="tea"))
     found = entry(Record(bad.topic, 0, 1, bad.key, b'{"cart_id": "c1", "sku": "tea", "name": "Ada"}', bad.headers, 0), NOW)
     assert (found.form, found.kind, found.message_id) == (Form.REFUSED, "AddItem", "m1")
-    assert words(found) == "name: nobody knows this field; leave it out"
+    assert format_entry(found) == "name: nobody knows this field; leave it out"
     assert "Ada" not in json.dumps(found.facts)
 
 
 def test_what_nobody_can_read_is_kept_as_that() -> None:
     found = entry(Record("cart.commands", 0, 1, b"c1", b"\xff{", [], 0), NOW)
-    assert (found.form, found.story, found.kind, found.message_id) == (Form.UNREADABLE, "c1", None, None)
+    assert (found.form, found.key, found.kind, found.message_id) == (Form.UNREADABLE, "c1", None, None)
     assert title(found) == "unreadable record"
-    assert words(found).startswith("no CloudEvents type in the headers")
+    assert format_entry(found).startswith("no CloudEvents type in the headers")
 
 
 def test_a_dead_letter_says_who_failed_where_and_why() -> None:
     why = failure_headers("order", "create_order", "shop.payment.events", 2, 7, "KeyError", "no\x00totals", NOW)
     found = entry(record(TELLING[5], topic=DEAD_LETTERS, more=why), NOW)
-    assert (found.form, found.story, found.checkout_id, found.message_id) == (Form.DEAD_LETTER, "c1", "c1.1", "m1")
+    assert (found.form, found.key, found.checkout_id, found.message_id) == (Form.DEAD_LETTER, "c1", "c1.1", "m1")
     assert found.service == "order"
-    assert words(found) == "order could not handle it (create_order): no�totals [shop.payment.events/2/7]"
+    assert format_entry(found) == "order could not handle it (create_order): no�totals [shop.payment.events/2/7]"
 
 
 def test_what_others_say_of_a_failure_is_kept_without_card_numbers() -> None:
     why = [("__connect.errors.exception.message", b"no token 4111 1111 1111 1111")]
-    assert "no token [card number]" in words(entry(record(TELLING[5], topic=DEAD_LETTERS, more=why), NOW))
+    assert "no token [card number]" in format_entry(entry(record(TELLING[5], topic=DEAD_LETTERS, more=why), NOW))
 
 
 def test_an_alarm_is_told_as_work_for_a_person() -> None:
@@ -165,21 +165,21 @@ def test_an_alarm_is_told_as_work_for_a_person() -> None:
         **AT, amount=1490, currency="EUR", gateway_reference="c1.1", hold="h", attempts=8, code="refused", reason="no"
     )
     why = failure_headers("payment", "compensation", "payment.events", 2, -1, "VoidFailed", "no", NOW)
-    assert words(entry(record(failed, topic=DEAD_LETTERS, more=why), NOW)) == "for a person to settle: no"
-    assert words(entry(record(failed), NOW)) == "14.90 EUR, hold h; given up after 8 attempts: no (refused)"
+    assert format_entry(entry(record(failed, topic=DEAD_LETTERS, more=why), NOW)) == "needs a person: no"
+    assert format_entry(entry(record(failed), NOW)) == "14.90 EUR, hold h; failed after 8 attempts: no (refused)"
 
 
 def test_a_message_on_a_topic_that_is_no_message_s_own_is_a_copy_of_it() -> None:
     found = entry(record(TELLING[4], topic="order.redrive"), NOW)
     assert (found.form, found.message_id, title(found)) == (Form.COPY, "m1", "CheckoutConfirmed again")
-    assert words(found) == "published again on order.redrive"
+    assert format_entry(found) == "republished on order.redrive"
 
 
 def test_a_redrive_stands_beneath_the_record_it_is_of() -> None:
     first = entry(Record("cart.commands", 2, 7, b"c1", b"\xff", [], 1000), NOW)
     headers = wrap([], letter_id="0123456789abcdef", command_id="m9", place=first.place)
     again = entry(Record("cart.redrive", 2, 1, b"c1", b"\xff", headers, 2000), NOW)
-    assert (again.form, title(again), again.story) == (Form.COPY, "unreadable record again", "c1")
+    assert (again.form, title(again), again.key) == (Form.COPY, "unreadable record again", "c1")
     (root,) = forest([again, first])
     assert (root.entry, [child.entry for child in root.children]) == (first, [again])
 
@@ -205,13 +205,13 @@ def test_no_record_does_harm(
     topic: str, key: bytes, value: bytes, kind: bytes, headers: list[tuple[str, bytes]], timestamp: int
 ) -> None:
     found = entry(Record(topic, 0, 0, key, value, [("ce_type", kind), *headers], timestamp), datetime.now(UTC))
-    texts = (found.story, found.source, found.kind, found.message_id, found.checkout_id, found.cause)
+    texts = (found.key, found.source, found.kind, found.message_id, found.checkout_id, found.cause)
     assert all(text is None or is_plain(text) for text in texts)
     assert "\x00" not in json.dumps(found.facts)
-    assert is_plain(words(found))
+    assert is_plain(format_entry(found))
 
 
 def test_reasons_come_in_words() -> None:
     reasons = (Reason(code="a", message="one"), Reason(code="b", message="two"))
     refused = CommandRejected(command_key="c1", command_id="x", command_type="t", reasons=reasons)
-    assert words(entry(record(refused), NOW)) == "one; two"
+    assert format_entry(entry(record(refused), NOW)) == "one; two"

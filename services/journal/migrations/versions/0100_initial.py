@@ -32,6 +32,13 @@ def upgrade() -> None:
     op.create_index("checkouts_order", "checkouts", ["order_number"], unique=False)
     op.create_index("checkouts_started_at", "checkouts", ["started_at"], unique=False)
     op.create_table(
+        "consumer_lag",
+        sa.Column("partition", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("lag", sa.BigInteger(), nullable=False),
+        sa.Column("reported_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("partition"),
+    )
+    op.create_table(
         "entries",
         sa.Column("topic", sa.Text(), nullable=False),
         sa.Column("partition", sa.Integer(), nullable=False),
@@ -39,7 +46,7 @@ def upgrade() -> None:
         sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("form", sa.Text(), nullable=False),
-        sa.Column("story", sa.Text(collation="C"), nullable=False),
+        sa.Column("key", sa.Text(collation="C"), nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=True),
         sa.Column("message_id", sa.Text(collation="C"), nullable=True),
@@ -54,10 +61,11 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("form IN ('message', 'refused')"),
     )
+    op.create_index("entries_key", "entries", ["key"], unique=False)
     op.create_index(
         "entries_original",
         "entries",
-        ["story", "message_id", "source"],
+        ["key", "message_id", "source"],
         unique=True,
         postgresql_where=sa.text("form IN ('message', 'refused')"),
     )
@@ -69,17 +77,9 @@ def upgrade() -> None:
         postgresql_where=sa.text("form NOT IN ('message', 'refused')"),
     )
     op.create_index("entries_recorded_at", "entries", ["recorded_at"], unique=False)
-    op.create_index("entries_story", "entries", ["story"], unique=False)
-    op.create_table(
-        "reading",
-        sa.Column("lane", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("behind", sa.BigInteger(), nullable=False),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("lane"),
-    )
 
 
 def downgrade() -> None:
-    op.drop_table("reading")
     op.drop_table("entries")
+    op.drop_table("consumer_lag")
     op.drop_table("checkouts")

@@ -1,6 +1,6 @@
-"""A story as a picture: a lane for each service, time running down, and a line from each cause to its effect. Pure.
+"""Draws a trace as swimlanes: a lane for each service, time running down, and a line from each cause to its effect. Pure.
 
-Each row draws its own part of the lines, so that rows may be as high as their text needs.
+Each row draws its own part of the lines, so it can be as high as its text needs.
 """
 
 from collections.abc import Sequence
@@ -9,22 +9,22 @@ from datetime import datetime
 from itertools import accumulate
 from typing import Final
 
-from services.journal.story import Node
-from services.journal.telling import gap, rows, told
+from services.journal.formatting import format_time, mark, title
+from services.journal.rendering import describe_entry, format_gap, rows
+from services.journal.timeline import Node
 from services.journal.trace import Trace
-from services.journal.words import clock, mark, title
 from shared.contract.services import SERVICES
 
 OTHERS: Final = "others"
-"""The lane of whoever is no service: clients and staff, who may call themselves anything."""
+"""The lane of writers that are no services: clients and staff, whose names are not known in advance."""
 LANES: Final = (OTHERS, *SERVICES, "alerts")
 
 
 @dataclass(frozen=True)
 class Row:
-    """An entry as it is drawn. ``lane``: its service's place among :data:`LANES`; ``paths``: the lines through its row.
+    """An entry as it is drawn. ``lane``: the index of its service in :data:`LANES`; ``paths``: the lines through its row.
 
-    A row is one high: 0 is its upper edge, the dot is at a half, 1 is its lower edge. A lane is one wide.
+    A row is 1 high: its upper edge is at 0, the dot at 0.5, its lower edge at 1. A lane is 1 wide.
     """
 
     lane: int
@@ -34,7 +34,7 @@ class Row:
     gap: str
     title: str
     service: str
-    words: str
+    text: str
     mark: str
     asked: bool
     message_id: str | None
@@ -42,7 +42,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Dot:
-    """An entry on the strip that shows the true time: ``x`` in per cent of it."""
+    """An entry on the strip, whose scale is proportional to time: ``x`` in per cent."""
 
     x: float
     lane: int
@@ -51,13 +51,13 @@ class Dot:
 
 
 def lane_of(node: Node) -> int:
-    """The place of a node's lane."""
+    """The index of a node's lane."""
     service = node.entry.service
     return LANES.index(service) if service in LANES else 0
 
 
 def picture(trace: Trace) -> list[Row]:
-    """The rows of a story, in the order things happened."""
+    """Draw the rows of a trace, in the order in which they happened."""
     nodes = sorted((node for _, node in rows(trace)), key=lambda node: (node.entry.at, node.entry.place))
     place = {id(node): number for number, node in enumerate(nodes)}
     paths: list[list[str]] = [[] for _ in nodes]
@@ -77,11 +77,10 @@ def picture(trace: Trace) -> list[Row]:
 
 
 def _draw(paths: list[list[str]], start: int, end: int, a: int, b: int) -> None:
-    """Both ends of what leads from a cause to its effect: over to the effect's lane first, then down.
+    """Draw both ends of the line from a cause to its effect: first across to the effect's lane, then down.
 
-    So a line in a lane is a service at work. What is between the ends is drawn once for all that pass there.
-
-    Where clocks differ an effect may stand above its cause: then up.
+    The part between the ends is drawn once for all lines that share it. If clocks differ, an effect may be above its
+    cause: then the line goes up.
     """
     ax, bx = a + 0.5, b + 0.5
     if start == end:
@@ -98,12 +97,12 @@ def _row(node: Node, paths: Sequence[str], asked: str | None) -> Row:
     return Row(
         lane=lane_of(node),
         paths=tuple(dict.fromkeys(paths)),
-        at=clock(entry.at),
+        at=format_time(entry.at),
         moment=entry.at,
-        gap=gap(node),
+        gap=format_gap(node),
         title=title(entry),
         service=entry.service,
-        words=told(node),
+        text=describe_entry(node),
         mark=mark(entry) or "plain",
         asked=asked is not None and entry.message_id == asked,
         message_id=entry.message_id,
@@ -111,7 +110,7 @@ def _row(node: Node, paths: Sequence[str], asked: str | None) -> Row:
 
 
 def strip(trace: Trace) -> list[Dot]:
-    """The same entries by the true time between the first and the last."""
+    """Place the entries on a scale proportional to time, from the first to the last."""
     nodes = [node for _, node in rows(trace)]
     if not nodes:
         return []

@@ -10,9 +10,9 @@ from services.console import choreography
 from services.console.context import Console
 from services.console.watcher import Watcher
 from services.journal.model import Entry
-from services.journal.queries import Reading
-from services.journal.stands import stands
-from services.journal.story import forest, of_checkout
+from services.journal.queries import JournalLag
+from services.journal.reports import report
+from services.journal.timeline import forest, of_checkout
 from services.journal.trace import Trace
 from shared.progress import limits
 from shared.runtime.postgres.database import connect
@@ -26,10 +26,10 @@ NOWHERE = "postgresql://nobody:nothing@127.0.0.1:1/nothing"
 def trace(entries: Sequence[Entry], checkout_id: str | None = None) -> Trace:
     """The trace of these entries, a second after the last of them."""
     now = max(entry.at for entry in entries) + timedelta(seconds=1)
-    roots, found = forest(entries), stands(entries, limits(SETTINGS), now)
+    roots, found = forest(entries), report(entries, limits(SETTINGS), now)
     if checkout_id is not None:
         roots, found = of_checkout(roots, checkout_id), [one for one in found if one.checkout_id == checkout_id]
-    return Trace(entries[0].story, checkout_id, None, roots, found, Reading(0, now, now), False)
+    return Trace(entries[0].key, checkout_id, None, roots, found, JournalLag(0, now, now), False)
 
 
 def recorded(name: str) -> Trace:

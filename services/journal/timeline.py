@@ -1,8 +1,8 @@
-"""A story as a tree: each entry beneath what caused it. Pure, and right in whatever order the entries came.
+"""A timeline as trees: each entry below its cause. Pure, and independent of the order in which the entries arrived.
 
-What a record says of its cause is kept to. Where the cause was no message (an answer of the payment gateway, a deadline),
-the entry hangs beneath the message that asked for it. A cause the journal does not hold (not read yet, or forgotten)
-leaves its effect at the top.
+The cause is the one that the record names. If it was no message (an answer of the payment gateway, a deadline), the entry
+is placed below the message that asked for it. If the cause is not in the journal (not read yet, or pruned), the entry is
+a root.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,16 +14,16 @@ from services.journal.model import ORIGINALS, Entry, Form
 from shared.progress import STEPS
 
 GATEWAY, DEADLINE = "gateway/", "due/"
-_VIA: Final = {GATEWAY: "the gateway answered", DEADLINE: "its time was up"}
+_VIA: Final = {GATEWAY: "gateway answered", DEADLINE: "deadline passed"}
 _RETRIES: Final = frozenset({"RetryVoid", "RetryRefund"})
 
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """An entry and its effects, in the order they happened.
+    """An entry and its effects, in the order in which they happened.
 
-    ``gap``: the time since its cause, below zero where two services' clocks differ; nothing at the top. ``via``: what
-    stands between the two. ``orphan``: its cause is not in the journal.
+    ``gap``: the time since its cause, negative if two clocks differ; ``None`` for a root. ``via``: what came between the
+    cause and the entry. ``orphan``: its cause is not in the journal.
     """
 
     entry: Entry
@@ -33,7 +33,7 @@ class Node:
     children: list["Node"] = field(default_factory=list)
 
     def walk(self) -> Iterator[tuple[int, "Node"]]:
-        """This node and all beneath it, from above, each with its depth."""
+        """Yield this node and all below it, in preorder, each with its depth."""
         waiting = [(0, self)]
         while waiting:
             depth, node = waiting.pop()
@@ -42,13 +42,13 @@ class Node:
 
 
 def forest(entries: Iterable[Entry]) -> list[Node]:
-    """The trees of a story, in the order they began. Each entry is in exactly one of them."""
+    """Build the trees of a timeline, in the order in which they began. Each entry is in exactly one of them."""
     nodes = [Node(entry) for entry in sorted(entries, key=_when)]
     causes = _Causes(nodes)
     roots = []
     for node in nodes:
         parent = causes.of(node)
-        if parent is None or _beneath(parent, node):
+        if parent is None or _is_below(parent, node):
             node.via = None
             roots.append(node)
         else:
@@ -58,7 +58,7 @@ def forest(entries: Iterable[Entry]) -> list[Node]:
 
 
 def of_checkout(roots: Sequence[Node], checkout_id: str) -> list[Node]:
-    """What of a cart's trees concerns one checkout: its entries, what led to them, and what answers them."""
+    """Reduce a cart's trees to one checkout: its entries, their causes, and their answers."""
     kept: dict[Node, Node] = {}
     for root in roots:
         for _, node in reversed(list(root.walk())):
@@ -83,13 +83,13 @@ def _when(entry: Entry) -> tuple[object, ...]:
     return entry.at, entry.topic, entry.partition, entry.offset
 
 
-def _beneath(node: Node, top: Node) -> bool:
-    """Whether a node is in the tree of another already: records may claim causes in a circle."""
+def _is_below(node: Node, top: Node) -> bool:
+    """Whether a node is in the tree of another already: records may name causes in a circle."""
     return any(node is found for _, found in top.walk())
 
 
 class _Causes:
-    """Finds what caused an entry among the nodes of its story."""
+    """Finds the cause of an entry among the nodes of its timeline."""
 
     def __init__(self, nodes: Sequence[Node]) -> None:
         self._nodes = nodes
@@ -117,14 +117,14 @@ class _Causes:
         return parent
 
     def _origin(self, entry: Entry) -> Node | None:
-        """The unreadable record a dead letter or a redrive is of. Its place may have the prefix of the shop's topics."""
-        told = str(entry.facts.get("origin") or entry.facts.get("failure", {}).get("origin", ""))
-        return next((node for place, node in self._by_place.items() if told.endswith(place)), None)
+        """The unreadable record of a dead letter or a redrive. Its position may have the prefix of the shop's topics."""
+        origin = str(entry.facts.get("origin") or entry.facts.get("failure", {}).get("origin", ""))
+        return next((node for place, node in self._by_place.items() if origin.endswith(place)), None)
 
     def _asked(self, node: Node) -> Node | None:
-        """The last message before an inner cause's effect that asked for it; else the last of the same service."""
+        """The last message that asked for this entry; else the last one of the same service."""
         entry = node.entry
-        if command := self._by_id.get(str(entry.facts.get("command_id"))):  # it says itself what it refuses
+        if command := self._by_id.get(str(entry.facts.get("command_id"))):  # it names the command it refuses
             return command
         same = [n for n in self._nodes if n is not node and n.entry.checkout_id == entry.checkout_id and entry.checkout_id]
         asking = [n for n in same if n.entry.kind in _asking(entry.kind)]
@@ -137,7 +137,7 @@ class _Causes:
 
 
 def _asking(kind: str | None) -> frozenset[str]:
-    """The messages after which an event of this kind is awaited."""
+    """The messages after which an event of this type is expected."""
     groups = (group for step in STEPS if kind in {a.__name__ for a in step.answers} for group in step.after)
     kinds = {awaited.__name__ for group in groups for awaited in group}
     return frozenset(kinds | _RETRIES) if kinds else frozenset()

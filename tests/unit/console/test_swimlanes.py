@@ -6,10 +6,10 @@ from itertools import pairwise
 
 import pytest
 
-from services.console.timeline import LANES, Row, picture, strip
-from services.journal.telling import rows
+from services.console.swimlanes import LANES, Row, picture, strip
+from services.journal.rendering import rows
 from tests.support import stories
-from tests.unit.console.told import recorded, trace
+from tests.unit.console.helpers import recorded, trace
 
 
 def lines_at(row: Row, height: float) -> set[float]:

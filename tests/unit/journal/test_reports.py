@@ -1,4 +1,4 @@
-"""Where a story stands, at every point of recorded stories: what it waits for, from whom, since when, and how it ended."""
+"""The status at every point of recorded timelines: what a checkout waits for, from whom, since when, and how it ended."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from services.journal.model import Entry, Form
-from services.journal.stands import Stands, stands
+from services.journal.reports import CheckoutReport, report
 from shared.progress import Limits, Outcome
 from tests.support import stories
 
@@ -14,10 +14,10 @@ CUSTOMER = "customer: CheckoutConfirmed CheckoutAbandoned"
 LIMITS = Limits(prompt=30, gateway=120, customer=1800)
 
 
-def after(name: str, kind: str, seconds: float = 1.0) -> Stands:
-    """Where the last checkout of a story stood so long after its first event of a type."""
+def after(name: str, kind: str, seconds: float = 1.0) -> CheckoutReport:
+    """The report of the last checkout of a story, some seconds after its first event of a type."""
     entries = stories.load(name).until(kind)
-    return stands(entries, LIMITS, entries_end(entries) + timedelta(seconds=seconds))[-1]
+    return report(entries, LIMITS, entries_end(entries) + timedelta(seconds=seconds))[-1]
 
 
 def entries_end(entries: list[Entry]) -> datetime:
@@ -74,41 +74,41 @@ def entries_end(entries: list[Entry]) -> datetime:
         ("cancelled_after", "StockReturned", []),
     ],
 )
-def test_what_a_story_waits_for_and_from_whom(name: str, kind: str, waits: list[str]) -> None:
+def test_what_a_checkout_waits_for_and_from_whom(name: str, kind: str, waits: list[str]) -> None:
     found = after(name, kind)
     assert sorted(f"{w.who}: {' '.join(w.events)}" for w in found.waits) == waits
     assert found.finished == (not waits)
 
 
 @pytest.mark.parametrize(
-    ("name", "outcome", "came_to"),
+    ("name", "outcome", "result"),
     [
         ("paid", Outcome.COMPLETED, "order Q-0001005 is confirmed, 14.90 EUR captured"),
         ("cash", Outcome.COMPLETED, "order Q-0001008 is confirmed, 14.90 EUR due on delivery"),
         ("another_card", Outcome.COMPLETED, "order Q-0001026 is confirmed, 14.90 EUR captured"),
-        ("out_of_stock", Outcome.OUT_OF_STOCK, "the stock was short: 1 of 3 sku-"),
-        ("expired", Outcome.OUT_OF_STOCK, "the stock was short: 0 of 1 sku-"),
-        ("other_total", Outcome.REJECTED, "there is no order: the total is 14.90 EUR and not as expected"),
-        ("abandoned", Outcome.ABANDONED, "the checkout was given up by customer"),
-        ("voided", Outcome.CANCELLED, "order Q-0001036 is cancelled, nothing held any more: The card was declined."),
+        ("out_of_stock", Outcome.OUT_OF_STOCK, "out of stock: 1 of 3 sku-"),
+        ("expired", Outcome.OUT_OF_STOCK, "out of stock: 0 of 1 sku-"),
+        ("other_total", Outcome.REJECTED, "order rejected: the total is 14.90 EUR and not as expected"),
+        ("abandoned", Outcome.ABANDONED, "checkout abandoned by customer"),
+        ("voided", Outcome.CANCELLED, "order Q-0001036 is cancelled, the payment voided: The card was declined."),
         ("void_failed", Outcome.CANCELLED, "order Q-0001002 is cancelled: The card was declined."),
-        ("cancelled_before", Outcome.REJECTED, "there is no order: cancelled by customer: changed my mind"),
-        ("cancelled_during", Outcome.CANCELLED, "order Q-0001053 is cancelled, the money given back: cancelled by customer"),
-        ("cancelled_after", Outcome.CANCELLED, "order Q-0001059 is cancelled, the money given back: cancelled by customer"),
+        ("cancelled_before", Outcome.REJECTED, "order rejected: cancelled by customer: changed my mind"),
+        ("cancelled_during", Outcome.CANCELLED, "order Q-0001053 is cancelled, the payment refunded: cancelled by customer"),
+        ("cancelled_after", Outcome.CANCELLED, "order Q-0001059 is cancelled, the payment refunded: cancelled by customer"),
         ("poison", Outcome.COMPLETED, "order Q-0001062 is confirmed, 14.90 EUR captured"),
     ],
 )
-def test_what_a_story_came_to(name: str, outcome: Outcome, came_to: str) -> None:
+def test_the_result_of_a_checkout(name: str, outcome: Outcome, result: str) -> None:
     entries = stories.load(name).entries
-    found = stands(entries, LIMITS, entries_end(entries))[-1]
+    found = report(entries, LIMITS, entries_end(entries))[-1]
     assert found.outcome == outcome
-    assert (found.came_to or "").startswith(came_to)
+    assert (found.result or "").startswith(result)
     assert found.finished == (name != "void_failed")
 
 
 def test_each_attempt_of_a_cart_stands_for_itself() -> None:
     entries = stories.load("another_card").entries
-    found = stands(entries, LIMITS, entries_end(entries))
+    found = report(entries, LIMITS, entries_end(entries))
     assert [one.outcome for one in found] == [Outcome.DECLINED, Outcome.COMPLETED]
     assert [one.order_number for one in found] == [None, "Q-0001026"]
 
@@ -129,11 +129,11 @@ def test_a_dead_letter_of_who_is_waited_for_says_why() -> None:
     dead = replace(
         authorized, topic="checkout.dlq", form=Form.DEAD_LETTER, at=later, recorded_at=later, facts={"failure": failure}
     )
-    (awaited,) = stands([*entries, dead], LIMITS, later)[0].waits
+    (awaited,) = report([*entries, dead], LIMITS, later)[0].waits
     assert awaited.trouble == "order could not handle it (create_order): KeyError: 'totals' [payment.events/2/7]"
-    (awaited,) = stands([*entries, replace(dead, facts={"failure": {**failure, "service": "cart"}})], LIMITS, later)[0].waits
+    (awaited,) = report([*entries, replace(dead, facts={"failure": {**failure, "service": "cart"}})], LIMITS, later)[0].waits
     assert awaited.trouble is None
 
 
 def test_a_story_without_a_checkout_waits_for_nothing() -> None:
-    assert stands(stories.load("paid").until("CartChanged"), LIMITS, stories.load("paid").entries[0].at) == []
+    assert report(stories.load("paid").until("CartChanged"), LIMITS, stories.load("paid").entries[0].at) == []

@@ -1,8 +1,8 @@
-"""What is kept of a message's content: enough to tell the story, and no personal data that can be left out.
+"""Redacts a message to what the journal stores: enough for a timeline, and as little personal data as possible.
 
-Of an address only the country is kept, of a payment method only its kind; customers' ids, product names on a cart and the
-lines of a bill are left out. Kept are ids of carts, checkouts and orders, SKUs and quantities, amounts, coupons, reasons
-(a customer's words for a cancellation among them), and who of the staff did what, and why.
+Addresses are reduced to the country and payment methods to their kind. Customer ids, product names and the lines of totals
+are removed. Stored are the ids of carts, checkouts and orders, SKUs and quantities, amounts, coupons, reasons (including a
+customer's text for a cancellation), and which staff member did what, and why.
 """
 
 from collections.abc import Mapping
@@ -14,9 +14,9 @@ from shared.contract.values import Address, PaymentMethod, QuoteLine, Totals, To
 
 Spec = dict[str, Any]
 
-_LEFT_OUT: Final = frozenset({"customer_id"})
+_REMOVED: Final = frozenset({"customer_id"})
 _COLUMNS: Final = frozenset({"checkout_id"})
-"""Kept beside the essence."""
+"""Stored in columns of their own."""
 _REDUCED: Final[Mapping[type[Value], frozenset[str]]] = {
     Address: frozenset({"country"}),
     PaymentMethod: frozenset({"kind"}),
@@ -24,11 +24,11 @@ _REDUCED: Final[Mapping[type[Value], frozenset[str]]] = {
     TotalsLine: frozenset(),
     Totals: frozenset(Totals.model_fields) - {"lines"},
 }
-"""Of these values only so much."""
+"""The fields that are stored of these values."""
 
 
-def essence(message: Message) -> dict[str, Any]:
-    """What is kept of a message, as JSON values."""
+def redact(message: Message) -> dict[str, Any]:
+    """Reduce a message to what is stored, as JSON values."""
     kept: dict[str, Any] = message.model_dump(mode="json", include=_of_message(type(message)), exclude_none=True)
     return kept
 
@@ -39,12 +39,12 @@ def _of_message(kind: type[Message]) -> Spec:
 
 
 def _of_value(kind: type[Value]) -> Spec:
-    names = _REDUCED.get(kind, frozenset(kind.model_fields)) - _LEFT_OUT
+    names = _REDUCED.get(kind, frozenset(kind.model_fields)) - _REMOVED
     return {name: _of_field(kind.model_fields[name].annotation) for name in kind.model_fields if name in names}
 
 
 def _of_field(annotation: Any) -> Any:
-    """What pydantic is to include of a field: all, or a part of the values in it."""
+    """What pydantic includes of a field: all of it, or some fields of its values."""
     if isinstance(annotation, type) and issubclass(annotation, Value):
         return _of_value(annotation)
     for argument in get_args(annotation):

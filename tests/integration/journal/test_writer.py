@@ -15,7 +15,7 @@ from tests.support import stories
 
 async def test_whatever_the_order_and_size_of_batches_the_journal_is_the_same(shelf: Journal) -> None:
     entries = [entry for name in stories.names() for entry in stories.load(name).entries]
-    await shelf.keeper.keep(entries)
+    await shelf.writer.write(entries)
     whole = await tables(shelf)
     for seed in range(3):
         await shelf.db.execute("TRUNCATE entries, checkouts")
@@ -23,9 +23,9 @@ async def test_whatever_the_order_and_size_of_batches_the_journal_is_the_same(sh
         arriving = chance.sample(entries, len(entries))
         while arriving:
             size = chance.randrange(1, 60)
-            await shelf.keeper.keep(arriving[:size])
+            await shelf.writer.write(arriving[:size])
             if chance.random() < 0.3:
-                await shelf.keeper.keep(arriving[:size])
+                await shelf.writer.write(arriving[:size])
             arriving = arriving[size:]
         assert await tables(shelf) == whole
 
@@ -37,7 +37,7 @@ async def tables(shelf: Journal) -> list[list[dict[str, Any]]]:
 
 async def test_where_each_checkout_stands_is_kept_with_it(shelf: Journal) -> None:
     for name in ("paid", "void_failed", "out_of_stock"):
-        await shelf.keeper.keep(stories.load(name).entries)
+        await shelf.writer.write(stories.load(name).entries)
     rows = {row["outcome"]: row for row in await shelf.all("checkouts")}
     paid, stuck = rows["completed"], rows["cancelled"]
     assert (paid["order_number"], paid["amount"], paid["currency"], paid["waits"]) == ("Q-0001005", 1490, "EUR", None)
@@ -49,9 +49,9 @@ async def test_where_each_checkout_stands_is_kept_with_it(shelf: Journal) -> Non
 async def test_what_stands_where_a_record_of_a_former_topic_stood_is_kept_beside_it(shelf: Journal) -> None:
     (old, *_) = [one for name in stories.names() for one in stories.load(name).entries if one.form is Form.DEAD_LETTER]
     new = replace(aged(old, -1), source="/quadrille/cart", facts={"failure": {"error": "another"}})
-    for anew in (False, True):
-        await shelf.keeper.keep([old, new], anew=anew)
-        await shelf.keeper.keep([new], anew=anew)
+    for overwrite in (False, True):
+        await shelf.writer.write([old, new], overwrite=overwrite)
+        await shelf.writer.write([new], overwrite=overwrite)
     kept = sorted(row["recorded_at"] for row in await shelf.all("entries"))
     assert kept == [old.recorded_at, new.recorded_at]
 
@@ -59,26 +59,26 @@ async def test_what_stands_where_a_record_of_a_former_topic_stood_is_kept_beside
 async def test_an_entry_the_database_cannot_take_stops_no_other(shelf: Journal) -> None:
     entries = stories.load("paid").entries
     poison = replace(entries[3], message_id="poison", kind="nul\x00", topic="cart.events", partition=9, offset=9)
-    await shelf.keeper.keep([*entries[:8], poison, *entries[8:]])
-    assert len(await shelf.story(entries[0].story)) == len(entries)
-    (kept,) = await shelf.story("")
+    await shelf.writer.write([*entries[:8], poison, *entries[8:]])
+    assert len(await shelf.entries(entries[0].key)) == len(entries)
+    (kept,) = await shelf.entries("")
     assert (kept.place, kept.form) == (("cart.events", 9, 9), Form.UNREADABLE)
 
 
 async def test_a_story_is_forgotten_as_a_whole_once_it_is_over(shelf: Journal) -> None:
     old = {name: [aged(e, 100) for e in stories.load(name).entries] for name in ("paid", "void_failed")}
     young = stories.load("voided").entries
-    stock = aged(replace(young[0], story="tea", kind="ReceiveStock", message_id="r", checkout_id=None), 100)
+    stock = aged(replace(young[0], key="tea", kind="ReceiveStock", message_id="r", checkout_id=None), 100)
     returned = [aged(e, 100) for e in stories.load("another_card").entries]
     returned[-1] = aged(returned[-1], -100)  # the cart moved again since
     for entries in (*old.values(), young, [stock], returned):
-        await shelf.keeper.keep(entries)
+        await shelf.writer.write(entries)
     pruned = await forget(shelf, days=90)
     assert pruned == len(old["paid"]) + 1
-    assert await shelf.story(old["paid"][0].story) == []
-    assert await shelf.story("tea") == []
+    assert await shelf.entries(old["paid"][0].key) == []
+    assert await shelf.entries("tea") == []
     for kept in (old["void_failed"], young, returned):
-        assert len(await shelf.story(kept[0].story)) == len(kept)
+        assert len(await shelf.entries(kept[0].key)) == len(kept)
     assert {row["outcome"] for row in await shelf.all("checkouts")} >= {"cancelled", "declined"}
     assert await shelf.db.fetchval("SELECT count(*) FROM checkouts WHERE order_number = 'Q-0001005'") == 0
 
@@ -94,7 +94,7 @@ async def forget(shelf: Journal, days: int) -> int:
     before = max(e.recorded_at for e in stories.load("voided").entries) - timedelta(days=days)
     pruned, last = 0, 1
     while last:
-        last = await shelf.keeper.prune(before, limit=7)
+        last = await shelf.writer.prune(before, limit=7)
         assert last <= 7
         pruned += last
     return pruned
@@ -103,21 +103,21 @@ async def forget(shelf: Journal, days: int) -> int:
 async def test_the_records_of_one_batch_take_a_few_statements(shelf: Journal) -> None:
     entries = [entry for name in stories.names() for entry in stories.load(name).entries]
     before = metrics.statements._value.get()
-    await shelf.keeper.keep(entries)
+    await shelf.writer.write(entries)
     assert metrics.statements._value.get() - before == 4
 
 
-@pytest.mark.parametrize("anew", [False, True])
+@pytest.mark.parametrize("overwrite", [False, True])
 async def test_a_record_published_twice_is_one_entry_and_dead_letters_are_as_many_as_there_are(
-    shelf: Journal, anew: bool
+    shelf: Journal, overwrite: bool
 ) -> None:
     (first, *_) = stories.load("paid").entries
     dead = replace(first, topic="checkout.dlq", form=Form.DEAD_LETTER, offset=1, facts={"failure": {"error": "no"}})
     again = replace(first, offset=first.offset + 5)
     other = replace(first, source="/another/shop")
-    await shelf.keeper.keep([first, again, dead, replace(dead, offset=2), other], anew=anew)
-    await shelf.keeper.keep([again, dead], anew=anew)
-    kept = await shelf.story(first.story)
+    await shelf.writer.write([first, again, dead, replace(dead, offset=2), other], overwrite=overwrite)
+    await shelf.writer.write([again, dead], overwrite=overwrite)
+    kept = await shelf.entries(first.key)
     assert sorted((e.form, e.source) for e in kept) == [
         (Form.DEAD_LETTER, first.source),
         (Form.DEAD_LETTER, first.source),
@@ -127,7 +127,7 @@ async def test_a_record_published_twice_is_one_entry_and_dead_letters_are_as_man
 
 
 async def test_what_it_says_of_its_reading_is_the_latest(shelf: Journal) -> None:
-    await shelf.keeper.note_reading({0: 5, 1: 7})
-    await shelf.keeper.note_reading({1: 0, 2: 1})
-    assert {row["lane"]: row["behind"] for row in await shelf.all("reading")} == {0: 5, 1: 0, 2: 1}
-    assert all(row["at"] >= AT for row in await shelf.all("reading"))
+    await shelf.writer.report_lag({0: 5, 1: 7})
+    await shelf.writer.report_lag({1: 0, 2: 1})
+    assert {row["partition"]: row["lag"] for row in await shelf.all("consumer_lag")} == {0: 5, 1: 0, 2: 1}
+    assert all(row["reported_at"] >= AT for row in await shelf.all("consumer_lag"))

@@ -1,4 +1,4 @@
-"""The tree of a story: recorded stories, whatever the order of arrival, and records that claim what cannot be."""
+"""The trees of a timeline: recorded stories in any order of arrival, and records that claim impossible causes."""
 
 import random
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import pytest
 
 from cli.trace.show import entry_json
 from services.journal.model import Entry, Form
-from services.journal.story import Node, checkouts_around, forest, of_checkout
+from services.journal.timeline import Node, checkouts_around, forest, of_checkout
 from tests.support import stories
 from tests.support.clock import NOW
 
@@ -62,7 +62,7 @@ def test_a_deadline_stands_beneath_what_set_it() -> None:
         if child.entry.kind == "ReservationExpired"
     ]
     assert expired[0].entry.kind == "StockReserved"
-    assert expired[1].via == "its time was up"
+    assert expired[1].via == "deadline passed"
 
 
 def test_a_dead_letter_stands_beneath_the_record_it_is_of() -> None:

@@ -1,4 +1,4 @@
-"""Entries in words, for people: what happened in one line, and whether it went wrong or undid something."""
+"""Formats an entry for people: its content in one line, and whether it is a failure or undoes something."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -13,7 +13,7 @@ Facts = Mapping[str, Any]
 
 
 class Mark(StrEnum):
-    """How an entry is to be seen: something failed, something was undone because of that, or an end was reached."""
+    """How an entry is highlighted: a failure, something undone because of one, or a successful end."""
 
     FAILED = "failed"
     UNDONE = "undone"
@@ -36,14 +36,14 @@ _MARK_OF: Final = {kind: mark for mark, kinds in _MARKS.items() for kind in kind
 
 
 def mark(entry: Entry) -> Mark | None:
-    """How an entry is to be seen, if in any special way."""
+    """The highlight of an entry, if it has one."""
     if entry.form in (Form.REFUSED, Form.UNREADABLE, Form.DEAD_LETTER):
         return Mark.FAILED
     return _MARK_OF.get(entry.kind or "") if entry.form is Form.MESSAGE else None
 
 
 def title(entry: Entry) -> str:
-    """What it is: the message's type, or that it is none."""
+    """The type of the message, or what else the record is."""
     if entry.form is Form.UNREADABLE:
         return "unreadable record"
     if entry.form is Form.DEAD_LETTER:
@@ -51,80 +51,84 @@ def title(entry: Entry) -> str:
     return f"{entry.kind or 'unreadable record'} again" if entry.form is Form.COPY else entry.kind or "a record"
 
 
-def words(entry: Entry) -> str:
-    """What an entry says, in one line that a terminal survives."""
-    return plain(_told(entry))
+def format_entry(entry: Entry) -> str:
+    """Format the content of an entry in one line without control characters."""
+    return plain(_format(entry))
 
 
-def _told(entry: Entry) -> str:
+def _format(entry: Entry) -> str:
     if failure := entry.facts.get("failure"):
         return _failure(entry, failure)
     if entry.form is Form.COPY:
-        return f"published again on {entry.topic}"
-    tell = _WORDS.get(entry.kind or "", _anything)
+        return f"republished on {entry.topic}"
+    formatter = _FORMATTERS.get(entry.kind or "", _plain_fields)
     try:
-        return tell(entry.facts)
-    except (KeyError, TypeError, ValueError, AttributeError):  # facts of another version than these words
-        return _anything(entry.facts)
+        return formatter(entry.facts)
+    except (KeyError, TypeError, ValueError, AttributeError):  # facts of another version of the message
+        return _plain_fields(entry.facts)
 
 
-def amount(minor_units: Any, currency: Any) -> str:
-    """An amount for people, also one in a currency nobody knows any more."""
+def format_amount(minor_units: Any, currency: Any) -> str:
+    """Format an amount, also in a currency that is no longer known."""
     return display(minor_units, currency) if currency in EXPONENTS else f"{minor_units} {currency}"
 
 
-def clock(moment: datetime) -> str:
-    """The time of day, UTC, to the millisecond."""
+def format_time(moment: datetime) -> str:
+    """Format the time of day, UTC, in milliseconds."""
     return moment.strftime("%H:%M:%S.") + f"{moment.microsecond // 1000:03d}"
 
 
-def reasons(facts: Facts) -> str:
-    """The reasons a message gives, as the customer may see them."""
+def format_reasons(facts: Facts) -> str:
+    """Format the reasons of a message, as customers see them."""
     return "; ".join(str(reason["message"]) for reason in facts.get("reasons", ()))
 
 
-def shortages(facts: Facts) -> str:
-    """The units that were short."""
+def format_shortages(facts: Facts) -> str:
+    """Format which items were short, and by how much."""
     return ", ".join(f"{s['available']} of {s['wanted']} {s['sku']} left" for s in facts["shortages"])
+
+
+def count(number: int, noun: str) -> str:
+    """Format a number with its noun: ``1 attempt``, ``8 attempts``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _failure(entry: Entry, failure: Facts) -> str:
     who = failure.get("service")
     stage = failure.get("stage")
     if stage == "compensation":
-        return f"for a person to settle: {failure['error']}"
+        return f"needs a person: {failure['error']}"
     if entry.form is Form.DEAD_LETTER:
         did = "read it" if stage == "read" else f"handle it ({stage})"
-        return f"{who or 'somebody'} could not {did}: {failure['error']} [{failure.get('origin', '?')}]"
+        return f"{who or 'unknown service'} could not {did}: {failure['error']} [{failure.get('origin', '?')}]"
     return str(failure["error"])
 
 
-def _anything(facts: Facts) -> str:
-    plain = {name: value for name, value in facts.items() if isinstance(value, str | int)}
-    return ", ".join(f"{name} {value}" for name, value in plain.items())
+def _plain_fields(facts: Facts) -> str:
+    return ", ".join(f"{name} {value}" for name, value in facts.items() if isinstance(value, str | int))
 
 
 def _items(facts: Facts) -> str:
-    return ", ".join(f"{item['quantity']} × {item['sku']}" for item in facts["items"]) or "nothing"
+    return ", ".join(f"{item['quantity']} × {item['sku']}" for item in facts["items"]) or "no items"
 
 
 def _until(facts: Facts) -> str:
-    return f"{_items(facts)}, until {clock(datetime.fromisoformat(facts['expires_at']))[:8]}"
+    return f"{_items(facts)}, until {format_time(datetime.fromisoformat(facts['expires_at']))[:8]}"
 
 
 def _money(facts: Facts) -> str:
-    return amount(facts["amount"], facts["currency"])
+    return format_amount(facts["amount"], facts["currency"])
 
 
 def _quote(facts: Facts) -> str:
     quote = facts["quote"]
     currency = quote["currency"]
-    lines = ", ".join(f"{q['quantity']} × {q['sku']} at {amount(q['unit_price'], currency)}" for q in quote["lines"])
+    lines = ", ".join(f"{q['quantity']} × {q['sku']} at {format_amount(q['unit_price'], currency)}" for q in quote["lines"])
     chosen = [
         quote.get("payment_method", {}).get("kind", "").replace("_", " "),
         f"{quote.get('shipping_method', '')} to {quote.get('shipping_address', {}).get('country', '?')}",
         f"coupons {', '.join(quote['coupons'])}" if quote.get("coupons") else "",
-        f"expecting {amount(facts['expected_total'], currency)}" if facts.get("expected_total") is not None else "",
+        f"expecting {format_amount(facts['expected_total'], currency)}" if facts.get("expected_total") is not None else "",
     ]
     return "; ".join([lines, *(choice for choice in chosen if choice)])
 
@@ -132,32 +136,32 @@ def _quote(facts: Facts) -> str:
 def _totals(facts: Facts) -> str:
     totals = facts.get("totals")
     if totals is None:
-        return reasons(facts)
+        return format_reasons(facts)
     currency = totals["currency"]
     parts = {"discount": totals["discount"], "shipping": totals["shipping"], "tax": totals["tax"]}
-    told = [f"goods {amount(totals['subtotal'], currency)}"]
-    told += [f"{name} {amount(value, currency)}" for name, value in parts.items() if value]
-    told[-1] += " included" if totals["tax_included"] and totals["tax"] else ""
-    return f"{amount(totals['total'], currency)} ({', '.join(told)})"
+    described = [f"goods {format_amount(totals['subtotal'], currency)}"]
+    described += [f"{name} {format_amount(value, currency)}" for name, value in parts.items() if value]
+    described[-1] += " included" if totals["tax_included"] and totals["tax"] else ""
+    return f"{format_amount(totals['total'], currency)} ({', '.join(described)})"
 
 
 def _order(facts: Facts) -> str:
     totals = facts["totals"]
-    return f"{facts['order_number']}, {_items(facts)}, {amount(totals['total'], totals['currency'])}"
+    return f"{facts['order_number']}, {_items(facts)}, {format_amount(totals['total'], totals['currency'])}"
 
 
 def _confirmed(facts: Facts) -> str:
-    return f"{facts['order_number']}, {amount(facts['total'], facts['currency'])} {facts['payment']}"
+    return f"{facts['order_number']}, {format_amount(facts['total'], facts['currency'])} {facts['payment']}"
 
 
-def _stuck_money(facts: Facts) -> str:
+def _failed_compensation(facts: Facts) -> str:
     hold = f", hold {facts['hold']}" if facts.get("hold") else ""
-    return f"{_money(facts)}{hold}; given up after {facts['attempts']} attempts: {facts['reason']} ({facts['code']})"
+    return f"{_money(facts)}{hold}; failed after {count(facts['attempts'], 'attempt')}: {facts['reason']} ({facts['code']})"
 
 
-def _nearly_given_up(facts: Facts) -> str:
-    again = clock(datetime.fromisoformat(facts["next_attempt_at"]))[:8]
-    calls = f"{facts['operation']}: {facts['attempts']} of {facts['allowed']} calls failed, again at {again}"
+def _retries_nearly_exhausted(facts: Facts) -> str:
+    again = format_time(datetime.fromisoformat(facts["next_attempt_at"]))[:8]
+    calls = f"{facts['operation']}: {facts['attempts']} of {facts['allowed']} attempts failed, next at {again}"
     return f"{_money(facts)}; {calls}: {facts['reason']} ({facts['code']})"
 
 
@@ -168,7 +172,7 @@ def _level(change: str) -> Callable[[Facts], str]:
 
 
 def _prices(facts: Facts) -> str:
-    prices = ", ".join(amount(price, currency) for currency, price in facts["prices"].items())
+    prices = ", ".join(format_amount(price, currency) for currency, price in facts["prices"].items())
     return f"{facts['name']}, {prices}"
 
 
@@ -180,7 +184,7 @@ def _quiet(facts: Facts) -> str:
     return ""
 
 
-_WORDS: Final[dict[str, Callable[[Facts], str]]] = {
+_FORMATTERS: Final[dict[str, Callable[[Facts], str]]] = {
     "AddItem": lambda f: f"{f['quantity']} × {f['sku']}",
     "SetQuantity": lambda f: f"{f['quantity']} × {f['sku']}",
     "RemoveItem": lambda f: str(f["sku"]),
@@ -194,22 +198,22 @@ _WORDS: Final[dict[str, Callable[[Facts], str]]] = {
     "CheckoutStarted": _until,
     "CheckoutAlreadyStarted": _until,
     "CheckoutChanged": _items,
-    "CheckoutChangeRejected": reasons,
-    "CheckoutDetailsSet": lambda f: f"still to choose: {', '.join(f['missing'])}" if f["missing"] else "all is chosen",
+    "CheckoutChangeRejected": format_reasons,
+    "CheckoutDetailsSet": lambda f: f"missing: {', '.join(f['missing'])}" if f["missing"] else "complete",
     "PreviewRequested": _quote,
     "CheckoutPreviewed": _totals,
-    "CheckoutRejected": reasons,
-    "CommandRejected": reasons,
+    "CheckoutRejected": format_reasons,
+    "CommandRejected": format_reasons,
     "CheckoutConfirmed": _quote,
-    "CheckoutAlreadyConfirmed": lambda f: f"the first is {f['state'].replace('_', ' ')}{_number(f)}",
+    "CheckoutAlreadyConfirmed": lambda f: f"first confirmation: {f['state'].replace('_', ' ')}{_number(f)}",
     "CheckoutAbandoned": lambda f: f"by {f['by']}",
-    "CartReopened": reasons,
+    "CartReopened": format_reasons,
     "CheckoutCompleted": lambda f: str(f["order_number"]),
     "StockReserved": _until,
     "ReservationExtended": _until,
-    "ReservationChangeRejected": shortages,
-    "ReservationFailed": shortages,
-    "ReservationLost": shortages,
+    "ReservationChangeRejected": format_shortages,
+    "ReservationFailed": format_shortages,
+    "ReservationLost": format_shortages,
     "ReservationExpired": _quiet,
     "ReservationReleased": _quiet,
     "StockCommitted": _items,
@@ -217,10 +221,10 @@ _WORDS: Final[dict[str, Callable[[Facts], str]]] = {
     "StockReceived": _level("quantity"),
     "StockAdjusted": _level("delta"),
     "TotalsCalculated": lambda f: f"{_totals(f)} by {f['payment_method']['kind'].replace('_', ' ')}",
-    "OrderRejected": reasons,
+    "OrderRejected": format_reasons,
     "OrderCreated": _order,
     "OrderConfirmed": _confirmed,
-    "OrderCancelled": lambda f: f"{f['order_number']}: {reasons(f)}",
+    "OrderCancelled": lambda f: f"{f['order_number']}: {format_reasons(f)}",
     "CancelOrder": lambda f: f"{f['requested_by']}: {f['reason']}",
     "PaymentAuthorized": _money,
     "PaymentDeclined": lambda f: f"{_money(f)}: {f['reason']} ({f['code']})",
@@ -230,13 +234,13 @@ _WORDS: Final[dict[str, Callable[[Facts], str]]] = {
     "PaymentVoided": lambda f: _money(f) + _by_hand(f),
     "PaymentRefunded": lambda f: _money(f) + _by_hand(f),
     "PaymentMarkedPaid": lambda f: _money(f) + _by_hand(f),
-    "OperationNearlyGivenUp": _nearly_given_up,
-    "HoldNearlyLapsed": lambda f: f"{_money(f)}, held since {f['held_since'][:10]}",
+    "OperationNearlyGivenUp": _retries_nearly_exhausted,
+    "HoldNearlyLapsed": lambda f: f"{_money(f)}, authorized on {f['held_since'][:10]}",
     "GatewayInTrouble": lambda f: f"{f['reason']} ({f['code']})",
-    "GatewayRecovered": lambda f: f"it was in trouble since {f['since'][:19]}",
-    "ForeignPaymentFound": lambda f: f"{f['found_amount']} {f['found_currency']} under our reference {f['gateway_reference']}",
-    "VoidFailed": _stuck_money,
-    "RefundFailed": _stuck_money,
+    "GatewayRecovered": lambda f: f"in trouble since {f['since'][:19]}",
+    "ForeignPaymentFound": lambda f: f"{f['found_amount']} {f['found_currency']} under reference {f['gateway_reference']}",
+    "VoidFailed": _failed_compensation,
+    "RefundFailed": _failed_compensation,
     "RetryVoid": _staff,
     "RetryRefund": _staff,
     "MarkVoided": _staff,
@@ -244,7 +248,7 @@ _WORDS: Final[dict[str, Callable[[Facts], str]]] = {
     "MarkPaid": _staff,
     "VoidRetried": _staff,
     "RefundRetried": _staff,
-    "SettlementDisputed": lambda f: f"{_staff(f)}, though {f['found']}",
+    "SettlementDisputed": lambda f: f"{_staff(f)}; but {f['found']}",
     "AcknowledgeAlert": _staff,
     "ResolveAlert": _staff,
     "RedriveDeadLetter": _staff,
@@ -254,14 +258,14 @@ _WORDS: Final[dict[str, Callable[[Facts], str]]] = {
     "AlertAcknowledged": _staff,
     "AlertResolved": _staff,
     "DeadLetterRedriven": lambda f: f"to {f['service']}, {_staff(f)}",
-    "DeadLetterReturned": lambda f: f"to {f['service']} in vain: {f['reason']}",
+    "DeadLetterReturned": lambda f: f"failed again in {f['service']}: {f['reason']}",
     "DeadLetterParked": _staff,
     "DeadLetterResolved": _staff,
     "ProductListed": _prices,
     "ProductPriceChanged": _prices,
-    "PricesIgnored": lambda f: f"in {', '.join(f['currencies'])}, which this shop does not know",
+    "PricesIgnored": lambda f: f"unknown currencies: {', '.join(f['currencies'])}",
 }
-"""What matters of each type of message; of others every plain field is told."""
+"""The formatter of each type of message. Of other types, every plain field is shown."""
 
 
 def _number(facts: Facts) -> str:
@@ -270,4 +274,4 @@ def _number(facts: Facts) -> str:
 
 def _by_hand(facts: Facts) -> str:
     why = f": {facts['why']}" if facts.get("why") else ""
-    return f", by hand of {facts['marked_by']}{why}" if facts.get("marked_by") else ""
+    return f", recorded by {facts['marked_by']}{why}" if facts.get("marked_by") else ""
