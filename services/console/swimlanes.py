@@ -37,7 +37,6 @@ class Row:
     text: str
     mark: str
     asked: bool
-    message_id: str | None
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,6 @@ def _row(node: Node, paths: Sequence[str], asked: str | None) -> Row:
         text=describe_entry(node),
         mark=mark(entry) or "plain",
         asked=asked is not None and entry.message_id == asked,
-        message_id=entry.message_id,
     )
 
 

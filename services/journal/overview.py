@@ -13,9 +13,8 @@ from services.journal.model import moment
 from shared.progress import Limits
 from shared.progress.steps import STEPS, Step
 
-_SUMMARY: Final = "checkout_id, cart_id, order_number, amount, currency, started_at, moved_at, outcome, waits"
-_LATEST: Final = f"""
-SELECT {_SUMMARY} FROM checkouts
+_LATEST: Final = """
+SELECT checkout_id, order_number, amount, currency, started_at, outcome, waits FROM checkouts
  WHERE ($1::timestamptz IS NULL OR (started_at, checkout_id) < ($1, $2::text))
    AND CASE $3::text WHEN 'all' THEN true WHEN 'open' THEN open WHEN 'needs_person' THEN open AND waits ? 'settle'
        ELSE outcome = $3 END
@@ -67,12 +66,10 @@ class Summary:
     """A checkout in a list. ``waits``: since when it waits in each step."""
 
     checkout_id: str
-    cart_id: str
     order_number: str | None
     amount: int | None
     currency: str | None
     started_at: datetime
-    moved_at: datetime
     outcome: str | None
     waits: Mapping[Step, datetime]
 

@@ -60,9 +60,7 @@ async def void_failed(shop: Shop) -> tuple[VoidFailed, Alert]:
     return failed, await shop.alert(failed.checkout_id)
 
 
-async def test_an_order_is_found_by_its_digits_and_told_as_the_command_tells_it(
-    shop: Shop, quadrille: System, ada: AsyncClient
-) -> None:
+async def test_an_order_is_found_by_its_digits_and_shown_as_by_trace(shop: Shop, quadrille: System, ada: AsyncClient) -> None:
     cart_id, outcome = await shop.check_out(await shop.product(stock=1))
     assert isinstance(outcome, CheckoutCompleted)
     number = outcome.order_number
@@ -78,14 +76,14 @@ async def test_an_order_is_found_by_its_digits_and_told_as_the_command_tells_it(
     assert number in await text_of(ada, f"/orders?q={cart_id}", "OpenCart")
 
 
-async def test_what_nobody_knows_is_not_found(ada: AsyncClient) -> None:
+async def test_unknown_names_are_not_found(ada: AsyncClient) -> None:
     for page in ("/orders/no-such-order", "/alerts/no-such-alert", "/letters/zzzz", "/orders/%00%FF", "/nothing"):
         assert (await ada.get(page)).status_code == 404, page
     assert "No order, checkout" in Seen((await ada.get("/orders", params={"q": EVIL})).text).text
     assert "<script>alert" not in (await ada.get("/orders", params={"q": EVIL})).text
 
 
-async def test_a_page_that_is_open_hears_what_is_new(shop: Shop, ada: AsyncClient) -> None:
+async def test_an_open_page_receives_updates(shop: Shop, ada: AsyncClient) -> None:
     cart_id = await shop.cart(await shop.product(stock=1))
     await text_of(ada, f"/orders/{cart_id}", "CartChanged")
     heard = asyncio.create_task(parts(ada, f"/live?view=timeline&name={cart_id}", "timeline", "StockReserved"))
@@ -108,7 +106,7 @@ async def parts(at: AsyncClient, address: str, part: str, wanted: str) -> dict[s
     return known
 
 
-async def test_money_that_is_stuck_is_settled_on_its_alerts_page(shop: Shop, ada: AsyncClient) -> None:
+async def test_a_stuck_payment_is_settled_on_its_alert_page(shop: Shop, ada: AsyncClient) -> None:
     failed, alert = await void_failed(shop)
     page, checkout_id = f"/alerts/{alert.alert_id}", failed.checkout_id
     assert alert.title in await text_of(ada, "/alerts", alert.title)
@@ -128,7 +126,7 @@ async def test_money_that_is_stuck_is_settled_on_its_alerts_page(shop: Shop, ada
     assert "<button" not in live["decide_alert"], "a page that was open all the time offers nothing any more"
 
 
-async def test_money_on_delivery_is_received_on_its_orders_page(shop: Shop, ada: AsyncClient) -> None:
+async def test_a_payment_on_delivery_is_marked_paid_on_its_order_page(shop: Shop, ada: AsyncClient) -> None:
     _, outcome = await shop.check_out(await shop.product(stock=1), payment=CASH)
     assert isinstance(outcome, CheckoutCompleted)
     page = f"/orders/{outcome.order_number}"
@@ -144,7 +142,7 @@ async def test_money_on_delivery_is_received_on_its_orders_page(shop: Shop, ada:
     assert unknown.status_code == 404
 
 
-async def test_a_dead_letter_is_looked_at_redriven_parked_and_resolved(shop: Shop, quadrille: System, ada: AsyncClient) -> None:
+async def test_a_dead_letter_is_shown_redriven_parked_and_resolved(shop: Shop, quadrille: System, ada: AsyncClient) -> None:
     key = unique("poison")
     async with raw_producer(quadrille.settings) as producer:
         topic = quadrille.settings.topic("cart.commands")
@@ -193,7 +191,7 @@ async def test_lag_and_money_are_shown_with_their_numbers(shop: Shop, ada: Async
     assert "EUR" in money
 
 
-async def test_what_the_console_says_of_itself(quadrille: System) -> None:
+async def test_the_console_answers_its_probes(quadrille: System) -> None:
     if running := quadrille.services.get("console"):
         assert running.probe("/readyz") == (200, {"service": "console", "ready": True, "trouble": None})
         assert running.probe("/livez") == (200, {"service": "console", "live": True})

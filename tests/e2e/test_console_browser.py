@@ -54,7 +54,7 @@ async def page(context: BrowserContext) -> AsyncIterator[Page]:
     assert [words for words in complaints if "404" not in words] == []
 
 
-async def test_the_overview_lives(page: Page, shop: Shop) -> None:
+async def test_the_overview_is_live(page: Page, shop: Shop) -> None:
     await page.goto("/")
     await expect(page.locator("[data-pulse]")).to_have_text("live")
     await expect(page.locator(".node.ok")).to_have_count(5)
@@ -64,7 +64,7 @@ async def test_the_overview_lives(page: Page, shop: Shop) -> None:
     await expect(page.locator(".edge.slow, .edge.steady, .edge.fast").first).to_be_attached()
 
 
-async def test_a_story_goes_on_while_it_is_looked_at(page: Page, shop: Shop) -> None:
+async def test_an_open_timeline_is_live(page: Page, shop: Shop) -> None:
     cart_id = await shop.cart(await shop.product(stock=1))
     await shop.prepare(cart_id)
     await until(lambda: page.goto(f"/orders/{cart_id}.1"), lambda answer: answer and answer.ok)  # once the journal has it
@@ -76,7 +76,7 @@ async def test_a_story_goes_on_while_it_is_looked_at(page: Page, shop: Shop) -> 
     await expect(page.get_by_label("Status")).to_contain_text(created.order_number)
 
 
-async def test_stuck_money_is_settled_by_keyboard_alone_and_what_was_said_of_it_runs_nowhere(page: Page, shop: Shop) -> None:
+async def test_a_stuck_payment_is_settled_by_keyboard_and_its_text_never_runs(page: Page, shop: Shop) -> None:
     sku = await shop.product(stock=1)
     cart_id, _ = await shop.check_out(sku, payment=card("tok_decline_capture+refuse_void_4"))
     failed = await shop.client.wait_for(cart_id, VoidFailed, timeout=SECONDS)
@@ -127,7 +127,7 @@ async def test_every_page_is_light(context: BrowserContext, quadrille: System) -
         assert loaded["bytes"] <= 100_000, address
 
 
-async def test_the_first_thing_a_keyboard_reaches_leads_to_the_content_and_what_has_focus_is_seen(page: Page) -> None:
+async def test_the_skip_link_is_first_and_focus_is_visible(page: Page) -> None:
     await page.goto("/orders")
     await page.keyboard.press("Tab")
     await expect(page.get_by_text("Skip to content")).to_be_focused()
@@ -138,7 +138,7 @@ async def test_the_first_thing_a_keyboard_reaches_leads_to_the_content_and_what_
     assert outline == "solid"
 
 
-async def test_without_a_script_the_pages_say_all_the_same(context: BrowserContext, quadrille: System) -> None:
+async def test_pages_work_without_javascript(context: BrowserContext, quadrille: System) -> None:
     assert context.browser
     plain = await context.browser.new_context(
         base_url=quadrille.settings.console_address, java_script_enabled=False, storage_state=await context.storage_state()

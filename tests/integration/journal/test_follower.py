@@ -45,7 +45,7 @@ async def caught_up(journal: Journal) -> bool:
     return [row["lag"] for row in await journal.all("consumer_lag")] == [0] * journal.settings.partitions
 
 
-async def test_records_of_every_topic_are_kept_once_however_often_they_are_published(journal: Journal) -> None:
+async def test_records_are_stored_once_however_often_they_are_published(journal: Journal) -> None:
     (first,) = await journal.publish(opened("c1"))
     await journal.publish(started("c1"), ids=["twice"])
     await journal.publish(started("c1"), ids=["twice"])
@@ -59,7 +59,7 @@ async def test_records_of_every_topic_are_kept_once_however_often_they_are_publi
     assert await journal.count("checkouts") == 1
 
 
-async def test_every_topic_of_the_contract_is_followed_also_what_nobody_can_read_there(journal: Journal) -> None:
+async def test_every_topic_is_followed_including_unreadable_records(journal: Journal) -> None:
     for topic in TOPICS:
         await journal.publish_bytes(topic, f"key-of-{topic}", b"\x00\xff nonsense")
     await journal.publish_bytes("cart.events", "null", None)
@@ -74,7 +74,7 @@ async def test_every_topic_of_the_contract_is_followed_also_what_nobody_can_read
         await journal.until_kept("after", 1)
 
 
-async def test_a_killed_reader_s_records_are_kept_once_by_its_successor(journal: Journal, tmp_path: Path) -> None:
+async def test_the_successor_of_a_killed_process_stores_its_records_once(journal: Journal, tmp_path: Path) -> None:
     environment = journal.environment
     first = services.start("journal", "services.journal", environment, tmp_path)
     await asyncio.to_thread(first.wait_until_healthy)
@@ -94,7 +94,7 @@ async def test_a_killed_reader_s_records_are_kept_once_by_its_successor(journal:
     await asyncio.to_thread(first.process.wait)
 
 
-async def test_a_database_that_goes_away_loses_nothing(journal: Journal) -> None:
+async def test_a_database_outage_loses_nothing(journal: Journal) -> None:
     async with journal.followed() as follower:
         for n in range(4):
             await journal.publish(*(opened(f"c{n}") for _ in range(50)))
@@ -104,7 +104,7 @@ async def test_a_database_that_goes_away_loses_nothing(journal: Journal) -> None
         await eventually(lambda: ready(follower), "health")
 
 
-async def test_it_is_not_ready_for_as_long_as_its_database_is_away(stack: Stack, journal: Journal) -> None:
+async def test_it_is_not_ready_during_a_database_outage(stack: Stack, journal: Journal) -> None:
     """Also while nothing arrives that it would have to keep."""
     async with journal.followed() as follower:
         await eventually(lambda: ready(follower), "readiness")
@@ -117,7 +117,7 @@ async def test_it_is_not_ready_for_as_long_as_its_database_is_away(stack: Stack,
         await eventually(lambda: ready(follower), "readiness")
 
 
-async def test_it_says_how_far_it_has_read(journal: Journal) -> None:
+async def test_it_reports_its_lag(journal: Journal) -> None:
     await journal.publish(opened("c1"))
     async with journal.followed() as follower:
         await journal.until_kept("c1", 1)
@@ -129,7 +129,7 @@ async def test_it_says_how_far_it_has_read(journal: Journal) -> None:
     assert all((datetime.now(UTC) - row["reported_at"]).total_seconds() < 60 for row in rows)
 
 
-async def test_an_effect_that_is_read_before_its_cause_stands_beneath_it_later(journal: Journal) -> None:
+async def test_an_effect_may_be_read_before_its_cause(journal: Journal) -> None:
     await journal.publish(OrderRejected(cart_id="c1", checkout_id="c1.1", reasons=()), service="order", ids=["effect"])
     async with journal.followed():
         await journal.until_kept("c1", 1)

@@ -39,7 +39,7 @@ async def kept(shelf: Journal, *names: str) -> dict[str, list[Entry]]:
         ("cart-2d846b2233.1:capture:2", "checkout", ".1"),
     ],
 )
-async def test_a_story_is_found_by_any_name_and_its_beginning(
+async def test_a_timeline_is_found_by_any_name_and_prefix(
     shelf: Journal, name: str, kind: str, of_checkout: str | None
 ) -> None:
     await kept(shelf, "paid", "voided")
@@ -52,7 +52,7 @@ async def test_a_story_is_found_by_any_name_and_its_beginning(
     assert found.checkout_id == (f"cart-2d846b2233{of_checkout}" if of_checkout else None)
 
 
-async def test_a_message_is_found_by_its_id_and_its_beginning(shelf: Journal) -> None:
+async def test_a_message_is_found_by_its_id_and_prefix(shelf: Journal) -> None:
     told = await kept(shelf, "paid", "voided")
     for entry in told["paid"]:
         assert entry.message_id
@@ -61,7 +61,7 @@ async def test_a_message_is_found_by_its_id_and_its_beginning(shelf: Journal) ->
             assert (found.kind, found.name, found.key) == ("message", entry.message_id, entry.key)
 
 
-async def test_digits_alone_are_an_order_number_and_open_nothing_else(shelf: Journal) -> None:
+async def test_digits_are_an_order_number_only(shelf: Journal) -> None:
     (first, *_) = stories.load("paid").entries
     ids = ("1078", "10780000-0000-4000-8000-000000000000", "10781078")
     others = [
@@ -76,7 +76,7 @@ async def test_digits_alone_are_an_order_number_and_open_nothing_else(shelf: Jou
     assert (await one(shelf.db, "10780000-")).kind == "message"
 
 
-async def test_an_order_number_or_a_checkout_that_is_complete_is_not_the_beginning_of_another(shelf: Journal) -> None:
+async def test_a_complete_name_is_no_prefix(shelf: Journal) -> None:
     (first, *_) = stories.load("paid").entries
     started = replace(first, kind="CheckoutStarted", checkout_id="c1.12")
     created = next(entry for entry in stories.load("paid").entries if entry.kind == "OrderCreated")
@@ -87,21 +87,21 @@ async def test_an_order_number_or_a_checkout_that_is_complete_is_not_the_beginni
     assert (await one(shelf.db, "c1.")).checkout_id == "c1.12"
 
 
-async def test_of_a_message_s_id_eight_characters_are_enough_and_seven_are_not(shelf: Journal) -> None:
+async def test_a_prefix_of_a_message_id_has_eight_characters(shelf: Journal) -> None:
     (first, *_) = stories.load("paid").entries
     await shelf.writer.write([replace(first, message_id="7f0cab12-aaaa")])
     assert await queries.find(shelf.db, "7f0cab1") == []
     assert (await one(shelf.db, "7f0cab12")).name == "7f0cab12-aaaa"
 
 
-async def test_a_payment_is_found_by_the_hold_that_is_stuck(shelf: Journal) -> None:
+async def test_a_stuck_payment_is_found_by_its_hold(shelf: Journal) -> None:
     told = await kept(shelf, "void_failed", "paid")
     hold = next(e.facts["hold"] for e in told["void_failed"] if e.kind == "VoidFailed")
     found = await one(shelf.db, hold)
     assert (found.kind, found.checkout_id) == ("payment", f"{told['void_failed'][0].key}.1")
 
 
-async def test_a_checkout_s_exact_name_is_not_that_of_longer_ones(shelf: Journal) -> None:
+async def test_an_exact_checkout_id_excludes_longer_ones(shelf: Journal) -> None:
     (first, *_) = stories.load("paid").entries
     for number in (1, 10):
         started = replace(first, kind="CheckoutStarted", message_id=f"m{number}", checkout_id=f"{first.key}.{number}")
@@ -111,7 +111,7 @@ async def test_a_checkout_s_exact_name_is_not_that_of_longer_ones(shelf: Journal
     assert (with_both.kind, with_both.key, with_both.checkout_id) == ("key", first.key, None)
 
 
-async def test_several_matches_are_named_and_none_is_told(shelf: Journal) -> None:
+async def test_several_matches_are_listed(shelf: Journal) -> None:
     await kept(shelf, *stories.names())
     with pytest.raises(NotOneError) as several:
         await one(shelf.db, "cart-")
@@ -124,7 +124,7 @@ async def test_several_matches_are_named_and_none_is_told(shelf: Journal) -> Non
         await one(shelf.db, "nobody")
 
 
-async def test_strange_names_find_nothing_and_break_nothing(shelf: Journal) -> None:
+async def test_strange_names_find_nothing(shelf: Journal) -> None:
     await kept(shelf, "paid")
     for name in ("%", "_", "'; DROP TABLE entries; --", "9" * 40, "\\", "☃", "::", "a:capture:1"):
         with pytest.raises(NotOneError):
@@ -134,7 +134,7 @@ async def test_strange_names_find_nothing_and_break_nothing(shelf: Journal) -> N
 LIMITS = Limits(prompt=30, gateway=120, customer=1800)
 
 
-async def test_what_is_stuck_is_grouped_by_what_it_waits_for(shelf: Journal) -> None:
+async def test_stuck_checkouts_are_grouped_by_step(shelf: Journal) -> None:
     now = datetime.now(UTC)
     for number in range(8):
         await shelf.writer.write(copies(stories.load("paid").until("TotalsCalculated"), f"a{number}", now, 150 + number))
@@ -170,7 +170,7 @@ def copies(entries: list[Entry], cart_id: str, now: datetime, seconds: float) ->
     ]
 
 
-async def test_stuck_is_wrong_when_anything_is_and_says_when_the_journal_is_behind(shelf: Journal) -> None:
+async def test_stuck_fails_if_any_checkout_is_and_warns_of_lag(shelf: Journal) -> None:
     screen = Screen()
     assert await run_stuck(shelf.settings, screen.console, as_json=False)
     assert "Nothing is stuck" in screen.text
@@ -200,7 +200,7 @@ class Screen:
         return self._file.getvalue()
 
 
-async def test_a_trace_says_where_it_stands_in_its_last_line(shelf: Journal) -> None:
+async def test_a_trace_ends_with_the_status(shelf: Journal) -> None:
     await kept(shelf, "paid", "void_failed", "another_card")
     await shelf.writer.report_lag({0: 0})
     screen = Screen()
@@ -219,7 +219,7 @@ async def test_a_trace_says_where_it_stands_in_its_last_line(shelf: Journal) -> 
     ]
 
 
-async def test_a_trace_as_json_holds_every_entry_and_where_it_stands(shelf: Journal) -> None:
+async def test_a_trace_as_json_has_every_entry_and_the_status(shelf: Journal) -> None:
     told = await kept(shelf, "paid")
     screen = Screen()
     assert await run_trace(shelf.settings, "cart-2d846b2233", screen.console, follow=False, as_json=True)

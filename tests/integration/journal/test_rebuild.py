@@ -28,7 +28,7 @@ async def fill(journal: Journal) -> None:
         await eventually(lambda: journal.has("entries", CARTS + CARTS // 2 + 2), "every entry")
 
 
-async def test_whatever_was_lost_or_spoilt_is_as_it_was(journal: Journal) -> None:
+async def test_a_rebuild_restores_lost_and_wrong_rows(journal: Journal) -> None:
     await fill(journal)
     entries, checkouts = await journal.all("entries"), await journal.all("checkouts")
     await journal.db.execute("DELETE FROM entries WHERE partition = 0; DELETE FROM checkouts WHERE checkout_id < 'c2'")
@@ -42,7 +42,7 @@ async def test_whatever_was_lost_or_spoilt_is_as_it_was(journal: Journal) -> Non
     assert told[-1] == (done.records, done.records)
 
 
-async def test_what_the_topics_hold_no_more_stays(journal: Journal) -> None:
+async def test_a_rebuild_keeps_entries_of_deleted_records(journal: Journal) -> None:
     older = stories.load("paid").entries
     await journal.writer.write(older)
     await fill(journal)
@@ -52,7 +52,7 @@ async def test_what_the_topics_hold_no_more_stays(journal: Journal) -> None:
     assert await journal.all("checkouts") == before
 
 
-async def test_it_may_run_while_the_journal_is_followed_and_twice_it_may_not(journal: Journal) -> None:
+async def test_a_rebuild_may_run_beside_the_journal_but_not_twice(journal: Journal) -> None:
     await fill(journal)
     async with journal.followed():
         rebuilding = [asyncio.create_task(rebuild(journal.settings)) for _ in range(2)]

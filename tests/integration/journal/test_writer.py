@@ -13,7 +13,7 @@ from tests.integration.journal.conftest import AT, Journal
 from tests.support import stories
 
 
-async def test_whatever_the_order_and_size_of_batches_the_journal_is_the_same(shelf: Journal) -> None:
+async def test_the_journal_is_the_same_for_any_order_and_size_of_batches(shelf: Journal) -> None:
     entries = [entry for name in stories.names() for entry in stories.load(name).entries]
     await shelf.writer.write(entries)
     whole = await tables(shelf)
@@ -35,7 +35,7 @@ async def tables(shelf: Journal) -> list[list[dict[str, Any]]]:
     return [await shelf.all("entries"), await shelf.all("checkouts")]
 
 
-async def test_where_each_checkout_stands_is_kept_with_it(shelf: Journal) -> None:
+async def test_the_status_of_a_checkout_is_stored(shelf: Journal) -> None:
     for name in ("paid", "void_failed", "out_of_stock"):
         await shelf.writer.write(stories.load(name).entries)
     rows = {row["outcome"]: row for row in await shelf.all("checkouts")}
@@ -46,7 +46,7 @@ async def test_where_each_checkout_stands_is_kept_with_it(shelf: Journal) -> Non
     assert rows["out_of_stock"]["waits"] is None
 
 
-async def test_what_stands_where_a_record_of_a_former_topic_stood_is_kept_beside_it(shelf: Journal) -> None:
+async def test_a_recreated_topic_may_reuse_positions(shelf: Journal) -> None:
     (old, *_) = [one for name in stories.names() for one in stories.load(name).entries if one.form is Form.DEAD_LETTER]
     new = replace(aged(old, -1), source="/quadrille/cart", facts={"failure": {"error": "another"}})
     for overwrite in (False, True):
@@ -56,7 +56,7 @@ async def test_what_stands_where_a_record_of_a_former_topic_stood_is_kept_beside
     assert kept == [old.recorded_at, new.recorded_at]
 
 
-async def test_an_entry_the_database_cannot_take_stops_no_other(shelf: Journal) -> None:
+async def test_a_refused_entry_does_not_stop_the_others(shelf: Journal) -> None:
     entries = stories.load("paid").entries
     poison = replace(entries[3], message_id="poison", kind="nul\x00", topic="cart.events", partition=9, offset=9)
     await shelf.writer.write([*entries[:8], poison, *entries[8:]])
@@ -65,7 +65,7 @@ async def test_an_entry_the_database_cannot_take_stops_no_other(shelf: Journal) 
     assert (kept.place, kept.form) == (("cart.events", 9, 9), Form.UNREADABLE)
 
 
-async def test_a_story_is_forgotten_as_a_whole_once_it_is_over(shelf: Journal) -> None:
+async def test_entries_of_a_cart_are_pruned_together(shelf: Journal) -> None:
     old = {name: [aged(e, 100) for e in stories.load(name).entries] for name in ("paid", "void_failed")}
     young = stories.load("voided").entries
     stock = aged(replace(young[0], key="tea", kind="ReceiveStock", message_id="r", checkout_id=None), 100)
@@ -100,7 +100,7 @@ async def forget(shelf: Journal, days: int) -> int:
     return pruned
 
 
-async def test_the_records_of_one_batch_take_a_few_statements(shelf: Journal) -> None:
+async def test_a_batch_takes_a_few_statements(shelf: Journal) -> None:
     entries = [entry for name in stories.names() for entry in stories.load(name).entries]
     before = metrics.statements._value.get()
     await shelf.writer.write(entries)
@@ -108,9 +108,7 @@ async def test_the_records_of_one_batch_take_a_few_statements(shelf: Journal) ->
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-async def test_a_record_published_twice_is_one_entry_and_dead_letters_are_as_many_as_there_are(
-    shelf: Journal, overwrite: bool
-) -> None:
+async def test_a_record_published_twice_is_one_entry(shelf: Journal, overwrite: bool) -> None:
     (first, *_) = stories.load("paid").entries
     dead = replace(first, topic="checkout.dlq", form=Form.DEAD_LETTER, offset=1, facts={"failure": {"error": "no"}})
     again = replace(first, offset=first.offset + 5)
@@ -126,7 +124,7 @@ async def test_a_record_published_twice_is_one_entry_and_dead_letters_are_as_man
     ]
 
 
-async def test_what_it_says_of_its_reading_is_the_latest(shelf: Journal) -> None:
+async def test_the_lag_is_the_latest(shelf: Journal) -> None:
     await shelf.writer.report_lag({0: 5, 1: 7})
     await shelf.writer.report_lag({1: 0, 2: 1})
     assert {row["partition"]: row["lag"] for row in await shelf.all("consumer_lag")} == {0: 5, 1: 0, 2: 1}

@@ -13,19 +13,19 @@ def names(actions: object) -> list[str]:
     return [action.name for action in actions]  # type: ignore[attr-defined]
 
 
-def test_money_that_is_stuck_can_be_retried_or_settled_by_hand() -> None:
+def test_a_failed_void_can_be_retried_or_settled_by_hand() -> None:
     told = recorded("void_failed")
     (checkout_id,) = [one.checkout_id for one in told.checkouts]
     assert names(of_trace(told)[checkout_id]) == ["retry-void", "mark-voided"]
 
 
-def test_before_it_is_stuck_and_once_all_is_well_nothing_is_offered() -> None:
+def test_payments_that_need_no_person_offer_no_action() -> None:
     assert of_trace(trace(stories.load("void_failed").until("OrderCancelled"))) == {}
     assert of_trace(recorded("paid")) == {}
     assert of_trace(recorded("voided")) == {}
 
 
-def test_money_that_is_due_can_be_received_once() -> None:
+def test_a_payment_on_delivery_can_be_marked_paid_once() -> None:
     told = recorded("cash")
     ((_, offered),) = of_trace(told).items()
     assert names(offered) == ["mark-paid"]
@@ -42,7 +42,7 @@ def test_an_alert_is_acknowledged_once_and_resolved_once() -> None:
     assert names(of_money(alert)) == []
 
 
-def test_an_alert_of_money_offers_what_settles_the_money() -> None:
+def test_an_alert_about_a_payment_offers_its_settlement() -> None:
     alert = Alert("void:c1.1", AlertState.OPEN, kind="void_failed", checkout_id="c1.1")
     assert names(of_alert(alert)) == ["ack", "resolve-settled"]
     assert names(of_money(alert)) == ["retry-void", "mark-voided"]
@@ -50,7 +50,7 @@ def test_an_alert_of_money_offers_what_settles_the_money() -> None:
     assert names(of_money(replace(alert, state=AlertState.RESOLVED))) == []
 
 
-def test_a_dead_letter_offers_what_its_kind_and_state_allow() -> None:
+def test_a_dead_letter_offers_the_actions_of_its_kind_and_state() -> None:
     letter = DeadLetter("0123456789abcdef", LetterState.OPEN)
     assert names(of_letter(letter)) == ["redrive", "park", "resolve"]
     assert names(of_letter(replace(letter, state=LetterState.PARKED))) == ["redrive", "resolve"]

@@ -38,7 +38,7 @@ async def log_in(at: AsyncClient, **fields: str) -> int:
     return (await at.post("/login", data=filled)).status_code
 
 
-async def test_every_answer_has_the_headers_and_nothing_inline() -> None:
+async def test_every_response_has_security_headers_and_no_inline_content() -> None:
     async with browser() as at:
         for page in ("/lag", "/login", "/nothing", "/orders", "/static/console.css", "/static/nothing"):
             answer = await at.get(page)
@@ -53,7 +53,7 @@ async def test_every_answer_has_the_headers_and_nothing_inline() -> None:
                 assert "no-store" in answer.headers["cache-control"]
 
 
-async def test_files_are_kept_by_the_browser_as_long_as_they_do_not_change() -> None:
+async def test_static_files_are_immutable() -> None:
     async with browser() as at:
         sheet = next(
             link["href"] or "" for link in Seen((await at.get("/login")).text).all("link") if link["rel"] == "stylesheet"
@@ -63,13 +63,13 @@ async def test_files_are_kept_by_the_browser_as_long_as_they_do_not_change() -> 
         assert "immutable" in answer.headers["cache-control"]
 
 
-async def test_where_nobody_logs_in_only_names_of_this_machine_are_answered() -> None:
+async def test_without_a_login_only_loopback_names_are_served() -> None:
     async with browser() as at:
         assert (await at.get("/lag", headers={"Host": "localhost:8790"})).status_code == 200
         assert (await at.get("/lag", headers={"Host": "evil.example:8790"})).status_code == 400
 
 
-async def test_where_a_password_is_set_nothing_is_seen_without_it() -> None:
+async def test_with_a_password_every_page_needs_a_login() -> None:
     async with browser(password=True) as at:
         for page in ("/", "/orders", "/orders/Q-1", "/money", "/lag?span=30m", "/alerts", "/letters", "/nothing"):
             answer = await at.get(page)
@@ -88,13 +88,13 @@ async def test_where_a_password_is_set_nothing_is_seen_without_it() -> None:
 
 
 @pytest.mark.parametrize("name", ["Grace Hopper", "grace.hopper@example.org", "Ｇｒａｃｅ", "Šárka O'Neill-Đặng"])
-async def test_people_log_in_with_the_names_they_have(name: str) -> None:
+async def test_names_in_any_script_can_log_in(name: str) -> None:
     async with browser(password=True) as at:
         assert await log_in(at, name=name) == 303
         assert name in Seen((await at.get("/lag")).text).text
 
 
-async def test_who_logs_out_is_out_with_every_copy_of_the_cookie() -> None:
+async def test_a_logout_invalidates_every_copy_of_the_cookie() -> None:
     async with browser(password=True) as at:
         assert await log_in(at) == 303
         csrf, copy = await token(at, "/lag"), at.cookies["quadrille_console"]
@@ -109,7 +109,7 @@ async def test_who_logs_out_is_out_with_every_copy_of_the_cookie() -> None:
         assert (await at.get("/lag")).status_code == 200
 
 
-async def test_a_page_that_is_open_hears_nothing_any_more_after_the_logout() -> None:
+async def test_a_logout_ends_live_updates() -> None:
     here, logged_in = console(user=None), True
     events = live._events(here, live._frame, {}, lambda: logged_in)
     assert (await anext(events)).startswith("retry: ")
@@ -124,7 +124,7 @@ async def test_a_page_that_is_open_hears_nothing_any_more_after_the_logout() -> 
     assert said.result() == "nothing"
 
 
-async def test_a_password_is_not_guessed() -> None:
+async def test_guesses_of_the_password_are_limited() -> None:
     async with browser(password=True) as at:
         assert [await log_in(at, password=f"guess number {n}") for n in range(6)] == [403] * 5 + [429]
         assert await log_in(at) == 429, "the right one is not looked at either"
@@ -150,7 +150,7 @@ async def guesses(at: AsyncClient) -> list[int]:
     return found
 
 
-async def test_nobody_is_another_by_saying_so(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_forwarded_addresses_are_not_trusted_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", "*")
     async with through_uvicorn("127.0.0.1") as at:
         assert await guesses(at) == [403] * 5 + [429] * 2
@@ -158,7 +158,7 @@ async def test_nobody_is_another_by_saying_so(monkeypatch: pytest.MonkeyPatch) -
         assert await guesses(at) == [403] * 5 + [429] * 2
 
 
-async def test_a_proxy_that_is_named_is_believed() -> None:
+async def test_a_configured_proxy_is_trusted() -> None:
     async with through_uvicorn("10.0.0.7", QUADRILLE_CONSOLE_TRUSTED_PROXIES="10.0.0.7, 2001:db8::/32") as at:
         assert await guesses(at) == [403] * 7
 
@@ -169,7 +169,7 @@ async def test_a_proxy_that_is_no_address_is_refused(proxies: str) -> None:
         program.check(load({"QUADRILLE_CONSOLE_TRUSTED_PROXIES": proxies}))
 
 
-async def test_a_session_cannot_be_made_up_and_its_cookie_is_out_of_reach() -> None:
+async def test_the_session_cookie_is_signed_and_http_only() -> None:
     async with browser(password=True) as at:
         answer = await at.get("/login")
         assert "httponly" in answer.headers["set-cookie"]
@@ -181,13 +181,13 @@ async def test_a_session_cannot_be_made_up_and_its_cookie_is_out_of_reach() -> N
         assert "secure" in (await at.get("/login")).headers["set-cookie"]
 
 
-async def test_a_login_leads_to_no_other_place() -> None:
+async def test_a_login_does_not_redirect_elsewhere() -> None:
     async with browser(password=True) as at:
         filled = {"csrf": await token(at, "/login"), "name": "ada", "password": PASSWORD, "next": "//evil.example"}
         assert (await at.post("/login", data=filled)).headers["location"] == "/"
 
 
-async def test_a_form_without_the_token_of_its_session_does_nothing() -> None:
+async def test_a_form_without_its_csrf_token_is_refused() -> None:
     async with browser() as at:
         await at.get("/login")
         for fields in ({}, {"csrf": ""}, {"csrf": "made up"}):
@@ -197,13 +197,13 @@ async def test_a_form_without_the_token_of_its_session_does_nothing() -> None:
 
 
 @pytest.mark.parametrize("body", [b"csrf=" + b"x" * 20_000, b"a=1&" * 30, b"why=\xff"])
-async def test_a_form_nobody_filled_in_here_is_refused(body: bytes) -> None:
+async def test_a_malformed_form_is_refused(body: bytes) -> None:
     async with browser() as at:
         answer = await at.post("/decide/alert/x", content=body)
         assert answer.status_code in (400, 403)
 
 
-async def test_an_action_nobody_knows_and_a_why_that_is_missing_are_refused_before_kafka_is_asked() -> None:
+async def test_unknown_actions_and_missing_reasons_are_refused_without_kafka() -> None:
     async with browser() as at:
         csrf = await token(at, "/login")
         unknown = await at.post("/decide/alert/dead:1", data={"csrf": csrf, "action": "delete", "why": "x"})
@@ -215,7 +215,7 @@ async def test_an_action_nobody_knows_and_a_why_that_is_missing_are_refused_befo
         assert "Nothing was done" not in Seen((await at.get("/lag")).text).text, "it is said once"
 
 
-async def test_what_is_away_is_said_in_a_sentence() -> None:
+async def test_pages_say_what_cannot_be_reached() -> None:
     async with browser() as at:
         for page in ("/", "/orders", "/orders/Q-1", "/money", "/alerts", "/alerts/x", "/letters", "/letters/x"):
             answer = await at.get(page)
@@ -223,7 +223,7 @@ async def test_what_is_away_is_said_in_a_sentence() -> None:
         assert (await at.get("/lag")).status_code == 200
 
 
-async def test_beyond_this_machine_there_has_to_be_a_password() -> None:
+async def test_a_public_console_needs_a_password() -> None:
     with pytest.raises(SettingsError, match="QUADRILLE_CONSOLE_PASSWORD"):
         program.bind(load({"QUADRILLE_CONSOLE_HOST": "0.0.0.0", "QUADRILLE_CONSOLE_PORT": "0"}))
     with pytest.raises(SettingsError, match="CONSOLE_PASSWORD"):

@@ -28,7 +28,7 @@ def seen(lag: int = 0, age: float = 0.0, status: Status = Status.OK, members: in
     return SystemSnapshot(time.time(), emitted, 4.0, groups={group.name: group}, statuses={group.name: status})
 
 
-def test_every_edge_of_the_registries_is_drawn_once_and_within_the_picture() -> None:
+def test_every_edge_is_drawn_once_and_inside_the_diagram() -> None:
     drawn = diagram(CODE, SystemSnapshot(0.0), SETTINGS)
     between = [(arrow.edge.source, arrow.edge.target) for arrow in drawn.arrows]
     assert sorted(between) == sorted({(edge.source, edge.target) for edge in CODE.edges})
@@ -39,7 +39,7 @@ def test_every_edge_of_the_registries_is_drawn_once_and_within_the_picture() -> 
     assert awaited <= {kind.__name__ for kind in MESSAGES.values()}
 
 
-def test_nothing_lies_on_something_else() -> None:
+def test_nothing_overlaps() -> None:
     drawn = diagram(CODE, SystemSnapshot(0.0), SETTINGS)
     for a, b in combinations(drawn.nodes, 2):
         assert abs(a.x - b.x) >= NODE_WIDTH or abs(a.y - b.y) >= NODE_HEIGHT
@@ -51,7 +51,7 @@ def test_nothing_lies_on_something_else() -> None:
                 assert abs(x - node.x) > NODE_WIDTH / 2 or abs(y - node.y) > NODE_HEIGHT / 2
 
 
-def test_a_service_nobody_planned_for_is_drawn_all_the_same() -> None:
+def test_an_unknown_service_is_drawn() -> None:
     more = Choreography(
         (*CODE.services, "loyalty"), (*CODE.edges, Edge("order", "loyalty", "order.events", ("OrderConfirmed",)))
     )
@@ -60,7 +60,7 @@ def test_a_service_nobody_planned_for_is_drawn_all_the_same() -> None:
     assert ("order", "loyalty") in {(arrow.edge.source, arrow.edge.target) for arrow in drawn.arrows}
 
 
-def test_an_edge_tells_its_rate_its_lag_and_whether_that_is_old() -> None:
+def test_an_edge_shows_its_rate_and_lag() -> None:
     arrows = {(a.edge.source, a.edge.target): a for a in diagram(CODE, seen(lag=7, age=0.5), SETTINGS).arrows}
     to_cart = arrows["order", "cart"]
     assert (to_cart.label, to_cart.flow, to_cart.lag, to_cart.behind) == ("2.0/s · 7", "steady", 7, False)
@@ -72,7 +72,7 @@ def test_an_edge_tells_its_rate_its_lag_and_whether_that_is_old() -> None:
     assert old["order", "cart"].behind
 
 
-def test_a_node_tells_how_its_reading_goes() -> None:
+def test_a_node_shows_the_health_of_its_group() -> None:
     def cart(snapshot: SystemSnapshot) -> tuple[str, str]:
         found = diagram(CODE, snapshot, SETTINGS)
         return next((node.health, node.text) for node in found.nodes if node.name == "cart")

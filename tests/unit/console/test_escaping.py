@@ -34,7 +34,7 @@ def with_text(entry: Entry, text: str) -> Entry:
     )
 
 
-def test_what_looks_like_markup_is_shown_as_it_is() -> None:
+def test_markup_in_messages_is_shown_as_text() -> None:
     html = story([with_text(entry, EVIL) for entry in STORY.entries])
     seen = Seen(html)
     assert not {"script", "img"} & {tag for tag, _ in seen.elements}
@@ -45,7 +45,7 @@ def test_what_looks_like_markup_is_shown_as_it_is() -> None:
 
 @settings(max_examples=50)
 @given(st.text(max_size=60))
-def test_no_text_makes_an_element_or_an_attribute(text: str) -> None:
+def test_no_text_adds_an_element_or_an_attribute(text: str) -> None:
     def shape(text: str) -> list[tuple[str, list[str]]]:
         found = Seen(story([with_text(entry, text) for entry in STORY.entries])).elements
         return [(tag, sorted(attributes)) for tag, attributes in found]
@@ -54,25 +54,25 @@ def test_no_text_makes_an_element_or_an_attribute(text: str) -> None:
 
 
 @given(st.text())
-def test_what_stands_between_backticks_is_code_and_the_rest_is_text(text: str) -> None:
+def test_text_between_backticks_is_code(text: str) -> None:
     seen = Seen(str(ticks(text)))
     assert {tag for tag, _ in seen.elements} <= {"code"}
     even = text.count("`") % 2 == 0
     assert len(seen.elements) == (text.count("`") // 2 if even else 0)
 
 
-def test_a_record_nobody_could_read_is_shown() -> None:
+def test_an_unreadable_record_is_shown() -> None:
     at = datetime(2026, 1, 1, tzinfo=UTC)
     entry = Entry("cart.commands", 0, 7, at, at, Form.UNREADABLE, "c1", facts={"failure": {"error": EVIL}})
     assert EVIL in Seen(story([entry])).text
 
 
 @pytest.mark.parametrize(("name", "page"), [("Q-0001", "/orders/Q-0001"), ("a/b?c#d", "/orders/a%2Fb%3Fc%23d")])
-def test_a_name_is_one_part_of_its_pages_address(name: str, page: str) -> None:
+def test_names_are_quoted_in_addresses(name: str, page: str) -> None:
     assert link(name) == page
 
 
-def test_times_are_told_in_the_unit_that_fits() -> None:
+def test_durations_have_a_fitting_unit() -> None:
     now = datetime.now(UTC)
     assert ago(now - timedelta(seconds=44.4)) == "44 s"
     assert ago(now - timedelta(minutes=16, seconds=40)) == "16 min"

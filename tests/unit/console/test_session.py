@@ -5,7 +5,7 @@ import pytest
 from services.console.session import SESSION_SECONDS, SESSIONS, TRIES, TRIES_SECONDS, Guesses, Logins, local, same
 
 
-def test_after_some_wrong_passwords_an_address_waits_and_others_do_not() -> None:
+def test_wrong_passwords_block_their_address_only() -> None:
     guesses = Guesses()
     for n in range(TRIES):
         assert guesses.wait("10.0.0.1", float(n)) == 0
@@ -17,7 +17,7 @@ def test_after_some_wrong_passwords_an_address_waits_and_others_do_not() -> None
     assert guesses.wait("10.0.0.1", TRIES_SECONDS) == 1, "the oldest of the last few counts"
 
 
-def test_a_login_ends_by_itself_some_hours_after_it_was_used_last() -> None:
+def test_a_login_expires_after_its_last_use() -> None:
     logins = Logins()
     ada = logins.begin(0.0)
     assert logins.holds(ada, SESSION_SECONDS - 1.0)
@@ -27,14 +27,14 @@ def test_a_login_ends_by_itself_some_hours_after_it_was_used_last() -> None:
     logins.end(None)
 
 
-def test_logins_do_not_fill_the_memory() -> None:
+def test_the_number_of_logins_is_bounded() -> None:
     logins = Logins()
     first, *_, last = [logins.begin(0.0) for _ in range(SESSIONS + 1)]
     assert not logins.holds(first, 1.0)
     assert logins.holds(last, 1.0)
 
 
-def test_a_network_of_the_sixth_protocol_is_one_guesser() -> None:
+def test_an_ipv6_network_counts_as_one_address() -> None:
     guesses = Guesses()
     for n in range(TRIES):
         guesses.wrong(f"2001:db8::{n:x}", 0.0)
@@ -42,7 +42,7 @@ def test_a_network_of_the_sixth_protocol_is_one_guesser() -> None:
     assert guesses.wait("2001:db8:0:1::1", 1.0) == 0
 
 
-def test_addresses_are_forgotten_before_they_fill_the_memory() -> None:
+def test_the_number_of_addresses_is_bounded() -> None:
     guesses = Guesses()
     for n in range(12_000):
         guesses.wrong(f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}", 0.0)
@@ -50,18 +50,18 @@ def test_addresses_are_forgotten_before_they_fill_the_memory() -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/orders/c1?x=1", "/alerts/void%3Ac1.1"])
-def test_a_path_of_ours_is_gone_to(path: str) -> None:
+def test_local_paths_are_allowed(path: str) -> None:
     assert local(path) == path
 
 
 @pytest.mark.parametrize(
     "path", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)", "", "/\r\nx", "http://["]
 )
-def test_no_other_place_is(path: str) -> None:
+def test_foreign_addresses_are_replaced(path: str) -> None:
     assert local(path) == "/"
 
 
-def test_secrets_are_the_same_or_not() -> None:
+def test_secrets_are_compared() -> None:
     assert same("pässword", "pässword")
     assert not same("", "pässword")
     assert not same("password", "pässword")

@@ -22,7 +22,7 @@ def lines_at(row: Row, height: float) -> set[float]:
 
 
 @pytest.mark.parametrize("name", stories.names())
-def test_every_entry_is_a_row_in_the_order_things_happened(name: str) -> None:
+def test_every_entry_is_a_row_in_order_of_time(name: str) -> None:
     told = trace(stories.load(name).entries)
     drawn = picture(told)
     assert len(drawn) == len(rows(told)) == len(strip(told))
@@ -32,14 +32,14 @@ def test_every_entry_is_a_row_in_the_order_things_happened(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", stories.names())
-def test_a_line_that_leaves_a_row_goes_on_in_the_next(name: str) -> None:
+def test_a_line_continues_in_the_next_row(name: str) -> None:
     drawn = picture(trace(stories.load(name).entries))
     for upper, lower in pairwise(drawn):
         assert lines_at(upper, 1.0) == lines_at(lower, 0.0)
     assert lines_at(drawn[0], 0.0) == lines_at(drawn[-1], 1.0) == set()
 
 
-def test_an_effect_hangs_on_its_cause() -> None:
+def test_a_line_connects_cause_and_effect() -> None:
     drawn = picture(recorded("voided"))
     by_title = {row.title: row for row in drawn}
     failed, cancelled = by_title["CaptureFailed"], by_title["OrderCancelled"]
@@ -51,11 +51,11 @@ def test_an_effect_hangs_on_its_cause() -> None:
     assert (failed.mark, cancelled.mark) == ("failed", "undone")
 
 
-def test_whoever_is_no_service_has_the_first_lane() -> None:
+def test_clients_have_the_first_lane() -> None:
     assert {row.lane for row in picture(recorded("paid")) if row.title == "ConfirmCheckout"} == {0}
 
 
-def test_a_line_is_drawn_once_for_all_that_passes() -> None:
+def test_lines_in_one_lane_are_drawn_once() -> None:
     """However many effects one cause has: what is drawn is not their number times that of the rows."""
     begun = next(e for e in stories.load("paid").entries if e.message_id)
     effects = [replace(begun, offset=begun.offset + n, message_id=f"m{n}", cause=begun.message_id) for n in range(1, 300)]

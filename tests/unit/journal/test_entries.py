@@ -68,7 +68,7 @@ def record(
     return Record(topic or message.topic or "cart.events", 2, 7, message.key.encode(), value, [*headers, *more], ms)
 
 
-def test_a_message_keeps_what_it_says_of_itself() -> None:
+def test_an_entry_has_the_attributes_of_its_message() -> None:
     found = entry(record(TELLING[4], NOW - timedelta(seconds=1)), NOW)
     assert found.place == ("cart.events", 2, 7)
     assert (found.form, found.kind, found.key, found.checkout_id) == (Form.MESSAGE, "CheckoutConfirmed", "c1", "c1.1")
@@ -77,7 +77,7 @@ def test_a_message_keeps_what_it_says_of_itself() -> None:
 
 
 @pytest.mark.parametrize("message", TELLING, ids=lambda message: type(message).__name__)
-def test_no_personal_data_is_kept(message: Message) -> None:
+def test_personal_data_is_redacted(message: Message) -> None:
     assert any(word in message.model_dump_json() for word in PERSONAL)
     kept = json.dumps(entry(record(message), NOW).facts)
     assert not [word for word in PERSONAL if word in kept]
@@ -92,13 +92,13 @@ def test_redacted_facts_still_describe_the_message() -> None:
     assert told["OrderCreated"] == "Q-1, 2 × tea, 14.90 EUR"
 
 
-def test_what_the_catalogue_of_messages_may_gain_is_told_by_its_plain_fields() -> None:
+def test_an_unknown_type_shows_its_plain_fields() -> None:
     found = entry(record(CommandRejected(command_key="c1", command_id="x", command_type="t", reasons=())), NOW)
     assert found.kind == "CommandRejected"
     assert format_entry(replace(found, kind="Unheard")) == "command_id x, command_type t"
 
 
-def test_no_message_moves_the_terminal() -> None:
+def test_control_characters_are_replaced() -> None:
     declined = PaymentDeclined(**AT, amount=1, currency="EUR", code="c", reason="red \x1b[31m and\nanother line")
     assert format_entry(entry(record(declined), NOW)) == "0.01 EUR: red �[31m and�another line (c)"
 
@@ -114,12 +114,12 @@ def test_no_message_moves_the_terminal() -> None:
         (timedelta(days=3650), timedelta()),
     ],
 )
-def test_a_claimed_time_is_believed_where_it_fits_to_the_record_s(claimed: timedelta, believed: timedelta) -> None:
+def test_a_claimed_time_counts_if_it_is_plausible(claimed: timedelta, believed: timedelta) -> None:
     assert entry(record(TELLING[0], NOW + claimed), NOW).at == NOW + believed
 
 
 @pytest.mark.parametrize("timestamp", [-1, 2**62, 253_402_300_800_000])
-def test_a_record_from_the_future_or_from_nowhere_came_now_or_before(timestamp: int) -> None:
+def test_an_impossible_timestamp_is_at_most_now(timestamp: int) -> None:
     odd = record(TELLING[0])
     found = entry(Record(odd.topic, 2, 7, odd.key, odd.value, odd.headers, timestamp), NOW)
     assert found.recorded_at <= NOW
@@ -132,7 +132,7 @@ def test_a_command_in_structured_mode_is_a_message() -> None:
     assert (found.kind, found.key, found.service, format_entry(found)) == ("AddItem", "c9", "/shop", "1 × tea")
 
 
-def test_a_refused_command_keeps_why_and_nothing_of_what_it_said() -> None:
+def test_a_refused_command_keeps_the_reason_and_no_content() -> None:
     bad = record(AddItem(cart_id="c1", sku="tea"))
     found = entry(Record(bad.topic, 0, 1, bad.key, b'{"cart_id": "c1", "sku": "tea", "name": "Ada"}', bad.headers, 0), NOW)
     assert (found.form, found.kind, found.message_id) == (Form.REFUSED, "AddItem", "m1")
@@ -140,7 +140,7 @@ def test_a_refused_command_keeps_why_and_nothing_of_what_it_said() -> None:
     assert "Ada" not in json.dumps(found.facts)
 
 
-def test_what_nobody_can_read_is_kept_as_that() -> None:
+def test_an_unreadable_record_is_an_entry() -> None:
     found = entry(Record("cart.commands", 0, 1, b"c1", b"\xff{", [], 0), NOW)
     assert (found.form, found.key, found.kind, found.message_id) == (Form.UNREADABLE, "c1", None, None)
     assert title(found) == "unreadable record"
@@ -155,12 +155,12 @@ def test_a_dead_letter_says_who_failed_where_and_why() -> None:
     assert format_entry(found) == "order could not handle it (create_order): no�totals [shop.payment.events/2/7]"
 
 
-def test_what_others_say_of_a_failure_is_kept_without_card_numbers() -> None:
+def test_card_numbers_in_errors_are_redacted() -> None:
     why = [("__connect.errors.exception.message", b"no token 4111 1111 1111 1111")]
     assert "no token [card number]" in format_entry(entry(record(TELLING[5], topic=DEAD_LETTERS, more=why), NOW))
 
 
-def test_an_alarm_is_told_as_work_for_a_person() -> None:
+def test_a_failed_compensation_needs_a_person() -> None:
     failed = VoidFailed(
         **AT, amount=1490, currency="EUR", gateway_reference="c1.1", hold="h", attempts=8, code="refused", reason="no"
     )
@@ -169,13 +169,13 @@ def test_an_alarm_is_told_as_work_for_a_person() -> None:
     assert format_entry(entry(record(failed), NOW)) == "14.90 EUR, hold h; failed after 8 attempts: no (refused)"
 
 
-def test_a_message_on_a_topic_that_is_no_message_s_own_is_a_copy_of_it() -> None:
+def test_a_message_on_a_redrive_topic_is_a_copy() -> None:
     found = entry(record(TELLING[4], topic="order.redrive"), NOW)
     assert (found.form, found.message_id, title(found)) == (Form.COPY, "m1", "CheckoutConfirmed again")
     assert format_entry(found) == "republished on order.redrive"
 
 
-def test_a_redrive_stands_beneath_the_record_it_is_of() -> None:
+def test_a_redrive_is_below_its_record() -> None:
     first = entry(Record("cart.commands", 2, 7, b"c1", b"\xff", [], 1000), NOW)
     headers = wrap([], letter_id="0123456789abcdef", command_id="m9", place=first.place)
     again = entry(Record("cart.redrive", 2, 1, b"c1", b"\xff", headers, 2000), NOW)
@@ -184,7 +184,7 @@ def test_a_redrive_stands_beneath_the_record_it_is_of() -> None:
     assert (root.entry, [child.entry for child in root.children]) == (first, [again])
 
 
-def test_a_message_on_another_s_topic_is_unreadable_there() -> None:
+def test_a_message_on_the_topic_of_another_service_is_unreadable() -> None:
     assert entry(record(TELLING[4], topic="order.events"), NOW).form is Form.UNREADABLE
 
 
@@ -201,7 +201,7 @@ NAMES = ("ce_id", "ce_source", "ce_time", "ce_causationid", "x")
     ),
     timestamp=st.integers(-(2**63), 2**63 - 1),
 )
-def test_no_record_does_harm(
+def test_no_record_raises(
     topic: str, key: bytes, value: bytes, kind: bytes, headers: list[tuple[str, bytes]], timestamp: int
 ) -> None:
     found = entry(Record(topic, 0, 0, key, value, [("ce_type", kind), *headers], timestamp), datetime.now(UTC))
@@ -211,7 +211,7 @@ def test_no_record_does_harm(
     assert is_plain(format_entry(found))
 
 
-def test_reasons_come_in_words() -> None:
+def test_reasons_are_joined() -> None:
     reasons = (Reason(code="a", message="one"), Reason(code="b", message="two"))
     refused = CommandRejected(command_key="c1", command_id="x", command_type="t", reasons=reasons)
     assert format_entry(entry(record(refused), NOW)) == "one; two"

@@ -106,14 +106,14 @@ def test_the_result_of_a_checkout(name: str, outcome: Outcome, result: str) -> N
     assert found.finished == (name != "void_failed")
 
 
-def test_each_attempt_of_a_cart_stands_for_itself() -> None:
+def test_each_attempt_of_a_cart_has_its_own_report() -> None:
     entries = stories.load("another_card").entries
     found = report(entries, LIMITS, entries_end(entries))
     assert [one.outcome for one in found] == [Outcome.DECLINED, Outcome.COMPLETED]
     assert [one.order_number for one in found] == [None, "Q-0001026"]
 
 
-def test_a_wait_is_late_when_it_takes_longer_than_its_step_should() -> None:
+def test_a_step_is_late_after_its_limit() -> None:
     for seconds, late in ((119, False), (121, True)):
         found = after("paid", "TotalsCalculated", seconds)
         assert (found.late, found.waits[0].late) == (late, late)
@@ -121,7 +121,7 @@ def test_a_wait_is_late_when_it_takes_longer_than_its_step_should() -> None:
     assert after("void_failed", "VoidFailed", 0.001).late, "a person is needed at once"
 
 
-def test_a_dead_letter_of_who_is_waited_for_says_why() -> None:
+def test_a_dead_letter_explains_a_late_step() -> None:
     entries = stories.load("paid").until("PaymentAuthorized")
     authorized = entries[-1]
     failure = {"service": "order", "stage": "create_order", "error": "KeyError: 'totals'", "origin": "payment.events/2/7"}
@@ -135,5 +135,5 @@ def test_a_dead_letter_of_who_is_waited_for_says_why() -> None:
     assert awaited.trouble is None
 
 
-def test_a_story_without_a_checkout_waits_for_nothing() -> None:
+def test_entries_without_a_checkout_have_no_report() -> None:
     assert report(stories.load("paid").until("CartChanged"), LIMITS, stories.load("paid").entries[0].at) == []

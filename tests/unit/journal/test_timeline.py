@@ -27,7 +27,7 @@ def message(message_id: str, cause: str | None = None, *, at: float = 0, checkou
 
 
 @pytest.mark.parametrize("name", stories.names())
-def test_a_story_is_told_the_same_in_whatever_order_its_records_came(name: str) -> None:
+def test_a_timeline_is_the_same_in_any_order_of_arrival(name: str) -> None:
     story = stories.load(name)
     for seed in range(3):
         arrived = random.Random(seed).sample(story.entries, len(story.entries))
@@ -35,7 +35,7 @@ def test_a_story_is_told_the_same_in_whatever_order_its_records_came(name: str) 
         assert rows == story.told
 
 
-def test_what_was_caused_stands_beneath_its_cause_and_an_answer_of_the_gateway_beneath_what_asked_for_it() -> None:
+def test_an_effect_is_below_its_cause_and_a_gateway_answer_below_its_request() -> None:
     cart = stories.load("voided")
     roots = of_checkout(forest(cart.entries), f"{cart.key}.1")
     *chain, last, before, first = told(roots)[-11:]
@@ -53,7 +53,7 @@ def test_what_was_caused_stands_beneath_its_cause_and_an_answer_of_the_gateway_b
     assert {last, before, first} == {f"{' ' * 16}{kind}" for kind in ("CartReopened", "PaymentVoided", "ReservationReleased")}
 
 
-def test_a_deadline_stands_beneath_what_set_it() -> None:
+def test_a_deadline_is_below_the_event_that_set_it() -> None:
     (expired,) = [
         (node, child)
         for root in forest(stories.load("expired").entries)
@@ -65,12 +65,12 @@ def test_a_deadline_stands_beneath_what_set_it() -> None:
     assert expired[1].via == "deadline passed"
 
 
-def test_a_dead_letter_stands_beneath_the_record_it_is_of() -> None:
+def test_a_dead_letter_is_below_its_record() -> None:
     unreadable = [r for r in forest(stories.load("poison").entries) if r.entry.form is Form.UNREADABLE]
     assert [[child.entry.form for child in root.children] for root in unreadable] == [[Form.DEAD_LETTER]]
 
 
-def test_of_several_attempts_only_one_is_told() -> None:
+def test_a_timeline_of_one_attempt_excludes_the_others() -> None:
     cart = stories.load("another_card")
     second = told(of_checkout(forest(cart.entries), f"{cart.key}.2"))
     assert "OpenCart" not in second
@@ -82,7 +82,7 @@ def test_of_several_attempts_only_one_is_told() -> None:
     assert "CheckoutCompleted" not in both
 
 
-def test_what_answers_a_message_of_a_checkout_belongs_to_it() -> None:
+def test_an_answer_belongs_to_the_checkout_of_its_cause() -> None:
     refused = message("b", "a", at=1, checkout_id=None)
     assert [e.message_id for e in entries(of_checkout(forest([message("a"), refused]), "c1.1"))] == ["a", "b"]
 
@@ -100,7 +100,7 @@ def entries(roots: Sequence[Node]) -> list[Entry]:
     return [node.entry for root in roots for _, node in root.walk()]
 
 
-def test_a_cause_that_is_not_there_leaves_its_effect_at_the_top_until_it_comes() -> None:
+def test_an_effect_is_a_root_until_its_cause_arrives() -> None:
     effect, cause = message("b", "a", at=1), message("a")
     (root,) = forest([effect])
     assert root.orphan
@@ -108,22 +108,22 @@ def test_a_cause_that_is_not_there_leaves_its_effect_at_the_top_until_it_comes()
     assert (root.entry, root.children[0].orphan) == (cause, False)
 
 
-def test_an_effect_before_its_cause_stays_beneath_it_and_shows_that_the_clocks_differ() -> None:
+def test_a_negative_gap_shows_that_clocks_differ() -> None:
     (root,) = forest([message("a", at=2), message("b", "a", at=1)])
     assert root.children[0].gap == timedelta(seconds=-1)
 
 
 @pytest.mark.parametrize("causes", [{"a": "a"}, {"a": "b", "b": "a"}, {"a": "c", "b": "a", "c": "b"}])
-def test_causes_in_a_circle_lose_nobody(causes: dict[str, str]) -> None:
+def test_causes_in_a_circle_lose_no_entry(causes: dict[str, str]) -> None:
     claimed = [message(i, cause, at=n) for n, (i, cause) in enumerate(causes.items())]
     assert len(entries(forest(claimed))) == len(causes)
 
 
-def test_a_chain_of_thousands_is_told() -> None:
+def test_a_chain_of_thousands_is_no_recursion() -> None:
     chain = [message(f"m{n}", f"m{n - 1}", at=n) for n in range(3000)]
     assert len(entries(of_checkout(forest(chain), "c1.1"))) == 3000
 
 
-def test_two_commands_with_one_id_are_both_there() -> None:
+def test_two_commands_with_one_id_are_two_entries() -> None:
     twins = [message("a"), replace(message("a", at=1), source="/another")]
     assert len(forest(twins)) == 2

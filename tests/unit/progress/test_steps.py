@@ -27,19 +27,19 @@ def waits(*kinds: str) -> list[str]:
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
-def test_who_is_waited_for_can_give_every_answer(step: Step) -> None:
+def test_the_service_of_a_step_can_give_every_answer(step: Step) -> None:
     service = step.answers[0].topic.removesuffix(".events")
     assert {(service, kind) for kind in step.answers} <= EMITTED
     assert step.who in (service, "customer", "staff")
 
 
 @pytest.mark.parametrize("step", [s for s in STEPS if s.pace in (Pace.PROMPT, Pace.GATEWAY)], ids=lambda step: step.name)
-def test_who_is_waited_for_hears_what_opens_the_step_or_says_it_itself(step: Step) -> None:
+def test_the_service_of_a_step_receives_or_emits_its_opening_event(step: Step) -> None:
     opening = [kind for group in step.after for kind in group]
     assert any((step.who, kind) in HEARD | EMITTED for kind in opening)
 
 
-def test_names_are_unique_and_every_event_is_known_by_its_name() -> None:
+def test_names_of_steps_and_events_are_unique() -> None:
     assert len(BY_NAME) == len(STEPS)
     assert all(kind.__name__ == name for name, kind in KINDS.items())
 
@@ -91,13 +91,13 @@ DONE = (*PAID, "StockCommitted", "CheckoutCompleted")
         ((*DONE, "OrderCancelled", "StockReturned", "RefundRetried", "RefundFailed"), ["settle"], Outcome.CANCELLED),
     ],
 )
-def test_where_a_checkout_stands(kinds: tuple[str, ...], steps: list[str], outcome: Outcome | None) -> None:
+def test_the_status_after_each_set_of_events(kinds: tuple[str, ...], steps: list[str], outcome: Outcome | None) -> None:
     assert sorted(waits(*kinds)) == sorted(steps)
     assert status_of(seen(*kinds)).outcome == outcome
     assert status_of(seen(*kinds)).finished == (not steps)
 
 
-def test_a_retry_that_fails_in_the_same_moment_has_failed() -> None:
+def test_a_retry_that_fails_at_the_same_time_has_failed() -> None:
     story = seen(*DONE, "OrderCancelled", "StockReturned", "RefundFailed", "RefundRetried")
     story["RefundFailed"] = story["RefundRetried"]
     assert [waiting.step.name for waiting in status_of(story).waits] == ["settle"]
@@ -108,17 +108,17 @@ def test_the_order_of_arrival_changes_nothing() -> None:
     assert status_of(late) == status_of(seen(*ORDERED))
 
 
-def test_a_wait_counts_from_what_opened_it_last() -> None:
+def test_a_step_waits_since_its_last_opening_event() -> None:
     (waiting,) = status_of(seen(*CONFIRMED, "ReservationExtended")).waits
     assert waiting.since == NOW + timedelta(seconds=3)
 
 
-def test_units_taken_anew_after_they_expired_are_given_back_too() -> None:
+def test_stock_reserved_again_after_it_expired_is_released() -> None:
     again = (*STARTED, "ReservationExpired", "CheckoutConfirmed", "ReservationExtended", "OrderRejected")
     assert "release" in waits(*again)
 
 
-def test_how_long_a_step_should_take_follows_from_the_settings() -> None:
+def test_the_limits_follow_from_the_settings() -> None:
     shop = load({
         "QUADRILLE_STEP_SECONDS": "5",
         "QUADRILLE_SESSION_SECONDS": "60",
