@@ -9,9 +9,10 @@ from rich.markup import escape
 
 from cli.table import Table, number, words
 from cli.trace.run import journal
-from services.journal import queries
+from services.journal import overview, queries
 from services.journal.formatting import format_time
-from services.journal.queries import JournalLag, Stuck
+from services.journal.overview import Queue
+from services.journal.queries import JournalLag
 from services.journal.rendering import format_duration, lag_warning
 from shared.progress import limits
 from shared.settings import Settings
@@ -21,14 +22,15 @@ from shared.settings import Settings
 class Report:
     """What is stuck, and how far the journal has read."""
 
-    stuck: list[Stuck]
+    stuck: list[Queue]
     lag: JournalLag
 
 
 async def run_stuck(settings: Settings, console: Console, *, as_json: bool) -> bool:
     """Show everything that waits longer than it should; returns whether there is nothing such."""
     async with journal(settings) as db:
-        report = Report(await queries.stuck(db, limits(settings)), await queries.lag(db))
+        stuck = [queue for queue in await overview.waiting(db, limits(settings)) if queue.late]
+        report = Report(stuck, await queries.lag(db))
     if as_json:
         console.print_json(json.dumps(_json(report)))
     else:
@@ -46,9 +48,9 @@ def _show(report: Report, console: Console) -> None:
             events = " or ".join(kind.__name__ for kind in stuck.step.answers)
             waited = format_duration((report.lag.now - stuck.since).total_seconds())
             since = f"{stuck.since:%Y-%m-%d} {format_time(stuck.since)[:8]} UTC ({waited})"
-            limit = f"at most {format_duration(stuck.should_take)}" if stuck.should_take else "a person"
+            limit = f"at most {format_duration(stuck.limit)}" if stuck.limit else "a person"
             examples = escape("\n".join(stuck.examples))
-            table.add_row(f"{stuck.step.what}:\n{events}", stuck.step.who, str(stuck.count), since, limit, examples)
+            table.add_row(f"{stuck.step.what}:\n{events}", stuck.step.who, str(stuck.late), since, limit, examples)
         table.print(console)
         console.print("See one with `quadrille trace`")
     else:
@@ -65,9 +67,9 @@ def _json(report: Report) -> dict[str, Any]:
                 "what": stuck.step.what,
                 "events": [kind.__name__ for kind in stuck.step.answers],
                 "who": stuck.step.who,
-                "checkouts": stuck.count,
+                "checkouts": stuck.late,
                 "since": stuck.since.isoformat(),
-                "should_take": stuck.should_take,
+                "should_take": stuck.limit,
                 "examples": stuck.examples,
             }
             for stuck in report.stuck

@@ -4,7 +4,7 @@ Each function takes a connection or a pool of asyncpg.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -20,12 +20,17 @@ SELECT checkout_id, order_number, amount, currency, started_at, outcome, waits F
        ELSE outcome = $3 END
  ORDER BY started_at DESC, checkout_id DESC LIMIT $4
 """
+EXAMPLES: Final = 5
 _WAITING: Final = """
-SELECT w.step, count(*) AS checkouts, min(w.since::bigint) AS since,
-       count(*) FILTER (WHERE to_timestamp(w.since::float8 / 1000) < now() - make_interval(secs => l.seconds)) AS late
-  FROM checkouts c CROSS JOIN jsonb_each_text(c.waits) AS w (step, since)
-  JOIN unnest($1::text[], $2::float8[]) AS l (step, seconds) ON l.step = w.step
- WHERE c.open GROUP BY w.step
+WITH w AS (
+    SELECT w.step, c.checkout_id, w.since::bigint AS since,
+           to_timestamp(w.since::float8 / 1000) < now() - make_interval(secs => l.seconds) AS late
+      FROM checkouts c CROSS JOIN jsonb_each_text(c.waits) AS w (step, since)
+      JOIN unnest($1::text[], $2::float8[]) AS l (step, seconds) ON l.step = w.step
+     WHERE c.open)
+SELECT step, count(*) AS checkouts, min(since) AS since, count(*) FILTER (WHERE late) AS late,
+       (array_agg(checkout_id ORDER BY since) FILTER (WHERE late))[1:$3] AS examples
+  FROM w GROUP BY step
 """
 _THROUGHPUT: Final = """
 SELECT source, kind, count(*) AS entries, count(*) FILTER (WHERE cause LIKE 'gateway/%') AS answers
@@ -76,12 +81,17 @@ class Summary:
 
 @dataclass(frozen=True)
 class Queue:
-    """The checkouts that wait in one step. ``late``: how many of them are overdue."""
+    """The checkouts that wait in one step, the oldest ``since`` when.
+
+    ``late``: how many of them are overdue, after ``limit`` seconds. ``examples``: ids of these, the oldest first.
+    """
 
     step: Step
     checkouts: int
     since: datetime
+    limit: float
     late: int
+    examples: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -129,9 +139,12 @@ def _waits(packed: str | None) -> dict[Step, datetime]:
 async def waiting(db: Any, limits: Limits) -> list[Queue]:
     """Count the checkouts that wait in each step, in the order in which a checkout meets the steps."""
     seconds = {step.name: limits.seconds(step) for step in STEPS}
-    found = {row["step"]: row for row in await db.fetch(_WAITING, list(seconds), list(seconds.values()))}
-    rows = [(step, found[step.name]) for step in STEPS if step.name in found]
-    return [Queue(step, row["checkouts"], moment(row["since"]), row["late"]) for step, row in rows]
+    rows = {row["step"]: row for row in await db.fetch(_WAITING, list(seconds), list(seconds.values()), EXAMPLES)}
+    return [
+        Queue(step, row["checkouts"], moment(row["since"]), seconds[step.name], row["late"], row["examples"] or ())
+        for step in STEPS
+        if (row := rows.get(step.name))
+    ]
 
 
 async def throughput(db: Any, seconds: float) -> Throughput:

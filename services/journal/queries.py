@@ -1,4 +1,4 @@
-"""Finds and reads timelines, stuck checkouts and the journal's own lag.
+"""Finds and reads timelines, and the journal's own lag.
 
 Each function takes a connection or a pool of asyncpg, because a command starts faster without SQLAlchemy.
 """
@@ -12,9 +12,8 @@ from typing import Any, Final
 
 import asyncpg
 
-from services.journal.model import ORIGINALS, Entry, Form, moment
+from services.journal.model import ORIGINALS, Entry, Form
 from shared.contract.order import order_number
-from shared.progress import STEPS, Limits, Step
 
 CONNECT_SECONDS: Final = 5
 STATEMENT_SECONDS: Final = 20
@@ -24,7 +23,6 @@ MESSAGE_ID_PREFIX: Final = 8
 """The shortest prefix of a message's id that is looked up, in characters."""
 ENTRY_LIMIT: Final = 2_000
 """The most entries of a timeline that are read: the latest."""
-EXAMPLES: Final = 5
 
 _COMPLETE: Final = re.compile(r"\d+|Q-\d{7,}|.+\.\d+", re.ASCII)
 """A complete name: an order number or a checkout's id. It is never looked up as a prefix."""
@@ -80,14 +78,6 @@ _ENTRIES: Final = f"SELECT {_ENTRY_SQL} FROM entries WHERE key = ANY($1) ORDER B
 _ALERTS: Final = {"VoidFailed": "void", "RefundFailed": "refund"}
 """The failures that open an alert for their checkout, and the prefix of its id (contract, ``AlertId``)."""
 _LAG: Final = "SELECT sum(lag) AS records, min(reported_at) AS reported_at, now() AS now FROM consumer_lag"
-_STUCK: Final = """
-SELECT w.step, count(*) AS count, min(w.since::bigint) AS since,
-       (array_agg(c.checkout_id ORDER BY w.since::bigint))[1:$3] AS examples
-  FROM checkouts c CROSS JOIN jsonb_each_text(c.waits) AS w (step, since)
-  JOIN unnest($1::text[], $2::float8[]) AS l (step, seconds) ON l.step = w.step
- WHERE c.open AND to_timestamp(w.since::float8 / 1000) < now() - make_interval(secs => l.seconds)
- GROUP BY w.step
-"""
 
 
 @dataclass(frozen=True)
@@ -107,17 +97,6 @@ class JournalLag:
     records: int
     reported_at: datetime | None
     now: datetime
-
-
-@dataclass(frozen=True)
-class Stuck:
-    """Checkouts that are overdue in one step. ``examples``: ids, the one that waits longest first."""
-
-    step: Step
-    should_take: float
-    count: int
-    since: datetime
-    examples: tuple[str, ...]
 
 
 async def connect(url: str) -> asyncpg.Connection:
@@ -178,14 +157,6 @@ async def lag(db: Any) -> JournalLag:
     """Read how far the journal is behind."""
     row = await db.fetchrow(_LAG)
     return JournalLag(int(row["records"] or 0), row["reported_at"], row["now"])
-
-
-async def stuck(db: Any, limits: Limits) -> list[Stuck]:
-    """Count the overdue checkouts of each step, in the order in which a checkout meets the steps."""
-    seconds = {step.name: limits.seconds(step) for step in STEPS}
-    rows = await db.fetch(_STUCK, list(seconds), list(seconds.values()), EXAMPLES)
-    found = [(step, row) for step in STEPS for row in rows if row["step"] == step.name]
-    return [Stuck(s, seconds[s.name], r["count"], moment(r["since"]), tuple(r["examples"])) for s, r in found]
 
 
 def _entry(row: Mapping[str, Any]) -> Entry:

@@ -64,13 +64,13 @@ async def test_an_order_is_found_by_its_digits_and_shown_as_by_trace(shop: Shop,
     cart_id, outcome = await shop.check_out(await shop.product(stock=1))
     assert isinstance(outcome, CheckoutCompleted)
     number = outcome.order_number
-    told = f"Finished: order {number} is confirmed, 14.90 EUR captured"
-    page = await text_of(ada, f"/orders/{number}", told)
+    finished = f"Finished: order {number} is confirmed, 14.90 EUR captured"
+    page = await text_of(ada, f"/orders/{number}", finished)
     found = await ada.get("/orders", params={"q": number.removeprefix("Q-").lstrip("0")})
     assert found.headers["location"] == f"/orders/{number}"
     assert "ReservationExtended" in page
     ran = await command(quadrille.environment, "trace", number)
-    assert told in ran.out.decode().splitlines()  # beneath it may stand that the journal has more to read
+    assert finished in ran.out.decode().splitlines()  # a warning of lag may follow
     assert number in await text_of(ada, "/orders", number)
     assert number in await text_of(ada, "/orders?which=completed", number)
     assert number in await text_of(ada, f"/orders?q={cart_id}", "OpenCart")

@@ -23,11 +23,11 @@ FOLDER = Path(__file__).resolve().parents[1] / "unit" / "journal" / "stories"
 
 @dataclass(frozen=True)
 class Story:
-    """A recorded story: its entries, and how they were told when it was recorded."""
+    """A recorded story: its entries, and how they were rendered when it was recorded."""
 
     key: str
     entries: list[Entry]
-    told: list[dict[str, Any]]
+    rendered: list[dict[str, Any]]
 
     def until(self, kind: str) -> list[Entry]:
         """The entries that had happened when an event of this type had, it included."""
@@ -38,7 +38,7 @@ class Story:
 def load(name: str) -> Story:
     """A story by its name."""
     recorded = json.loads((FOLDER / f"{name}.json").read_text())
-    entries = [_entry(recorded["key"], told) for told in recorded["entries"]]
+    entries = [_entry(recorded["key"], row) for row in recorded["entries"]]
     return Story(recorded["key"], sorted(entries, key=lambda entry: entry.recorded_at), recorded["entries"])
 
 
@@ -47,21 +47,21 @@ def names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.json"))
 
 
-def _entry(key: str, told: dict[str, Any]) -> Entry:
+def _entry(key: str, row: dict[str, Any]) -> Entry:
     return Entry(
-        topic=told["topic"],
-        partition=told["partition"],
-        offset=told["offset"],
-        recorded_at=datetime.fromisoformat(told["recorded_at"]),
-        at=datetime.fromisoformat(told["at"]),
-        form=Form(told["form"]),
+        topic=row["topic"],
+        partition=row["partition"],
+        offset=row["offset"],
+        recorded_at=datetime.fromisoformat(row["recorded_at"]),
+        at=datetime.fromisoformat(row["at"]),
+        form=Form(row["form"]),
         key=key,
-        source=f"/quadrille/{told['service']}" if told["service"] != "?" else "",
-        kind=told["type"],
-        message_id=told["message_id"],
-        checkout_id=told["checkout_id"],
-        cause=told["cause"],
-        facts=told["facts"],
+        source=f"/quadrille/{row['service']}" if row["service"] != "?" else "",
+        kind=row["type"],
+        message_id=row["message_id"],
+        checkout_id=row["checkout_id"],
+        cause=row["cause"],
+        facts=row["facts"],
     )
 
 
@@ -70,9 +70,9 @@ async def record(state: Path, carts: dict[str, str]) -> None:
     settings = system.settings(state)
     async with journal(settings) as db:
         for name, cart_id in carts.items():
-            told = trace_json(await trace(db, await one(db, cart_id), limits(settings)))
-            lines = ",\n".join(json.dumps(entry) for entry in told["entries"])
-            (FOLDER / f"{name}.json").write_text(f'{{"key": {json.dumps(told["key"])}, "entries": [\n{lines}\n]}}\n')
+            found = trace_json(await trace(db, await one(db, cart_id), limits(settings)))
+            lines = ",\n".join(json.dumps(entry) for entry in found["entries"])
+            (FOLDER / f"{name}.json").write_text(f'{{"key": {json.dumps(found["key"])}, "entries": [\n{lines}\n]}}\n')
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Topics and a journal of its own for every test, followed by nobody unless the test starts it."""
+"""Topics and a journal for every test. It follows the topics only if the test starts it."""
 
 import asyncio
 import contextlib
@@ -52,12 +52,12 @@ class Journal:
 
     @property
     def writer(self) -> JournalWriter:
-        """Writes to it."""
+        """A writer to it."""
         return JournalWriter(self.engine)
 
     @contextlib.asynccontextmanager
     async def followed(self) -> AsyncIterator[Follower]:
-        """A member of the journal's group at work."""
+        """A running member of the journal's group."""
         follower = Follower(self.settings, self.writer)
         running = asyncio.create_task(follower.run())
         try:
@@ -82,17 +82,17 @@ class Journal:
         return given
 
     async def publish_bytes(self, topic: str, key: str, value: bytes | None) -> None:
-        """Publish what is no message."""
+        """Publish bytes that are no message."""
         async with raw_producer(self.settings) as producer:
             partition = kafka.lane_of(key, self.settings.partitions)
             await producer.send_and_wait(self.settings.topic(topic), value, key.encode(), partition=partition)
 
     async def entries(self, key: str) -> list[Entry]:
-        """What is kept of a cart or SKU."""
+        """The entries of a cart or SKU."""
         return await queries.entries(self.db, key)
 
     async def until_kept(self, key: str, count: int) -> list[Entry]:
-        """Wait until so many entries of a cart or SKU are kept; fails where there are more, or not enough in time."""
+        """Wait until there are ``count`` entries of a cart or SKU. Fails if there are more, or too few in time."""
         found: list[Entry] = []
 
         async def kept() -> bool:
@@ -104,11 +104,11 @@ class Journal:
         return found
 
     async def checkout(self, checkout_id: str) -> dict[str, Any]:
-        """What is known of a checkout."""
+        """The row of a checkout."""
         return dict(await self.db.fetchrow("SELECT * FROM checkouts WHERE checkout_id = $1", checkout_id))
 
     async def has(self, table: str, count: int) -> bool:
-        """Whether a table has so many rows at least."""
+        """Whether a table has at least ``count`` rows."""
         return await self.count(table) >= count
 
     async def count(self, table: str) -> int:
@@ -116,7 +116,7 @@ class Journal:
         return int(await self.db.fetchval(f"SELECT count(*) FROM {table}"))
 
     async def all(self, table: str) -> list[dict[str, Any]]:
-        """The rows of a table, in an order of their own."""
+        """The rows of a table, sorted."""
         return sorted((dict(row) for row in await self.db.fetch(f"SELECT * FROM {table}")), key=repr)
 
 
@@ -148,7 +148,7 @@ async def opened(stack: Stack) -> AsyncIterator[Journal]:
 
 @pytest_asyncio.fixture
 async def journal(stack: Stack) -> AsyncIterator[Journal]:
-    """Topics and a database nobody else uses."""
+    """New topics and a new database."""
     async with opened(stack) as made:
         yield made
 
@@ -162,6 +162,6 @@ async def unfollowed(stack: Stack) -> AsyncIterator[Journal]:
 
 @pytest_asyncio.fixture
 async def shelf(unfollowed: Journal) -> Journal:
-    """An empty journal that nobody follows."""
+    """An empty journal without topics."""
     await unfollowed.db.execute("TRUNCATE entries, checkouts, consumer_lag")
     return unfollowed

@@ -1,4 +1,4 @@
-"""The journal on a real broker and database: every record once, whatever happens to whoever reads it."""
+"""The journal on a real broker and database: every record is stored once, whichever process fails."""
 
 import asyncio
 import signal
@@ -26,22 +26,22 @@ CUT_OTHERS = (
 
 
 def opened(cart_id: str) -> CartOpened:
-    """A cart was opened."""
+    """The event of an opened cart."""
     return CartOpened(cart_id=cart_id, currency="EUR", customer_id="k")
 
 
 def started(cart_id: str) -> CheckoutStarted:
-    """A checkout of it was started."""
+    """The event of a started checkout."""
     return CheckoutStarted(cart_id=cart_id, checkout_id=f"{cart_id}.1", previous_checkout_id=None, items=ITEMS, expires_at=AT)
 
 
 async def ready(follower: Follower) -> bool:
-    """Whether it says so of itself."""
+    """Whether the journal reports that it is ready."""
     return follower.state()["ready"] is True
 
 
 async def caught_up(journal: Journal) -> bool:
-    """Whether it has written of every lane that nothing waits."""
+    """Whether the stored lag of every partition is 0."""
     return [row["lag"] for row in await journal.all("consumer_lag")] == [0] * journal.settings.partitions
 
 
@@ -121,7 +121,7 @@ async def test_it_reports_its_lag(journal: Journal) -> None:
     await journal.publish(opened("c1"))
     async with journal.followed() as follower:
         await journal.until_kept("c1", 1)
-        await eventually(lambda: caught_up(journal), "a word on every lane")
+        await eventually(lambda: caught_up(journal), "the lag of every partition")
         assert follower.state() == {
             "service": "journal", "ready": True, "trouble": None, "lanes": [0, 1, 2, 3, 4, 5], "behind": 0,
         }  # fmt: skip

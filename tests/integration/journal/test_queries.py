@@ -10,7 +10,7 @@ from rich.console import Console
 
 from cli.stuck.run import run_stuck
 from cli.trace.run import run_trace
-from services.journal import queries
+from services.journal import overview, queries
 from services.journal.model import Entry
 from services.journal.trace import NotOneError, one
 from shared.progress import Limits
@@ -20,10 +20,10 @@ from tests.support import stories
 
 async def kept(shelf: Journal, *names: str) -> dict[str, list[Entry]]:
     """These recorded stories, in the journal."""
-    told = {name: stories.load(name).entries for name in names}
-    for entries in told.values():
+    stored = {name: stories.load(name).entries for name in names}
+    for entries in stored.values():
         await shelf.writer.write(entries)
-    return told
+    return stored
 
 
 @pytest.mark.parametrize(
@@ -53,8 +53,8 @@ async def test_a_timeline_is_found_by_any_name_and_prefix(
 
 
 async def test_a_message_is_found_by_its_id_and_prefix(shelf: Journal) -> None:
-    told = await kept(shelf, "paid", "voided")
-    for entry in told["paid"]:
+    stored = await kept(shelf, "paid", "voided")
+    for entry in stored["paid"]:
         assert entry.message_id
         for name in (entry.message_id, entry.message_id[:12]):
             found = await one(shelf.db, name)
@@ -95,10 +95,10 @@ async def test_a_prefix_of_a_message_id_has_eight_characters(shelf: Journal) -> 
 
 
 async def test_a_stuck_payment_is_found_by_its_hold(shelf: Journal) -> None:
-    told = await kept(shelf, "void_failed", "paid")
-    hold = next(e.facts["hold"] for e in told["void_failed"] if e.kind == "VoidFailed")
+    stored = await kept(shelf, "void_failed", "paid")
+    hold = next(e.facts["hold"] for e in stored["void_failed"] if e.kind == "VoidFailed")
     found = await one(shelf.db, hold)
-    assert (found.kind, found.checkout_id) == ("payment", f"{told['void_failed'][0].key}.1")
+    assert (found.kind, found.checkout_id) == ("payment", f"{stored['void_failed'][0].key}.1")
 
 
 async def test_an_exact_checkout_id_excludes_longer_ones(shelf: Journal) -> None:
@@ -142,13 +142,14 @@ async def test_stuck_checkouts_are_grouped_by_step(shelf: Journal) -> None:
     await shelf.writer.write(copies(stories.load("paid").until("CheckoutConfirmed"), "b", now, 45))
     await shelf.writer.write(copies(stories.load("void_failed").entries, "c", now, 1))
     await shelf.writer.write(copies(stories.load("paid").entries, "done", now, 1000))
-    extend, authorize, settle = await queries.stuck(shelf.db, LIMITS)
-    assert (extend.step.name, extend.step.who, extend.count, extend.examples) == ("extend", "inventory", 1, ("b.1",))
-    assert (authorize.step.name, authorize.step.who, authorize.count) == ("authorize", "payment", 8)
-    assert authorize.examples == ("a7.1", "a6.1", "a5.1", "a4.1", "a3.1")
+    extend, authorize, settle = [queue for queue in await overview.waiting(shelf.db, LIMITS) if queue.late]
+    assert (extend.step.name, extend.step.who, extend.late, extend.examples) == ("extend", "inventory", 1, ["b.1"])
+    assert (authorize.step.name, authorize.step.who, authorize.late) == ("authorize", "payment", 8)
+    assert authorize.examples == ["a7.1", "a6.1", "a5.1", "a4.1", "a3.1"]
     assert (now - authorize.since).total_seconds() == pytest.approx(157, abs=0.1)
-    assert (settle.step.name, settle.step.who, settle.count) == ("settle", "staff", 1)
-    assert await queries.stuck(shelf.db, Limits(prompt=600, gateway=600, customer=600, person=600)) == []
+    assert (settle.step.name, settle.step.who, settle.late) == ("settle", "staff", 1)
+    patient = Limits(prompt=600, gateway=600, customer=600, person=600)
+    assert not any(queue.late for queue in await overview.waiting(shelf.db, patient))
 
 
 def copies(entries: list[Entry], cart_id: str, now: datetime, seconds: float) -> list[Entry]:
@@ -220,10 +221,10 @@ async def test_a_trace_ends_with_the_status(shelf: Journal) -> None:
 
 
 async def test_a_trace_as_json_has_every_entry_and_the_status(shelf: Journal) -> None:
-    told = await kept(shelf, "paid")
+    stored = await kept(shelf, "paid")
     screen = Screen()
     assert await run_trace(shelf.settings, "cart-2d846b2233", screen.console, follow=False, as_json=True)
     whole = json.loads(screen.text)
-    assert {entry["message_id"] for entry in whole["entries"]} == {entry.message_id for entry in told["paid"]}
+    assert {entry["message_id"] for entry in whole["entries"]} == {entry.message_id for entry in stored["paid"]}
     (checkout,) = whole["checkouts"]
     assert (checkout["outcome"], checkout["finished"], checkout["waits"]) == ("completed", True, [])

@@ -1,4 +1,4 @@
-"""The journal from the topics again: the same as before, whatever was lost, and while it is followed."""
+"""A rebuild from the topics: the journal is the same as before, whatever was lost."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ CARTS = 40
 
 
 async def fill(journal: Journal) -> None:
-    """Records of many carts, some nobody can read, and the journal kept of them."""
+    """Publish records of many carts, some unreadable, and store them in the journal."""
     for n in range(CARTS):
         at = {"cart_id": f"c{n}", "checkout_id": f"c{n}.1"}
         await journal.publish(CheckoutStarted(**at, previous_checkout_id=None, items=ITEMS, expires_at=AT))
@@ -34,12 +34,12 @@ async def test_a_rebuild_restores_lost_and_wrong_rows(journal: Journal) -> None:
     await journal.db.execute("DELETE FROM entries WHERE partition = 0; DELETE FROM checkouts WHERE checkout_id < 'c2'")
     await journal.db.execute("""UPDATE entries SET facts = '{"spoilt": 1}', at = now() WHERE partition = 1""")
     await journal.db.execute("""UPDATE checkouts SET steps = '{"OrderCreated": 1}', waits = '{"capture": 1}'""")
-    told: list[tuple[int, int]] = []
-    done = await rebuild(journal.settings, lambda read, of: told.append((read, of)))
+    progress: list[tuple[int, int]] = []
+    done = await rebuild(journal.settings, lambda read, of: progress.append((read, of)))
     assert await journal.all("entries") == entries
     assert await journal.all("checkouts") == checkouts
     assert (done.records, done.checkouts) == (CARTS + CARTS // 2 + 2, CARTS)
-    assert told[-1] == (done.records, done.records)
+    assert progress[-1] == (done.records, done.records)
 
 
 async def test_a_rebuild_keeps_entries_of_deleted_records(journal: Journal) -> None:

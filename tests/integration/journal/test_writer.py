@@ -1,4 +1,4 @@
-"""What the database makes of entries: merged in any order, forgotten by whole stories, and no entry that stops others."""
+"""Entries in the database: merged in any order, pruned by cart, and none that stops others."""
 
 import random
 from dataclasses import replace

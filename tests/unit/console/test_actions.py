@@ -14,9 +14,9 @@ def names(actions: object) -> list[str]:
 
 
 def test_a_failed_void_can_be_retried_or_settled_by_hand() -> None:
-    told = recorded("void_failed")
-    (checkout_id,) = [one.checkout_id for one in told.checkouts]
-    assert names(of_trace(told)[checkout_id]) == ["retry-void", "mark-voided"]
+    found = recorded("void_failed")
+    (checkout_id,) = [one.checkout_id for one in found.checkouts]
+    assert names(of_trace(found)[checkout_id]) == ["retry-void", "mark-voided"]
 
 
 def test_payments_that_need_no_person_offer_no_action() -> None:
@@ -26,8 +26,8 @@ def test_payments_that_need_no_person_offer_no_action() -> None:
 
 
 def test_a_payment_on_delivery_can_be_marked_paid_once() -> None:
-    told = recorded("cash")
-    ((_, offered),) = of_trace(told).items()
+    found = recorded("cash")
+    ((_, offered),) = of_trace(found).items()
     assert names(offered) == ["mark-paid"]
     story = stories.load("cash")
     paid = replace(next(e for e in story.entries if e.kind == "PaymentDeferred"), kind="PaymentMarkedPaid", message_id="paid")

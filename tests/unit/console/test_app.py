@@ -1,4 +1,4 @@
-"""What stands between the pages and a browser: hosts, sessions, tokens, headers, and what is said where all is away."""
+"""Between pages and browser: hosts, sessions, CSRF tokens, headers, and error pages during outages."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ PROTECTED = {"QUADRILLE_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "QUADRILLE_CONS
 
 @asynccontextmanager
 async def browser(*, password: bool = False, scheme: str = "http", client: str = "127.0.0.1") -> AsyncIterator[AsyncClient]:
-    """A browser at a console whose databases are away."""
+    """A browser at a console whose databases cannot be reached."""
     here = console(user=None if password else "ada")
     settings = SETTINGS.model_copy(update={"console_password": SecretStr(PASSWORD) if password else None})
     async with asyncpg.create_pool(NOWHERE, min_size=0, max_size=1, timeout=1) as journal:

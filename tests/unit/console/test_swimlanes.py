@@ -23,12 +23,12 @@ def lines_at(row: Row, height: float) -> set[float]:
 
 @pytest.mark.parametrize("name", stories.names())
 def test_every_entry_is_a_row_in_order_of_time(name: str) -> None:
-    told = trace(stories.load(name).entries)
-    drawn = picture(told)
-    assert len(drawn) == len(rows(told)) == len(strip(told))
+    found = trace(stories.load(name).entries)
+    drawn = picture(found)
+    assert len(drawn) == len(rows(found)) == len(strip(found))
     assert [row.moment for row in drawn] == sorted(row.moment for row in drawn)
     assert all(0 <= row.lane < len(LANES) for row in drawn)
-    assert all(0 <= dot.x <= 100 for dot in strip(told))
+    assert all(0 <= dot.x <= 100 for dot in strip(found))
 
 
 @pytest.mark.parametrize("name", stories.names())

@@ -84,12 +84,12 @@ def test_personal_data_is_redacted(message: Message) -> None:
 
 
 def test_redacted_facts_still_describe_the_message() -> None:
-    told = {type(message).__name__: format_entry(entry(record(message), NOW)) for message in TELLING}
-    assert told["SetShippingAddress"] == "to DE"
-    assert told["SetPaymentMethod"] == "card"
-    assert told["CheckoutConfirmed"] == "2 × tea at 5.00 EUR; card; standard to DE; expecting 14.90 EUR"
-    assert told["TotalsCalculated"] == "14.90 EUR (goods 10.00 EUR, shipping 4.90 EUR, tax 2.38 EUR included) by card"
-    assert told["OrderCreated"] == "Q-1, 2 × tea, 14.90 EUR"
+    texts = {type(message).__name__: format_entry(entry(record(message), NOW)) for message in TELLING}
+    assert texts["SetShippingAddress"] == "to DE"
+    assert texts["SetPaymentMethod"] == "card"
+    assert texts["CheckoutConfirmed"] == "2 × tea at 5.00 EUR; card; standard to DE; expecting 14.90 EUR"
+    assert texts["TotalsCalculated"] == "14.90 EUR (goods 10.00 EUR, shipping 4.90 EUR, tax 2.38 EUR included) by card"
+    assert texts["OrderCreated"] == "Q-1, 2 × tea, 14.90 EUR"
 
 
 def test_an_unknown_type_shows_its_plain_fields() -> None:

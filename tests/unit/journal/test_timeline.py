@@ -14,7 +14,7 @@ from tests.support import stories
 from tests.support.clock import NOW
 
 
-def told(roots: Sequence[Node]) -> list[str]:
+def outline(roots: Sequence[Node]) -> list[str]:
     """The types of a forest, indented."""
     return ["  " * depth + (node.entry.kind or node.entry.form) for root in roots for depth, node in root.walk()]
 
@@ -32,13 +32,13 @@ def test_a_timeline_is_the_same_in_any_order_of_arrival(name: str) -> None:
     for seed in range(3):
         arrived = random.Random(seed).sample(story.entries, len(story.entries))
         rows = [entry_json(depth, node) for root in forest(arrived) for depth, node in root.walk()]
-        assert rows == story.told
+        assert rows == story.rendered
 
 
 def test_an_effect_is_below_its_cause_and_a_gateway_answer_below_its_request() -> None:
     cart = stories.load("voided")
     roots = of_checkout(forest(cart.entries), f"{cart.key}.1")
-    *chain, last, before, first = told(roots)[-11:]
+    *chain, last, before, first = outline(roots)[-11:]
     assert [line.strip() for line in chain] == [
         "ConfirmCheckout",
         "CheckoutConfirmed",
@@ -72,11 +72,11 @@ def test_a_dead_letter_is_below_its_record() -> None:
 
 def test_a_timeline_of_one_attempt_excludes_the_others() -> None:
     cart = stories.load("another_card")
-    second = told(of_checkout(forest(cart.entries), f"{cart.key}.2"))
+    second = outline(of_checkout(forest(cart.entries), f"{cart.key}.2"))
     assert "OpenCart" not in second
     assert second.count("StartCheckout") == second.count("ConfirmCheckout") == 1
     assert not any("PaymentDeclined" in line for line in second)
-    both = [line.strip() for line in told(of_checkout(forest(cart.entries), f"{cart.key}.1"))]
+    both = [line.strip() for line in outline(of_checkout(forest(cart.entries), f"{cart.key}.1"))]
     assert "PaymentDeclined" in both
     assert "ReservationReleased" in both, "the next attempt gave its units back"
     assert "CheckoutCompleted" not in both

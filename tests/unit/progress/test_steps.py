@@ -1,4 +1,4 @@
-"""The table of steps against the registry of reactions, and where a checkout stands at each point of its way."""
+"""The table of steps against the registry of reactions, and the status of a checkout after each set of events."""
 
 from datetime import datetime, timedelta
 
