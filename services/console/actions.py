@@ -38,7 +38,7 @@ class Action:
 
 RETRY_VOID: Final = Action("retry-void", "Retry the void", "Ask the gateway again to void the payment.")
 RETRY_REFUND: Final = Action("retry-refund", "Retry the refund", "Ask the gateway again to refund the payment.")
-_BY_HAND: Final = "Record that the payment was {} by hand. Payment asks the gateway first."
+_BY_HAND: Final = "Record that the payment was {} by hand. The payment service asks the gateway first."
 MARK_VOIDED: Final = Action("mark-voided", "Mark as voided", _BY_HAND.format("voided"), disputable=True)
 MARK_REFUNDED: Final = Action("mark-refunded", "Mark as refunded", _BY_HAND.format("refunded"), disputable=True)
 MARK_PAID: Final = Action("mark-paid", "Mark as paid", "Record that the money was received.")

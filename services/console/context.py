@@ -35,7 +35,7 @@ BADGES: Final = {"/alerts": "alerts-open", "/letters": "letters-open"}
 """The parts that count the open items of these pages."""
 FRAME: Final = (*BADGES.values(), "problems")
 """The parts that are live on every page."""
-MARKS: Final = {"open": "failed", "acknowledged": "waits", "redriven": "waits", "parked": "undone", "resolved": "done"}
+MARKS: Final = {"open": "failed", "acknowledged": "waits", "redriven": "waits", "parked": "undone"}
 """The style of each state of an alert or dead letter."""
 
 

@@ -15,9 +15,9 @@ from services.journal.timeline import Node
 from services.journal.trace import Trace
 from shared.contract.services import SERVICES
 
-OTHERS: Final = "others"
+CLIENTS: Final = "clients"
 """The lane of writers that are no services: clients and staff, whose names are not known in advance."""
-LANES: Final = (OTHERS, *SERVICES, "alerts")
+LANES: Final = (CLIENTS, *SERVICES, "alerts")
 
 
 @dataclass(frozen=True)

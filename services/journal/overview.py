@@ -16,7 +16,7 @@ from shared.progress.steps import STEPS, Step
 _LATEST: Final = """
 SELECT checkout_id, order_number, amount, currency, started_at, outcome, waits FROM checkouts
  WHERE ($1::timestamptz IS NULL OR (started_at, checkout_id) < ($1, $2::text))
-   AND CASE $3::text WHEN 'all' THEN true WHEN 'open' THEN open WHEN 'needs_person' THEN open AND waits ? 'settle'
+   AND CASE $3::text WHEN 'all' THEN true WHEN 'open' THEN open WHEN 'needs_a_person' THEN open AND waits ? 'settle'
        ELSE outcome = $3 END
  ORDER BY started_at DESC, checkout_id DESC LIMIT $4
 """
@@ -124,7 +124,7 @@ class MoneyOutcome:
 async def latest(db: Any, which: str, limit: int, before: tuple[datetime, str] | None = None) -> list[Summary]:
     """List the checkouts started last.
 
-    ``which``: ``all``, ``open`` (a step waits), ``needs_person`` (staff have to act), or an outcome. ``before``: the start
+    ``which``: ``all``, ``open`` (a step waits), ``needs_a_person`` (staff have to act), or an outcome. ``before``: the start
     and the id of the last checkout of the previous page.
     """
     rows = await db.fetch(_LATEST, *(before or (None, None)), which, limit)

@@ -64,7 +64,7 @@ async def values(here: Console, span: str) -> dict[str, Any]:
         "outcomes": _sums(outcomes),
         "failures": await overview.failures(here.journal, seconds),
         "bars": _bars(outcomes, here.watcher.last.at, seconds, bar),
-        "stuck": await overview.latest(here.journal, "needs_person", STUCK),
+        "stuck": await overview.latest(here.journal, "needs_a_person", STUCK),
         "chosen": span,
         "spans": list(SPANS),
     }

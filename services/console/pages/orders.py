@@ -17,7 +17,7 @@ from shared.contract.text import is_plain
 from shared.progress import Outcome
 
 LISTED: Final = 50
-WHICH: Final = ("all", "open", "needs_person", *Outcome)
+WHICH: Final = ("all", "open", "needs_a_person", *Outcome)
 LONGEST_NAME: Final = 200
 
 
