@@ -1,104 +1,112 @@
 """The command ``quadrille``.
 
-What a command needs is imported when it runs: ``quadrille trace`` answers within a second, and half of that is imports.
+Commands import what they need when they run, so that help and ``quadrille trace`` start fast.
 """
 
 import contextlib
-import json
 import sys
-from dataclasses import asdict
-from importlib.metadata import entry_points
+from importlib.metadata import entry_points, version
 from typing import Annotated
 
 import typer
 
-from cli.shell import STATE, WRONG, Commands, Json, State, console, later, refusals, run
+from cli.alerts.commands import app as alerts
+from cli.dlq.commands import app as dlq
+from cli.payments.commands import app as payments
+from cli.shell import HELP_WIDTH, STATE, WRONG, Commands, Json, State, console, print_json, report_errors, run
 
 app = Commands(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="An e-commerce checkout danced by four services over Kafka, with nobody conducting.",
-    epilog="Example: quadrille demo. Exit codes: 0 right, 1 something is wrong, 2 nothing could be done; the end says why.",
+    rich_markup_mode=None,
+    context_settings={"max_content_width": HELP_WIDTH},
+    help="A checkout run by four services that react to each other's events on Kafka.",
+    epilog="Example: quadrille demo. Exit codes: 0 success, 1 a problem was found, 2 could not run; the last line says why.",
 )
-topics = typer.Typer(no_args_is_help=True, help="The topics of the contract.", epilog="Example: quadrille topics check")
-app.add_typer(topics, name="topics")
-app.add_typer(
-    later(
-        "cli.dlq.commands",
-        "Messages that could not be read or handled, and what becomes of them.",
-        "quadrille dlq list --since 2h",
-    ),
-    name="dlq",
-)
-app.add_typer(
-    later("cli.alerts.commands", "What needs a person: each alert says what to do about it.", "quadrille alerts list"),
-    name="alerts",
-)
-app.add_typer(
-    later(
-        "cli.payments.commands",
-        "What staff decide about a customer's money.",
-        'quadrille payments retry-void CART.1 --why "..."',
-    ),
-    name="payments",
-)
-journal = typer.Typer(
-    no_args_is_help=True, help="The journal that trace and stuck read.", epilog="Example: quadrille journal rebuild"
-)
-app.add_typer(journal, name="journal")
+topics = typer.Typer(no_args_is_help=True, help="Create and check Kafka topics.", epilog="Example: quadrille topics check")
+journal = typer.Typer(no_args_is_help=True, help="Maintain the journal.", epilog="Example: quadrille journal rebuild")
+for name, group in {"topics": topics, "dlq": dlq, "alerts": alerts, "payments": payments, "journal": journal}.items():
+    app.add_typer(group, name=name)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        console.print(f"quadrille {version('quadrille')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Options of ``quadrille`` itself."""
 
 
 @app.command(epilog="Example: quadrille status --json")
 def status(state: State = STATE, as_json: Json = False) -> None:
-    """How every process of this folder is, and Kafka and PostgreSQL. Exit code 1 where one is not ready."""
+    """Show the health of every process.
+
+    Includes Kafka and PostgreSQL. Exit code 1 if one of them is not ready.
+    """
     from cli import system
     from cli.status import states_of
-    from cli.table import Table, words
+    from cli.table import Table, text
 
-    found = system.find(state)
-    if found is None:
-        sys.stderr.write(f"nothing runs in {state}\n")
+    running = system.find(state)
+    if running is None:
+        sys.stderr.write(f"nothing is running in {state}\n")
         raise typer.Exit(WRONG)
-    states = run(states_of(found))
+    states = run(states_of(running))
     if as_json:
-        console.print_json(json.dumps(states))
+        print_json(states)
     else:
-        table = Table("what", "ready", words("lanes", 6), words("trouble"), "address")
-        for name, said in states.items():
-            owned = said.get("lanes")
-            lanes = ",".join(str(lane) for lane in owned) if isinstance(owned, list) else ""
-            table.add_row(name, "yes" if said["ready"] else "NO", lanes, str(said.get("trouble") or ""), str(said["address"]))
+        table = Table("process", "ready", text("partitions", 6), text("problem"), "address")
+        for name, health in states.items():
+            owned = health.get("lanes")
+            partitions = ",".join(map(str, owned)) if isinstance(owned, list) else ""
+            ready, problem = "yes" if health["ready"] else "NO", str(health.get("trouble") or "")
+            table.add_row(name, ready, partitions, problem, str(health["address"]))
         table.print(console)
-    if not all(said["ready"] for said in states.values()):
+    if not all(health["ready"] for health in states.values()):
         raise typer.Exit(WRONG)
 
 
-@app.command("env", epilog='Example: eval "$(quadrille env)"')
-def show_environment(state: State = STATE, as_json: Json = False) -> None:
-    """Print the variables that a client of Kafka needs, for a shell to take; other commands work as before with them."""
+@app.command(epilog='Example: eval "$(quadrille env)"')
+def env(state: State = STATE, as_json: Json = False) -> None:
+    """Print a Kafka client's environment variables as shell exports.
+
+    Other quadrille commands work as before when these variables are set.
+    """
     import shlex
 
     from cli import system
 
-    with refusals():
+    with report_errors():
         variables = system.client_environment(state)
     if as_json:
-        console.print_json(json.dumps(variables))
+        print_json(variables)
     else:
-        for name, value in variables.items():
-            sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
+        for variable, value in variables.items():
+            sys.stdout.write(f"export {variable}={shlex.quote(value)}\n")
 
 
 @app.command(epilog="""Example: echo '{"type": "PreviewCheckout", "data": {"cart_id": "c1"}}' | quadrille send -""")
 def send(
     file: Annotated[
         typer.FileText,
-        typer.Argument(help="JSON lines; - for standard input.", encoding="utf-8", errors="surrogateescape"),
+        typer.Argument(help="File of JSON lines; - for standard input.", encoding="utf-8", errors="surrogateescape"),
     ],
     state: State = STATE,
     as_json: Json = False,
 ) -> None:
-    """Publish commands. Each line is checked before any is sent; prints the id of each."""
+    """Publish commands from JSON lines.
+
+    Checks every line before it sends any command, and prints the id of each.
+    """
+    import json
+
     from cli import send as sending
     from cli import system
     from shared.client import CheckoutClient
@@ -117,7 +125,10 @@ def send(
 
 @topics.command("create", epilog="Example: quadrille topics create")
 def create_topics(state: State = STATE) -> None:
-    """Create the topics that are missing, with the sizes and compression of the settings."""
+    """Create missing topics.
+
+    Partitions, replicas, sizes and compression are those of the settings.
+    """
     from cli import system
     from cli.topics import run_create
 
@@ -126,10 +137,10 @@ def create_topics(state: State = STATE) -> None:
 
 @topics.command("check", epilog="Example: quadrille topics check --json")
 def check_topics(state: State = STATE, as_json: Json = False) -> None:
-    """Show every setting of the topics and brokers that differs from what the services need.
+    """List topic and broker settings that the services do not accept.
 
-    Checks partitions, replicas, cleanup, retention, timestamps, sizes, compression and the limit for transactions. A service
-    refuses to start where one of its topics may lose messages: REFUSED. Exit code 1 where anything differs.
+    Checks partitions, replicas, cleanup policy, retention, timestamps, sizes, compression and the transaction timeout.
+    REFUSED marks a topic that could lose messages: its services refuse to start. Exit code 1 if anything differs.
     """
     from cli import system
     from cli.topics import run_check
@@ -140,7 +151,7 @@ def check_topics(state: State = STATE, as_json: Json = False) -> None:
 
 @app.command(epilog="Example: quadrille migrate")
 def migrate(state: State = STATE) -> None:
-    """Bring the database of every service to its newest version."""
+    """Upgrade the schema of every service's database."""
     from cli import system
     from shared.contract.services import DATABASES
 
@@ -148,50 +159,49 @@ def migrate(state: State = STATE) -> None:
     console.print(f"Migrated {', '.join(DATABASES)}")
 
 
-@app.command("audit", epilog="Example: quadrille audit --json")
-def check_invariants(
+@app.command(epilog="Example: quadrille audit --json")
+def audit(
     state: State = STATE,
     as_json: Json = False,
-    patience: Annotated[float, typer.Option(help="Seconds to wait for what is in flight.")] = 30.0,
-    at_rest: Annotated[bool, typer.Option("--at-rest", help="Nobody shops: nothing may still be in flight then.")] = False,
+    patience: Annotated[float, typer.Option(help="Seconds to wait for checkouts in flight.")] = 30.0,
+    at_rest: Annotated[bool, typer.Option("--at-rest", help="Fail if any checkout is still in flight.")] = False,
 ) -> None:
-    """Check the invariants of the choreography against the databases and the gateway's ledger.
+    """Check the invariants across databases and gateway.
 
-    On a running shop what is wrong, or in flight, all the time counts, and not what has just begun.
-    Exit code 1 where one is broken; each violation is named.
+    Compares the databases with each other and with the gateway's ledger. On a live shop, only violations that persist for
+    the whole check are reported. Exit code 1 if there are any.
     """
-    from cli import system
-    from cli.audit import audit
+    from cli import audit, system
     from cli.audit.show import show
 
-    report = run(audit(system.settings(state), patience=patience, at_rest=at_rest))
+    report = run(audit.audit(system.settings(state), patience=patience, at_rest=at_rest))
     if as_json:
-        console.print_json(json.dumps(asdict(report)))
+        print_json(report)
     else:
         show(report, console)
     if report.violations:
         raise typer.Exit(WRONG)
 
 
-@app.command(
-    "trace",
-    epilog="Examples: quadrille trace 1001; quadrille trace cart-7f3a --follow; quadrille trace Q-0001001 --json",
-)
-def tell(
+@app.command(epilog="Examples: quadrille trace 1001; quadrille trace cart-7f3a --follow; quadrille trace Q-0001001 --json")
+def trace(
     name: Annotated[
         str,
         typer.Argument(
-            help="Order number, checkout, cart, payment, SKU or message. A unique prefix will do (of a message id, 8 letters)."
+            help="Order number, checkout, cart, payment, SKU, coupon or message; a unique prefix is enough"
+            " (of a message id, at least 8 characters)."
         ),
     ],
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Tell what is new until the story is finished.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Keep printing new events until the checkout is finished.")
+    ] = False,
     state: State = STATE,
     as_json: Json = False,
 ) -> None:
-    """Tell the story of anything, what caused what, and where it stands: what it waits for, from whom, since when.
+    """Show what happened to an order, cart, payment or SKU.
 
-    An order may be named by its digits alone. SKUs and coupons have stories too. Exit code 1 where something of it takes
-    longer than it should or needs a person, 2 where nothing or more than one thing is called so.
+    Shows which event caused which, and what each checkout waits for. An order may be named by its digits alone. Exit code 1
+    if a step is overdue or needs a person, 2 if the name matches nothing or more than one thing.
     """
     from cli import system
     from cli.trace.run import run_trace
@@ -201,11 +211,11 @@ def tell(
             raise typer.Exit(WRONG)
 
 
-@app.command("stuck", epilog="Example: quadrille stuck --json")
-def list_stuck(state: State = STATE, as_json: Json = False) -> None:
-    """Show every checkout that did not move for longer than its step should take, by what it waits for.
+@app.command(epilog="Example: quadrille stuck --json")
+def stuck(state: State = STATE, as_json: Json = False) -> None:
+    """List checkouts that wait for longer than they should.
 
-    Exit code 1 where there is any.
+    Grouped by the event they wait for. Exit code 1 if there are any.
     """
     from cli import system
     from cli.stuck.run import run_stuck
@@ -214,57 +224,59 @@ def list_stuck(state: State = STATE, as_json: Json = False) -> None:
         raise typer.Exit(WRONG)
 
 
-@app.command(
-    "lag",
-    epilog="Examples: quadrille lag --group 'quadrille.*'; quadrille lag --watch; quadrille lag --fail-above 30s",
-)
-def show_lag(
-    group: Annotated[str, typer.Option(help="Only groups with this name; * and ? stand for any characters.")] = "*",
-    topic: Annotated[str, typer.Option(help="Only topics with this name, likewise.")] = "*",
-    partitions: Annotated[bool, typer.Option("--partitions", help="Every partition, not only those that are behind.")] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Stay, and show how it goes; Ctrl-C ends it.")] = False,
+@app.command(epilog="Examples: quadrille lag --group 'quadrille.*'; quadrille lag --watch; quadrille lag --fail-above 30s")
+def lag(
+    group: Annotated[str, typer.Option(help="Only groups with this name; * and ? are wildcards.")] = "*",
+    topic: Annotated[str, typer.Option(help="Only topics with this name; * and ? are wildcards.")] = "*",
+    partitions: Annotated[
+        bool, typer.Option("--partitions", help="Show every partition, not only those with lag or a problem.")
+    ] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh until Ctrl-C.")] = False,
     fail_above: Annotated[
         str | None,
-        typer.Option(metavar="N|SECONDS", help="Exit code 1 where a group is behind by more: 1000 (records), or 30s, 5m, 1h."),
+        typer.Option(
+            metavar="N|SECONDS", help="Exit with code 1 if a group's lag is higher: 1000 (records), or 30s, 5m, 1h (age)."
+        ),
     ] = None,
     window: Annotated[
-        float | None, typer.Option(min=0, help="Seconds to look before judging: 6, or 0 with --fail-above, unless said.")
+        float | None, typer.Option(min=0, help="Observation window in seconds (default 6; 0 with --fail-above).")
     ] = None,
     state: State = STATE,
     as_json: Json = False,
 ) -> None:
-    """Show how far the consumer groups of the broker are behind: ours, and any other's.
+    """Show the lag of all consumer groups.
 
-    For each group, topic and partition: the offset committed, the end, the lag, how long the oldest waiting record has
-    waited, records a second in and out, the time to catch up, and the status: OK, WARN (the lag never fell), HELD (an open
-    transaction holds the records back; whose it is stands below), REWIND (the offset went back), STALL (records wait and
-    the offset does not move), STOP (and nobody reads them). Rates and status take a look of some seconds.
+    Includes groups of other programs. For each group, topic and partition: committed offset, end offset, lag, age of the
+    oldest unread record, records per second in and out, time to catch up, and status. OK: keeps up. WARN: the lag never
+    fell. HELD: an open transaction blocks the records; its producer is named below the table. REWIND: the offset went back.
+    STALL: records wait and the offset does not move. STOP: as STALL, and no consumer is assigned. Rates and status need an
+    observation window.
     """
     from cli import system
-    from cli.lag.run import Asked, run_lag, watch_lag
+    from cli.lag.run import Query, run_lag, watch_lag
 
     if watch and fail_above:
-        raise typer.BadParameter("a check ends at once: it does not go with --watch", param_hint="--fail-above")
-    asked = Asked(group, topic, partitions, as_json)
+        raise typer.BadParameter("cannot be used with --watch", param_hint="--fail-above")
+    query = Query(group, topic, partitions, as_json)
     if watch:
-        run(watch_lag(system.settings(state), console, asked))
-    elif not run(run_lag(system.settings(state), console, asked, fail_above, window)):
+        run(watch_lag(system.settings(state), console, query))
+    elif not run(run_lag(system.settings(state), console, query, fail_above, window)):
         raise typer.Exit(WRONG)
 
 
 @journal.command("rebuild", epilog="Example: quadrille journal rebuild")
 def rebuild_journal(state: State = STATE, as_json: Json = False) -> None:
-    """Read every topic again from its beginning and write the journal anew, while its service runs or not.
+    """Rebuild the journal from all topics; its service may run meanwhile.
 
-    What the topics hold no more stays as it is kept. Exit code 2 where another rebuild is under way.
+    Entries whose records are no longer in the topics are kept. Exit code 2 if another rebuild is running.
     """
     from cli import system
-    from cli.journal.rebuild import run_rebuild
+    from cli.rebuild import run_rebuild
 
     run(run_rebuild(system.settings(state), console, as_json=as_json))
 
 
-for command in entry_points(group="quadrille.commands"):  # of what is installed beside the product: devstack, proofs
+for command in entry_points(group="quadrille.commands"):  # of devstack and proofs, if they are installed
     command.load()(app)
 
 if __name__ == "__main__":

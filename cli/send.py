@@ -1,4 +1,4 @@
-"""``quadrille send``: commands as JSON lines, each checked before any is sent."""
+"""``quadrille send``: parses JSON lines into commands, and reports every fault."""
 
 import json
 from collections.abc import Iterable
@@ -13,11 +13,11 @@ from shared.contract.registry import MESSAGES
 from shared.errors import QuadrilleError
 
 SENDABLE = {kind.__name__: kind for kind in MESSAGES.values() if issubclass(kind, Command | CatalogEvent)}
-"""What a client may publish: commands, and facts of the catalogue."""
+"""What a client may publish: commands, and the events of the product catalogue."""
 
 
 class LineError(QuadrilleError):
-    """Lines that cannot be sent, each with its number and every reason."""
+    """Invalid lines, each with its number and every fault."""
 
 
 def parse(lines: Iterable[str]) -> list[Message]:
@@ -42,13 +42,13 @@ def _message(line: str) -> Message:
     name = envelope["type"].removeprefix("quadrille.").removesuffix(".v1")
     kind = SENDABLE.get(name)
     if kind is None:
-        raise ValueError(f"{name!r} is nothing a client sends; there are {', '.join(sorted(SENDABLE))}")
-    whole = {"specversion": "1.0", "id": "-", "source": "-", **envelope, "type": kind.type_name()}
-    return read(Record(kind.topic, 0, 0, None, json.dumps(whole, allow_nan=False).encode(), [], 0))[1]
+        raise ValueError(f"{name!r} is not a command. Commands: {', '.join(sorted(SENDABLE))}")
+    event = {"specversion": "1.0", "id": "-", "source": "-", **envelope, "type": kind.type_name()}
+    return read(Record(kind.topic, 0, 0, None, json.dumps(event, allow_nan=False).encode(), [], 0))[1]
 
 
 def _json(line: str) -> Any:
-    """The value of a line, as strict as what reads commands; the file is read with ``surrogateescape``."""
+    """The value of a line, parsed as strictly as services parse commands; the file is read with ``surrogateescape``."""
     try:
         line.encode()
         pydantic_core.from_json(line, allow_inf_nan=False)
@@ -56,11 +56,11 @@ def _json(line: str) -> Any:
         raise ValueError("not UTF-8") from None
     except ValueError as error:
         raise ValueError(f"not JSON: {error}") from None
-    return json.loads(line, object_pairs_hook=_once)
+    return json.loads(line, object_pairs_hook=_without_duplicates)
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     names = [name for name, _ in pairs]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(f"{', '.join(twice)} appears twice")
+    if duplicates := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"duplicate field: {', '.join(duplicates)}")
     return dict(pairs)

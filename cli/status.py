@@ -1,4 +1,4 @@
-"""How Kafka, PostgreSQL and every process of a folder are, as far as a command can tell from outside."""
+"""The health of Kafka, PostgreSQL and every process, asked from outside."""
 
 import asyncio
 import logging
@@ -19,31 +19,31 @@ ASK_SECONDS = 3.0
 
 
 async def states_of(up: Up) -> dict[str, dict[str, object]]:
-    """How Kafka, PostgreSQL and each process are: ``ready``, ``trouble``, where it is, and what else it says."""
-    found, told = await asyncio.gather(servers(load(up.environment)), health(up.health_ports))
-    processes = {name: {**said, "address": f"http://127.0.0.1:{up.health_ports[name]}"} for name, said in told.items()}
+    """The health of Kafka, PostgreSQL and each process, by name: ``ready``, ``trouble``, ``address`` and what it adds."""
+    found, states = await asyncio.gather(servers(load(up.environment)), health(up.health_ports))
+    processes = {name: {**state, "address": f"http://127.0.0.1:{up.health_ports[name]}"} for name, state in states.items()}
     return {**found, **processes}
 
 
 async def health(ports: dict[str, int]) -> dict[str, dict[str, object]]:
-    """What each process says of itself; ``ready`` is false where it does not answer."""
+    """The ``/readyz`` of each process; ``ready`` is false if it does not answer."""
 
     async def ask(session: aiohttp.ClientSession, port: int) -> dict[str, object]:
         try:
             async with session.get(f"http://127.0.0.1:{port}/readyz") as answer:
-                said: dict[str, object] = await answer.json()
-                return {"ready": answer.status == 200, **said}
+                state: dict[str, object] = await answer.json()
+                return {"ready": answer.status == 200, **state}
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             return {"ready": False, "trouble": type(error).__name__}
 
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=3)) as session:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ASK_SECONDS)) as session:
         answers = await asyncio.gather(*(ask(session, port) for port in ports.values()))
     return dict(zip(ports, answers, strict=True))
 
 
 async def servers(settings: Settings) -> dict[str, dict[str, object]]:
-    """How each is, by name: ``ready``, ``trouble``, and the ``address`` where it is."""
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it would say is what we say
+    """The health of Kafka and each PostgreSQL server, by name: ``ready``, ``trouble`` and ``address``."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it would log what we report
     databases = {urlsplit(settings.database_url(name)).netloc.rpartition("@")[2]: name for name in DATABASES}
     asked: dict[str, tuple[str, Awaitable[None]]] = {
         "kafka": (str(settings.kafka_bootstrap_servers), _ask_kafka(settings)),
@@ -63,9 +63,9 @@ async def _trouble(asking: Awaitable[None]) -> str | None:
     try:
         await asking
     except TimeoutError:
-        return f"it does not answer within {ASK_SECONDS:g} s"
-    except Exception as error:  # whatever a library raises says why there is no answer
-        return f"it cannot be reached ({type(error).__name__})"
+        return f"no answer within {ASK_SECONDS:g} s"
+    except Exception as error:  # a library may raise anything
+        return f"cannot be reached ({type(error).__name__})"
     return None
 
 

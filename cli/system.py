@@ -1,6 +1,6 @@
-"""The running system of a state folder: where its parts are, noted by ``up`` for the other commands.
+"""The running system of a state folder, as ``up`` wrote it down for the other commands.
 
-Every command starts here, so the libraries of the broker and the databases are imported only where they are used.
+Every command imports this module, so it imports the libraries of Kafka and the databases only where it uses them.
 """
 
 import importlib
@@ -21,12 +21,12 @@ BROKER: Final = f"{PREFIX}KAFKA_BOOTSTRAP_SERVERS"
 
 
 class NotRunningError(QuadrilleError):
-    """Nothing runs in this state folder; start it with ``quadrille up``."""
+    """No system is running in this state folder."""
 
 
 @dataclass(frozen=True)
 class Up:
-    """What ``up`` notes: its own process, the settings of all services, and the port of each one's health."""
+    """The process of ``up``, the settings of all services, and the health port of each."""
 
     owner: Child
     environment: dict[str, str]
@@ -34,18 +34,18 @@ class Up:
 
 
 def note(state: Path, up: Up) -> None:
-    """Write the note; it holds passwords, so only its owner may read it."""
+    """Write the file; only its owner may read it, as it has passwords."""
     notes.write_secret(state / NOTE, asdict(up))
 
 
 def forget(state: Path, owner: Child) -> None:
-    """Remove the note of a process that ends; that of another one stays."""
+    """Remove the file if this process wrote it."""
     if notes.read(state / NOTE).get("owner") == asdict(owner):
         (state / NOTE).unlink(missing_ok=True)
 
 
 def find(state: Path) -> Up | None:
-    """What runs in this folder, or nothing."""
+    """The running system of this folder, if there is one."""
     noted = notes.read(state / NOTE)
     if not noted:
         return None
@@ -54,25 +54,25 @@ def find(state: Path) -> Up | None:
 
 
 def settings(state: Path) -> Settings:
-    """The settings of the environment and ``.env`` where they name a broker, else of what runs in this folder.
+    """The settings of the environment and ``.env`` if they name a broker, else those of the system running in this folder.
 
-    Where the broker they name is that of what runs here, its databases are meant, too. Raises :class:`NotRunningError` where
-    there is neither, :class:`SettingsError` where they cannot be used.
+    If they name the broker of the running system, its databases are used too. Raises :class:`NotRunningError` if there is
+    neither, and :class:`SettingsError`.
     """
     up, named = find(state), given()
     if up is not None and named.get(BROKER, up.environment[BROKER]) == up.environment[BROKER]:
         return load({**up.environment, **named} if BROKER in named else up.environment)
     if names_broker():
         return load()
-    raise NotRunningError(f"nothing runs in {state}: start it with `quadrille up`, or name a broker in the settings")
+    raise NotRunningError(f"nothing is running in {state}: run `quadrille up`, or set {BROKER}")
 
 
 def client_environment(state: Path) -> dict[str, str]:
-    """The variables a client of Kafka needs, of what runs in this folder, or of the settings. Raises as :func:`settings`."""
+    """The environment variables of a Kafka client for :func:`settings`. Raises as it does."""
     chosen = settings(state)
     needed = {name for name in Settings.model_fields if name.startswith("kafka_")} | {"topic_prefix"}
-    said = chosen.model_dump(include=needed, exclude_defaults=True)
-    return {PREFIX + name.upper(): _plain(value) for name, value in said.items()}
+    values = chosen.model_dump(include=needed, exclude_defaults=True)
+    return {PREFIX + name.upper(): _plain(value) for name, value in values.items()}
 
 
 def _plain(value: object) -> str:
@@ -80,7 +80,7 @@ def _plain(value: object) -> str:
 
 
 async def migrate(chosen: Settings) -> None:
-    """Bring the database of every service to its newest version."""
+    """Upgrade the schema of every service's database."""
     from shared.runtime.postgres import migrations
 
     for name in DATABASES:
@@ -88,7 +88,7 @@ async def migrate(chosen: Settings) -> None:
 
 
 async def set_up(chosen: Settings) -> None:
-    """Topics and databases, as the services want them."""
+    """Create the topics and upgrade the databases."""
     from shared.runtime.kafka.topics import create_topics
 
     await create_topics(chosen)

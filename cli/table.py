@@ -1,7 +1,8 @@
-"""Tables that lose nothing which names something: as wide as a terminal is, and plain columns in a pipe."""
+"""Tables that never shorten a name: as wide as the terminal, or plain columns in a pipe."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from rich import box
@@ -17,14 +18,15 @@ from shared.contract.text import plain
 Cell = str | Text | Bar
 """Text with rich's markup, text without, or a picture."""
 GAP: Final = 2
+"""Spaces between columns."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """``drop``: where there is no room the column with the highest is left out first, and one with 0 never.
+    """``drop``: if the table is too wide, the column with the highest ``drop`` is left out first; 0 is never left out.
 
-    ``least``: text, which may be wrapped to so many characters. ``once``: on a terminal a name is not said again in the
-    lines beneath it. ``picture``: of no use in a pipe.
+    ``least``: text may wrap to this many characters. ``once``: a terminal shows a repeated value only in its first row.
+    ``picture``: left out of a pipe.
     """
 
     name: str
@@ -40,13 +42,13 @@ def number(name: str, drop: int = 0) -> Column:
     return Column(name, right=True, drop=drop)
 
 
-def words(name: str, least: int = 20, drop: int = 0) -> Column:
-    """A column of sentences."""
+def text(name: str, least: int = 20, drop: int = 0) -> Column:
+    """A column of sentences, which may wrap."""
     return Column(name, least=least, drop=drop)
 
 
 class Table:
-    """Rows under columns, which are given as a :class:`Column` or, where a name says all, by their names."""
+    """Rows and columns; a plain column may be given by its name."""
 
     def __init__(self, *columns: Column | str, title: str = "", header: bool = True) -> None:
         self.columns = [Column(column) if isinstance(column, str) else column for column in columns]
@@ -54,13 +56,13 @@ class Table:
         self.rows: list[list[Text | Bar]] = []
 
     def add_row(self, *cells: Cell) -> None:
-        """One line. Raises ``ValueError`` where there are not as many cells as columns."""
+        """Add a row. Raises ``ValueError`` unless it has one cell per column."""
         if len(cells) != len(self.columns):
             raise ValueError(f"{len(cells)} cells for {len(self.columns)} columns")
         self.rows.append([cell if isinstance(cell, Bar) else _shown(cell) for cell in cells])
 
     def print(self, console: Console) -> None:
-        """Write it: to a terminal in its width, elsewhere in columns that are two spaces or more apart."""
+        """Print it, fitted to a terminal's width, or as columns at least two spaces apart in a pipe."""
         if console.is_terminal:
             console.print(self)
             return
@@ -80,12 +82,12 @@ class Table:
             column = self.columns[index]
             wraps = column.least is not None or (tight and not column.right)
             made.add_column(column.name, justify="right" if column.right else "left", no_wrap=not wraps, overflow="fold")
-        for row in self._told_once():
+        for row in self._without_repeats():
             made.add_row(*(row[index] for index in kept))
         yield made
         if any(left_out):
             yield Text(
-                f"No room for: {', '.join(filter(None, left_out))}. A wider terminal, a pipe or --json shows all.", "dim"
+                f"Left out: {', '.join(filter(None, left_out))}. Use a wider terminal, a pipe or --json to see all.", "dim"
             )
         if self.caption:
             yield Text(self.caption, "dim")
@@ -95,7 +97,7 @@ class Table:
         return measure_renderables(console, options.update(max_width=10_000), cells).maximum
 
     def _fitting(self, widths: Sequence[int], room: int) -> tuple[list[int], list[str]]:
-        """The columns there is room for, by their places, and the names of the others."""
+        """The indices of the columns that fit, and the names of the others."""
         kept = list(range(len(self.columns)))
         while sum(widths[index] for index in kept) + GAP * (len(kept) - 1) > room:
             worst = max(self.columns[index].drop for index in kept)
@@ -104,7 +106,7 @@ class Table:
             kept = [index for index in kept if self.columns[index].drop < worst]
         return kept, [column.name for index, column in enumerate(self.columns) if index not in kept]
 
-    def _told_once(self) -> Iterable[list[Text | Bar]]:
+    def _without_repeats(self) -> Iterable[list[Text | Bar]]:
         last: list[Text | Bar] = []
         for row in self.rows:
             cells = list(row)
@@ -137,19 +139,40 @@ class Table:
 
 
 def facts(pairs: Iterable[tuple[str, object]]) -> Table:
-    """What is known of one thing, by name; what is not known is left out."""
-    made = Table("", words(""), header=False)
+    """A table of names and values, without empty values."""
+    made = Table("", text(""), header=False)
     for name, value in pairs:
         if value:
             made.add_row(name, Text(str(value)))
     return made
 
 
+def age(at: datetime | None, now: datetime) -> str:
+    """The time since ``at`` in its largest unit: ``3d``, ``2h``, ``5m`` or ``7s``."""
+    if at is None:
+        return ""
+    seconds = max(0, int((now - at).total_seconds()))
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds >= size:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
+def page_line(noun: str, shown: int, total: int, page: int) -> str:
+    """How many rows this page shows of how many, and how to see the next page."""
+    nouns = f"{total:,} {noun}{'' if total == 1 else 's'}"
+    if shown == total:
+        return nouns
+    if not shown:
+        return f"Page {page} is empty: {nouns} in all"
+    return f"{shown:,} of {nouns}, page {page}; next page: --page {page + 1}"
+
+
 def _shown(cell: str | Text) -> Text:
-    """A cell that changes neither the table nor the terminal, whatever anybody called a thing."""
-    text = cell.copy() if isinstance(cell, Text) else Text.from_markup(cell, emoji=False)
-    text.plain = "\n".join(map(plain, text.plain.split("\n")))
-    return text
+    """A cell without control characters, which could change the table or the terminal."""
+    made = cell.copy() if isinstance(cell, Text) else Text.from_markup(cell, emoji=False)
+    made.plain = "\n".join(map(plain, made.plain.split("\n")))
+    return made
 
 
 def _text(cell: Text | Bar) -> str:

@@ -1,6 +1,5 @@
-"""The commands of one machine: what runs there, the demo, and the documents made from the code."""
+"""The commands of one machine: ``up``, ``down``, ``demo`` and ``docs``."""
 
-import asyncio
 import contextlib
 import sys
 import time
@@ -8,7 +7,8 @@ from functools import partial
 
 import typer
 
-from cli.shell import STATE, WRONG, Commands, State, console, later, refusals, run, stop_signals
+from cli.shell import STATE, WRONG, Commands, State, console, report_errors, run, stop_signals
+from devstack.reference.command import app as docs
 
 
 def add(app: Commands) -> None:
@@ -16,15 +16,17 @@ def add(app: Commands) -> None:
     app.command(epilog="Example: quadrille up --state .quadrille")(up)
     app.command(epilog="Example: quadrille down")(down)
     app.command(epilog="Example: quadrille demo")(demo)
-    about = "The documents that are generated from the contract and the reactions."
-    app.add_typer(later("devstack.reference.command", about, "quadrille docs check"), name="docs")
+    app.add_typer(docs, name="docs")
 
 
 def up(state: State = STATE) -> None:
-    """Start broker, database, gateway and services; stay in front. Ctrl-C stops all.
+    """Start Kafka, PostgreSQL, a sandbox gateway and all services.
 
-    Where QUADRILLE_KAFKA_BOOTSTRAP_SERVERS is set, that broker and the databases of the settings are used instead.
+    Stays in the foreground; Ctrl-C stops everything. If QUADRILLE_KAFKA_BOOTSTRAP_SERVERS is set, that broker and the
+    databases of the settings are used instead.
     """
+    import asyncio
+
     from devstack.output import Lines
     from devstack.up import Running
     from shared.settings import load
@@ -38,7 +40,7 @@ def up(state: State = STATE) -> None:
         with stop_signals(stopped.set):
             await running.start()
             settings = load(running.environment)
-            progress(f"Kafka is at {settings.kafka_bootstrap_servers}, the console at {settings.console_address}")
+            progress(f"Kafka: {settings.kafka_bootstrap_servers}, console: {settings.console_address}")
             progress(f"Quadrille is up after {time.monotonic() - started:.1f} s; Ctrl-C stops it")
             await stopped.wait()
             progress("Stopping")
@@ -48,14 +50,14 @@ def up(state: State = STATE) -> None:
 
 
 def down(state: State = STATE) -> None:
-    """Stop what `up` started in this folder, wherever it runs."""
+    """Stop what `quadrille up` started in this state folder."""
     from cli import system
     from devstack.up import stop_leftovers
 
     found = system.find(state)
     if found is None:
-        with refusals():
-            console.print("Stopped what a crash left behind" if stop_leftovers(state) else "Nothing runs here")
+        with report_errors():
+            console.print("Stopped what a crash left running" if stop_leftovers(state) else f"Nothing is running in {state}")
         raise typer.Exit(0)
     process = found.owner.find()
     if process is not None:
@@ -63,15 +65,16 @@ def down(state: State = STATE) -> None:
         with contextlib.suppress(Exception):
             process.wait(60)
     if found.owner.find():
-        sys.stderr.write("it did not stop within 60 s\n")
+        sys.stderr.write(f"process {found.owner.pid} did not stop within 60 s\n")
         raise typer.Exit(WRONG)
     console.print("Stopped")
 
 
 def demo(state: State = STATE) -> None:
-    """Watch real checkouts, the failing ones compensated; starts what is not running and stops it again.
+    """Run checkout scenarios on real Kafka and PostgreSQL.
 
-    Exit code 0 only if every scenario and the audit were right.
+    Many of them fail and are compensated. If nothing is running, starts everything and stops it again. Exit code 1 if a
+    scenario or the audit fails.
     """
     from devstack.demo.run import demo
     from devstack.output import Lines

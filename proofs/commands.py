@@ -1,16 +1,14 @@
-"""The commands of the proofs: bench, chaos and simulation."""
+"""The commands ``bench``, ``chaos`` and ``simulate``."""
 
-import json
 import os
-from dataclasses import asdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
 
-from cli.shell import WRONG, Commands, Json, State, console, run
-from devstack.output import Lines
+from cli.shell import WRONG, Commands, Json, State, console, print_json, run
 
 
 def add(app: Commands) -> None:
@@ -20,22 +18,28 @@ def add(app: Commands) -> None:
     app.command(epilog="Examples: quadrille simulate --checkouts 1000000 --seed 7; quadrille simulate --replay 42")(simulate)
 
 
+def _progress() -> Callable[[str], None]:
+    """Prints progress on standard error."""
+    from devstack.output import Lines
+
+    return Lines(Console(stderr=True, highlight=False)).progress
+
+
 def bench(
-    checkouts: Annotated[int, typer.Option(min=500, help="Checkouts to measure.")] = 4000,
-    gateway: Annotated[Literal["instant", "http"], typer.Option(help="Approve in-process, or the sandbox.")] = "instant",
+    checkouts: Annotated[int, typer.Option(min=500, help="Number of checkouts to measure.")] = 4000,
+    gateway: Annotated[Literal["instant", "http"], typer.Option(help="Approve in-process, or call the sandbox.")] = "instant",
     state: State = Path(".quadrille/bench"),
     as_json: Json = False,
 ) -> None:
-    """Measure confirmed checkouts per second, latency and cost, on an embedded stack of its own.
+    """Measure checkouts per second, latency and cost.
 
-    Exit code 1 where the audit finds anything wrong.
+    Runs on an embedded stack of its own. Exit code 1 if the audit finds a violation.
     """
     from proofs.bench.run import bench, show
 
-    lines = Lines(Console(stderr=True, highlight=False))
-    result = run(bench(state, checkouts, gateway, lines.progress))
+    result = run(bench(state, checkouts, gateway, _progress()))
     if as_json:
-        console.print_json(json.dumps(asdict(result)))
+        print_json(result)
     else:
         show(result, console)
     if result.violations:
@@ -43,25 +47,25 @@ def bench(
 
 
 def chaos(
-    minutes: Annotated[float, typer.Option(min=0.5, help="How long, where every recovery is quick.")] = 10.0,
-    seed: Annotated[int, typer.Option(help="Decides which faults come when, and what customers do.")] = 1,
-    rate: Annotated[float, typer.Option(min=0.1, max=100, help="Customers a second.")] = 5.0,
-    brokers: Annotated[Literal["1", "3"], typer.Option(help="Kafka brokers.")] = "1",
+    minutes: Annotated[float, typer.Option(min=0.5, help="Minutes to run, if every recovery is quick.")] = 10.0,
+    seed: Annotated[int, typer.Option(help="Seed of the fault schedule and of customer behaviour.")] = 1,
+    rate: Annotated[float, typer.Option(min=0.1, max=100, help="Customers per second.")] = 5.0,
+    brokers: Annotated[Literal["1", "3"], typer.Option(help="Number of Kafka brokers.")] = "1",
     state: State = Path(".quadrille/chaos"),
     as_json: Json = False,
 ) -> None:
-    """Break everything that can break, under load, on an embedded stack of its own; then check that everything is right.
+    """Inject faults under load, then check all invariants.
 
-    Faults of processes, brokers, database, network, gateway, clocks and records, by a seeded schedule, singly and in pairs.
-    Exit code 1 for any violation.
+    Runs on an embedded stack of its own. Injects faults of processes, brokers, database, network, gateway, clocks and
+    records on a seeded schedule, one or two at a time. Exit code 1 if an invariant is violated.
     """
     from proofs.chaos.report import as_json as report_as_json
     from proofs.chaos.report import show
     from proofs.chaos.run import chaos
 
-    report = run(chaos(state, minutes, seed, rate, int(brokers), Lines(Console(stderr=True, highlight=False)).progress))
+    report = run(chaos(state, minutes, seed, rate, int(brokers), _progress()))
     if as_json:
-        console.print_json(json.dumps(report_as_json(report)))
+        print_json(report_as_json(report))
     else:
         show(report, console)
     if report.violations:
@@ -69,28 +73,28 @@ def chaos(
 
 
 def simulate(
-    checkouts: Annotated[int, typer.Option(min=1, help="Checkouts to go through.")] = 20_000,
-    seed: Annotated[int, typer.Option(min=0, help="The first story.")] = 0,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes to use.")] = os.cpu_count() or 1,
-    replay: Annotated[int | None, typer.Option(min=0, help="Show one story, line by line.")] = None,
-    every_order: Annotated[bool, typer.Option("--every-order", help="Go through every order of small cases.")] = False,
+    checkouts: Annotated[int, typer.Option(min=1, help="Number of checkouts to simulate.")] = 20_000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the first case.")] = 0,
+    jobs: Annotated[int, typer.Option(min=1, help="Number of processes.")] = os.cpu_count() or 1,
+    replay: Annotated[int | None, typer.Option(min=0, help="Replay the case with this seed and print every step.")] = None,
+    every_order: Annotated[bool, typer.Option("--every-order", help="Try every order of messages in small cases.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Play checkouts on the real reactions in a simulated world where everything goes wrong that can; no stack is needed.
+    """Simulate checkouts with faults, without Kafka or a database.
 
-    Exit code 1 where an invariant is broken: the story is cut down to the shortest found that breaks the same, and shown.
+    Runs the real reactions. Exit code 1 if an invariant is violated: the case is reduced to the shortest that violates the
+    same invariant, and printed.
     """
     from proofs.simulation import command
 
-    say = Lines(Console(stderr=True, highlight=False)).progress
     if replay is not None:
         right, data, show_it = command.play_again(replay)
     elif every_order:
-        right, data, show_it = command.every_order(say)
+        right, data, show_it = command.every_order(_progress())
     else:
-        right, data, show_it = command.simulate(checkouts, seed, jobs, say)
+        right, data, show_it = command.simulate(checkouts, seed, jobs, _progress())
     if as_json:
-        console.print_json(json.dumps(data))
+        print_json(data)
     else:
         show_it(console)
     if not right:

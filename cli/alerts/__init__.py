@@ -1,1 +1,1 @@
-"""``quadrille alerts``: what needs a person."""
+"""``quadrille alerts``: list, acknowledge and resolve alerts."""

@@ -1,4 +1,4 @@
-"""Alerts, for people."""
+"""Tables and text of alerts."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -7,8 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
-from cli.staff import age
-from cli.table import Column, Table, facts, number, words
+from cli.table import Column, Table, age, facts, number, text
 from services.alerts.model import Action, Alert, AlertState
 from services.alerts.views import AlertGroup
 
@@ -16,10 +15,11 @@ COLOURS = {AlertState.OPEN: "red", AlertState.ACKNOWLEDGED: "yellow", AlertState
 
 
 def table(alerts: Sequence[Alert]) -> Table:
-    """One line for each."""
+    """One row per alert."""
     now = datetime.now(UTC)
     made = Table(
-        "id", Column("state", drop=2), Column("severity", drop=1), Column("since", drop=3), number("seen", 4), words("what")
+        *("id", Column("state", drop=2), Column("severity", drop=1), Column("age", drop=3)),
+        *(number("seen", drop=4), text("title")),
     )
     for alert in alerts:
         assert alert.state is not None
@@ -30,7 +30,7 @@ def table(alerts: Sequence[Alert]) -> Table:
 
 
 def groups_table(groups: Sequence[AlertGroup]) -> Table:
-    """How many there are of each kind."""
+    """The number of alerts of each kind."""
     now = datetime.now(UTC)
     made = Table(number("alerts"), "severity", "kind", "service", "oldest")
     for group in groups:
@@ -39,7 +39,7 @@ def groups_table(groups: Sequence[AlertGroup]) -> Table:
 
 
 def show(alert: Alert, console: Console) -> None:
-    """All that is known of one."""
+    """Everything about one alert."""
     console.print(f"[bold]{escape(alert.title)}[/]", soft_wrap=True)
     console.print(escape(alert.text), soft_wrap=True)
     known = (
@@ -48,7 +48,7 @@ def show(alert: Alert, console: Console) -> None:
         ("severity", alert.severity),
         ("service", alert.service),
         ("checkout", alert.checkout_id),
-        ("seen", f"{alert.times_seen} times, first {at(alert.first_seen_at)}, last {at(alert.last_seen_at)}"),
+        ("seen", f"{alert.times_seen} ×, first {at(alert.first_seen_at)}, last {at(alert.last_seen_at)}"),
         ("dead letters", ", ".join(alert.letters)),
     )
     facts(known).print(console)
@@ -58,12 +58,12 @@ def show(alert: Alert, console: Console) -> None:
 
 def history(actions: Sequence[Action]) -> Table:
     """What was done, by whom and why."""
-    made = Table("when", "what", "by", words("why"))
+    made = Table("time", "action", "by", text("why"))
     for action in actions:
         made.add_row(at(action.at), escape(action.what), escape(action.by), escape(action.why))
     return made
 
 
 def at(moment: datetime | None) -> str:
-    """A moment, to the second."""
+    """A time to the second, in UTC."""
     return f"{moment:%Y-%m-%d %H:%M:%S}" if moment else ""

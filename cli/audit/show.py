@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from cli.audit.invariants import Report
-from cli.table import Table, number, words
+from cli.table import Table, number, text
 
 
 def show(report: Report, console: Console) -> None:
@@ -16,7 +16,7 @@ def show(report: Report, console: Console) -> None:
     if not report.violations:
         console.print("[green]No invariant is broken[/]")
         return
-    table = Table(number("invariant"), "subject", words("what is wrong"))
+    table = Table(number("invariant"), "subject", text("what is wrong"))
     for violation in report.violations:
         table.add_row(str(violation.invariant), escape(violation.subject), escape(violation.wrong))
     table.print(console)

@@ -1,1 +1,1 @@
-"""``quadrille dlq``: messages that could not be read or handled."""
+"""``quadrille dlq``: list, redrive, park and resolve dead letters."""

@@ -1,44 +1,29 @@
-"""Looks dead letters up in alerts' database; what is decided about them travels as commands, and is answered."""
+"""The dlq commands: queries read the alerts database, decisions travel as commands."""
 
-import json
 import sys
-from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from pydantic_core import to_jsonable_python
 
-from cli.dlq.redrive import EXAMPLES, redrive_letters
-from cli.dlq.select import Reason, Service, Since, Topic, filtered
-from cli.dlq.show import histogram, show, table
-from cli.paging import Limit, Page, shown
-from cli.shell import STATE, Json, State, console, run
-from cli.staff import PATIENCE, USER, By, Patience, Why, decide_all, desk, say, typed
-from services.alerts import views
-from services.alerts.model import Alert, DeadLetter, DeadRecord, LetterState
-from services.alerts.payload import told
-from services.alerts.views import Cause
-from shared.client.staff import Decided
-from shared.contract.alerts import (
-    DeadLetterCommand,
-    DeadLetterEvent,
-    DeadLetterParked,
-    DeadLetterResolved,
-    ParkDeadLetter,
-    ResolveDeadLetter,
-)
-from shared.runtime.records import unpack
+from cli.options import USER, By, Limit, Page, Timeout, Why, parse_since
+from cli.shell import STATE, Json, State, console, print_json, report_errors, run
+from services.alerts.states import LetterState
 
-CAUSES: Final = 20
-"""Reasons a histogram shows."""
+MAX_REASONS: Final = 20
+"""Rows of the table of reasons."""
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Messages that could not be read or handled, and what becomes of them. The beginning of an id is enough.",
-    epilog="Example: quadrille dlq list. Exit codes: 0 done, 1 refused, back again or not answered, 2 nothing could be done.",
+    help="List, redrive, park and resolve dead letters.\n\nA dead letter is a message that a service could not read or"
+    " handle. A unique prefix of its id is enough.",
+    epilog="Example: quadrille dlq list. Exit codes: 0 done, 1 refused, failed again or not answered in time, 2 could not run.",
 )
-Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="Dead letters; the beginning of an id is enough.")]
+States = Annotated[list[LetterState] | None, typer.Option("--is", help="Only dead letters in this state; may be repeated.")]
+Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="Dead letter ids; a unique prefix is enough.")]
+Since = Annotated[str | None, typer.Option(help="Only if last failed since then: 30m, 2h, 3d, or a time in ISO 8601.")]
+Reason = Annotated[str | None, typer.Option(help="Only if the error, its message or the stage contains this text.")]
+Service = Annotated[str | None, typer.Option(help="Only if this service failed.")]
+Topic = Annotated[str | None, typer.Option(help="Only if the record came from this topic.")]
 
 
 @app.command("list", epilog="Example: quadrille dlq list --since 2h --service cart --reason json")
@@ -47,46 +32,57 @@ def list_letters(
     reason: Reason = None,
     service: Service = None,
     topic: Topic = None,
-    states: Annotated[list[LetterState] | None, typer.Option("--is", help="Only those in this state; may be repeated.")] = None,
+    states: States = None,
     limit: Limit = 50,
     page: Page = 1,
     state: State = STATE,
     as_json: Json = False,
 ) -> None:
-    """The dead letters that are not resolved: why, how often, and which.
+    """List unresolved dead letters and their reasons.
 
-    Failed compensations come first, then the one that waits longest.
+    Failed compensations come first, then the dead letters that have waited longest.
     """
+    from cli.decisions import alerts_db
+    from cli.dlq.show import reasons_table, table
+    from cli.table import page_line
+    from services.alerts import views
+    from services.alerts.model import DeadLetter
 
-    async def work() -> tuple[int, list[Cause], list[DeadLetter]]:
-        chosen = filtered(states or views.UNRESOLVED_LETTERS, since, reason, service, topic)
-        async with desk(state) as engine:
-            total, causes = await views.causes(engine, chosen, CAUSES)
+    async def work() -> tuple[int, list[views.Cause], list[DeadLetter]]:
+        chosen = views.Filter(states or views.UNRESOLVED_LETTERS, service, topic, reason, parse_since(since))
+        async with alerts_db(state) as engine:
+            total, causes = await views.causes(engine, chosen, MAX_REASONS)
             return total, causes, await views.letters(engine, chosen, limit, (page - 1) * limit)
 
     total, causes, letters = run(work())
     if as_json:
-        found = {"total": total, "reasons": [asdict(c) for c in causes], "letters": [asdict(one) for one in letters]}
-        console.print_json(json.dumps(to_jsonable_python(found)))
+        print_json({"total": total, "reasons": causes, "letters": letters})
     elif total:
-        histogram(causes).print(console)
+        reasons_table(causes).print(console)
         table(letters).print(console)
-        console.print(shown("dead letters", len(letters), total, page))
+        console.print(page_line("dead letter", len(letters), total, page))
     else:
         console.print("No dead letters")
 
 
 @app.command("show", epilog="Examples: quadrille dlq show 0123abcd; quadrille dlq show 0123abcd --raw > record.bin")
 def show_letter(
-    letter_id: Annotated[str, typer.Argument(metavar="ID", help="The dead letter; the beginning of its id is enough.")],
-    raw: Annotated[bool, typer.Option("--raw", help="Write the value's bytes and nothing else.")] = False,
+    letter_id: Annotated[str, typer.Argument(metavar="ID", help="Dead letter id; a unique prefix is enough.")],
+    raw: Annotated[bool, typer.Option("--raw", help="Write only the bytes of the record's value.")] = False,
     state: State = STATE,
     as_json: Json = False,
 ) -> None:
-    """Why it failed, what to do, what was done about it, and the record itself, decoded and raw."""
+    """Show why a message failed, what to do, and the record.
+
+    Also shows what has been done so far. The record is shown decoded and raw.
+    """
+    from cli.decisions import alerts_db
+    from cli.dlq.show import as_data, show
+    from services.alerts import views
+    from services.alerts.model import Alert, DeadLetter, DeadRecord
 
     async def work() -> tuple[DeadLetter, DeadRecord, Alert]:
-        async with desk(state) as engine:
+        async with alerts_db(state) as engine:
             letter = await views.letter(engine, letter_id)
             return letter, await views.record(engine, letter.letter_id), await views.alert(engine, letter.alert_id)
 
@@ -94,42 +90,60 @@ def show_letter(
     if raw:
         sys.stdout.buffer.write(record.value or b"")
     elif as_json:
-        headers = [[name, told(value)] for name, value in unpack(record.headers)]
-        bytes_ = {"key": told(record.key), "headers": headers, "value": told(record.value)}
-        console.print_json(json.dumps(to_jsonable_python({**asdict(letter), "text": alert.text, "record": bytes_})))
+        print_json(as_data(letter, record, alert))
     else:
         show(letter, record, alert, console)
 
 
-app.command("redrive", epilog=EXAMPLES)(redrive_letters)
-
-
-@app.command("park", epilog='Example: quadrille dlq park 0123abcd --why "waits for the release of Monday"')
-def park(ids: Ids, why: Why, by: By = USER, state: State = STATE, timeout: Patience = PATIENCE, as_json: Json = False) -> None:
-    """Set dead letters aside: they are not redriven with others until somebody names them."""
-    _decide(ParkDeadLetter, DeadLetterParked, ids, state, timeout, as_json, by=by, why=why)
-
-
-@app.command("resolve", epilog='Example: quadrille dlq resolve 0123abcd --why "garbage of a test"')
-def resolve(
-    ids: Ids, why: Why, by: By = USER, state: State = STATE, timeout: Patience = PATIENCE, as_json: Json = False
+@app.command(
+    "redrive",
+    epilog='Examples: quadrille dlq redrive 0123abcd --why "cart is fixed"; quadrille dlq redrive --service cart --since 2h'
+    ' --why "cart is fixed" --max 500 --rate 20 --dry-run',
+)
+def redrive(
+    why: Why,
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID...]", help="Only these dead letters.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every open dead letter.")] = False,
+    since: Since = None,
+    reason: Reason = None,
+    service: Service = None,
+    topic: Topic = None,
+    parked: Annotated[bool, typer.Option("--parked", help="Also parked dead letters.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be redriven.")] = False,
+    most: Annotated[int, typer.Option("--max", min=1, help="Redrive at most this many, the longest-waiting first.")] = 1_000,
+    rate: Annotated[float, typer.Option(min=0.1, max=1_000, help="Redrive at most this many per second.")] = 50.0,
+    by: By = USER,
+    state: State = STATE,
+    timeout: Timeout = 30.0,
+    as_json: Json = False,
 ) -> None:
-    """Say that dead letters need nothing any more; their alerts close."""
-    _decide(ResolveDeadLetter, DeadLetterResolved, ids, state, timeout, as_json, by=by, why=why)
+    """Send dead letters again to the service that failed.
+
+    Only that service receives them; it ignores a message that it has handled meanwhile. Prints the outcome of each dead
+    letter. One that fails three redrives is parked.
+    """
+    from cli.dlq.redrive import Redrive, redrive_letters
+    from services.alerts.views import Filter
+
+    states = (LetterState.OPEN, LetterState.PARKED) if parked else (LetterState.OPEN,)
+    with report_errors():
+        chosen = Filter(states, service, topic, reason, parse_since(since))
+    redrive_letters(state, ids or [], chosen, every, most, Redrive(by, why, parked, rate, timeout), dry_run, as_json)
 
 
-def _decide(
-    kind: type[DeadLetterCommand],
-    wanted: type[DeadLetterEvent],
-    beginnings: list[str],
-    state: Path,
-    timeout: float,
-    as_json: bool,
-    **fields: str,
-) -> None:
-    async def work() -> list[Decided]:
-        async with desk(state) as engine:
-            ids = [(await views.letter(engine, beginning)).letter_id for beginning in beginnings]
-        return await decide_all(state, [typed(kind, letter_id=letter_id, **fields) for letter_id in ids], wanted, timeout)
+@app.command("park", epilog='Example: quadrille dlq park 0123abcd --why "waits for Monday\'s release"')
+def park(ids: Ids, why: Why, by: By = USER, state: State = STATE, timeout: Timeout = 30.0, as_json: Json = False) -> None:
+    """Park dead letters: only `redrive --parked` takes them."""
+    from cli.decisions import decide
+    from shared.contract.alerts import DeadLetterParked, ParkDeadLetter
 
-    say(run(work()), as_json)
+    decide(ParkDeadLetter, DeadLetterParked, ids, state, timeout, as_json, by=by, why=why)
+
+
+@app.command("resolve", epilog='Example: quadrille dlq resolve 0123abcd --why "test data"')
+def resolve(ids: Ids, why: Why, by: By = USER, state: State = STATE, timeout: Timeout = 30.0, as_json: Json = False) -> None:
+    """Resolve dead letters that need no redrive, and their alerts."""
+    from cli.decisions import decide
+    from shared.contract.alerts import DeadLetterResolved, ResolveDeadLetter
+
+    decide(ResolveDeadLetter, DeadLetterResolved, ids, state, timeout, as_json, by=by, why=why)

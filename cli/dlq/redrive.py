@@ -1,113 +1,134 @@
-"""``quadrille dlq redrive``: which, how fast, and what became of each."""
+"""``quadrille dlq redrive``: chooses dead letters, sends them at a limited rate, and prints the outcome of each."""
 
-import json
+import asyncio
+import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
 import typer
 from rich.markup import escape
 from rich.progress import Progress
 
-from cli.dlq.replay import Redriving, replay
-from cli.dlq.select import Reason, Service, Since, Topic, filtered
-from cli.shell import STATE, WRONG, Json, State, UsageError, console, run
-from cli.staff import PATIENCE, USER, By, Patience, Why, desk, line_to
+from cli.decisions import alerts_db, build_command, client_for
+from cli.shell import WRONG, UsageError, console, print_json, run
 from services.alerts import views
-from services.alerts.model import DeadLetter, LetterState
+from services.alerts.model import DeadLetter
 from services.alerts.views import Filter
+from shared.client import CheckoutClient, staff
 from shared.client.staff import Replayed
+from shared.contract.alerts import RedriveDeadLetter
+from shared.contract.text import counted
 
-EXAMPLES: Final = (
-    'Examples: quadrille dlq redrive 0123abcd --why "cart is mended";'
-    ' quadrille dlq redrive --service cart --since 2h --why "cart is mended" --max 500 --rate 20 --dry-run'
-)
 GOOD: Final = ("handled", "would be redriven")
+MAX_CONCURRENCY: Final = 256
+MAX_BYTES: Final = 64_000_000
+"""Dead letters, and bytes of them, in flight at once."""
+
+
+@dataclass(frozen=True)
+class Redrive:
+    """Who redrives and why; ``rate``: dead letters per second; ``timeout``: seconds to wait for each outcome."""
+
+    by: str
+    why: str
+    parked: bool
+    rate: float
+    timeout: float
+
+    def command(self, letter: DeadLetter) -> RedriveDeadLetter:
+        """The command for one dead letter. Raises ``UsageError`` if ``by`` or ``why`` is invalid."""
+        return build_command(RedriveDeadLetter, letter_id=letter.letter_id, by=self.by, why=self.why, parked=self.parked)
 
 
 def redrive_letters(
-    why: Why,
-    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID...]", help="These, and no others.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="All that are open.")] = False,
-    since: Since = None,
-    reason: Reason = None,
-    service: Service = None,
-    topic: Topic = None,
-    parked: Annotated[bool, typer.Option("--parked", help="Even those that came back too often before.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which.")] = False,
-    most: Annotated[int, typer.Option("--max", min=1, help="At most so many, the one that waits longest first.")] = 1_000,
-    rate: Annotated[float, typer.Option(min=0.1, max=1_000, help="At most so many a second.")] = 50.0,
-    by: By = USER,
-    state: State = STATE,
-    timeout: Patience = PATIENCE,
-    as_json: Json = False,
+    state: Path, ids: Sequence[str], chosen: Filter, every: bool, most: int, how: Redrive, dry_run: bool, as_json: bool
 ) -> None:
-    """Send dead letters to the service that failed, and to nobody else; say what became of each.
-
-    What comes back three times is parked. A message that was handled meanwhile changes nothing: the service remembers it.
-    """
-    how = Redriving(by, why, parked, rate, timeout)
+    """Redrive the dead letters with these ids, or those of the filter; exit with :data:`WRONG` unless all were handled."""
 
     async def work() -> list[Replayed]:
-        states = (LetterState.OPEN, LetterState.PARKED) if parked else (LetterState.OPEN,)
-        letters = await _chosen(state, ids or [], filtered(states, since, reason, service, topic), every, most)
-        if dry_run:
-            return [_would(letter, how) for letter in letters]
-        return await _redrive(state, letters, how, as_json)
+        letters = await _choose(state, ids, chosen, every, most)
+        if not dry_run:
+            return await _redrive_all(state, letters, how, as_json)
+        results = [_would(letter, how) for letter in letters]
+        if not as_json:
+            for result in results:
+                _print(result)
+        return results
 
-    outcomes = run(work())
-    if dry_run and not as_json:
-        for outcome in outcomes:
-            _say(outcome)
-    _sum_up(outcomes, as_json)
-    if any(outcome.outcome not in GOOD for outcome in outcomes):
+    results = run(work())
+    counts = Counter(result.outcome for result in results)
+    if as_json:
+        print_json({"outcomes": counts, "letters": results})
+    elif not results:
+        console.print("No dead letters to redrive")
+    else:
+        outcomes = ", ".join(f"{number} {outcome}" for outcome, number in counts.most_common())
+        console.print(f"{counted(len(results), 'dead letter')}: {outcomes}")
+    if any(result.outcome not in GOOD for result in results):
         raise typer.Exit(WRONG)
 
 
-async def _chosen(state: Path, ids: Sequence[str], chosen: Filter, every: bool, most: int) -> list[DeadLetter]:
+async def _choose(state: Path, ids: Sequence[str], chosen: Filter, every: bool, most: int) -> list[DeadLetter]:
     by_filter = every or chosen != Filter(chosen.states)
     if not ids and not by_filter:
-        raise UsageError("say which: by ID, by --since, --reason, --service or --topic, or --all")
+        raise UsageError("choose dead letters by ID, by --since, --reason, --service or --topic, or with --all")
     if ids and by_filter:
-        raise UsageError("say which either by ID or by a filter, not both")
-    async with desk(state) as engine:
+        raise UsageError("choose dead letters by ID or by filter, not both")
+    async with alerts_db(state) as engine:
         if ids:
-            return [await views.letter(engine, beginning) for beginning in ids]
+            return [await views.letter(engine, prefix) for prefix in ids]
         return await views.letters(engine, replace(chosen, kind="record"), most)
 
 
-async def _redrive(state: Path, letters: Sequence[DeadLetter], how: Redriving, as_json: bool) -> list[Replayed]:
+async def _redrive_all(state: Path, letters: Sequence[DeadLetter], how: Redrive, as_json: bool) -> list[Replayed]:
     hidden = as_json or not console.is_terminal
-    async with line_to(state, "alerts") as client:
+    async with client_for(state, "alerts") as client:
         with Progress(console=console, disable=hidden, transient=True) as progress:
             task = progress.add_task("Redriving", total=len(letters))
 
-            def heard(replayed: Replayed) -> None:
+            def report(result: Replayed) -> None:
                 progress.advance(task)
                 if not as_json:
-                    _say(replayed)
+                    _print(result)
 
-            return await replay(client, letters, how, heard)
+            return await redrive_at_rate(client, letters, how, report)
 
 
-def _would(letter: DeadLetter, how: Redriving) -> Replayed:
+async def redrive_at_rate(
+    client: CheckoutClient, letters: Sequence[DeadLetter], how: Redrive, report: Callable[[Replayed], None]
+) -> list[Replayed]:
+    """Redrive dead letters in order; calls ``report`` with each outcome when it is known."""
+    commands = [how.command(letter) for letter in letters]
+    largest = max((letter.size for letter in letters), default=0)
+    slots = asyncio.Semaphore(max(1, min(MAX_CONCURRENCY, MAX_BYTES // max(largest, 1))))
+    started = time.monotonic()
+
+    async def one(command: RedriveDeadLetter) -> Replayed:
+        try:
+            result = await staff.redrive(client, command, how.timeout)
+        finally:
+            slots.release()
+        report(result)
+        return result
+
+    async with asyncio.TaskGroup() as group:
+        tasks = []
+        for number, command in enumerate(commands):
+            await asyncio.sleep(max(0.0, started + number / how.rate - time.monotonic()))
+            await slots.acquire()
+            tasks.append(group.create_task(one(command)))
+    return [task.result() for task in tasks]
+
+
+def _would(letter: DeadLetter, how: Redrive) -> Replayed:
     if fault := letter.why_not_redriven(parked=how.parked):
         return Replayed(letter.letter_id, "would be refused", fault.message)
     words = f"{letter.message_type or 'a record'} from {letter.place} to {letter.who}"
     return Replayed(letter.letter_id, "would be redriven", words)
 
 
-def _say(replayed: Replayed) -> None:
-    console.print(escape(f"{replayed.letter_id}  {replayed.outcome:<10}  {replayed.words}"), soft_wrap=True)
-
-
-def _sum_up(outcomes: Sequence[Replayed], as_json: bool) -> None:
-    counted = Counter(outcome.outcome for outcome in outcomes)
-    if as_json:
-        console.print_json(json.dumps({"outcomes": counted, "letters": [asdict(outcome) for outcome in outcomes]}))
-    elif not outcomes:
-        console.print("No dead letter is to be redriven")
-    else:
-        console.print(f"{len(outcomes)} dead letters: " + ", ".join(f"{n} {what}" for what, n in counted.most_common()))
+def _print(result: Replayed) -> None:
+    console.print(escape(f"{result.letter_id}  {result.outcome:<10}  {result.words}"), soft_wrap=True)

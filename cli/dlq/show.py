@@ -1,20 +1,21 @@
-"""Dead letters, for people."""
+"""Tables and text of dead letters."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from rich.bar import Bar
 from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
-from cli.alerts.show import history
-from cli.staff import age
-from cli.table import Column, Table, facts, number, words
+from cli.alerts.show import at, history
+from cli.table import Column, Table, age, facts, number, text
 from services.alerts.model import Alert, DeadLetter, DeadRecord, LetterState
-from services.alerts.payload import DECODED, DUMPED, decoded, dump, shown
+from services.alerts.payload import DECODED, DUMPED, decoded, dump, shown, told
 from services.alerts.views import Cause
+from shared.contract.text import counted
 from shared.runtime.records import unpack
 
 COLOURS: Final = {
@@ -25,9 +26,9 @@ COLOURS: Final = {
 }
 
 
-def histogram(causes: Sequence[Cause]) -> Table:
-    """Why, and how often."""
-    made = Table(number("letters"), Column("", drop=1, picture=True), "service", words("reason"))
+def reasons_table(causes: Sequence[Cause]) -> Table:
+    """The number of dead letters for each reason, with a bar."""
+    made = Table(number("letters"), Column("", drop=1, picture=True), "service", text("reason"))
     most = max(cause.letters for cause in causes)
     for cause in causes:
         made.add_row(str(cause.letters), Bar(most, 0, cause.letters, width=24), cause.service, escape(cause.cause))
@@ -35,18 +36,12 @@ def histogram(causes: Sequence[Cause]) -> Table:
 
 
 def table(letters: Sequence[DeadLetter]) -> Table:
-    """One line for each."""
+    """One row per dead letter."""
     now = datetime.now(UTC)
     made = Table(
-        "id",
-        Column("state", drop=1),
-        "service",
-        Column("stage", drop=3),
-        words("message", 14),
-        words("from", 14),
-        Column("failed", drop=2),
-        number("back", 4),
-        words("reason", 18),
+        *("id", Column("state", drop=1), "service", Column("stage", drop=3)),
+        *(text("message", 14), text("from", 14), Column("failed", drop=2)),
+        *(number("returns", drop=4), text("reason", 18)),
     )
     for letter in letters:
         assert letter.state is not None
@@ -64,14 +59,24 @@ def table(letters: Sequence[DeadLetter]) -> Table:
     return made
 
 
+def as_data(letter: DeadLetter, record: DeadRecord, alert: Alert) -> dict[str, Any]:
+    """One dead letter, its record and what to do, for JSON."""
+    headers = [[name, told(value)] for name, value in unpack(record.headers)]
+    return {
+        **asdict(letter),
+        "text": alert.text,
+        "record": {"key": told(record.key), "headers": headers, "value": told(record.value)},
+    }
+
+
 def show(letter: DeadLetter, record: DeadRecord, alert: Alert, console: Console) -> None:
-    """All that is known of one: why, what to do, what was done, and the record decoded and raw."""
+    """Why it failed, what to do, what has been done, and the record decoded and raw."""
     console.print(f"[bold]{escape(alert.title)}[/]", soft_wrap=True)
     console.print(escape(alert.text), soft_wrap=True)
     _facts(letter).print(console)
     if letter.actions:
         history(letter.actions).print(console)
-    headers = Table("header", words("value"))
+    headers = Table("header", text("value"))
     for name, value in unpack(record.headers):
         headers.add_row(escape(shown(name.encode())), escape(shown(value)))
     headers.print(console)
@@ -89,11 +94,8 @@ def _facts(letter: DeadLetter) -> Table:
             ("service", f"{letter.who}, at {letter.stage}"),
             ("from", letter.place),
             ("checkout", letter.checkout_id),
-            (
-                "failed",
-                f"{letter.seen} times, first {letter.first_failed_at:%Y-%m-%d %H:%M:%S}, last {letter.last_failed_at:%H:%M:%S}",
-            ),
-            ("redriven", f"{letter.replays} times, came back {letter.returned} times" if letter.replays else ""),
+            ("failed", f"{letter.seen} ×, first {at(letter.first_failed_at)}, last {at(letter.last_failed_at)}"),
+            ("redriven", f"{letter.replays} ×, returned {letter.returned} ×" if letter.replays else ""),
         )
     )
 
@@ -102,13 +104,12 @@ def _payload(value: bytes | None, console: Console) -> None:
     if value is None:
         console.print("[bold]value[/] none")
         return
-    console.print(f"[bold]value[/] {len(value)} bytes")
-    text = decoded(value)
-    if text is not None:
-        more = f"\n… and {len(text) - DECODED} characters more; --raw writes all of them" if len(text) > DECODED else ""
-        console.print(Text(text[:DECODED] + more), soft_wrap=True)
+    console.print(f"[bold]value[/] {counted(len(value), 'byte')}")
+    if (body := decoded(value)) is not None:
+        more = f"\n… and {len(body) - DECODED} more characters; --raw writes all" if len(body) > DECODED else ""
+        console.print(Text(body[:DECODED] + more), soft_wrap=True)
     console.print("[bold]raw[/]")
     for line in dump(value, DUMPED):
         console.print(Text(line), soft_wrap=True)
     if len(value) > DUMPED:
-        console.print("--raw writes all of them")
+        console.print("--raw writes all bytes")

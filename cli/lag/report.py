@@ -1,4 +1,4 @@
-"""What is shown of a window of snapshots: a line for every partition, and one for every topic of a group."""
+"""The lines of a lag report: one for every partition and every topic of a group, from a window of snapshots."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -11,7 +11,7 @@ from shared.lag.model import NEVER, Group, Place, Position, Snapshot
 
 @dataclass(frozen=True)
 class Line:
-    """One partition of a group, or all those of a topic together (``partition`` is nothing)."""
+    """One partition of a group, or all partitions of a topic (``partition`` is ``None``)."""
 
     group: str
     topic: str
@@ -24,17 +24,17 @@ class Line:
 
     @property
     def catch_up(self) -> float | None:
-        """Seconds until the lag is gone (see :meth:`shared.lag.judgement.Trend.catch_up`)."""
+        """Seconds until the lag is zero (see :meth:`shared.lag.judgement.Trend.catch_up`)."""
         return self.trend.catch_up(self.lag)
 
     @property
     def remarkable(self) -> bool:
-        """Whether anything waits here, or goes wrong."""
+        """Whether there is lag or a problem."""
         return self.lag > 0 or self.trend.status not in (Status.OK, None)
 
 
 def partitions(window: Sequence[Snapshot], group: Group) -> list[Line]:
-    """A line for every partition a group reads."""
+    """One line for every partition that a group reads."""
     found = trends(window, group.name)
     return [_line(group, place, position, found[place]) for place, position in sorted(group.positions.items())]
 
@@ -44,7 +44,7 @@ def _line(group: Group, place: Place, position: Position, trend: Trend) -> Line:
 
 
 def topics(lines: Sequence[Line]) -> Iterator[tuple[Line, list[Line]]]:
-    """A line for every topic of a group, each with those of its partitions."""
+    """One line for every topic of a group, with the lines of its partitions."""
     for topic, some in groupby(lines, lambda line: line.topic):
         own = list(some)
         committed = [line.current for line in own if line.current is not None]
@@ -64,7 +64,7 @@ def topics(lines: Sequence[Line]) -> Iterator[tuple[Line, list[Line]]]:
 
 
 def as_json(window: Sequence[Snapshot]) -> dict[str, object]:
-    """All of it, for programs. Times in seconds; nothing where it is not known, or where a lag does not shrink."""
+    """The report for JSON. Times in seconds; ``None`` if unknown, or if a lag does not shrink."""
     last = window[-1]
     return {
         "at": last.at,

@@ -1,4 +1,4 @@
-"""The lag for people: a table, and one that lives."""
+"""The lag as a table, once or live."""
 
 from collections.abc import Iterable, Sequence
 from math import isfinite
@@ -7,8 +7,8 @@ from typing import Final
 from rich.markup import escape
 
 from cli.lag.report import Line, partitions, topics
-from cli.table import Column, Table, number, words
-from shared.contract.text import plain
+from cli.table import Column, Table, number, text
+from shared.contract.text import counted, plain
 from shared.lag.judgement import MEANING, Status
 from shared.lag.model import NEVER, HeldBack, Place, Snapshot
 
@@ -20,7 +20,7 @@ SPARKS: Final = 30
 
 
 def table(window: Sequence[Snapshot], *, every_partition: bool) -> Table:
-    """By group and topic; the partitions where something waits or goes wrong stand beneath, or all of them."""
+    """One row per group and topic, and below it its partitions with lag or a problem, or all of them."""
     made = _table(number("partition"), number("current", 5), number("end", 5))
     for group in window[-1].groups.values():
         for topic, lines in topics(partitions(window, group)):
@@ -33,21 +33,22 @@ def table(window: Sequence[Snapshot], *, every_partition: bool) -> Table:
 
 
 def live(window: Sequence[Snapshot], history: Sequence[Snapshot], rows: int) -> Table:
-    """By group and topic, with what the lag was lately; those furthest behind where ``rows`` are not enough."""
-    made = _table(Column(f"lag, last {len(history[-SPARKS:])} looks", drop=1, picture=True))
+    """One row per group and topic with its recent lag; those with most lag if there are more than ``rows``."""
+    made = _table(Column(f"lag, last {counted(len(history[-SPARKS:]), 'poll')}", drop=1, picture=True))
     found = [topic for group in window[-1].groups.values() for topic, _ in topics(partitions(window, group))]
     kept = {id(line) for line in sorted(found, key=lambda line: (line.remarkable, line.lag), reverse=True)[: max(1, rows)]}
     for line in found:
         if id(line) in kept:
             made.add_row(named(line.group), named(line.topic), sparkline(_past(history, line)), *_cells(line))
     if len(found) > len(kept):
-        made.caption = f"{len(found) - len(kept)} more that do not fit; --group and --topic choose"
+        hidden = len(found) - len(kept)
+        made.caption = f"{hidden} more row{'s do' if hidden > 1 else ' does'} not fit; choose with --group and --topic"
     return made
 
 
-def remarks(snapshot: Snapshot) -> list[str]:
-    """What the table cannot tell: who never committed, though records are there, who holds back what, who was not asked."""
-    said = [_held_back(place, back, snapshot.at) for place, back in snapshot.held_back.items()]
+def notes(snapshot: Snapshot) -> list[str]:
+    """Below the table: open transactions, groups that never committed, and brokers that did not answer."""
+    found = [_held_back(place, back, snapshot.at) for place, back in snapshot.held_back.items()]
     for group in snapshot.groups.values():
         silent = [
             f"{topic}/{partition}"
@@ -55,28 +56,30 @@ def remarks(snapshot: Snapshot) -> list[str]:
             if group.positions[topic, partition].end > group.positions[topic, partition].oldest
         ]
         if silent:
-            said.append(f"{group.name} never committed an offset for {', '.join(silent)}: its lag there is not known")
-    said += [f"{name} could not be asked: {why}" for name, why in snapshot.unread.items()]
-    return [plain(words) for words in said]
+            found.append(f"{group.name} never committed an offset for {', '.join(silent)}: its lag there is unknown")
+    found += [f"{name} could not be read: {why}" for name, why in snapshot.unread.items()]
+    return [plain(note) for note in found]
 
 
 def _held_back(place: Place, back: HeldBack, now: float) -> str:
-    said = f"{place[0]}/{place[1]}: an open transaction holds {back.records} records back from offset {back.first_offset} on"
+    note = (
+        f"{place[0]}/{place[1]}: an open transaction blocks {counted(back.records, 'record')} from offset {back.first_offset}"
+    )
     if (transaction := back.transaction) is None:
-        return said
-    said += f" (producer {transaction.producer_id}"
+        return note
+    note += f" (producer {transaction.producer_id}"
     if transaction.transactional_id is not None:
-        said += f", transactional id {transaction.transactional_id!r}"
-    return said + (f", open for {duration(now - transaction.started_at)})" if transaction.started_at is not None else ")")
+        note += f", transactional id {transaction.transactional_id!r}"
+    return note + (f", open for {duration(now - transaction.started_at)})" if transaction.started_at is not None else ")")
 
 
 def named(name: str) -> str:
-    """What anybody may have called a group: it changes neither the table nor the terminal."""
+    """A name without markup and control characters."""
     return escape(plain(name))
 
 
 def sparkline(values: Sequence[int]) -> str:
-    """A bar for each value, from the lowest at nought to the highest of them."""
+    """A bar for each value, from zero to the highest of them."""
     top = max(values, default=0)
     return "".join(BARS[0] if top <= 0 else BARS[round(max(0, value) / top * (len(BARS) - 1))] for value in values)
 
@@ -93,8 +96,8 @@ def _past(history: Sequence[Snapshot], line: Line) -> list[int]:
 def _table(*columns: Column) -> Table:
     return Table(
         *(Column("group", once=True), Column("topic", once=True), *columns),
-        *(number("lag"), number("oldest", 2), number("in/s", 4), number("out/s", 4), number("caught up in", 3)),
-        words("status", 6),
+        *(number("lag"), number("oldest", 2), number("in/s", 4), number("out/s", 4), number("catch-up", 3)),
+        text("status", 6),
     )
 
 
@@ -104,15 +107,15 @@ def _offsets(line: Line) -> Iterable[str]:
 
 def _cells(line: Line) -> Iterable[str]:
     status = line.trend.status
-    word = UNKNOWN if status is None else escape(status)
-    remark = "" if status in (Status.OK, None) else f" {MEANING[status]}"
+    name = UNKNOWN if status is None else escape(status)
+    meaning = "" if status in (Status.OK, None) else f" {MEANING[status]}"
     return (
         UNKNOWN if line.lag == NEVER else str(line.lag),
         duration(line.age),
         _rate(line.trend.rate_in),
         _rate(line.trend.rate_out),
         duration(line.catch_up) if line.lag > 0 else "",
-        f"[{COLOURS.get(status, 'red')}]{word}[/]{remark}",
+        f"[{COLOURS.get(status, 'red')}]{name}[/]{meaning}",
     )
 
 
@@ -121,7 +124,7 @@ def _rate(value: float | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """A time in the unit one thinks of it in; ``never`` for one that has no end."""
+    """A duration in its largest fitting unit; ``never`` if infinite."""
     if seconds is None:
         return UNKNOWN
     if not isfinite(seconds):

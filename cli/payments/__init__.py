@@ -1,1 +1,1 @@
-"""``quadrille payments``: what staff decide about a customer's money."""
+"""``quadrille payments``: settle payments by hand."""

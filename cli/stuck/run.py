@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from cli.table import Table, number, words
+from cli.table import Table, number, text
 from cli.trace.run import journal
 from services.journal import overview, queries
 from services.journal.formatting import format_time
@@ -41,8 +41,8 @@ async def run_stuck(settings: Settings, console: Console, *, as_json: bool) -> b
 def _show(report: Report, console: Console) -> None:
     if report.stuck:
         table = Table(
-            *(words("waits for"), "from", number("checkouts")),
-            *(words("oldest since", 12), words("should take", 10, drop=1), words("such as", 14)),
+            *(text("waits for"), "from", number("checkouts")),
+            *(text("oldest since", 12), text("should take", 10, drop=1), text("such as", 14)),
         )
         for stuck in report.stuck:
             events = " or ".join(kind.__name__ for kind in stuck.step.answers)

@@ -13,7 +13,7 @@ from rich.markup import escape
 from cli import system
 from cli.audit import audit
 from cli.audit.show import show
-from cli.table import Table, number, words
+from cli.table import Table, number, text
 from devstack.demo.limits import LIMITS
 from devstack.demo.scenarios import SCENARIOS, Scenario, UnexpectedError
 from devstack.demo.shop import Shop, unique
@@ -150,7 +150,7 @@ async def _try(scenario: Scenario, shop: Shop, slots: asyncio.Semaphore, console
 
 def _table(outcomes: list[Outcome]) -> Table:
     table = Table(
-        *("", words("scenario", 16), words("what should happen", 16), words("what happened")),
+        *("", text("scenario", 16), text("what should happen", 16), text("what happened")),
         *(number("events", 1), number("time", 2)),
         title="The demonstration",
     )

@@ -7,10 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from cli.shell import REFUSED, WRONG
-from devstack.reference import choreography, compatibility, pages
-from devstack.reference.diagrams import StoryError
-from devstack.reference.examples import ExampleError
+from cli.shell import REFUSED, WRONG, Json
 
 WAY_OUT = (
     "Take the change back, or give the message a new version and keep the old one beside it for as long as anybody sends"
@@ -19,14 +16,16 @@ WAY_OUT = (
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="The documents that are generated from the contract and the reactions.",
+    help="Generate and check the reference documents.",
     epilog="Example: quadrille docs write",
 )
 
 
 @app.command(epilog="Example: quadrille docs write")
 def write() -> None:
-    """Bring README, docs/ and the JSON Schemas up to date with the code."""
+    """Write the generated documents and JSON Schemas."""
+    from devstack.reference import pages
+
     root, outdated = _outdated()
     pages.write(root, outdated)
     for path, text in outdated.items():
@@ -35,11 +34,13 @@ def write() -> None:
 
 
 @app.command(epilog="Example: quadrille docs check")
-def check(as_json: Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")] = False) -> None:
-    """Say whether the documents are current and no message breaks those who know its released schema.
+def check(as_json: Json = False) -> None:
+    """Check that documents are current and schemas compatible.
 
-    Exit code 1 where a document is outdated or a message breaks; each is named.
+    Exit code 1 if a document is outdated or a message breaks readers of its released schema.
     """
+    from devstack.reference import compatibility, pages
+
     root, outdated = _outdated()
     current, released = pages.schemas(), pages.released(root)
     found = compatibility.breaks(released, current)
@@ -58,12 +59,14 @@ def check(as_json: Annotated[bool, typer.Option("--json", help="Write JSON, for 
 
 @app.command(epilog="Example: quadrille docs release")
 def release(
-    accept_breaks: Annotated[bool, typer.Option("--accept-breaks", help="Also where it breaks yesterday's readers.")] = False,
+    accept_breaks: Annotated[bool, typer.Option("--accept-breaks", help="Freeze them even if they break readers.")] = False,
 ) -> None:
-    """Keep the schemas as they are now as those that others know.
+    """Freeze the current schemas as released.
 
-    Exit code 1, and nothing is kept, where a message would break those who know the last ones.
+    Exit code 1, and nothing is written, if a message would break readers of the released schemas.
     """
+    from devstack.reference import compatibility, pages
+
     root, _ = _outdated()
     current, released = pages.schemas(), pages.released(root)
     found = compatibility.breaks(released, current)
@@ -86,6 +89,10 @@ def _name(breaks: list[str]) -> None:
 
 
 def _outdated() -> tuple[Path, dict[Path, str | None]]:
+    from devstack.reference import choreography, pages
+    from devstack.reference.diagrams import StoryError
+    from devstack.reference.examples import ExampleError
+
     try:
         root = pages.source()
         return root, pages.stale(root, choreography.load())

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from cli.table import Table, number, words
+from cli.table import Table, number, text
 from proofs.simulation.cases import CASES
 from proofs.simulation.coverage import Coverage
 from proofs.simulation.explore import explore
@@ -46,7 +46,7 @@ def play_again(seed: int) -> tuple[bool, dict[str, Any], Callable[[Console], Non
 
 def every_order(say: Say) -> tuple[bool, dict[str, Any], Callable[[Console], None]]:
     """Every order of the small cases; returns as :func:`simulate`."""
-    table = Table("case", number("orders"), number("states"), number("ends"), words("wrong"))
+    table = Table("case", number("orders"), number("states"), number("ends"), text("wrong"))
     found: dict[str, Any] = {}
     for case in CASES:
         say(case.name)

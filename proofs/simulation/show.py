@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from cli.table import Table, number, words
+from cli.table import Table, number, text
 from proofs.simulation.coverage import Coverage
 from proofs.simulation.places import Place, named, places
 from proofs.simulation.run import Failure, Result
@@ -70,7 +70,7 @@ def _show_coverage(coverage: Coverage, console: Console) -> None:
         for name, times in counted.most_common():
             table.add_row(str(name), f"{times:,}")
         table.print(console)
-    table = Table("service", "reaction", words("how often, by the state its aggregate was in", 16), words("never in", 10))
+    table = Table("service", "reaction", text("how often, by the state its aggregate was in", 16), text("never in", 10))
     for (service, reaction), states in sorted(_by_reaction(places()).items()):
         seen = Counter({state or "new": coverage.places[service, reaction, state] for state in states})
         often = " · ".join(f"{state} {times:,}" for state, times in seen.most_common() if times)

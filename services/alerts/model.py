@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, PlainSerializer
 
+from services.alerts.states import AlertState as AlertState
+from services.alerts.states import LetterState as LetterState
 from shared.contract.alerts import (
     AlertAcknowledged,
     AlertOpened,
@@ -56,14 +57,6 @@ class Failure:
     checkout_id: str | None = None
     occurrence: str | None = None
     quiet: bool = False
-
-
-class AlertState(StrEnum):
-    """``open`` → ``acknowledged`` → ``resolved``; open again when it happens anew."""
-
-    OPEN = "open"
-    ACKNOWLEDGED = "acknowledged"
-    RESOLVED = "resolved"
 
 
 MONEY: Final = ("void_failed", "refund_failed")
@@ -160,17 +153,6 @@ class Alert:
         self.actions.append(Action("resolved", by, why, now))
         self.state, self.resolved_at, self.notify_at = AlertState.RESOLVED, now, None
         return AlertResolved(alert_id=self.alert_id, checkout_id=self.checkout_id, by=by, why=why)
-
-
-class LetterState(StrEnum):
-    """``open`` → ``redriven`` → ``resolved`` when it was handled, or ``open`` again when it came back, ``parked`` when
-    that was too often. A person may park or resolve it at any time.
-    """
-
-    OPEN = "open"
-    REDRIVEN = "redriven"
-    PARKED = "parked"
-    RESOLVED = "resolved"
 
 
 LetterKind = Literal["record", "deadline", "compensation", "foreign", "lost"]

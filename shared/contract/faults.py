@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from shared.contract import alerts, message, values
 from shared.contract.cards import without_card_numbers
 from shared.contract.encodings import TWICE, explain, is_json_in_json
+from shared.contract.text import counted
 from shared.contract.values import Reason
 
 MOST: Final = 50
@@ -33,10 +34,10 @@ _WORDS: Final[Mapping[str, str | Callable[[Any], str]]] = {
     "datetime_from_date_parsing": _MOMENT,
     "timezone_aware": _MOMENT,
     "literal_error": lambda context: f"must be {context['expected']}",
-    "string_too_short": lambda context: f"must have at least {_counted(context['min_length'], 'character')}",
-    "string_too_long": lambda context: f"must have at most {_counted(context['max_length'], 'character')}",
-    "too_short": lambda context: f"must have at least {_counted(context['min_length'], 'entry', 'entries')}",
-    "too_long": lambda context: f"must have at most {_counted(context['max_length'], 'entry', 'entries')}",
+    "string_too_short": lambda context: f"must have at least {counted(context['min_length'], 'character')}",
+    "string_too_long": lambda context: f"must have at most {counted(context['max_length'], 'character')}",
+    "too_short": lambda context: f"must have at least {counted(context['min_length'], 'entry', 'entries')}",
+    "too_long": lambda context: f"must have at most {counted(context['max_length'], 'entry', 'entries')}",
     "greater_than_equal": lambda context: f"must be at least {context['ge']}",
     "less_than_equal": lambda context: f"must be at most {context['le']}",
     "string_pattern_mismatch": lambda context: _PATTERNS.get(context["pattern"], "has characters that are not allowed here"),
@@ -63,7 +64,3 @@ def sentence(detail: Mapping[str, Any]) -> str:
     said = _WORDS.get(detail["type"], detail["msg"])
     text = said if isinstance(said, str) else said(detail["ctx"])
     return text.replace("Input should be", "must be")
-
-
-def _counted(number: int, one: str, many: str | None = None) -> str:
-    return f"{number} {one if number == 1 else many or one + 's'}"

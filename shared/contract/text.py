@@ -58,3 +58,8 @@ def redacted(text: str, limit: int) -> str:
     They are taken out before the text is cut, which could leave most digits of one.
     """
     return plain(without_card_numbers(text[: _AHEAD * limit]), limit)
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """A number with its noun: ``1 record``, ``2 records``. ``plural``: where it is not the noun with an s."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"

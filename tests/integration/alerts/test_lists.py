@@ -83,7 +83,7 @@ async def test_pages_are_whole_and_do_not_overlap(flooded: Flooded) -> None:
 async def test_the_command_shows_what_matters_first_and_says_how_much_there_is(flooded: Flooded) -> None:
     listed = await quadrille(flooded.environment, "alerts", "list")
     lines = listed.out.decode().splitlines()
-    assert lines[-1] == f"100 of {POISON + 3:,} alerts, page 1; the next: --page 2"
+    assert lines[-1] == f"100 of {POISON + 3:,} alerts, page 1; next page: --page 2"
     alerts = [line for line in lines if "void:c1.1" in line or "dead:" in line]
     assert "void:c1.1" in alerts[0]
     assert [line for line in lines if "service_down" in line], "every kind is counted on the first page"
@@ -94,7 +94,7 @@ async def test_the_command_shows_what_matters_first_and_says_how_much_there_is(f
     beyond = await quadrille(flooded.environment, "alerts", "list", "--page", "12")
     assert f"Page 12 is empty: {POISON + 3:,} alerts" in beyond.out.decode()
     letters = (await quadrille(flooded.environment, "dlq", "list")).out.decode().splitlines()
-    assert letters[-1] == f"50 of {POISON + 2:,} dead letters, page 1; the next: --page 2"
+    assert letters[-1] == f"50 of {POISON + 2:,} dead letters, page 1; next page: --page 2"
 
 
 async def test_the_console_shows_what_matters_first_and_its_pages_keep_the_filters(flooded: Flooded) -> None:

@@ -130,4 +130,4 @@ def test_what_a_crash_left_is_stopped_by_down(state: Path) -> None:
     assert child.find()
     assert "Stopped what a crash left behind" in quadrille("down", state).stdout
     assert child.find() is None
-    assert "Nothing runs here" in quadrille("down", state).stdout
+    assert "Nothing is running in" in quadrille("down", state).stdout

@@ -192,7 +192,7 @@ async def test_an_open_transaction_holds_back_what_is_behind_it_and_is_named(clu
         assert back.transaction.timeout == 60
         assert back.transaction.started_at == pytest.approx(time.time(), abs=30)
         code, out, err = await quadrille_lag(cluster, "--group", group, "--topic", cluster.topic, "--fail-above", "2")
-        assert (code, err) == (1, f"{group} is 3 records behind; at most 2 are allowed\n")
+        assert (code, err) == (1, f"{group} is 3 records behind; the limit is 2\n")
         assert f"transactional id '{producer._txn_manager.transactional_id}'" in out
         await producer.commit_transaction()
         window = await looks(cluster, group)
@@ -293,10 +293,10 @@ async def test_the_command_is_a_check_with_an_exit_code(cluster: Cluster) -> Non
     assert within[0] == 0
     assert group in within[1]
     assert above[0] == 1
-    assert above[2] == f"{group} is 4 records behind; at most 3 are allowed\n"
+    assert above[2] == f"{group} is 4 records behind; the limit is 3\n"
     assert json.loads(above[1])["groups"][0]["lag"] == 4
     assert too_old[0] == 1
-    assert "at most 30 s are allowed" in too_old[2]
+    assert "the limit is 30 s" in too_old[2]
     assert nobody[0] == 2
     assert "no consumer group" in nobody[2]
 

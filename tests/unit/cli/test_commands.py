@@ -1,4 +1,4 @@
-"""Every command has an example in its help, and says by its exit code how it ended."""
+"""Every command has an example in its help, and an exit code for how it ended."""
 
 import io
 import os
@@ -53,14 +53,14 @@ def type_in(monkeypatch: pytest.MonkeyPatch, lines: bytes) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(lines)))
 
 
-NOTHING = "nothing runs in .quadrille: start it with `quadrille up`, or name a broker in the settings\n"
+NOTHING = "nothing is running in .quadrille: run `quadrille up`, or set QUADRILLE_KAFKA_BOOTSTRAP_SERVERS\n"
 
 
 @pytest.mark.parametrize(
     ("line", "code", "said"),
     [
-        ("status", 1, "nothing runs in .quadrille\n"),
-        ("status --json --state elsewhere", 1, "nothing runs in elsewhere\n"),
+        ("status", 1, "nothing is running in .quadrille\n"),
+        ("status --json --state elsewhere", 1, "nothing is running in elsewhere\n"),
         ("down", 0, ""),
         ("audit", 2, NOTHING),
         ("migrate", 2, NOTHING),
@@ -83,7 +83,7 @@ def test_a_line_that_cannot_be_sent_ends_with_code_2_and_says_why(
     code, said = call("send -", capsys)
     first, second = said.splitlines()
     assert code == 2
-    assert first.startswith("line 1: 'Nonsense' is nothing a client sends")
+    assert first.startswith("line 1: 'Nonsense' is not a command. Commands: ")
     assert second == "line 3: not UTF-8"
 
 
@@ -101,7 +101,7 @@ def test_a_broker_that_is_not_there_ends_with_code_2(
     monkeypatch.setenv("QUADRILLE_KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
     code, said = call("topics check", capsys)
     assert code == 2
-    assert said.startswith("the broker or a database cannot be reached: ")
+    assert said.startswith("Kafka or a database cannot be reached: ")
     assert len(said.splitlines()) == 1
 
 

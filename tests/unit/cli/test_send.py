@@ -47,7 +47,7 @@ def test_only_what_a_client_sends_is_sent() -> None:
     events = {kind.__name__ for kind in MESSAGES.values() if not issubclass(kind, Command)}
     assert SENDABLE.keys() & events == {"ProductListed", "ProductPriceChanged", "ProductDelisted"}
     (fault,) = faults(line("OrderConfirmed"))
-    assert fault.startswith("line 1: 'OrderConfirmed' is nothing a client sends; there are AbandonCheckout, ")
+    assert fault.startswith("line 1: 'OrderConfirmed' is not a command. Commands: AbandonCheckout, ")
 
 
 def test_every_line_at_fault_is_named_with_all_its_faults() -> None:
@@ -69,8 +69,8 @@ def test_every_line_at_fault_is_named_with_all_its_faults() -> None:
         (line().replace('"quantity": 2', '"quantity": NaN'), "not JSON"),
         (line().replace('"quantity": 2', '"quantity": 1e999'), "not JSON compliant"),
         (line().replace('"quantity": 2', f'"quantity": {"1" * 5000}'), "number out of range"),
-        (line().replace('"tea"', '"tea", "sku": "cup"'), "sku appears twice"),
-        (line().replace('"data"', '"type": "OpenCart", "data"'), "type appears twice"),
+        (line().replace('"tea"', '"tea", "sku": "cup"'), "duplicate field: sku"),
+        (line().replace('"data"', '"type": "OpenCart", "data"'), "duplicate field: type"),
         (line().replace("tea", r"\ud800"), "not JSON"),
         (line().replace("tea", b"\xff".decode("utf-8", "surrogateescape")), "not UTF-8"),
         ("[" * 100_000, "recursion limit exceeded"),

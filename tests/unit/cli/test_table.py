@@ -14,7 +14,7 @@ from rich.text import Text
 
 from cli.alerts import show as alerts
 from cli.dlq import show as dlq
-from cli.table import Column, Table, facts, number, words
+from cli.table import Column, Table, facts, number, text
 from services.alerts.model import Alert, AlertState, DeadLetter, LetterState
 from services.alerts.views import Cause
 
@@ -30,7 +30,7 @@ def written(table: Table, width: int = 80, *, terminal: bool = True) -> str:
 
 
 def example() -> Table:
-    made = Table("id", number("count", 1), Column("", drop=2, picture=True), words("why"))
+    made = Table("id", number("count", 1), Column("", drop=2, picture=True), text("why"))
     made.add_row("void:1", "7", Bar(7, 0, 7, width=9), "[red]late[/]\nand again")
     made.add_row("refund:22", "1,000", Bar(7, 0, 1, width=9), Text("[as it is]\x1b[2J"))
     return made
@@ -55,7 +55,7 @@ def test_a_terminal_leaves_out_what_matters_least_and_says_so() -> None:
     assert "count" in shown
     assert "No room" not in shown
     assert max(map(len, shown.splitlines())) <= 40
-    assert "No room for: count. A wider terminal" in " ".join(written(example(), 30).split())
+    assert "Left out: count. Use a wider terminal" in " ".join(written(example(), 30).split())
 
 
 def test_a_name_that_does_not_fit_is_folded_and_not_cut() -> None:
@@ -114,7 +114,7 @@ def test_at_80_columns_an_alert_is_named_whole() -> None:
 
 
 def test_no_color_is_honoured_and_a_pipe_has_no_escapes(monkeypatch: pytest.MonkeyPatch) -> None:
-    causes = dlq.histogram([Cause("ZeroDivisionError", "cart", 3)])
+    causes = dlq.reasons_table([Cause("ZeroDivisionError", "cart", 3)])
     assert "\x1b" not in written(causes, terminal=False)
     monkeypatch.setenv("NO_COLOR", "1")
     file = io.StringIO()

@@ -48,15 +48,15 @@ def test_what_is_no_limit_is_refused(text: str) -> None:
 
 def test_who_is_above_the_limit_is_named() -> None:
     assert Limit(records=4).exceeded([GROUP]) == []
-    assert Limit(records=3).exceeded([GROUP]) == ["orders is 4 records behind; at most 3 are allowed"]
+    assert Limit(records=3).exceeded([GROUP]) == ["orders is 4 records behind; the limit is 3"]
     assert Limit(seconds=12.5).exceeded([GROUP]) == []
-    assert Limit(seconds=12).exceeded([GROUP]) == ["orders is 12.5 s behind; at most 12 s are allowed"]
+    assert Limit(seconds=12).exceeded([GROUP]) == ["orders is 12.5 s behind; the limit is 12 s"]
 
 
 def test_a_time_that_cannot_be_read_is_not_within_the_limit() -> None:
     unknown = Group("orders", "Stable", 1, {("t", 0): Position(1, 5, 0, age=None)})
     assert Limit(records=4).exceeded([unknown]) == []
-    assert Limit(seconds=60).exceeded([unknown]) == ["how long orders is behind cannot be read; at most 60 s are allowed"]
+    assert Limit(seconds=60).exceeded([unknown]) == ["the age of the lag of orders is unknown; the limit is 60 s"]
 
 
 @pytest.mark.parametrize(
@@ -102,19 +102,19 @@ def test_at_80_columns_the_names_are_whole() -> None:
     for name in ("quadrille.inventory", "inventory.commands", "9000000", "15 min", "STALL"):
         assert name in shown
     assert shown.count("quadrille.inventory") == 1, "it is not said again for its partition"
-    assert "No room for: current, end, in/s, out/s, caught up in." in shown
+    assert "Left out: current, end, in/s, out/s, catch-up." in shown
 
 
 def test_the_live_table_keeps_those_furthest_behind_where_there_is_no_room() -> None:
     shown = written(show.live(LOOKS, LOOKS, rows=1), terminal=True)
     assert "▇▇" in shown or "██" in shown
-    assert "1 more that do not fit" in shown
+    assert "1 more row does not fit" in shown
 
 
 def test_what_the_table_cannot_tell_is_said() -> None:
-    never, refused = show.remarks(LOOKS[-1])
+    never, refused = show.notes(LOOKS[-1])
     assert "orders never committed an offset for b/0" in never
-    assert "secret could not be asked" in refused
+    assert "secret could not be read" in refused
 
 
 def test_json_has_every_partition_and_nothing_programs_cannot_read() -> None:
@@ -133,8 +133,8 @@ def test_what_a_group_is_called_changes_neither_the_table_nor_the_terminal(name:
     console = Console(file=file, width=200, force_terminal=True, color_system=None)
     show.table(looks, every_partition=True).print(console)
     show.live(looks, looks, 10).print(console)
-    for remark in show.remarks(looks[-1]):
-        console.print(remark, markup=False)
+    for note in show.notes(looks[-1]):
+        console.print(note, markup=False)
     told = file.getvalue()
     assert name.replace("\x1b", "�").replace("\x07", "�") in told
     assert "\x1b" not in told

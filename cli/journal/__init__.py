@@ -1,1 +1,0 @@
-"""``quadrille journal``: what concerns the journal as a whole."""
