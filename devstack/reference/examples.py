@@ -116,7 +116,7 @@ INSTEAD: Final[dict[str, dict[str, Any]]] = {
     "CheckoutAbandoned": {"by": "timeout"},
     "CheckoutPreviewed": {"reasons": []},
     "CheckoutRejected": {
-        "reasons": [{"code": "price_changed", "message": "Mug, blue costs 13.90 EUR now", "subject": "mug-blue"}]
+        "reasons": [{"code": "price_changed", "message": "Mug, blue now costs 13.90 EUR, not 12.90 EUR", "subject": "mug-blue"}]
     },
     "CommandRejected": {
         "reasons": [{"code": "unknown_product", "message": "mug-green is not sold here", "subject": "mug-green"}]
@@ -143,7 +143,7 @@ INSTEAD: Final[dict[str, dict[str, Any]]] = {
         "reasons": [
             {
                 "code": "total_differs",
-                "message": "the total is 28.12 EUR and not as expected",
+                "message": "the total is 28.12 EUR, which is not the expected total",
                 "subject": "expected_total",
             }
         ]
@@ -157,7 +157,7 @@ INSTEAD: Final[dict[str, dict[str, Any]]] = {
     "SetPaymentMethod": {"method": _CARD},
     "SettlementDisputed": {
         "why": "bank transfer 4711",
-        "found": "the gateway has captured 28.12 EUR and not given it back (its payment pi_3f1c)",
+        "found": "the gateway captured 28.12 EUR and has not refunded it (its payment pi_3f1c)",
     },
     "StockReceived": {"quantity": 40, "reserved": 0},
     "VoidFailed": _NO_ANSWER,

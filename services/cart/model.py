@@ -15,7 +15,7 @@ MAX_CART_ID = 64
 """Characters of the longest name of a cart: the names of its attempts, which are longer, must be identifiers too."""
 
 
-NO_CART = "no such cart here: open it first; if you did, send every command with the cart's id as its Kafka key"
+NO_CART = "no such cart: open it first, and send every command with the cart's id as its Kafka key"
 """Why a command that overtook its :class:`OpenCart`, on another partition, is refused too."""
 
 
@@ -165,10 +165,10 @@ class Cart:
         if price is None:
             raise RuleError(Reason(code="no_price", message=f"{sku} is not sold in {self.currency}", subject=sku))
         if quantity > MAX_QUANTITY:
-            message = f"at most {MAX_QUANTITY} units of a product fit in a cart"
+            message = f"a cart can hold at most {MAX_QUANTITY} units of a product"
             raise RuleError(Reason(code="too_many_units", message=message, subject=sku))
         if sku not in self.lines and len(self.lines) >= MAX_LINES:
-            raise RuleError(Reason(code="too_many_lines", message=f"at most {MAX_LINES} different products fit in a cart"))
+            raise RuleError(Reason(code="too_many_lines", message=f"a cart can hold at most {MAX_LINES} different products"))
         line = self.lines.get(sku) or _line(product, quantity, price)
         self.lines[sku] = line.model_copy(update={"quantity": quantity})
 
@@ -180,9 +180,9 @@ class Cart:
     def add_coupon(self, code: str) -> None:
         """Raises :class:`RuleError` where it is there already or there are too many."""
         if code in self.coupons:
-            raise RuleError(Reason(code="coupon_applied", message="this coupon is on the cart already", subject=code))
+            raise RuleError(Reason(code="coupon_applied", message="this coupon is already applied", subject=code))
         if len(self.coupons) >= MAX_COUPONS:
-            raise RuleError(Reason(code="too_many_coupons", message=f"at most {MAX_COUPONS} coupons fit on a cart"))
+            raise RuleError(Reason(code="too_many_coupons", message=f"a cart can have at most {MAX_COUPONS} coupons"))
         self.coupons.append(code)
 
     def start(self, session_ends: datetime) -> str:
@@ -208,10 +208,10 @@ class Cart:
     def _price_fault(self, line: QuoteLine, product: Product | None) -> Reason | None:
         price = product.prices.get(self.currency) if product and product.listed else None
         if price is None:
-            return Reason(code="not_sold", message=f"{line.name} is not sold any more", subject=line.sku)
+            return Reason(code="not_sold", message=f"{line.name} is no longer sold", subject=line.sku)
         if price != line.unit_price:
             before, after = display(line.unit_price, self.currency), display(price, self.currency)
-            return Reason(code="price_changed", message=f"{line.name} costs {after} now, not {before}", subject=line.sku)
+            return Reason(code="price_changed", message=f"{line.name} now costs {after}, not {before}", subject=line.sku)
         return None
 
     def requote(self, products: Mapping[str, Product]) -> None:

@@ -115,10 +115,10 @@ def open_cart(cart: Cart, command: OpenCart, envelope: Envelope) -> Emits[CartOp
         yield CartOpened(cart_id=cart.cart_id, currency=cart.currency, customer_id=cart.customer_id)
         return
     if cart.state is not None:
-        yield refusal(envelope, Reason(code="cart_exists", message="this cart is open already"))
+        yield refusal(envelope, Reason(code="cart_exists", message="this cart already exists"))
         return
     if len(cart.cart_id) > MAX_CART_ID:
-        message = f"the name of a cart has at most {MAX_CART_ID} characters"
+        message = f"a cart id has at most {MAX_CART_ID} characters"
         yield refusal(envelope, Reason(code="cart_id_too_long", message=message, subject="cart_id"))
         return
     cart.state, cart.currency, cart.customer_id = CartState.ACTIVE, command.currency, command.customer_id
@@ -173,7 +173,7 @@ def remove_coupon(cart: Cart, command: RemoveCoupon, envelope: Envelope) -> Emit
     """Do without it."""
     cart.require(*EDITABLE)
     if command.code not in cart.coupons:
-        raise RuleError(Reason(code="no_such_coupon", message="this coupon is not on the cart", subject=command.code))
+        raise RuleError(Reason(code="no_such_coupon", message="this coupon is not applied", subject=command.code))
     cart.coupons.remove(command.code)
     yield CartChanged(cart_id=cart.cart_id, items=cart.items, coupons=tuple(cart.coupons))
 
@@ -198,16 +198,12 @@ def undo_change(cart: Cart, event: ReservationChangeRejected) -> Emits[CheckoutC
         return
     if (event.checkout_id, event.revision) == (session.checkout_id, session.revision):
         cart.keep(event.items)
-        reasons = (
-            Reason(code="out_of_stock", message=f"{s.sku}: {s.available} at most, not {s.wanted}", subject=s.sku)
-            for s in event.shortages
-        )
         yield CheckoutChangeRejected(
             cart_id=cart.cart_id,
             checkout_id=session.checkout_id,
             revision=session.revision,
             items=cart.items,
-            reasons=tuple(reasons),
+            reasons=_shortage_reasons(event.shortages),
             shortages=event.shortages,
         )
 
@@ -305,7 +301,7 @@ def confirm_checkout(
 ) -> Emits[CheckoutConfirmed | CheckoutRejected | CheckoutAlreadyConfirmed | CommandRejected]:
     """Steps 1 and 2: all that stands against the checkout at once, or its quote, final. Again: what became of it."""
     if command.checkout_id not in (None, cart.checkout_id):
-        raise RuleError(Reason(code="other_checkout", message="this attempt is over", subject=command.checkout_id))
+        raise RuleError(Reason(code="other_checkout", message="this checkout attempt is over", subject=command.checkout_id))
     if cart.failed or cart.state in (CartState.LOCKED, CartState.INACTIVE):
         yield _already_confirmed(cart, envelope)
         return
@@ -351,7 +347,7 @@ def abandon_checkout(cart: Cart, command: AbandonCheckout, envelope: Envelope) -
     session = cart.session
     assert session is not None
     if session.abandoned:
-        raise RuleError(Reason(code="abandoned", message="this checkout is abandoned already"))
+        raise RuleError(Reason(code="abandoned", message="this checkout is already abandoned"))
     session.abandoned = True
     if cart.state is CartState.CHECKOUT:
         cart.reopen()

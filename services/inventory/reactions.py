@@ -25,6 +25,7 @@ from shared.contract.inventory import (
 from shared.contract.order import OrderCancelled, OrderConfirmed, OrderCreated, OrderRejected
 from shared.contract.payment import PaymentDeclined
 from shared.contract.rejection import CommandRejected
+from shared.contract.text import counted
 from shared.contract.values import Item, Reason, Shortage
 from shared.runtime.reactions import Emits, Reactions, Search
 
@@ -76,7 +77,7 @@ def adjust_stock(
     Each tells of it by itself (:func:`expire_reservation`): events of a cart come from the owner of its partition, in order.
     """
     if stock.on_hand + command.delta < 0:
-        message = f"{stock.on_hand} units are on hand; no more can be taken off"
+        message = f"only {counted(stock.on_hand, 'unit')} on hand"
         yield refusal(envelope, Reason(code="too_few_on_hand", message=message, subject="delta"))
         return
     stock.adjust(command.delta)

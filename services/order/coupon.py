@@ -45,7 +45,7 @@ class Coupon:
         ``coupon_not_in_currency``, ``coupon_below_minimum``. The subject is the code.
         """
         if self.kind is None:
-            return self._reason("unknown", "is not known")
+            return self._reason("unknown", "does not exist")
         if not in_force(self.valid_from, self.valid_until, now):
             return self._out_of_force(now)
         if self.redemption_limit is not None and self.redeemed >= self.redemption_limit:
@@ -54,7 +54,7 @@ class Coupon:
             return self._reason("not_in_currency", f"cannot be used with prices in {quote_currency}")
         minimum = self.minimum_subtotal.get(quote_currency, 0)
         if subtotal < minimum:
-            return self._reason("below_minimum", f"needs goods for at least {display(minimum, quote_currency)}")
+            return self._reason("below_minimum", f"requires a subtotal of at least {display(minimum, quote_currency)}")
         return None
 
     def off(self, currency: str, subtotal: int) -> int:

@@ -110,7 +110,7 @@ def _total(
     assert checkout.quote.payment_method is not None
     totals = calculate(checkout.quote, coupons, rules, now)
     if not isinstance(totals, tuple) and checkout.expected_total not in (None, totals.total):
-        message = f"the total is {display(totals.total, totals.currency)} and not as expected"
+        message = f"the total is {display(totals.total, totals.currency)}, which is not the expected total"
         totals = (Reason(code="total_differs", message=message, subject="expected_total"),)
     if isinstance(totals, tuple):
         yield _reject(checkout, coupons, *totals)
@@ -174,7 +174,7 @@ def _create(
     checkout: Checkout, numbers: Mapping[str, OrderNumber], payment: Literal["authorized", "deferred"], now: datetime
 ) -> Iterator[OrderCreated | OrderRejected]:
     if checkout.state is State.CLOSED:  # too late: whoever holds the money gives it back
-        yield _rejected(checkout, Reason(code="too_late", message="the checkout was over before the payment was made"))
+        yield _rejected(checkout, Reason(code="too_late", message="the checkout ended before the payment was made"))
     elif checkout.state is State.PAYING:
         assert checkout.quote is not None
         assert checkout.totals is not None
@@ -276,15 +276,15 @@ def cancel_order(
 ) -> Emits[OrderRejected | OrderCancelled | CommandRejected]:
     """At whatever point the checkout is; what comes later finds it over. Of one that cannot come it is refused."""
     if cart_of(command.checkout_id) != command.cart_id:
-        message = "this checkout is of another cart"
+        message = "this checkout belongs to another cart"
         yield refusal(envelope, Reason(code="other_cart", message=message, subject="cart_id"))
     elif not checkout.known and (ordered := _ordered(command.cart_id, attempts.values())):
         message = f"there is no checkout {command.checkout_id}: {ordered.order_number} is the order of {ordered.checkout_id}"
         yield refusal(envelope, Reason(code="no_such_checkout", message=message, subject="checkout_id"))
     elif checkout.state is State.CLOSED:
-        yield refusal(envelope, Reason(code="no_order", message="there is no order, and there will be none"))
+        yield refusal(envelope, Reason(code="no_order", message="this checkout ended without an order"))
     elif checkout.state is State.CANCELLED:
-        yield refusal(envelope, Reason(code="cancelled", message=f"order {checkout.order_number} is cancelled already"))
+        yield refusal(envelope, Reason(code="cancelled", message=f"order {checkout.order_number} is already cancelled"))
     elif checkout.open:
         checkout.cart_id = command.cart_id
         yield _reject(checkout, coupons, _cancelled(command))

@@ -205,10 +205,10 @@ class Rules(Rule):
             return _method_fault("unknown", f"There is no shipping method {method}.")
         zone = way.zone(country)
         if zone is None:
-            return _method_fault("not_to_country", f"{way.name} does not go to {country}.")
+            return _method_fault("not_to_country", f"{way.name} does not ship to {country}.")
         band = zone.band(grams)
         if band is None:
-            return _method_fault("too_heavy", f"{way.name} does not take parcels as heavy as {grams} g.")
+            return _method_fault("too_heavy", f"{way.name} does not carry parcels of {grams} g.")
         price = band.price.get(currency)
         if price is None:
             return _method_fault("not_in_currency", f"{way.name} has no price in {currency} here.")
@@ -231,7 +231,7 @@ def load_rules(path: Path | None = None) -> Rules:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RulesError(f"the rules file {path} is not TOML: {error}") from None
     except ValidationError as error:
-        raise RulesError(f"the rules in {path} cannot be used: {'; '.join(_faults(error))}") from None
+        raise RulesError(f"the rules in {path} are invalid: {'; '.join(_faults(error))}") from None
 
 
 def _faults(error: ValidationError) -> Iterator[str]:

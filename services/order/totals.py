@@ -74,7 +74,7 @@ def _terms(quote: Quote, coupons: Mapping[str, Coupon], rules: Rules, now: datet
 
 def _goods_faults(quote: Quote, subtotal: int) -> Iterator[Reason]:
     if not quote.lines:
-        yield Reason(code="cart_empty", message="There is nothing in the cart.", subject="lines")
+        yield Reason(code="cart_empty", message="The cart is empty.", subject="lines")
     if subtotal > MAX_AMOUNT:
         yield _too_large(quote)
 
@@ -170,5 +170,5 @@ def _rate_missing(line: QuoteLine) -> Reason:
 
 
 def _too_large(quote: Quote) -> Reason:
-    message = f"An order may come to {display(MAX_AMOUNT, quote.currency)} at most."
+    message = f"An order cannot exceed {display(MAX_AMOUNT, quote.currency)}."
     return Reason(code="amount_too_large", message=message, subject="lines")

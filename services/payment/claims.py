@@ -55,13 +55,13 @@ def contradiction(payment: Payment, answer: Answer | LookUp, policy: Policy, now
         case NotFound() if payment.hold is None and not payment.may_arrive(policy, now):
             return None
         case NotFound():
-            return _reason("not_found", "the gateway does not know this payment; look again in some minutes")
+            return _reason("not_found", "the gateway does not know this payment; try again in a few minutes")
         case Unavailable(code=code, reason=reason):
             return _reason("gateway_unreachable", f"the gateway could not be asked: {reason} ({code})")
         case Refused(code=code, message=message):
-            return _reason("gateway_refused", f"the gateway refuses to say how the payment stands: {message} ({code})")
+            return _reason("gateway_refused", f"the gateway refused to return the payment: {message} ({code})")
         case _:
-            return _reason("gateway_unreachable", "the gateway did not say how the payment stands")
+            return _reason("gateway_unreachable", "the gateway did not return the payment")
 
 
 def _found(found: PaymentState) -> tuple[str, str]:
@@ -71,11 +71,11 @@ def _found(found: PaymentState) -> tuple[str, str]:
     if found.refunding:
         return (
             "pending",
-            f"the gateway has not given {_sum(found.refunding, found.currency)} back yet (its payment {found.hold})",
+            f"the gateway has not refunded {_sum(found.refunding, found.currency)} yet (its payment {found.hold})",
         )
     if found.status == "captured":
         kept = _sum(found.captured - found.refunded, found.currency)
-        return "still_captured", f"the gateway has captured {kept} and not given it back (its payment {found.hold})"
+        return "still_captured", f"the gateway captured {kept} and has not refunded it (its payment {found.hold})"
     return "not_settled", f"the payment {found.hold} is {found.status.replace('_', ' ')} at the gateway"
 
 

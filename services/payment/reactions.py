@@ -98,7 +98,7 @@ def _undo(payment: Payment, cart_id: str, now: datetime) -> Iterator[PaymentVoid
             yield PaymentVoided(**facts(payment))
         case State.PAID:
             payment.state = State.REFUND_FAILED
-            yield RefundFailed(**failure(payment, 0, "paid_in_cash", "paid on delivery: give the money back by hand"))
+            yield RefundFailed(**failure(payment, 0, "paid_in_cash", "paid on delivery: refund it by hand"))
 
 
 @reactions.on(GatewayAnswered)
@@ -195,7 +195,7 @@ def retry_refund(
     if refused := _refused(payment, command, envelope, State.REFUND_FAILED):
         yield refused
     elif payment.token is None:
-        message = "it was paid on delivery: give the money back by hand, and say so with MarkRefunded"
+        message = "it was paid on delivery: refund it by hand, then send MarkRefunded"
         yield refusal(envelope, Reason(code="paid_in_cash", message=message))
     else:
         payment.begin("refund", State.REFUNDING, now, look_first=True, by_hand=True)
@@ -235,7 +235,7 @@ def mark_paid(payment: Payment, command: MarkPaid, envelope: Envelope) -> Emits[
     if refused := _refused(payment, command, envelope, State.DEFERRED):
         yield refused
     elif payment.amount == 0:  # what was never paid cannot be given back
-        yield refusal(envelope, Reason(code="nothing_due", message="there is nothing to be paid for this order"))
+        yield refusal(envelope, Reason(code="nothing_due", message="nothing is due for this order"))
     else:
         payment.state = State.PAID
         yield PaymentMarkedPaid(**facts(payment), marked_by=command.by, why=command.why)
@@ -244,13 +244,13 @@ def mark_paid(payment: Payment, command: MarkPaid, envelope: Envelope) -> Emits[
 def _refused(payment: Payment, command: PaymentCommand, envelope: Envelope, wanted: PaymentState) -> CommandRejected | None:
     """What stands against a decision. One that names another cart comes in another lane than the rest of this payment."""
     if payment.state and command.cart_id != payment.cart_id:
-        return refusal(envelope, Reason(code="other_cart", message="this payment is of another cart", subject="cart_id"))
+        return refusal(envelope, Reason(code="other_cart", message="this payment belongs to another cart", subject="cart_id"))
     if payment.state is wanted:
         return _busy(envelope) if payment.operation is not None else None
-    found = f"is {payment.state}" if payment.state else "does not exist"
-    return refusal(envelope, Reason(code="wrong_state", message=f"the payment {found}; it must be {wanted} for this"))
+    message = f"the payment is {payment.state}, not {wanted}" if payment.state else "the payment does not exist"
+    return refusal(envelope, Reason(code="wrong_state", message=message))
 
 
 def _busy(envelope: Envelope) -> CommandRejected:
-    message = "the gateway is being asked about this payment for an earlier command; try again in a moment"
+    message = "an earlier command about this payment still waits for the gateway; try again in a moment"
     return refusal(envelope, Reason(code="busy", message=message))

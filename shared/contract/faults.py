@@ -1,4 +1,4 @@
-"""What breaks the contract, in words: for each fault the field, and what to change."""
+"""Turns violations of the contract into sentences: the field, and what to change."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -16,10 +16,10 @@ MOST: Final = 50
 LONGEST: Final = 200
 """Characters of a field's name, and of what is said of it."""
 _PATTERNS: Final[Mapping[str, str]] = message.PATTERNS | values.PATTERNS | alerts.PATTERNS
-_MOMENT: Final = "must be a moment with its time zone, such as 2026-01-31T12:00:00Z"
+_MOMENT: Final = "must be a time with a time zone, such as 2026-01-31T12:00:00Z"
 _WORDS: Final[Mapping[str, str | Callable[[Any], str]]] = {
     "missing": "is missing",
-    "extra_forbidden": "nobody knows this field; leave it out",
+    "extra_forbidden": "unknown field; remove it",
     "model_type": "must be an object",
     "dict_type": "must be an object",
     "tuple_type": "must be a list",
@@ -27,7 +27,7 @@ _WORDS: Final[Mapping[str, str | Callable[[Any], str]]] = {
     "string_type": "must be a string",
     "int_type": "must be a whole number, not in quotes",
     "int_from_float": "must be a whole number",
-    "int_parsing_size": "is too large a number",
+    "int_parsing_size": "is too large",
     "bool_type": "must be true or false",
     "datetime_type": _MOMENT,
     "datetime_parsing": _MOMENT,

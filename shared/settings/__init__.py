@@ -1,10 +1,11 @@
 """Every setting but those of the sandbox, from the environment (prefix ``QUADRILLE_``) or a file ``.env``.
 
-Nothing has a default that could hide a mistake: where a broker or a database is needed and not named, the start is
-refused in one sentence, and so it is for a setting nobody knows.
+No default hides a mistake: a process that needs a broker or a database refuses to start without it, and with an unknown
+setting.
 """
 
 import os
+import re
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +24,7 @@ SANDBOX = f"{PREFIX}SANDBOX_"
 
 
 class SettingsError(QuadrilleError):
-    """The settings do not allow a start; the message says which and why."""
+    """Invalid settings; the message says which and why."""
 
 
 class Settings(BaseModel):
@@ -109,16 +110,16 @@ class Settings(BaseModel):
         """The address of a service's own database. Raises :class:`SettingsError` where it is not set, or is none."""
         secret: SecretStr | None = getattr(self, f"{service}_database_url", None)
         if secret is None:
-            raise SettingsError(f"the database of {service} is not named: set {PREFIX}{service.upper()}_DATABASE_URL")
+            raise SettingsError(f"no database for {service}: set {PREFIX}{service.upper()}_DATABASE_URL")
         try:
             return database_address(secret.get_secret_value())
         except ValueError as error:
-            raise SettingsError(f"{PREFIX}{service.upper()}_DATABASE_URL cannot be used: {error}") from None
+            raise SettingsError(f"{PREFIX}{service.upper()}_DATABASE_URL is invalid: {error}") from None
 
     def payment_gateway(self) -> tuple[str, str]:
         """The payment gateway's address and our key to it. Raises :class:`SettingsError` where one of them is not set."""
         if not self.gateway_url or self.gateway_api_key is None:
-            raise SettingsError(f"the payment gateway needs {PREFIX}GATEWAY_URL and {PREFIX}GATEWAY_API_KEY")
+            raise SettingsError(f"no payment gateway: set {PREFIX}GATEWAY_URL and {PREFIX}GATEWAY_API_KEY")
         return self.gateway_url, self.gateway_api_key.get_secret_value()
 
     @property
@@ -138,7 +139,7 @@ class Settings(BaseModel):
     def kafka_client(self) -> dict[str, Any]:
         """The arguments every aiokafka client takes. Raises :class:`SettingsError` where no broker is named."""
         if not self.kafka_bootstrap_servers:
-            raise SettingsError(f"no Kafka broker is named: set {PREFIX}KAFKA_BOOTSTRAP_SERVERS")
+            raise SettingsError(f"no Kafka broker: set {PREFIX}KAFKA_BOOTSTRAP_SERVERS")
         arguments: dict[str, Any] = {
             "bootstrap_servers": self.kafka_bootstrap_servers.split(","),
             "security_protocol": self.kafka_security_protocol,
@@ -180,7 +181,7 @@ def names_broker() -> bool:
 def load(environment: Mapping[str, str] | None = None) -> Settings:
     """The settings of the process's environment and ``.env``, or of ``environment`` alone.
 
-    Raises :class:`SettingsError` naming every setting that is unknown or has a value it cannot have.
+    Raises :class:`SettingsError` naming every unknown or invalid setting.
     """
     named = given() if environment is None else environment
     ours = {name: value for name, value in named.items() if name.startswith(PREFIX) and not name.startswith(SANDBOX)}
@@ -188,13 +189,19 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
 
 
 def checked(kind: type[M], prefix: str, named: Mapping[str, object]) -> M:
-    """Variables as settings of a kind. Raises :class:`SettingsError` naming all that is unknown or cannot be used."""
+    """Variables as settings of a kind. Raises :class:`SettingsError` naming every unknown or invalid setting."""
     unknown = sorted(named.keys() - {prefix + name.upper() for name in kind.model_fields})
     if unknown:
-        raise SettingsError(f"nobody knows the setting {', '.join(unknown)}; see .env.example")
+        raise SettingsError(f"unknown setting{'s' if len(unknown) > 1 else ''} {', '.join(unknown)}; see .env.example")
     try:
         return kind.model_validate({name[len(prefix) :].lower(): value for name, value in named.items()})
     except ValidationError as error:
-        said = ((str(d["loc"][0]).upper(), d.get("ctx", {}).get("error", d["msg"])) for d in error.errors(include_input=False))
-        faults = (f"{prefix}{name}: {why}" for name, why in said)
-        raise SettingsError("settings that cannot be used: " + "; ".join(faults)) from None
+        faults = (f"{prefix}{str(detail['loc'][0]).upper()}: {_fault(detail)}" for detail in error.errors(include_input=False))
+        raise SettingsError(f"invalid settings: {'; '.join(faults)}") from None
+
+
+def _fault(detail: Mapping[str, Any]) -> str:
+    context = detail.get("ctx", {})
+    if detail["type"] == "too_short":  # pydantic counts the characters of a secret as items
+        return f"must have at least {context['min_length']} characters"
+    return re.sub("^(Input|String|Value) should ", "must ", str(context.get("error", detail["msg"])))

@@ -55,7 +55,7 @@ def test_every_line_at_fault_is_named_with_all_its_faults() -> None:
     assert faults("{", line(), "", wrong, "7") == [
         "line 1: not JSON: EOF while parsing an object at line 1 column 1",
         "line 4: cart_id: is missing; sku: must be 1 to 64 characters (letters, digits and . _ : - | @ / + = ~), beginning"
-        " with a letter or digit; quantity: must be at least 1; colour: nobody knows this field; leave it out",
+        " with a letter or digit; quantity: must be at least 1; colour: unknown field; remove it",
         'line 5: not an object with "type" and "data"',
     ]
 

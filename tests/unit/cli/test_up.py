@@ -20,7 +20,7 @@ OPEN = {"QUADRILLE_CONSOLE_HOST": "0.0.0.0"}
     [
         (OPEN, "a console at 0.0.0.0 needs a password: set QUADRILLE_CONSOLE_PASSWORD\n"),
         ({"QUADRILLE_ALERT_TARGETS": "pigeon://home"}, "Apprise does not know the kind of the alert target pigeon:…\n"),
-        ({"QUADRILLE_CONSOLE_PORT": "many"}, "settings that cannot be used: QUADRILLE_CONSOLE_PORT: "),
+        ({"QUADRILLE_CONSOLE_PORT": "many"}, "invalid settings: QUADRILLE_CONSOLE_PORT: "),
     ],
 )
 async def test_settings_that_cannot_work_are_told_before_anything_is_started(

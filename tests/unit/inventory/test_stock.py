@@ -125,7 +125,7 @@ def test_fewer_than_none_cannot_be_counted() -> None:
     refused = only(CommandRejected, made.hear(a(AdjustStock, delta=-6), message_id="m7"))
     assert (refused.command_key, refused.command_id, codes(refused)) == ("tea", "m7", ["too_few_on_hand"])
     assert refused.reasons[0].subject == "delta"
-    assert refused.reasons[0].message == "5 units are on hand; no more can be taken off"
+    assert refused.reasons[0].message == "only 5 units on hand"
     assert (stock(made).on_hand, stock(made).reserved) == (5, 2)
 
 

@@ -136,7 +136,7 @@ def test_a_refused_command_keeps_the_reason_and_no_content() -> None:
     bad = record(AddItem(cart_id="c1", sku="tea"))
     found = entry(Record(bad.topic, 0, 1, bad.key, b'{"cart_id": "c1", "sku": "tea", "name": "Ada"}', bad.headers, 0), NOW)
     assert (found.form, found.kind, found.message_id) == (Form.REFUSED, "AddItem", "m1")
-    assert format_entry(found) == "name: nobody knows this field; leave it out"
+    assert format_entry(found) == "name: unknown field; remove it"
     assert "Ada" not in json.dumps(found.facts)
 
 

@@ -64,7 +64,7 @@ def test_a_total_the_customer_did_not_see_is_not(expected: int) -> None:
     made = order("reserved")
     rejected = only(OrderRejected, made.hear(CONFIRMED.model_copy(update={"expected_total": expected})))
     assert codes(rejected) == ["total_differs"]
-    assert rejected.reasons[0].message == "the total is 27.40 EUR and not as expected"
+    assert rejected.reasons[0].message == "the total is 27.40 EUR, which is not the expected total"
     assert rejected.reasons[0].subject == "expected_total"
     assert coupon(made).redeemed == 0
 
@@ -284,7 +284,7 @@ def test_a_refused_cancellation_says_how_the_order_stands() -> None:
     assert codes(only(CommandRejected, order("declined").hear(CANCEL))) == ["no_order"]
     refused = only(CommandRejected, order("cancelled").hear(CANCEL))
     assert codes(refused) == ["cancelled"]
-    assert refused.reasons[0].message == "order Q-0000001 is cancelled already"
+    assert refused.reasons[0].message == "order Q-0000001 is already cancelled"
 
 
 def test_an_older_attempt_changes_nothing_of_the_next() -> None:

@@ -32,7 +32,7 @@ def test_a_code_nobody_defined_is_unknown() -> None:
     reason = Coupon("NOBODY").fault("EUR", 5000, NOW)
     assert reason is not None
     assert (reason.code, reason.subject) == ("coupon_unknown", "NOBODY")
-    assert reason.message == "The coupon NOBODY is not known."
+    assert reason.message == "The coupon NOBODY does not exist."
 
 
 def test_terms_without_limits_hold_always() -> None:
@@ -104,7 +104,7 @@ def test_the_minimum_is_enough(subtotal: int, code: str | None) -> None:
 def test_the_customer_reads_the_minimum(minimum: int, currency: str, text: str) -> None:
     reason = coupon(minimum_subtotal={currency: minimum}).fault(currency, 0, NOW)
     assert reason is not None
-    assert reason.message == f"The coupon SPRING needs goods for at least {text}."
+    assert reason.message == f"The coupon SPRING requires a subtotal of at least {text}."
 
 
 def test_the_customer_reads_what_else_stands_against_it() -> None:

@@ -204,7 +204,7 @@ def test_rules_that_cannot_be_used(write: Any, old: str, new: str, sentence: str
     path = write(FILE.replace(old, new, 1))
     with pytest.raises(RulesError) as refusal:
         load_rules(path)
-    assert str(refusal.value).startswith(f"the rules in {path} cannot be used: ")
+    assert str(refusal.value).startswith(f"the rules in {path} are invalid: ")
     assert sentence in str(refusal.value)
     assert "\n" not in str(refusal.value)
     assert ": : " not in str(refusal.value)

@@ -164,7 +164,7 @@ def test_a_parcel_nobody_carries() -> None:
 def test_amounts_beyond_the_limit(place: str, currency: str, lines: list[QuoteLine]) -> None:
     (reason,) = refusal(quote(currency, place, *lines))
     assert (reason.code, reason.subject) == ("amount_too_large", "lines")
-    assert reason.message == f"An order may come to 10000000000000.00 {currency} at most."
+    assert reason.message == f"An order cannot exceed 10000000000000.00 {currency}."
 
 
 def test_goods_beyond_the_limit_are_not_sold_whatever_a_coupon_takes_off() -> None:

@@ -28,9 +28,9 @@ MISSING = NotFound(CHECKOUT)
 MARKS = {"void_failed": (MarkVoided, PaymentVoided), "refund_failed": (MarkRefunded, PaymentRefunded)}
 AGAINST: list[tuple[LookUp, str, str]] = [
     (found("authorized"), "still_held", "the gateway still holds 29.90 EUR (its payment h1)"),
-    (found("captured"), "still_captured", "the gateway has captured 29.90 EUR and not given it back (its payment h1)"),
-    (PaymentState("h1", CHECKOUT, "captured", 2990, "EUR", 2990, 990), "still_captured", "has captured 20.00 EUR and not"),
-    (replace(found("captured"), refunding=2990), "pending", "the gateway has not given 29.90 EUR back yet"),
+    (found("captured"), "still_captured", "the gateway captured 29.90 EUR and has not refunded it (its payment h1)"),
+    (PaymentState("h1", CHECKOUT, "captured", 2990, "EUR", 2990, 990), "still_captured", "captured 20.00 EUR and has not"),
+    (replace(found("captured"), refunding=2990), "pending", "the gateway has not refunded 29.90 EUR yet"),
     (MISSING, "not_found", "the gateway does not know this payment"),
     (AWAY, "gateway_unreachable", "the gateway could not be asked: no connection to the gateway (no_connection)"),
     (BUG, "gateway_refused", "the key is not valid (api_key_invalid)"),

@@ -53,7 +53,7 @@ def test_of_all_else_one_line_says_what_to_write(
     with pytest.raises(SettingsError) as refused:
         url(given)
     sentence = str(refused.value)
-    assert sentence.startswith("QUADRILLE_ORDER_DATABASE_URL cannot be used: ")
+    assert sentence.startswith("QUADRILLE_ORDER_DATABASE_URL is invalid: ")
     assert said in sentence
     assert "\n" not in sentence
     assert "secret" not in sentence.replace("se/cret", "secret")
