@@ -1,1 +1,1 @@
-"""``quadrille demo``: real checkouts through Kafka, the failing ones compensated."""
+"""``quadrille demo``: checkout scenarios through Kafka, many of them failing and compensated."""

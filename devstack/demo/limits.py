@@ -1,4 +1,4 @@
-"""The settings a demonstration runs with: limits one can wait for."""
+"""The settings of the demo: time limits short enough to wait for."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""The demonstration: starts what is not running, tries every scenario, shows a table, and audits."""
+"""``quadrille demo``: starts a system if none is running, runs every scenario, prints a table, and audits."""
 
 import asyncio
 import time
@@ -29,29 +29,29 @@ from shared.runtime.postgres.database import connect
 from shared.settings import Settings, load, names_broker
 
 PRODUCTS: Final = 1_000
-AT_ONCE: Final = 8
-"""Scenarios under way at the same time."""
+MAX_CONCURRENCY: Final = 8
+"""Scenarios in flight at once."""
 PATIENCE_SECONDS: Final = 60.0
 LONGEST_WAIT_SECONDS: Final = 30.0
-"""A scenario that waits longer for a limit of the system is not tried."""
+"""A scenario that waits longer for a time limit of the system is skipped."""
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How a scenario went."""
+class Result:
+    """How a scenario ended. ``seconds``: how long it took."""
 
     scenario: Scenario
-    right: bool
-    happened: str
+    passed: bool
+    outcome: str
     events: int
     seconds: float
 
 
 async def demo(state: Path, console: Console, progress: Callable[[str], None]) -> bool:
-    """Run the demonstration; returns whether every scenario and the audit were right."""
+    """Run the demo; returns whether every scenario passed and the audit found no violation."""
     started = time.monotonic()
     if system.find(state) is None and not names_broker():
-        progress("Nothing runs yet: starting a broker, a database, a payment gateway and the services")
+        progress("Nothing is running: starting Kafka, PostgreSQL, a sandbox gateway and the services")
         log = state / "logs" / "demo.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("w") as lines:
@@ -60,9 +60,9 @@ async def demo(state: Path, console: Console, progress: Callable[[str], None]) -
             try:
                 return await _show(load(running.environment), console, progress, started)
             finally:
-                progress("Stopping what was started")
+                progress("Stopping everything")
                 await running.stop()
-    progress("Using what runs already")
+    progress("Using the running system")
     return await _show(system.settings(state), console, progress, started)
 
 
@@ -77,39 +77,39 @@ async def _show(settings: Settings, console: Console, progress: Callable[[str], 
         async with CheckoutClient(settings, "/quadrille/demo", (*HEARD, DEAD_LETTERS)) as client:
             scenarios = _possible(settings, progress)
             shops = [Shop(client, engine) for _ in scenarios]
-            progress(f"Publishing a catalogue of {PRODUCTS} products with stock")
+            progress(f"Publishing {PRODUCTS} products with stock")
             await _catalogue(client)
-            progress(f"Trying {len(scenarios)} scenarios through Kafka")
-            slots = asyncio.Semaphore(AT_ONCE)
-            tries = (_try(scenario, shop, slots, console) for scenario, shop in zip(scenarios, shops, strict=True))
-            outcomes = await asyncio.gather(*tries)
+            progress(f"Running {len(scenarios)} scenarios")
+            slots = asyncio.Semaphore(MAX_CONCURRENCY)
+            runs = (_run(scenario, shop, slots, console) for scenario, shop in zip(scenarios, shops, strict=True))
+            results = await asyncio.gather(*runs)
     finally:
         await engine.dispose()
-    _table(outcomes).print(console)
-    progress("Checking the invariants against every database and the gateway's ledger")
+    _table(results).print(console)
+    progress("Checking the invariants across databases and gateway")
     report = await audit(settings, patience=PATIENCE_SECONDS)
     show(report, console)
     if order := most_interesting(shops):
         page = f"{settings.console_address}/orders/{order}"
-        progress(f"Order {order} went through the most: see {page} while `quadrille up` runs")
-    right = all(outcome.right for outcome in outcomes) and not report.violations
-    progress(f"{'Everything was right' if right else 'Something was wrong'} after {time.monotonic() - started:.0f} s")
-    return right
+        progress(f"The order with the most events: {page} (while `quadrille up` is running)")
+    passed = all(result.passed for result in results) and not report.violations
+    progress(f"The demo {'passed' if passed else 'FAILED'} after {time.monotonic() - started:.0f} s")
+    return passed
 
 
 def _possible(settings: Settings, progress: Callable[[str], None]) -> list[Scenario]:
-    """Those that do not wait too long for a limit of this system."""
+    """The scenarios that do not wait too long for a time limit of this system."""
     found = []
     for scenario in SCENARIOS:
         if (seconds := scenario.waits(settings)) <= LONGEST_WAIT_SECONDS:
             found.append(scenario)
         else:
-            progress(f"Not tried, as it takes {seconds:.0f} s with the limits of this system: {scenario.name}")
+            progress(f"Skipped, as it takes {seconds:.0f} s with the settings of this system: {scenario.name}")
     return found
 
 
 def most_interesting(shops: Sequence[Shop]) -> str | None:
-    """The number of the order that most went wrong with."""
+    """The number of an order with the most failures."""
     for kind in (VoidFailed, CaptureFailed, OrderConfirmed):
         for shop in shops:
             for events in map(shop.events, shop.carts):
@@ -134,29 +134,28 @@ async def _catalogue(client: CheckoutClient) -> None:
     client.forget(skus)
 
 
-async def _try(scenario: Scenario, shop: Shop, slots: asyncio.Semaphore, console: Console) -> Outcome:
+async def _run(scenario: Scenario, shop: Shop, slots: asyncio.Semaphore, console: Console) -> Result:
     async with slots:
         started = time.monotonic()
         try:
-            happened, right = await scenario.run(shop), True
+            outcome, passed = await scenario.run(shop), True
         except (UnexpectedError, OutcomeTimeoutError, AssertionError) as error:
-            happened, right = str(error), False
+            outcome, passed = str(error), False
         seconds = time.monotonic() - started
     events = sum(len(shop.story(cart_id)) for cart_id in shop.carts)
-    mark = "[green]right[/]" if right else "[red]WRONG[/]"
-    console.print(f"  {mark} {seconds:5.1f} s  {escape(scenario.name)}: {escape(happened)}", soft_wrap=True)
-    return Outcome(scenario, right, happened, events, seconds)
+    mark = "[green]passed[/]" if passed else "[red]FAILED[/]"
+    console.print(f"  {mark} {seconds:5.1f} s  {escape(scenario.name)}: {escape(outcome)}", soft_wrap=True)
+    return Result(scenario, passed, outcome, events, seconds)
 
 
-def _table(outcomes: list[Outcome]) -> Table:
+def _table(results: list[Result]) -> Table:
     table = Table(
-        *("", text("scenario", 16), text("what should happen", 16), text("what happened")),
+        *("", text("scenario", 16), text("expected", 16), text("outcome")),
         *(number("events", 1), number("time", 2)),
-        title="The demonstration",
+        title="Scenarios",
     )
-    for outcome in outcomes:
-        mark = "[green]right[/]" if outcome.right else "[red]WRONG[/]"
-        happened = escape(outcome.happened)
-        cells = (mark, outcome.scenario.name, outcome.scenario.should, happened, str(outcome.events))
-        table.add_row(*cells, f"{outcome.seconds:.1f} s")
+    for result in results:
+        mark = "[green]passed[/]" if result.passed else "[red]FAILED[/]"
+        cells = (mark, result.scenario.name, result.scenario.expected, escape(result.outcome), str(result.events))
+        table.add_row(*cells, f"{result.seconds:.1f} s")
     return table

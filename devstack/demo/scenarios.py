@@ -1,6 +1,6 @@
-"""What a checkout can go through. Each scenario is a client of Kafka and nothing else, and checks what it sees.
+"""The scenarios of the demo: each is a Kafka client that runs a checkout and checks the events.
 
-A scenario returns what happened, in words; what should not be raises :class:`UnexpectedError`.
+A scenario returns its outcome as a sentence; an unexpected event raises :class:`UnexpectedError`.
 """
 
 from collections.abc import Awaitable, Callable
@@ -45,26 +45,26 @@ T = TypeVar("T", bound=Message)
 
 
 class UnexpectedError(Exception):
-    """Something else happened than should."""
+    """A scenario did not see what it expects."""
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """A story: its name, what should happen, the way to try it, and the seconds it waits for a limit of the system."""
+    """A scenario: its name, the expected outcome, and the seconds it waits for a time limit of the system."""
 
     name: str
-    should: str
+    expected: str
     run: Callable[[Shop], Awaitable[str]]
     waits: Callable[[Settings], float] = lambda settings: 0.0
 
 
 def expect(outcome: Message, kind: type[T], *codes: str) -> T:
-    """The outcome, if it is of this kind and names these reasons."""
+    """The outcome, if it has this type and these reason codes. Raises :class:`UnexpectedError`."""
     if not isinstance(outcome, kind):
-        raise UnexpectedError(f"{type(outcome).__name__} and not {kind.__name__}: {outcome!r}")
+        raise UnexpectedError(f"expected {kind.__name__}, got {type(outcome).__name__}: {outcome!r}")
     found = {reason.code for reason in getattr(outcome, "reasons", ())}
     if codes and found != set(codes):
-        raise UnexpectedError(f"the reasons were {', '.join(sorted(found))}")
+        raise UnexpectedError(f"unexpected reasons: {', '.join(sorted(found))}")
     return outcome
 
 
@@ -109,8 +109,8 @@ async def _totals(shop: Shop, cart_id: str, wanted: tuple[int, int, int, int, in
     t = (await shop.client.wait_for(cart_id, TotalsCalculated)).totals
     found = (t.subtotal, t.discount, t.shipping, t.tax, t.total)
     if found != wanted or not t.tax_included:
-        raise UnexpectedError(f"subtotal, discount, shipping, tax and total were {found} and not {wanted}")
-    return f"{display(t.total, t.currency)}, {display(t.tax, t.currency)} tax in it"
+        raise UnexpectedError(f"subtotal, discount, shipping, tax and total are {found}, not {wanted}")
+    return f"{display(t.total, t.currency)}, including {display(t.tax, t.currency)} tax"
 
 
 async def cash_on_delivery(shop: Shop) -> str:
@@ -142,7 +142,7 @@ async def another_card(shop: Shop) -> str:
     expect(outcome, CartReopened, "insufficient_funds")
     await shop.prepare(cart_id)
     number = expect(await shop.client.confirm(cart_id), CheckoutCompleted).order_number
-    return f"declined, the last unit kept for it, then order {number}"
+    return f"declined, the last unit stays reserved, then order {number}"
 
 
 async def out_of_stock(shop: Shop) -> str:
@@ -151,8 +151,10 @@ async def out_of_stock(shop: Shop) -> str:
     await shop.prepare(cart_id, reserved=False)
     failed = await shop.client.wait_for(cart_id, ReservationFailed)
     reopened = expect(await shop.client.wait_for(cart_id, CartReopened), CartReopened, "out_of_stock")
+    if not reopened.shortages:
+        raise UnexpectedError("the cart was reopened without shortages")
     short = failed.shortages[0]
-    return f"cart reopened: {short.available} of {short.wanted} available" if reopened.shortages else "?"
+    return f"cart reopened: {short.available} of {short.wanted} available"
 
 
 async def last_unit(shop: Shop) -> str:
@@ -162,7 +164,7 @@ async def last_unit(shop: Shop) -> str:
     await shop.prepare(second, reserved=False)
     await shop.client.wait_for(second, ReservationFailed)
     expect(await shop.client.confirm(first), CheckoutCompleted)
-    return "one has it, the other was told"
+    return "one ordered it, the other was rejected"
 
 
 async def price_changed(shop: Shop) -> str:
@@ -173,7 +175,7 @@ async def price_changed(shop: Shop) -> str:
     await shop.known(sku, 1200)
     rejected = expect(await shop.client.confirm(cart_id), CheckoutRejected, "price_changed")
     expect(await shop.client.confirm(cart_id), CheckoutCompleted)
-    return f"{rejected.reasons[0].message}; confirmed at the new price"
+    return f"{rejected.reasons[0].message}; then confirmed at the new price"
 
 
 async def other_total(shop: Shop) -> str:
@@ -195,9 +197,9 @@ async def double_confirm(shop: Shop) -> str:
         raise UnexpectedError("there is more than one order")
     later = expect(await shop.client.confirm(cart_id), CheckoutAlreadyConfirmed)
     if later.order_number != first.order_number:
-        raise UnexpectedError(f"the later confirmation names order {later.order_number}")
+        raise UnexpectedError(f"a later confirmation names order {later.order_number}")
     state = second.state.replace("_", " ")
-    return f"one order; the second confirmation was told that it is {state}, a third one that it is {later.order_number}"
+    return f"one order; the second confirmation is answered with {state}, a third with {later.order_number}"
 
 
 async def abandoned(shop: Shop) -> str:
@@ -219,7 +221,7 @@ async def expired(shop: Shop) -> str:
     await shop.prepare(other)
     expect(await shop.client.confirm(other), CheckoutCompleted)
     expect(await shop.client.confirm(cart_id), CartReopened, "out_of_stock")
-    return "another customer had the unit; nothing was charged"
+    return "another customer got the unit; nothing was charged"
 
 
 async def capture_fails(shop: Shop) -> str:
@@ -228,7 +230,7 @@ async def capture_fails(shop: Shop) -> str:
     expect(outcome, CartReopened)
     for kind in (CaptureFailed, OrderCancelled, PaymentVoided, ReservationReleased):
         await shop.client.wait_for(cart_id, kind)
-    return "order cancelled, hold released, stock free, cart reopened"
+    return "order cancelled, authorization released, stock released, cart reopened"
 
 
 async def void_fails(shop: Shop) -> str:
@@ -248,7 +250,7 @@ async def timeout_after_effect(shop: Shop) -> str:
     sku = await shop.product(stock=1)
     _, outcome = await shop.check_out(sku, payment=card("tok_timeout_after_authorize+timeout_after_capture"))
     number = expect(outcome, CheckoutCompleted).order_number
-    return f"order {number}, found by looking up, charged once"
+    return f"order {number}, found by look-up, charged once"
 
 
 async def cancel_before_capture(shop: Shop) -> str:
@@ -262,7 +264,7 @@ async def cancel_before_capture(shop: Shop) -> str:
     await shop.client.wait_for(cart_id, PaymentVoided)
     if "OrderCreated" in shop.story(cart_id):
         raise UnexpectedError("an order was created")
-    return "no order; what was authorized is voided"
+    return "no order; the authorization is voided"
 
 
 async def cancel_during_capture(shop: Shop) -> str:
@@ -275,7 +277,7 @@ async def cancel_during_capture(shop: Shop) -> str:
     await _cancel(shop, cart_id, created.checkout_id)
     await shop.client.wait_for(cart_id, OrderCancelled)
     await shop.client.wait_for(cart_id, PaymentRefunded)
-    return "the capture landed and was refunded"
+    return "captured, then refunded"
 
 
 async def cancel_after_capture(shop: Shop) -> str:
@@ -300,28 +302,28 @@ async def poison(shop: Shop) -> str:
     dead = await shop.dead_letter(cart_id)
     if dead != b'\xff{"not": json':
         raise UnexpectedError(f"the dead letter holds {dead!r}")
-    return f"a dead letter with its bytes; order {number} behind it went on"
+    return f"dead letter with its bytes; order {number} behind it was not delayed"
 
 
 SCENARIOS = (
-    Scenario("reservation expired", "another may have the unit; no charge", expired, lambda s: s.reservation_seconds),
-    Scenario("capture failed, void refused for ever", "dead letter and alert", void_fails, _until_given_up),
-    Scenario("happy path", "a paid order", happy_path),
+    Scenario("reservation expired", "another customer gets the unit; no charge", expired, lambda s: s.reservation_seconds),
+    Scenario("capture failed, void refused forever", "dead letter and alert", void_fails, _until_given_up),
+    Scenario("happy path", "paid order", happy_path),
     Scenario("coupon, shipping and tax in EUR", "tax included, totals exact", totals_in_euro),
     Scenario("coupon, shipping and tax in JPY", "tax included, no decimals", totals_in_yen),
     Scenario("cash on delivery", "confirmed, payment due", cash_on_delivery),
     Scenario("zero total", "confirmed without a payment", zero_total),
-    Scenario("declined card, then another", "reopened, then a paid order", another_card),
+    Scenario("declined card, then another", "reopened, then paid order", another_card),
     Scenario("out of stock", "shortages named, nothing charged", out_of_stock),
-    Scenario("last unit wanted by two", "one gets it", last_unit),
-    Scenario("price changed since the quote", "rejected, then confirmed", price_changed),
-    Scenario("expected_total differs", "nobody pays a sum they did not see", other_total),
+    Scenario("two customers, one unit", "one gets it", last_unit),
+    Scenario("price changed after the quote", "rejected, then confirmed", price_changed),
+    Scenario("expected_total differs", "rejected, nothing charged", other_total),
     Scenario("double confirm", "one checkout, one order", double_confirm),
     Scenario("abandoned", "reservation released", abandoned),
     Scenario("capture failed and voided", "order cancelled, cart reopened", capture_fails),
-    Scenario("gateway times out after taking effect", "one charge, a paid order", timeout_after_effect),
+    Scenario("gateway times out after taking effect", "one charge, paid order", timeout_after_effect),
     Scenario("cancel before capture", "void, no order", cancel_before_capture),
     Scenario("cancel during capture", "refund", cancel_during_capture),
     Scenario("cancel after capture", "refund, stock returned", cancel_after_capture),
-    Scenario("poison message in the middle", "dead letter, the rest goes on", poison),
+    Scenario("unreadable message in between", "dead letter, later messages handled", poison),
 )

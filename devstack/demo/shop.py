@@ -1,4 +1,4 @@
-"""A storefront: it fills carts and checks them out, through Kafka only."""
+"""A storefront that fills carts and checks them out through Kafka."""
 
 import asyncio
 import time
@@ -35,26 +35,26 @@ CASH = PaymentMethod(kind="cash_on_delivery")
 
 
 def unique(prefix: str) -> str:
-    """A name nobody else has."""
+    """A unique name."""
     return f"{prefix}-{uuid.uuid4().hex[:10]}"
 
 
 def card(token: str) -> PaymentMethod:
-    """A card the sandbox gateway knows by this token."""
+    """A card with a token of the sandbox gateway."""
     return PaymentMethod(kind="card", token=token)
 
 
 @dataclass
 class Shop:
-    """Carts and products under names of their own."""
+    """Carts and products with unique names."""
 
     client: CheckoutClient
     engine: AsyncEngine
-    """Alerts' database: the one thing a scenario looks at beside Kafka."""
+    """The alerts database: the only thing besides Kafka that a scenario reads."""
     carts: list[str] = field(default_factory=list)
 
     async def product(self, stock: int, **prices: int) -> str:
-        """A product with so many units; prices in minor units by currency (10.00 EUR unless said)."""
+        """A product with stock. ``prices``: in minor units by currency; default 10.00 EUR."""
         sku = unique("sku")
         await self.client.send(
             ProductListed(sku=sku, name=f"Product {sku}", prices=prices or {"EUR": 1000}, weight_grams=500),
@@ -64,7 +64,7 @@ class Shop:
         return sku
 
     async def cart(self, *skus: str, quantity: int = 1, currency: str = "EUR") -> str:
-        """An open cart with these products in it."""
+        """An open cart with these products."""
         cart_id = unique("cart")
         self.carts.append(cart_id)
         await self.client.send(OpenCart(cart_id=cart_id, currency=currency, customer_id="customer-1"))
@@ -73,12 +73,12 @@ class Shop:
         return cart_id
 
     async def put(self, cart_id: str, sku: str, quantity: int = 1) -> None:
-        """Add an item; the catalogue travels in a topic of its own, so ask again until the product is known."""
+        """Add an item. Products arrive at cart by another topic, so retry until cart knows the product."""
         for _ in range(100):
             answer = await self.client.ask(AddItem(cart_id=cart_id, sku=sku, quantity=quantity), (CartChanged,))
             if isinstance(answer, CartChanged):
                 return
-        raise AssertionError(f"{sku} never became known to cart")
+        raise AssertionError(f"cart never received {sku}")
 
     async def prepare(
         self,
@@ -89,7 +89,7 @@ class Shop:
         *,
         reserved: bool = True,
     ) -> None:
-        """Start the checkout and choose everything; then only the confirmation is missing."""
+        """Start the checkout and set all its details, so that it can be confirmed."""
         before = self.client.count
         await self.client.send(
             StartCheckout(cart_id=cart_id),
@@ -102,42 +102,42 @@ class Shop:
             await self.client.wait_for(cart_id, StockReserved, after=before)
 
     async def check_out(self, *skus: str, payment: PaymentMethod = APPROVED, **more: Any) -> tuple[str, Outcome]:
-        """A whole checkout of one unit of each product; returns the cart and how it ended."""
+        """Check out one unit of each product; returns the cart and the outcome."""
         cart_id = await self.cart(*skus, **more)
         await self.prepare(cart_id, payment)
         return cart_id, await self.client.confirm(cart_id)
 
     async def known(self, sku: str, price: int) -> None:
-        """Wait until cart quotes the product at this price, in EUR."""
+        """Wait until cart quotes the product at this price in EUR."""
         for _ in range(100):
             cart_id = await self.cart(sku)
             asked = await self.client.ask(PreviewCheckout(cart_id=cart_id), (PreviewRequested,))
             if isinstance(asked, PreviewRequested) and asked.quote.lines[0].unit_price == price:
                 return
-        raise AssertionError(f"cart never heard of the new price of {sku}")
+        raise AssertionError(f"cart never received the new price of {sku}")
 
     async def alert(self, checkout_id: str, *, seconds: float = 10) -> Alert:
-        """The open alert of money that is stuck with a checkout; the watchdog may have warned of it before."""
+        """The open alert about the stuck money of a checkout. Other alerts about it may come first."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             for alert in await open_alerts(self.engine):
                 if alert.checkout_id == checkout_id and alert.kind in MONEY:
                     return alert
             await asyncio.sleep(0.05)
-        raise AssertionError(f"no alert of {checkout_id} within {seconds:g} s")
+        raise AssertionError(f"no alert about {checkout_id} within {seconds:g} s")
 
     async def dead_letter(self, key: str) -> bytes:
         """The bytes of the dead letter with this key."""
         return await self.client.dead_letter(key)
 
     def code(self) -> str:
-        """A coupon code nobody else has."""
+        """A unique coupon code."""
         return unique("C").upper()
 
     def story(self, cart_id: str) -> list[str]:
-        """The names of the events of a cart, as they came."""
+        """The names of the events of a cart, in their order."""
         return [type(event).__name__ for event in self.events(cart_id)]
 
     def events(self, cart_id: str) -> list[Message]:
-        """The events of a cart, as they came."""
+        """The events of a cart, in their order."""
         return [seen.event for seen in self.client.seen(cart_id)]
