@@ -1,4 +1,4 @@
-"""What is noted in a state folder, for its owner alone: it holds passwords."""
+"""JSON files of a state folder that only their owner may read, as they have passwords."""
 
 import json
 from pathlib import Path
@@ -6,18 +6,18 @@ from typing import Any
 
 
 def write_secret(path: Path, content: object) -> None:
-    """Write JSON that only its owner may read. Whoever reads at the same time gets the old or the new."""
+    """Write a file atomically. Only its owner may read it."""
     partial = path.with_suffix(".part")
-    partial.unlink(missing_ok=True)  # one that a crash left may be open to others
+    partial.unlink(missing_ok=True)  # a crash may have left one that others can read
     partial.touch(mode=0o600)
     partial.write_text(json.dumps(content, indent=1))
     partial.rename(path)
 
 
 def read(path: Path) -> dict[str, Any]:
-    """What was noted, or nothing where nothing can be read."""
+    """The content of a file; empty if it cannot be read."""
     try:
-        noted: dict[str, Any] = json.loads(path.read_text())
+        content: dict[str, Any] = json.loads(path.read_text())
     except (OSError, ValueError):
         return {}
-    return noted
+    return content

@@ -9,7 +9,7 @@ import aiohttp
 import asyncpg
 from aiokafka.admin import AIOKafkaAdminClient
 
-from cli.system import Up
+from cli.system import RunningSystem
 from shared.contract.services import DATABASES
 from shared.runtime import kafka
 from shared.settings import Settings, load
@@ -18,10 +18,10 @@ from shared.timeouts import within
 ASK_SECONDS = 3.0
 
 
-async def states_of(up: Up) -> dict[str, dict[str, object]]:
+async def states_of(running: RunningSystem) -> dict[str, dict[str, object]]:
     """The health of Kafka, PostgreSQL and each process, by name: ``ready``, ``trouble``, ``address`` and what it adds."""
-    found, states = await asyncio.gather(servers(load(up.environment)), health(up.health_ports))
-    processes = {name: {**state, "address": f"http://127.0.0.1:{up.health_ports[name]}"} for name, state in states.items()}
+    found, states = await asyncio.gather(servers(load(running.environment)), health(running.health_ports))
+    processes = {name: {**state, "address": f"http://127.0.0.1:{running.health_ports[name]}"} for name, state in states.items()}
     return {**found, **processes}
 
 

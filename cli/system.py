@@ -25,7 +25,7 @@ class NotRunningError(QuadrilleError):
 
 
 @dataclass(frozen=True)
-class Up:
+class RunningSystem:
     """The process of ``up``, the settings of all services, and the health port of each."""
 
     owner: Child
@@ -33,24 +33,24 @@ class Up:
     health_ports: dict[str, int]
 
 
-def note(state: Path, up: Up) -> None:
+def save(state: Path, running: RunningSystem) -> None:
     """Write the file; only its owner may read it, as it has passwords."""
-    notes.write_secret(state / NOTE, asdict(up))
+    notes.write_secret(state / NOTE, asdict(running))
 
 
-def forget(state: Path, owner: Child) -> None:
+def remove(state: Path, owner: Child) -> None:
     """Remove the file if this process wrote it."""
     if notes.read(state / NOTE).get("owner") == asdict(owner):
         (state / NOTE).unlink(missing_ok=True)
 
 
-def find(state: Path) -> Up | None:
+def find(state: Path) -> RunningSystem | None:
     """The running system of this folder, if there is one."""
-    noted = notes.read(state / NOTE)
-    if not noted:
+    saved = notes.read(state / NOTE)
+    if not saved:
         return None
-    up = Up(Child(**noted["owner"]), noted["environment"], noted["health_ports"])
-    return up if up.owner.find() else None
+    running = RunningSystem(Child(**saved["owner"]), saved["environment"], saved["health_ports"])
+    return running if running.owner.find() else None
 
 
 def settings(state: Path) -> Settings:
@@ -59,9 +59,9 @@ def settings(state: Path) -> Settings:
     If they name the broker of the running system, its databases are used too. Raises :class:`NotRunningError` if there is
     neither, and :class:`SettingsError`.
     """
-    up, named = find(state), given()
-    if up is not None and named.get(BROKER, up.environment[BROKER]) == up.environment[BROKER]:
-        return load({**up.environment, **named} if BROKER in named else up.environment)
+    running, named = find(state), given()
+    if running is not None and named.get(BROKER, running.environment[BROKER]) == running.environment[BROKER]:
+        return load({**running.environment, **named} if BROKER in named else running.environment)
     if names_broker():
         return load()
     raise NotRunningError(f"nothing is running in {state}: run `quadrille up`, or set {BROKER}")
@@ -87,7 +87,7 @@ async def migrate(chosen: Settings) -> None:
         await migrations.upgrade(chosen.database_url(name), importlib.import_module(f"services.{name}.migrations"))
 
 
-async def set_up(chosen: Settings) -> None:
+async def prepare(chosen: Settings) -> None:
     """Create the topics and upgrade the databases."""
     from shared.runtime.kafka.topics import create_topics
 

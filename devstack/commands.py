@@ -35,8 +35,8 @@ def up(state: State = STATE) -> None:
         lines = Lines(console)
         stopped = asyncio.Event()
         started = time.monotonic()
-        progress = lines.progress if console.is_terminal else partial(lines.say, "quadrille")
-        running = Running(state, {}, lines.say, progress)
+        progress = lines.progress if console.is_terminal else partial(lines.log, "quadrille")
+        running = Running(state, {}, lines.log, progress)
         with stop_signals(stopped.set):
             await running.start()
             settings = load(running.environment)

@@ -19,7 +19,7 @@ class Lines:
         self._console = console
         self._colours: dict[str, str] = {}
 
-    def say(self, name: str, line: str) -> None:
+    def log(self, name: str, line: str) -> None:
         """Print a log line: text on a terminal, JSON elsewhere."""
         if not self._console.is_terminal:
             self._console.print(as_json(name, line), markup=False, soft_wrap=True)

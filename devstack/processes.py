@@ -8,9 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import psutil
-
-from cli.processes import OURS, Child
+from cli.processes import HANDLES, Child
 from devstack.errors import StackError
 
 
@@ -20,8 +18,8 @@ def launch(command: Sequence[str], log: Path, *, cwd: Path, env: dict[str, str] 
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=cwd, env=env, start_new_session=True, **more
         )
-    OURS[process.pid] = process
-    return Child(process.pid, psutil.Process(process.pid).create_time())
+    HANDLES[process.pid] = process
+    return Child.of(process.pid)
 
 
 def wait_until(ready: Callable[[], bool], child: Child, what: str, log: Path, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""Child processes that are restarted when they end, with backoff, and whose logs are joined into one."""
+"""Runs child processes: restarts them with backoff, and joins their logs."""
 
 import asyncio
 import contextlib
@@ -16,14 +16,14 @@ from cli.processes import Child
 from shared.settings import PREFIX
 from shared.timeouts import backoff, happens
 
-LONGEST_WAIT: Final = 30.0
-"""Seconds until a child that ended is started again; the first time it is one."""
+MAX_BACKOFF: Final = 30.0
+"""The longest wait before a restart, in seconds; the first wait is 1 s."""
 STEADY_SECONDS: Final = 60.0
-"""A child that lived so long starts again at once, and its backoff from the beginning."""
+"""A child that ran this long restarts with the first backoff."""
 STOP_SECONDS: Final = 8.0
-LONGEST_LINE: Final = 2**20
+MAX_LINE: Final = 2**20
 REFUSED: Final = 2
-"""The exit code of a child that cannot start as things are set up: starting it again changes nothing."""
+"""The exit code of a child with a configuration error, which is not restarted."""
 
 
 @dataclass(frozen=True)
@@ -38,33 +38,33 @@ class Program:
 class Supervisor:
     """Runs programs until stopped.
 
-    ``say`` gets the name of a program and a line of its log; ``started`` the name and the process of each that is started.
+    ``log`` receives a program's name and a line of its log, ``started`` the name and the process of each started program.
     """
 
     def __init__(
         self,
         programs: Sequence[Program],
-        say: Callable[[str, str], None],
+        log: Callable[[str, str], None],
         started: Callable[[str, Child], None] = lambda name, child: None,
     ) -> None:
-        self._programs, self._say, self._started = programs, say, started
+        self._programs, self._log, self._started = programs, log, started
         self._stopping = asyncio.Event()
         self.restarts: dict[str, int] = {program.name: 0 for program in programs}
         self.pids: dict[str, int] = {}
-        """The process of each program that runs now."""
+        """The process id of each running program."""
         self.refused: dict[str, str] = {}
-        """The last word of each program that cannot start as things are set up."""
-        self._last: dict[str, str] = {}
+        """The last log line of each program with a configuration error."""
+        self._last_line: dict[str, str] = {}
 
     def stop(self) -> None:
-        """End all programs; :meth:`run` returns when they have."""
+        """Stop all programs; :meth:`run` returns when they have ended."""
         self._stopping.set()
 
     async def run(self) -> None:
         """Run until :meth:`stop`."""
-        await asyncio.gather(*(self._keep(program) for program in self._programs))
+        await asyncio.gather(*(self._supervise(program) for program in self._programs))
 
-    async def _keep(self, program: Program) -> None:
+    async def _supervise(self, program: Program) -> None:
         attempt = 0
         while not self._stopping.is_set():
             started = time.monotonic()
@@ -72,14 +72,14 @@ class Supervisor:
             if self._stopping.is_set():
                 return
             if code == REFUSED:
-                self.refused[program.name] = self._last.get(program.name, "it does not say why")
-                self._say(program.name, "cannot start as things are set up; see above")
+                self.refused[program.name] = self._last_line.get(program.name, "no output")
+                self._log(program.name, "configuration error, not restarting")
                 return
             attempt = 0 if time.monotonic() - started > STEADY_SECONDS else attempt
-            wait = backoff(attempt, LONGEST_WAIT, first=1.0)
+            wait = backoff(attempt, MAX_BACKOFF, first=1.0)
             attempt += 1
             self.restarts[program.name] += 1
-            self._say(program.name, f"ended with {code}; starting again in {wait:.1f} s")
+            self._log(program.name, f"exited with code {code}; restarting in {wait:.1f} s")
             await happens(self._stopping, wait)
 
     async def _run_once(self, program: Program) -> int:
@@ -91,12 +91,12 @@ class Supervisor:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            limit=LONGEST_LINE,
+            limit=MAX_LINE,
             start_new_session=True,
         )
         self.pids[program.name] = process.pid
-        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended already
-            self._started(program.name, Child(process.pid, psutil.Process(process.pid).create_time()))
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has already ended
+            self._started(program.name, Child.of(process.pid))
         reading = asyncio.create_task(self._read(program.name, process.stdout))
         ended = asyncio.create_task(process.wait())
         stopping = asyncio.create_task(self._stopping.wait())
@@ -117,16 +117,16 @@ class Supervisor:
         while True:
             try:
                 line = await stream.readline()
-            except ValueError:  # whoever stopped reading would have the program wait for ever
-                line = b"(a line of more than a megabyte is left out)"
+            except ValueError:  # if nobody reads on, the program blocks
+                line = b"(a line of more than 1 MB is left out)"
             if not line:
                 return
-            said = line.decode(errors="replace").rstrip()
-            self._last[name] = said
-            self._say(name, said)
+            text = line.decode(errors="replace").rstrip()
+            self._last_line[name] = text
+            self._log(name, text)
 
 
 def inherited() -> dict[str, str]:
-    """Our environment without our settings: a child gets those it is given, and does not look at ``.env``."""
+    """Our environment without our settings and ``.env``: a child gets only the settings passed to it."""
     foreign = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     return {**foreign, "PYTHON_DOTENV_DISABLED": "1"}

@@ -1,4 +1,4 @@
-"""``quadrille up``: the stack, the topics, the databases, the sandbox gateway and every service, in one process tree."""
+"""``quadrille up``: Kafka, PostgreSQL, topics, databases, the sandbox gateway and every service, in one process tree."""
 
 import asyncio
 import os
@@ -8,79 +8,75 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
-
-import psutil
 
 from cli import notes, system
 from cli.processes import Child
 from cli.status import health
-from devstack import checks
 from devstack.embedded import EmbeddedStack
 from devstack.errors import StackError
 from devstack.lock import FolderLock
 from devstack.ports import free_port
-from devstack.supervisor import LONGEST_WAIT, Program, Supervisor
+from devstack.supervisor import MAX_BACKOFF, Program, Supervisor
 from shared.contract.services import DATABASES
 from shared.errors import QuadrilleError
-from shared.settings import PREFIX, Settings, given, load, names_broker
+from shared.settings import PREFIX, Settings, SettingsError, given, load, names_broker
 from shared.timeouts import backoff
 
 HEALTHY_SECONDS = 60.0
 LEDGER = "gateway.db"
-"""The sandbox gateway's, in the state folder."""
+"""The sandbox gateway's database, in the state folder."""
 CONSOLE = "console"
 AUDITOR = "audit"
 CONSOLE_PORT = f"{PREFIX}CONSOLE_PORT"
-
-
 PROGRAMS = "programs.json"
-"""The note of the processes that were started, in the state folder: who starts next stops what a crash left of them."""
+"""Lists the started processes, in the state folder, so that the next start can stop those that a crash left running."""
 WATCH_SECONDS = 0.5
-"""How often it is looked whether Kafka and PostgreSQL still run."""
+"""How often Kafka and PostgreSQL are checked."""
 PROGRAM_STOP_SECONDS = 8.0
 
 
 class StartError(QuadrilleError):
-    """A service cannot start, or was not ready in time; the message says which and why."""
+    """A service could not start, or was not ready in time; the message says which and why."""
 
 
 class Running:
-    """Everything, up: start with :meth:`start`, end with :meth:`stop`.
+    """A running system: call :meth:`start`, then :meth:`stop`.
 
-    ``more``: settings of the services beside those that name the stack. ``measured``: with a stack of its own, whatever
-    broker the environment names, with no other settings than these, and without auditor and console.
-    ``programs``: what is run for a service (the arguments after ``python -m``) where it is not its own module.
+    ``more``: settings of the services besides those of the stack. ``measured``: use an embedded stack, ignore the
+    environment's settings, and run no auditor and no console. ``programs``: the arguments after ``python -m`` for services
+    that do not run their own module. ``log`` receives a program's name and a line of its log.
     """
 
     def __init__(
         self,
         state: Path,
         more: dict[str, str],
-        say: Callable[[str, str], None],
+        log: Callable[[str, str], None],
         progress: Callable[[str], None],
         *,
         measured: bool = False,
         programs: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        self._state, self._more, self._say, self._progress = state, more, say, progress
+        self._state, self._more, self._log, self._progress = state, more, log, progress
         self._measured, self._programs = measured, {AUDITOR: ["cli.audit"], **(programs or {})}
         self._stack = ExitStack()
         self._supervisor: Supervisor | None = None
         self._task: asyncio.Task[None] | None = None
         self._embedded: EmbeddedStack | None = None
         self._watching: asyncio.Task[None] | None = None
-        self._own = Child(os.getpid(), psutil.Process().create_time())
+        self._own = Child.of(os.getpid())
         self._started: dict[str, Child] = {}
         self.environment: dict[str, str] = {}
         self.health_ports: dict[str, int] = {}
 
     async def start(self) -> None:
-        """Start all and wait until every service is ready.
+        """Start everything and wait until every service is ready.
 
-        Raises ``SettingsError`` before anything is started, ``StackError`` or :class:`StartError`.
+        Raises ``SettingsError`` before it starts anything, ``StackError`` or :class:`StartError`.
         """
-        checks.check(load({**({} if self._measured else given()), **self._more}))
+        _check(load({**({} if self._measured else given()), **self._more}))
         try:
             await self._start()
         except BaseException:
@@ -91,7 +87,7 @@ class Running:
         broker = await asyncio.to_thread(self._broker_and_database)
         await asyncio.to_thread(_stop_programs, self._state)
         if self._embedded:
-            self._watching = asyncio.create_task(self._keep_servers(self._embedded))
+            self._watching = asyncio.create_task(self._watch_servers(self._embedded))
         gateway_port = free_port()
         api_key = self._api_key()
         self.environment = {
@@ -102,21 +98,21 @@ class Running:
         }
         self.environment.setdefault(CONSOLE_PORT, str(free_port(Settings.model_fields["console_port"].default)))
         self._progress("Creating topics and migrating databases")
-        await system.set_up(load(self.environment))
+        await system.prepare(load(self.environment))
         self._progress("Starting the services")
         names = [*DATABASES, *([] if self._measured else [AUDITOR, CONSOLE])]
         self.health_ports = {"gateway": gateway_port, **{name: free_port() for name in names}}
         watched = [f"{name}=http://127.0.0.1:{self.health_ports[name]}" for name in names]
         self.environment = {f"{PREFIX}WATCHED_SERVICES": ",".join(watched), **self.environment}
         programs = [self._gateway(gateway_port, api_key), *map(self._service, names)]
-        self._supervisor = Supervisor(programs, self._say, self._note_program)
+        self._supervisor = Supervisor(programs, self._log, self._record_program)
         self._task = asyncio.create_task(self._supervisor.run())
         await self._wait_until_healthy()
-        system.note(self._state, system.Up(self._own, self.environment, self.health_ports))
+        system.save(self._state, system.RunningSystem(self._own, self.environment, self.health_ports))
 
     async def stop(self) -> None:
         """Stop the services, then the stack."""
-        system.forget(self._state, self._own)
+        system.remove(self._state, self._own)
         if self._watching:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
@@ -135,27 +131,27 @@ class Running:
         self._embedded = self._stack.enter_context(EmbeddedStack(self._state, progress=self._progress))
         return self._embedded.environment if self._measured else {**given(), **self._embedded.environment}
 
-    def _note_program(self, name: str, child: Child) -> None:
+    def _record_program(self, name: str, child: Child) -> None:
         self._started[name] = child
         notes.write_secret(self._state / PROGRAMS, {name: asdict(child) for name, child in self._started.items()})
 
-    async def _keep_servers(self, embedded: EmbeddedStack) -> None:
-        """Start Kafka and PostgreSQL again where they end, until cancelled."""
+    async def _watch_servers(self, embedded: EmbeddedStack) -> None:
+        """Restart Kafka and PostgreSQL when they end, until cancelled."""
         attempts: dict[str, int] = {}
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             for name in await asyncio.to_thread(embedded.ended):
-                wait = backoff(attempts.get(name, 0), LONGEST_WAIT, first=1.0)
+                wait = backoff(attempts.get(name, 0), MAX_BACKOFF, first=1.0)
                 attempts[name] = attempts.get(name, 0) + 1
-                self._say(name, "ended; starting again")
+                self._log(name, "exited; restarting")
                 try:
                     await asyncio.to_thread(embedded.start_again, name)
                 except StackError as error:
-                    self._say(name, f"cannot be started ({error}); tried again in {wait:.1f} s")
+                    self._log(name, f"cannot restart ({error}); next attempt in {wait:.1f} s")
                     await asyncio.sleep(wait)
                 else:
                     attempts.pop(name)
-                    self._say(name, "runs again")
+                    self._log(name, "is running again")
 
     def _api_key(self) -> str:
         path = self._state / "gateway.json"
@@ -187,6 +183,19 @@ class Running:
                 await asyncio.sleep(0.1)
 
 
+def _check(settings: Settings) -> None:
+    """Raise :class:`SettingsError` if a service would refuse to start with these settings.
+
+    Addresses of servers and databases are not checked: they may start only now. Apprise is imported only if it is needed.
+    """
+    import_module("services.console.__main__").check(settings)
+    if settings.alert_targets:
+        try:
+            import_module("services.alerts.targets").targets(settings.alert_targets)
+        except ValueError as error:
+            raise SettingsError(str(error)) from None
+
+
 def stop_leftovers(state: Path) -> bool:
     """Stop what a crash left running in a folder; returns whether there was anything. Raises ``StackError``."""
     if not state.exists():
@@ -201,7 +210,7 @@ def stop_leftovers(state: Path) -> bool:
 
 
 def _stop_programs(state: Path) -> bool:
-    """The folder is ours, so the programs noted in it that still run were left by a crash; returns whether any did."""
+    """Stop the recorded programs that a crash left running; returns whether there were any. The folder must be locked."""
     left = [child for noted in notes.read(state / PROGRAMS).values() if (child := Child(**noted)).find()]
     with ThreadPoolExecutor(max(1, len(left))) as pool:
         for stopped in [pool.submit(child.stop, signal.SIGTERM, PROGRAM_STOP_SECONDS) for child in left]:

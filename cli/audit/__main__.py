@@ -14,7 +14,7 @@ from shared.settings import Settings, SettingsError, load
 
 
 def main() -> None:
-    """Run as a process. Exits with 2 and one sentence where it cannot start as things are set up."""
+    """Run as a process. Prints a configuration error as one sentence and exits with code 2."""
     try:
         settings = load()
         settings.payment_gateway()

@@ -81,7 +81,7 @@ class World:
             **{PREFIX + name: value for name, value in LIMITS.items()},
         }
         self._progress("Creating topics and migrating databases")
-        await system.set_up(self.settings)
+        await system.prepare(self.settings)
         self._progress("Starting the services")
         ledger = self._state / "gateway.db"
         for file in self._state.glob("gateway.db*"):

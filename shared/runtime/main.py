@@ -26,7 +26,7 @@ def main(
     database: ModuleType,
     workers: Callable[[Service], list[Worker]] = lambda service: [],
 ) -> None:
-    """Run a service as a process. Exits with 2 and one sentence where it cannot start as things are set up."""
+    """Run a service as a process. Prints a configuration error as one sentence and exits with code 2."""
     try:
         settings = load()
         definition = define(settings)

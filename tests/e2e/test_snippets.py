@@ -6,7 +6,6 @@ import os
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 
 from cli import system as noted
@@ -31,10 +30,10 @@ MAY_BE_WRONG = ("quadrille stuck", "quadrille trace", "quadrille status")
 @pytest.fixture
 def folder(quadrille: System, tmp_path: Path) -> Path:
     """A folder in which `up` would have started this system."""
-    own = Child(os.getpid(), psutil.Process().create_time())
+    own = Child.of(os.getpid())
     ports = {name: running.port for name, running in quadrille.services.items()}
     (tmp_path / ".quadrille").mkdir()
-    noted.note(tmp_path / ".quadrille", noted.Up(own, dict(quadrille.environment), ports))
+    noted.save(tmp_path / ".quadrille", noted.RunningSystem(own, dict(quadrille.environment), ports))
     return tmp_path
 
 

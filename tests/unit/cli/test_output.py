@@ -14,7 +14,7 @@ SAID = {"time": "2026-03-01T12:00:00.000+00:00", "level": "ERROR", "service": "c
 def told(line: str, *, terminal: bool) -> str:
     """What is written of a line of cart's log."""
     file = io.StringIO()
-    Lines(Console(file=file, force_terminal=terminal, color_system=None, width=200)).say("cart", line)
+    Lines(Console(file=file, force_terminal=terminal, color_system=None, width=200)).log("cart", line)
     return file.getvalue()
 
 

@@ -2,14 +2,14 @@
 
 import asyncio
 
-from devstack.supervisor import LONGEST_LINE, REFUSED, Program, Supervisor
+from devstack.supervisor import MAX_LINE, REFUSED, Program, Supervisor
 
 
 async def test_a_line_without_end_stops_nobody() -> None:
     said: list[str] = []
-    script = f"import os; print('x' * {3 * LONGEST_LINE}); print('after', flush=True); os._exit({REFUSED})"
+    script = f"import os; print('x' * {3 * MAX_LINE}); print('after', flush=True); os._exit({REFUSED})"
     supervisor = Supervisor([Program("talker", ["timeit", "-n1", "-r1", script], {})], lambda name, line: said.append(line))
     async with asyncio.timeout(60):
         await supervisor.run()
     assert "after" in said
-    assert max(map(len, said)) <= LONGEST_LINE
+    assert max(map(len, said)) <= MAX_LINE

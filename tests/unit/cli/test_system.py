@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 
-import psutil
 import pytest
 
 from cli import system
@@ -25,13 +24,13 @@ def test_a_file_that_names_no_broker_does_not_hide_what_runs_here(tmp_path: Path
 def test_naming_the_broker_of_what_runs_here_hides_none_of_its_databases(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = Child(os.getpid(), psutil.Process().create_time())
+    own = Child.of(os.getpid())
     environment = {
         "QUADRILLE_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9999",
         "QUADRILLE_TOPIC_PREFIX": "shop.",
         "QUADRILLE_ORDER_DATABASE_URL": "postgresql://o:p@db/orders",
     }
-    system.note(tmp_path, system.Up(own, environment, {}))
+    system.save(tmp_path, system.RunningSystem(own, environment, {}))
     client = system.client_environment(tmp_path)
     assert client == {name: environment[name] for name in list(environment)[:2]}
     for name, value in client.items():

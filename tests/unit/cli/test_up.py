@@ -51,11 +51,11 @@ async def test_a_second_start_in_a_folder_leaves_the_first_ones_note(
         monkeypatch.setenv(name, value)
     first = FolderLock(tmp_path)
     first.take()
-    system.note(tmp_path, system.Up(Child(1, 2.0), {}, {}))
+    system.save(tmp_path, system.RunningSystem(Child(1, 2.0), {}, {}))
     second = Running(tmp_path, {}, lambda name, line: None, lambda text: None)
     with pytest.raises(StackError, match="runs a stack in"):
         await second.start()
     assert (tmp_path / system.NOTE).exists()
     first.release()
-    system.forget(tmp_path, Child(1, 2.0))
+    system.remove(tmp_path, Child(1, 2.0))
     assert not (tmp_path / system.NOTE).exists()

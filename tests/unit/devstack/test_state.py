@@ -72,7 +72,7 @@ def test_what_holds_passwords_is_for_its_owner_alone(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         write_secret(tmp_path / "secrets.json", {"admin": "x"})
-        system.note(tmp_path, system.Up(Child(1, 2.0), {"URL": "secret"}, {}))
+        system.save(tmp_path, system.RunningSystem(Child(1, 2.0), {"URL": "secret"}, {}))
     finally:
         os.umask(before)
     assert {path.name: mode(path) for path in tmp_path.iterdir()} == {"secrets.json": 0o600, "up.json": 0o600}
