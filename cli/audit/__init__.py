@@ -1,4 +1,4 @@
-"""The invariants of the choreography, checked on a live system: databases against each other and against the gateway."""
+"""Checks the invariants on a live system: databases against each other and against the gateway."""
 
 from cli.audit.invariants import Report, Violation, audit
 from cli.audit.money import audit_money

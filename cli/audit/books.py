@@ -1,6 +1,6 @@
-"""What every side has on its books: each database as it is at one moment, and the gateway's own ledger.
+"""Reads a snapshot of each database, and the gateway's ledger.
 
-The databases are not read at the same moment: what is on its way from one to another can look wrong.
+The snapshots are not simultaneous: a message in flight between two services can look like a violation.
 """
 
 import asyncio
@@ -62,12 +62,12 @@ class Books:
 
 
 async def read(settings: Settings) -> Books:
-    """Read all books. Raises ``SQLAlchemyError``, ``OSError``, ``LedgerError``, ``SettingsError`` where one cannot be had."""
+    """Read everything. Raises ``SQLAlchemyError``, ``OSError``, ``LedgerError`` or ``SettingsError``."""
     tables: Rows = {}
     outboxes: Rows = {}
 
     async def read_service(service: str) -> None:
-        async with _moment(settings, service) as connection:
+        async with _snapshot(settings, service) as connection:
             for name, query in _TABLES[service].items():
                 tables[name] = {row.id: row async for row in await connection.stream(query)}
             outboxes[service] = (await connection.execute(_OUTBOX)).one()
@@ -80,7 +80,7 @@ async def read(settings: Settings) -> Books:
 
 
 def by_checkout(ledger: Ledger, payments: Rows, shop: str) -> Ledger:
-    """The gateway's payments under our references. ``shop``: what ours begin with; others are those of other shops."""
+    """The gateway's payments under our references. ``shop``: the prefix of ours; others belong to other shops."""
     known = {payment.reference or payment.id: payment.id for payment in payments.values()}
     prefix = f"{shop}/" if shop else ""
     return {
@@ -90,7 +90,7 @@ def by_checkout(ledger: Ledger, payments: Rows, shop: str) -> Ledger:
     }
 
 
-_PORTION: Final = text(f"{_PAYMENTS.text} WHERE checkout_id > :after ORDER BY checkout_id LIMIT :limit")
+_PAGE: Final = text(f"{_PAYMENTS.text} WHERE checkout_id > :after ORDER BY checkout_id LIMIT :limit")
 _OF_CHECKOUTS: Final = {
     ("order", "checkouts"): text(f"{_CHECKOUTS.text} WHERE checkout_id = ANY(:ids)"),
     ("inventory", "reservations"): text(f"{_RESERVATIONS.text} WHERE checkout_id = ANY(:ids)"),
@@ -98,10 +98,10 @@ _OF_CHECKOUTS: Final = {
 _OF_CARTS: Final = text(f"{_CARTS.text} WHERE cart_id = ANY(:ids)")
 
 
-async def money_by_portions(settings: Settings, size: int) -> AsyncIterator[Books]:
-    """All that concerns money, of ``size`` payments at a time: of the books no more than that is in memory, of the ledger all.
+async def money_in_pages(settings: Settings, size: int) -> AsyncIterator[Books]:
+    """Everything about ``size`` payments at a time, so that only those rows are in memory, and the whole ledger.
 
-    The last portions are what is in the ledger under our references, and in no row of payment's. Raises as :func:`read`.
+    The last pages are entries of the ledger under our references that payment does not know. Raises as :func:`read`.
     """
     left = await ledger(settings)
     prefix = f"{settings.shop}/" if settings.shop else ""
@@ -111,7 +111,7 @@ async def money_by_portions(settings: Settings, size: int) -> AsyncIterator[Book
             stack.push_async_callback(engine.dispose)
         alerts = await open_alerts(engines["alerts"])
         after = ""
-        while payments := await _rows(engines["payment"], _PORTION, after=after, limit=size):
+        while payments := await _rows(engines["payment"], _PAGE, after=after, limit=size):
             after = max(payments)
             ours = {i: found for i, payment in payments.items() if (found := left.pop(payment.reference or i, None))}
             yield await _of_checkouts(engines, payments, alerts, ours)
@@ -122,7 +122,7 @@ async def money_by_portions(settings: Settings, size: int) -> AsyncIterator[Book
 
 
 async def _of_checkouts(engines: Mapping[str, AsyncEngine], payments: Rows, alerts: list[Alert], ours: Ledger) -> Books:
-    """The books of the checkouts of these payments and of these entries."""
+    """The books of the checkouts of these payments and entries."""
     ids = sorted(payments.keys() | ours.keys())
     tables = {name: await _rows(engines[service], query, ids=ids) for (service, name), query in _OF_CHECKOUTS.items()}
     carts = await _rows(engines["cart"], _OF_CARTS, ids=sorted({one.cart_id for one in tables["checkouts"].values()}))
@@ -135,8 +135,8 @@ async def _rows(engine: AsyncEngine, query: TextClause, **parameters: Any) -> Ro
 
 
 @asynccontextmanager
-async def _moment(settings: Settings, service: str) -> AsyncIterator[AsyncConnection]:
-    """The database of a service, as it is now however long it is read."""
+async def _snapshot(settings: Settings, service: str) -> AsyncIterator[AsyncConnection]:
+    """A connection to a service's database that reads one snapshot."""
     engine = connect(settings.database_url(service))
     try:
         async with engine.connect() as connection:
@@ -147,7 +147,7 @@ async def _moment(settings: Settings, service: str) -> AsyncIterator[AsyncConnec
 
 
 async def ledger(settings: Settings) -> Ledger:
-    """The gateway's own payments, by their references."""
+    """The gateway's payments, by their references."""
     entries: Ledger = {}
     async for entry in read_ledger(*settings.payment_gateway()):
         entries.setdefault(entry.reference, []).append(entry)

@@ -1,4 +1,4 @@
-"""The five invariants (docs/reliability.md), each a function from the books to what breaks it."""
+"""The five invariants (docs/reliability.md): functions from the books to violations."""
 
 import asyncio
 import time
@@ -9,9 +9,10 @@ from typing import Any, Final
 
 from cli.audit.books import Books, read
 from shared.contract.order import order_number
+from shared.contract.text import counted
 from shared.settings import Settings
 
-LOOK_SECONDS: Final = 0.5
+POLL_SECONDS: Final = 0.5
 CONFIRMED_PAYMENTS = ("captured", "deferred", "paid")
 UNPAID_ENDS = ("declined", "voided", "refunded", "void_failed", "refund_failed", "deferred")
 LIVE = ("held", "extended", "allocated")
@@ -19,7 +20,7 @@ LIVE = ("held", "extended", "allocated")
 
 @dataclass(frozen=True)
 class Violation:
-    """One thing that is wrong: the number of the invariant, what it concerns, and what is wrong with it."""
+    """A violated invariant: its number, the subject (a checkout, SKU, cart, coupon or service), and what is wrong."""
 
     invariant: int
     subject: str
@@ -27,7 +28,7 @@ class Violation:
 
     @property
     def key(self) -> tuple[int, str]:
-        """What tells it from others, however often it is found."""
+        """Identifies a violation in several audits."""
         return self.invariant, self.subject
 
     def __str__(self) -> str:
@@ -36,7 +37,7 @@ class Violation:
 
 @dataclass
 class Report:
-    """What an audit found. ``in_flight``: checkouts that are not at their end yet."""
+    """The result of an audit. ``in_flight``: checkouts that are not finished."""
 
     violations: list[Violation] = field(default_factory=list)
     checkouts: int = 0
@@ -46,10 +47,10 @@ class Report:
 
 
 async def audit(settings: Settings, *, patience: float = 30.0, at_rest: bool = True) -> Report:
-    """Check all invariants until none is broken and nothing is in flight, for ``patience`` seconds at most.
+    """Check all invariants until none is violated and nothing is in flight, for ``patience`` seconds at most.
 
-    ``at_rest``: nobody shops any more, so whatever has not reached its end by then, without an open alert, breaks
-    invariant 3. Else only what was wrong, or in flight, at every look counts: what came meanwhile is on its way.
+    ``at_rest``: there are no new checkouts, so a checkout that is not finished by then and has no open alert violates
+    invariant 3. Otherwise only violations that persist for the whole time count.
     """
     deadline = time.monotonic() + patience
     wrong: list[Violation] | None = None
@@ -57,21 +58,21 @@ async def audit(settings: Settings, *, patience: float = 30.0, at_rest: bool = T
         began = time.monotonic()
         books = await read(settings)
         report = check(books)
-        now = report.violations + [Violation(3, i, "has not reached its end, and no alert is open") for i in _stuck(books)]
-        wrong = now if at_rest or wrong is None else lasting(wrong, now)
+        now = report.violations + [Violation(3, i, "not finished, and no alert is open") for i in _stuck(books)]
+        wrong = now if at_rest or wrong is None else persistent(wrong, now)
         if not wrong or time.monotonic() > deadline:
             return replace(report, violations=wrong)
-        await asyncio.sleep(max(LOOK_SECONDS, time.monotonic() - began))  # so that it is not always read
+        await asyncio.sleep(max(POLL_SECONDS, time.monotonic() - began))  # at most half of the time is spent reading
 
 
-def lasting(before: Iterable[Violation], now: Iterable[Violation]) -> list[Violation]:
-    """What is wrong now and was before, as it is now."""
+def persistent(before: Iterable[Violation], now: Iterable[Violation]) -> list[Violation]:
+    """The current violations that were there before."""
     known = {violation.key for violation in before}
     return [violation for violation in now if violation.key in known]
 
 
 def check(books: Books) -> Report:
-    """What the books say, as they are."""
+    """Check the books once."""
     report = Report(
         checkouts=len(books.checkouts),
         orders=sum(c.state in ("created", "confirmed", "cancelled") for c in books.checkouts.values()),
@@ -84,7 +85,7 @@ def check(books: Books) -> Report:
 
 
 def _busy(books: Books) -> set[str]:
-    """Checkouts whose end is still on its way somewhere."""
+    """Checkouts in flight."""
     return set(_stuck(books))
 
 
@@ -121,7 +122,7 @@ def _ended(books: Books, checkout: Any, payment: Any) -> bool:
 
 
 def money(books: Books) -> Iterator[Violation]:
-    """1. captured - refunded = total where the order is confirmed and not deferred, else 0; no hold left without alert."""
+    """1. captured - refunded = total if the order is confirmed and not deferred, else 0; nothing held without an alert."""
     alerted = {alert.checkout_id for alert in books.alerts}
     busy = _busy(books)
     for reference, entries in books.ledger.items():
@@ -132,22 +133,22 @@ def money(books: Books) -> Iterator[Violation]:
         ours = [e for e in entries if currency in (None, e.currency)]
         for entry in entries:
             if entry not in ours and (amount := entry.captured - entry.refunded + entry.held):
-                wrong = f"the gateway holds or kept {amount} minor units of {entry.currency} ({entry.id}), not of {currency}"
+                wrong = f"the gateway holds or captured {amount} minor units of {entry.currency} ({entry.id}), not {currency}"
                 yield Violation(1, reference, f"{wrong}, and no alert is open")
         kept, held = sum(e.captured - e.refunded for e in ours), sum(e.held for e in ours)
         confirmed = checkout is not None and checkout.state == "confirmed" and checkout.payment != "deferred"
         due = checkout.total if checkout is not None and confirmed else 0
         if kept != due:
-            yield Violation(1, reference, f"the gateway kept {kept} minor units, but {due} are owed")
+            yield Violation(1, reference, f"the gateway kept {kept} minor units, not {due}")
         if held:
-            yield Violation(1, reference, f"{held} minor units are held, and no alert is open")
+            yield Violation(1, reference, f"{held} minor units are still authorized, and no alert is open")
     for i, checkout in books.checkouts.items():
         if checkout.state == "confirmed" and checkout.payment == "authorized" and i not in books.ledger and i not in busy:
-            yield Violation(1, i, "the order is confirmed as captured, but the gateway knows no payment of it")
+            yield Violation(1, i, "the order is confirmed as captured, but the gateway has no payment for it")
 
 
 def _currency(books: Books, checkout_id: str) -> str | None:
-    """The currency of a checkout, where it is known."""
+    """The currency of a checkout, if known."""
     found = (books.payments.get(checkout_id), books.checkouts.get(checkout_id))
     return next((one.currency for one in found if one is not None and one.currency), None)
 
@@ -161,13 +162,13 @@ def stock(books: Books) -> Iterator[Violation]:
     for sku, row in books.stocks.items():
         came, went = row.received + row.adjusted, row.on_hand + row.committed
         if came != went:
-            yield Violation(2, sku, f"{came} units were received and adjusted, but {went} are on hand or committed")
+            yield Violation(2, sku, f"{came} units were received or adjusted, but {went} are on hand or committed")
         if not 0 <= row.reserved <= row.on_hand:
             yield Violation(2, sku, f"{row.reserved} of {row.on_hand} units are reserved")
         if row.reserved != reserved[sku]:
-            yield Violation(2, sku, f"{row.reserved} units are reserved, but the reservations hold {reserved[sku]}")
+            yield Violation(2, sku, f"{row.reserved} units are counted as reserved, but reservations hold {reserved[sku]}")
     for sku in sorted(reserved.keys() - books.stocks.keys()):
-        yield Violation(2, sku, f"the reservations hold {reserved[sku]} units, but there is no stock of it")
+        yield Violation(2, sku, f"reservations hold {reserved[sku]} units, but there is no stock record")
 
 
 def ordered(books: Books) -> Iterator[Violation]:
@@ -179,20 +180,20 @@ def ordered(books: Books) -> Iterator[Violation]:
         committed.update(reservation.units)
         checkout = books.checkouts.get(i)
         if checkout is None or checkout.state not in ("confirmed", "cancelled"):
-            yield Violation(2, i, "its units are committed, but it has no confirmed order")
+            yield Violation(2, i, "units are committed, but there is no confirmed order")
         elif checkout.state == "confirmed" and reservation.units != checkout.items:
-            yield Violation(2, i, f"{_counted(reservation.units)} are committed, but {_counted(checkout.items)} ordered")
+            yield Violation(2, i, f"committed: {_items(reservation.units)}; ordered: {_items(checkout.items)}")
     for sku, row in books.stocks.items():
         if row.committed != committed[sku]:
-            yield Violation(2, sku, f"{row.committed} units are committed, but the reservations sold {committed[sku]}")
+            yield Violation(2, sku, f"{row.committed} units are counted as committed, but reservations say {committed[sku]}")
 
 
-def _counted(units: Mapping[str, int] | None) -> str:
+def _items(units: Mapping[str, int] | None) -> str:
     return ", ".join(f"{quantity} × {sku}" for sku, quantity in sorted((units or {}).items())) or "nothing"
 
 
 def completed(books: Books) -> Iterator[Violation]:
-    """4. A cart that is completed has the confirmed order it names."""
+    """4. A completed cart names a confirmed order."""
     numbers = {
         (checkout.cart_id, order_number(checkout.number)): checkout
         for checkout in books.checkouts.values()
@@ -208,7 +209,7 @@ def _is_order(checkout: Any) -> bool:
 
 
 def one_charge(books: Books) -> Iterator[Violation]:
-    """4. One charge a checkout, and no cart in two live checkouts."""
+    """4. One charge per checkout, and no cart in two live checkouts."""
     live = Counter(c.cart_id for c in books.checkouts.values() if c.state in ("paying", "created"))
     for cart_id, count in live.items():
         if count > 1:
@@ -220,26 +221,26 @@ def one_charge(books: Books) -> Iterator[Violation]:
 
 
 def coupons(books: Books) -> Iterator[Violation]:
-    """4. No coupon is redeemed more often than it allows, and each redemption is some checkout's."""
+    """4. No coupon exceeds its redemption limit, and each redemption belongs to a checkout."""
     redeemed: Counter[str] = Counter()
     for checkout in books.checkouts.values():
         if checkout.coupons_redeemed:
             redeemed.update(set(checkout.coupons or ()))
     for code, coupon in books.coupons.items():
         if coupon.redeemed != redeemed[code]:
-            yield Violation(4, code, f"counted as redeemed {coupon.redeemed} times, but {redeemed[code]} checkouts used it")
+            yield Violation(4, code, f"counted as redeemed {coupon.redeemed} times, but used by {redeemed[code]} checkouts")
         if coupon.redemption_limit is not None and coupon.redeemed > coupon.redemption_limit:
-            yield Violation(4, code, f"redeemed {coupon.redeemed} times, allowed are {coupon.redemption_limit}")
+            yield Violation(4, code, f"redeemed {coupon.redeemed} times; the limit is {coupon.redemption_limit}")
 
 
 def published(books: Books) -> Iterator[Violation]:
-    """5. Nothing committed stays unpublished."""
+    """5. Every committed record is published."""
     for service, outbox in books.outboxes.items():
         if outbox.waiting:
             subject = f"{service}, from outbox row {outbox.first} on"
-            yield Violation(5, subject, f"{outbox.waiting} committed records are not published")
+            yield Violation(5, subject, f"{counted(outbox.waiting, 'committed record')} not published")
         if outbox.aside:
-            yield Violation(5, service, f"{outbox.aside} records cannot be sent and were set aside")
+            yield Violation(5, service, f"{counted(outbox.aside, 'record')} set aside, as the broker refused them")
 
 
 INVARIANTS: tuple[Callable[[Books], Iterator[Violation]], ...] = (

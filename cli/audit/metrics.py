@@ -1,11 +1,11 @@
-"""What the auditor exports. Read by Prometheus and by the watchdog in alerts."""
+"""The metrics of the auditor, for Prometheus and for the watchdog of alerts."""
 
 from typing import Final
 
 from prometheus_client import Counter, Gauge
 
 OUTCOMES: Final = ("clean", "violated", "failed")
-"""``failed``: it could not be done, as the gateway or a database was away."""
+"""``failed``: the gateway or a database could not be reached."""
 
 audits = Counter("quadrille_audits_total", "Audits of the money", ["outcome"])
 violations = Gauge("quadrille_audit_violations", "Violations the last finished audit of the money found")

@@ -1,30 +1,30 @@
-"""The audit of the money alone, of a shop of any age, while customers come and go."""
+"""The audit of payments alone, for a live shop of any age."""
 
 import asyncio
 import time
 from typing import Final
 
-from cli.audit.books import money_by_portions
-from cli.audit.invariants import LOOK_SECONDS, Violation, lasting, money, one_charge
+from cli.audit.books import money_in_pages
+from cli.audit.invariants import POLL_SECONDS, Violation, money, one_charge, persistent
 from shared.settings import Settings
 
-PORTION: Final = 1_000
-"""Payments whose books are in memory at once while the money alone is audited."""
+PAGE_SIZE: Final = 1_000
+"""Payments that are in memory at once."""
 
 
-async def audit_money(settings: Settings, *, patience: float = 30.0, size: int = PORTION) -> list[Violation]:
-    """Check the money of a running shop: what is wrong at every look, for ``patience`` seconds at most.
+async def audit_money(settings: Settings, *, patience: float = 30.0, size: int = PAGE_SIZE) -> list[Violation]:
+    """The violations about money that persist for ``patience`` seconds, read ``size`` payments at a time.
 
-    The books are read ``size`` payments at a time, so it can look after a shop of any age. Raises as :func:`audit`.
+    Raises as :func:`cli.audit.books.read`.
     """
     deadline = time.monotonic() + patience
     wrong: list[Violation] | None = None
     while True:
         began = time.monotonic()
         found: list[Violation] = []
-        async for books in money_by_portions(settings, size):
+        async for books in money_in_pages(settings, size):
             found += [*money(books), *one_charge(books)]
-        wrong = found if wrong is None else lasting(wrong, found)
+        wrong = found if wrong is None else persistent(wrong, found)
         if not wrong or time.monotonic() > deadline:
             return wrong
-        await asyncio.sleep(max(LOOK_SECONDS, time.monotonic() - began))
+        await asyncio.sleep(max(POLL_SECONDS, time.monotonic() - began))

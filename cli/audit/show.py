@@ -1,23 +1,24 @@
-"""An audit's report, for people."""
+"""The report of an audit as text."""
 
 from rich.console import Console
 from rich.markup import escape
 
 from cli.audit.invariants import Report
 from cli.table import Table, number, text
+from shared.contract.text import counted
 
 
 def show(report: Report, console: Console) -> None:
-    """What was checked, and each violation."""
+    """Print what was checked, and every violation."""
     console.print(
-        f"Audit: {report.checkouts} checkouts ({report.in_flight} in flight), {report.orders} orders,"
-        f" {report.open_alerts} open alerts; money checked against the gateway's ledger"
+        f"Audit: {counted(report.checkouts, 'checkout')} ({report.in_flight} in flight), {counted(report.orders, 'order')},"
+        f" {counted(report.open_alerts, 'open alert')}; payments compared with the gateway's ledger"
     )
     if not report.violations:
-        console.print("[green]No invariant is broken[/]")
+        console.print("[green]No violations[/]")
         return
-    table = Table(number("invariant"), "subject", text("what is wrong"))
+    table = Table(number("invariant"), "subject", text("violation"))
     for violation in report.violations:
         table.add_row(str(violation.invariant), escape(violation.subject), escape(violation.wrong))
     table.print(console)
-    console.print(f"[red]{len(report.violations)} violations[/]")
+    console.print(f"[red]{counted(len(report.violations), 'violation')}[/]")

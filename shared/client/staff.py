@@ -1,4 +1,4 @@
-"""What staff decide: published as a command, and what came of it in words."""
+"""Sends decisions of operators as commands, and describes the outcome of each."""
 
 import re
 from collections.abc import Iterable
@@ -29,20 +29,20 @@ from shared.settings import Settings
 C = TypeVar("C", bound=Command)
 SOURCE: Final = "/quadrille/staff"
 ENDS: Final = (PaymentVoided, PaymentRefunded, PaymentMarkedPaid, VoidFailed, RefundFailed, SettlementDisputed)
-SAID: Final = {
-    PaymentVoided: "nothing is held any more",
-    PaymentRefunded: "the money went back",
-    PaymentMarkedPaid: "the money is received",
+RESULTS: Final = {
+    PaymentVoided: "the authorization is released",
+    PaymentRefunded: "the payment is refunded",
+    PaymentMarkedPaid: "the payment is received",
     VoidFailed: "the void failed again",
     RefundFailed: "the refund failed again",
-    SettlementDisputed: "recorded, and the alert stays open",
+    SettlementDisputed: "recorded; the alert stays open",
 }
-ON_THE_WAY_SECONDS: Final = 15.0
-"""For a command to reach payment, and its outcome us, beside the requests to the gateway."""
+DELIVERY_SECONDS: Final = 15.0
+"""For the command to reach payment and its outcome to reach us, besides the requests to the gateway."""
 
 
 class FaultsError(Exception):
-    """What was typed does not make a command. ``faults``: by the command's field, why."""
+    """Invalid input for a command. ``faults``: the command's fields, and what is wrong with each."""
 
     def __init__(self, faults: Iterable[tuple[str, str]]) -> None:
         self.faults = list(faults)
@@ -50,7 +50,7 @@ class FaultsError(Exception):
 
 
 def command(kind: type[C], **fields: object) -> C:
-    """A command, from what was typed. Raises :class:`FaultsError` naming every field that cannot be so."""
+    """A command from text input. Raises :class:`FaultsError` naming every invalid field."""
     try:
         return kind.model_validate(fields, context=AT_THE_DOOR)
     except ValidationError as error:
@@ -59,7 +59,7 @@ def command(kind: type[C], **fields: object) -> C:
 
 @dataclass(frozen=True)
 class Decided:
-    """What came of one decision. ``outcome``: the event's name; ``refused``, ``unanswered``."""
+    """The outcome of one decision. ``outcome``: the event's name, ``refused`` or ``unanswered``."""
 
     subject: str
     done: bool
@@ -68,11 +68,11 @@ class Decided:
 
 
 async def decide(client: CheckoutClient, command: Command, wanted: type[Message], timeout: float) -> Decided:
-    """Publish a decision about an alert or a dead letter and hear what came of it."""
+    """Send a decision about an alert or a dead letter and wait for its outcome."""
     try:
         answer = await client.ask(command, (wanted,), timeout=timeout)
     except OutcomeTimeoutError:
-        return Decided(command.key, False, "unanswered", f"not answered within {timeout:g} s; is the service running?")
+        return Decided(command.key, False, "unanswered", f"no answer within {timeout:g} s; is the alerts service running?")
     if why_not := refusal(answer):
         return Decided(command.key, False, "refused", f"refused: {why_not}")
     name = type(answer).__name__
@@ -81,7 +81,7 @@ async def decide(client: CheckoutClient, command: Command, wanted: type[Message]
 
 @dataclass(frozen=True)
 class Replayed:
-    """What became of one dead letter: ``handled``, ``came back``, ``parked``, ``refused`` or ``unanswered``; and why."""
+    """The outcome of one redrive: ``handled``, ``came back``, ``parked``, ``refused`` or ``unanswered``; and why."""
 
     letter_id: str
     outcome: str
@@ -89,13 +89,13 @@ class Replayed:
 
 
 async def redrive(client: CheckoutClient, command: RedriveDeadLetter, timeout: float) -> Replayed:
-    """Send a dead letter once more, and hear what became of it, all within ``timeout`` seconds."""
+    """Redrive a dead letter and wait for its outcome, all within ``timeout`` seconds."""
     letter_id = command.letter_id
     try:
         ends = (DeadLetterResolved, DeadLetterReturned)
         answer, end = await client.ask_and_follow(command, DeadLetterRedriven, ends, timeout=timeout)
     except OutcomeTimeoutError:
-        return Replayed(letter_id, "unanswered", f"nothing was heard of it within {timeout:g} s; is the service running?")
+        return Replayed(letter_id, "unanswered", f"no outcome within {timeout:g} s; is the service running?")
     if why_not := refusal(answer):
         return Replayed(letter_id, "refused", why_not)
     if isinstance(end, DeadLetterReturned):
@@ -106,21 +106,21 @@ async def redrive(client: CheckoutClient, command: RedriveDeadLetter, timeout: f
 
 
 def patience(settings: Settings) -> float:
-    """Seconds within which payment answers a decision about money: it looks the payment up, and asks for one thing."""
-    return 2 * settings.gateway_timeout_seconds + ON_THE_WAY_SECONDS
+    """Seconds within which payment answers a decision: it looks the payment up and makes one request."""
+    return 2 * settings.gateway_timeout_seconds + DELIVERY_SECONDS
 
 
 async def settle(client: CheckoutClient, command: PaymentCommand, timeout: float) -> tuple[Decided, Message | None]:
-    """Publish a decision about a customer's money, and hear how it ended: in words, and as the event."""
+    """Send a decision about a payment and wait for its outcome: as a sentence, and as the event."""
     try:
         event = await client.ask(command, ENDS, timeout=timeout)
     except OutcomeTimeoutError:
-        words = f"Payment did not say how it ended within {timeout:g} s; see `quadrille alerts list`"
+        words = f"No outcome within {timeout:g} s; see `quadrille alerts list`"
         return Decided(command.checkout_id, False, "unanswered", words), None
     if why_not := refusal(event):
         return Decided(command.checkout_id, False, "refused", f"Refused: {why_not}"), event
     assert isinstance(event, PaymentEvent)
-    words = f"{display(event.amount, event.currency)} of checkout {event.checkout_id}: {SAID[type(event)]}"
+    words = f"{display(event.amount, event.currency)} of checkout {event.checkout_id}: {RESULTS[type(event)]}"
     if isinstance(event, FailedCompensation):
         return Decided(command.checkout_id, False, type(event).__name__, f"{words}: {event.reason}"), event
     if isinstance(event, SettlementDisputed):
@@ -129,7 +129,7 @@ async def settle(client: CheckoutClient, command: PaymentCommand, timeout: float
 
 
 def refusal(event: Message) -> str | None:
-    """Why a command was refused, in words, if this is its refusal."""
+    """Why a command was refused, if this is its refusal."""
     if not isinstance(event, CommandRejected):
         return None
     return "; ".join(reason.message for reason in event.reasons)

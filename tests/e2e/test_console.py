@@ -116,7 +116,7 @@ async def test_a_stuck_payment_is_settled_on_its_alert_page(shop: Shop, ada: Asy
     await text_of(ada, "/money", "waiting on staff")
     await text_of(ada, f"/orders/{checkout_id}", "staff to settle the payment")
     said = await decide(ada, page, f"/decide/payment/{checkout_id}", "retry-void", "the bank is back")
-    assert f"14.90 EUR of checkout {checkout_id}: nothing is held any more" in said
+    assert f"14.90 EUR of checkout {checkout_id}: the authorization is released" in said
     done = (await is_resolved(shop, alert)).actions
     assert [(action.what, action.by) for action in done[:2]] == [("acknowledged", "ada"), ("retried", "ada")]
     assert done[1].why == "the bank is back"
@@ -132,7 +132,7 @@ async def test_a_payment_on_delivery_is_marked_paid_on_its_order_page(shop: Shop
     page = f"/orders/{outcome.order_number}"
     await text_of(ada, page, "Mark as paid")
     said = await decide(ada, page, f"/decide/payment/{outcome.checkout_id}", "mark-paid", "cash, driver 12")
-    assert "the money is received" in said
+    assert "the payment is received" in said
     assert "recorded by ada: cash, driver 12" in await text_of(ada, page, "PaymentMarkedPaid")
     live = await parts(ada, f"/live?view=timeline&name={outcome.order_number}", "timeline", "PaymentMarkedPaid")
     assert "<button" not in live["settle"]

@@ -91,7 +91,7 @@ async def test_a_stuck_payment_is_settled_by_keyboard_and_its_text_never_runs(pa
     await page.keyboard.press("Tab")
     await expect(money.get_by_role("button", name="Retry the void")).to_be_focused()
     await page.keyboard.press("Enter")
-    await expect(page.get_by_role("status").first).to_contain_text("nothing is held any more")
+    await expect(page.get_by_role("status").first).to_contain_text("the authorization is released")
     await expect(page.get_by_label("What to do")).to_contain_text("resolved")
     await expect(page.get_by_role("button", name="Retry the void")).to_have_count(0)
     await expect(page.get_by_role("cell", name=EVIL).first).to_be_visible()

@@ -59,7 +59,7 @@ async def test_a_hold_is_released_as_the_alert_says_and_the_alert_closes_by_itse
     failed, alert = await void_failed(shop)
     ran = await process(quadrille.environment, *advised(alert, "retry-void"), "--by", "ada")
     assert ran.code == 0, ran
-    assert b"nothing is held any more" in ran.out
+    assert b"the authorization is released" in ran.out
     closed = await over(shop, alert)
     assert [(action.what, action.by, action.why) for action in closed.actions] == [
         ("retried", "ada", "..."),

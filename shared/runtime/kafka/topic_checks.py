@@ -1,4 +1,4 @@
-"""What the topics of a cluster are like, and how that differs from what the services count on."""
+"""Compares the topics of a cluster with what the services need."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -7,22 +7,23 @@ from typing import Any, Final
 
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from shared.contract.text import counted
 from shared.contract.topics import RETENTION, Topic
 from shared.runtime.postgres.inbox import KEPT
 from shared.settings import Settings
 
 TRANSACTION_LIMIT: Final = "transaction.max.timeout.ms"
 TRANSACTION: Final = timedelta(minutes=1)
-"""How long a producer that died in a transaction should hold a partition back at most."""
+"""The longest time that the transaction of a dead producer should block a partition."""
 UNBOUNDED: Final = -1
 _CLUSTER: Final = "the brokers"
 
 
 @dataclass(frozen=True)
 class FoundTopic:
-    """A topic as it is on the broker.
+    """A topic on the broker.
 
-    ``replicas``: the fewest a partition has. ``config`` is empty where we may not read it.
+    ``replicas``: the fewest of any partition. ``config`` is empty if we may not read it.
     """
 
     partitions: int
@@ -32,7 +33,7 @@ class FoundTopic:
 
 @dataclass(frozen=True)
 class Difference:
-    """A setting of a topic that is not as the services count on. ``refused``: no service that uses the topic starts."""
+    """A setting of a topic that differs from what the services need. ``refused``: its services do not start."""
 
     topic: str
     setting: str
@@ -43,7 +44,7 @@ class Difference:
 
     @property
     def sentence(self) -> str:
-        """What is wrong, and what it should be."""
+        """What is wrong, and the value needed."""
         return f"{self.topic} {self.why} ({self.setting} is {self.found}, not {self.wanted})"
 
 
@@ -87,37 +88,37 @@ async def _configs(admin: Any, kind: ConfigResourceType, names: list[str]) -> di
 
 
 def differences(settings: Settings, topics: Iterable[Topic], found: Mapping[str, FoundTopic]) -> list[Difference]:
-    """How these topics differ from what the services count on; what may lose or double messages is ``refused``."""
-    told: list[Difference] = []
+    """How these topics differ from what the services need; what may lose or duplicate messages is ``refused``."""
+    result: list[Difference] = []
     for topic in topics:
         name = settings.topic(topic.name)
         if name not in found:
-            told.append(Difference(name, "topic", "missing", "there", "is missing", refused=True))
+            result.append(Difference(name, "topic", "missing", "there", "is missing", refused=True))
             continue
-        told += _of_shape(name, found[name], settings)
+        result += _of_shape(name, found[name], settings)
         if found[name].config:
-            told += _of_config(name, topic, found[name], settings)
+            result += _of_config(name, topic, found[name], settings)
         else:
-            told.append(
-                Difference(name, "settings", "unknown", "readable", "keeps its settings from us: allow DescribeConfigs")
+            result.append(
+                Difference(name, "settings", "unknown", "readable", "has settings that we may not read: allow DescribeConfigs")
             )
-    return told
+    return result
 
 
 def transaction_difference(limit: timedelta | None) -> list[Difference]:
-    """What the brokers' limit for transactions allows, where that is too much."""
+    """The brokers' limit for transactions, if it is too high."""
     if limit is None or limit <= TRANSACTION:
         return []
-    why = f"let a producer that died in a transaction hold its partition back for {duration(limit)}"
+    why = f"let the transaction of a dead producer block a partition for {duration(limit)}"
     return [Difference(_CLUSTER, TRANSACTION_LIMIT, _milliseconds(limit), _milliseconds(TRANSACTION), why)]
 
 
 def _of_shape(name: str, found: FoundTopic, settings: Settings) -> Iterable[Difference]:
     if found.partitions != settings.partitions:
-        why = f"has {found.partitions} partitions and not {settings.partitions}"
+        why = f"has {counted(found.partitions, 'partition')}, not {settings.partitions}"
         yield Difference(name, "partitions", str(found.partitions), str(settings.partitions), why, refused=True)
     if found.replicas < settings.replication_factor:
-        why = "has fewer replicas than QUADRILLE_REPLICATION_FACTOR says"
+        why = "has fewer replicas than QUADRILLE_REPLICATION_FACTOR"
         yield Difference(name, "replicas", str(found.replicas), str(settings.replication_factor), why)
 
 
@@ -129,19 +130,19 @@ def _of_config(name: str, topic: Topic, found: FoundTopic, settings: Settings) -
 
     yield from _of_cleanup(topic, found, differs)
     if found.config.get("message.timestamp.type", "LogAppendTime") != "LogAppendTime":
-        why = "keeps records by the clocks of their writers, and forgets early what a slow clock wrote"
+        why = "expires records by the clock of their producer: a slow clock loses records early"
         yield differs("message.timestamp.type", why, refused=not topic.compacted)
     if _number(found, "max.message.bytes", UNBOUNDED) < int(wanted["max.message.bytes"]):
-        yield differs("max.message.bytes", "refuses large records, which stay in the outbox")
+        yield differs("max.message.bytes", "rejects large records, which then stay in the outbox")
     if found.config.get("compression.type", wanted["compression.type"]) != wanted["compression.type"]:
-        yield differs("compression.type", "is compressed by the broker in a way that some clients cannot read")
+        yield differs("compression.type", "is compressed by the broker with a codec that some clients cannot read")
     in_sync = _number(found, "min.insync.replicas", 1)
     if in_sync > found.replicas:
-        yield differs("min.insync.replicas", f"may take no writes: it has {found.replicas} replicas")
+        yield differs("min.insync.replicas", f"accepts no writes with {counted(found.replicas, 'replica')}")
     elif in_sync < int(wanted["min.insync.replicas"]):
-        yield differs("min.insync.replicas", "may lose an acknowledged record with one broker")
+        yield differs("min.insync.replicas", "may lose acknowledged records if one broker fails")
     if found.replicas > 1 and found.config.get("unclean.leader.election.enable") == "true":
-        why = "may lose acknowledged records when a replica that is behind becomes the leader"
+        why = "may lose acknowledged records if an out-of-sync replica becomes leader"
         yield differs("unclean.leader.election.enable", why, instead="false")
 
 
@@ -149,25 +150,25 @@ def _of_cleanup(topic: Topic, found: FoundTopic, differs: Any) -> Iterable[Diffe
     policy = {word.strip() for word in found.config.get("cleanup.policy", "").split(",")} - {""}
     if topic.compacted:
         if policy != {"compact"}:
-            yield differs("cleanup.policy", "forgets products that nobody mentioned for a while")
+            yield differs("cleanup.policy", "loses products without recent events")
         return
     if "compact" in policy:
-        yield differs("cleanup.policy", "is compacted: of messages with one key only the last stays", refused=True)
+        yield differs("cleanup.policy", "is compacted: only the last message of each key is kept", refused=True)
     assert topic.retention is not None
     kept = _number(found, "retention.ms", UNBOUNDED) if "delete" in policy else UNBOUNDED
     segment = _number(found, "segment.ms", 0)
     if kept != UNBOUNDED and timedelta(milliseconds=kept) < topic.retention:
-        why = f"keeps records for {duration(timedelta(milliseconds=kept))}: a service that is down for longer loses the rest"
+        why = f"keeps records for {duration(timedelta(milliseconds=kept))}: a service that is down for longer loses messages"
         yield differs("retention.ms", why, refused=timedelta(milliseconds=kept) < RETENTION)
     elif not topic.holds_dead_letters and (kept == UNBOUNDED or timedelta(milliseconds=kept + segment) >= KEPT):
         why = (
-            f"keeps records for longer than the {duration(KEPT)} for which a service remembers them: if its offsets are lost,"
-            " older messages take effect again"
+            f"keeps records for longer than services remember them ({duration(KEPT)}): if offsets are lost, older messages"
+            " take effect again"
         )
         if "retention.ms" in found.config:
             yield differs("retention.ms", why)
     if _number(found, "retention.bytes", UNBOUNDED) != UNBOUNDED:
-        yield differs("retention.bytes", "forgets records early when there are many", instead=str(UNBOUNDED))
+        yield differs("retention.bytes", "loses records early if there are many", instead=str(UNBOUNDED))
 
 
 def _number(found: FoundTopic, setting: str, default: int) -> int:
@@ -179,7 +180,7 @@ def _milliseconds(time: timedelta) -> str:
 
 
 def duration(time: timedelta) -> str:
-    """A time in the largest unit it has whole ones of: ``7 d``, ``90 min``, ``0.5 s``."""
+    """A duration in the largest unit without a fraction: ``7 d``, ``90 min``, ``0.5 s``."""
     for unit, size in (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("min", timedelta(minutes=1))):
         if time >= size and not time % size:
             return f"{time // size} {unit}"

@@ -91,7 +91,7 @@ async def test_a_service_refuses_topics_that_may_lose_messages_and_the_command_s
         await Service(define(inventory.settings), inventory.settings).run()
     said = str(refusal.value)
     assert "\n" not in said
-    assert f"{name} is compacted: of messages with one key only the last stays" in said
+    assert f"{name} is compacted: only the last message of each key is kept" in said
     assert "message.timestamp.type is CreateTime, not LogAppendTime" in said
     assert "max.message.bytes" not in said
     told: Any = Told()

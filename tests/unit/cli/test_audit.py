@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from cli.audit.books import Books, by_checkout, ledger
-from cli.audit.invariants import Violation, check, lasting
+from cli.audit.invariants import Violation, check, persistent
 from shared.settings import SettingsError, load
 from tests.unit.cli.books import entry, healthy, row
 
@@ -196,9 +196,9 @@ def test_each_violation_says_what_is_wrong() -> None:
     for plant in (capture_too_little, lose_a_unit, leave_unpublished):
         plant(books)
     assert [violation.wrong for violation in check(books).violations] == [
-        "the gateway kept 999 minor units, but 1000 are owed",
-        "10 units were received and adjusted, but 9 are on hand or committed",
-        "3 committed records are not published",
+        "the gateway kept 999 minor units, not 1000",
+        "10 units were received or adjusted, but 9 are on hand or committed",
+        "3 committed records not published",
     ]
 
 
@@ -270,8 +270,8 @@ async def test_no_setting_spares_the_money_its_check_against_the_gateway() -> No
 def test_on_a_running_shop_counts_what_lasts_however_it_changes_and_not_what_has_just_begun() -> None:
     before = [Violation(5, "cart, from outbox row 7 on", "2 records"), Violation(3, "a.1", "has not reached its end")]
     now = [Violation(5, "cart, from outbox row 7 on", "3 records"), Violation(3, "b.1", "has not reached its end")]
-    assert lasting(before, now) == now[:1]
-    assert lasting(before, []) == []
+    assert persistent(before, now) == now[:1]
+    assert persistent(before, []) == []
 
 
 def test_the_ledger_is_read_by_checkout_and_other_shops_payments_are_not_ours() -> None:

@@ -1,4 +1,4 @@
-"""The auditor tells by its metrics and its readiness whether the money could be audited, and what was found."""
+"""The auditor reports by metrics and readiness whether the audit was completed, and what it found."""
 
 import time
 
@@ -27,17 +27,17 @@ async def test_an_audit_that_cannot_be_done_says_so_and_counts_as_none() -> None
     made = auditor()
     assert made.state()["ready"] is True, "it has not tried yet"
     assert await made.audit() is False
-    assert made.state() == {"service": "audit", "ready": False, "trouble": "the money could not be audited: LedgerError"}
+    assert made.state() == {"service": "audit", "ready": False, "trouble": "the audit of payments failed: LedgerError"}
     assert value("quadrille_audits_total", outcome="failed") == failed + 1
     assert value("quadrille_audit_finished_timestamp_seconds") == finished
 
 
 def test_what_an_audit_finds_is_counted_and_dated() -> None:
     made, now = auditor(), time.time()
-    made.tell([Violation(1, "c.1", "the gateway kept 1490 minor units, but 0 are owed")] * 30, 1.5)
+    made.report([Violation(1, "c.1", "the gateway kept 1490 minor units, but 0 are owed")] * 30, 1.5)
     assert value("quadrille_audit_violations") == 30
     assert value("quadrille_audit_seconds") == 1.5
     assert value("quadrille_audit_finished_timestamp_seconds") >= now
-    made.tell([], 1.0)
+    made.report([], 1.0)
     assert value("quadrille_audit_violations") == 0
     assert min(value("quadrille_audits_total", outcome=outcome) for outcome in ("clean", "violated")) >= 1

@@ -76,7 +76,7 @@ def test_the_sentence_names_the_topic_the_setting_and_what_it_should_be() -> Non
         SETTINGS, [TOPICS["cart.commands"]], {"shop.cart.commands": found("cart.commands", retention_ms="3600000")}
     )
     assert one.sentence == (
-        "shop.cart.commands keeps records for 1 h: a service that is down for longer loses the rest"
+        "shop.cart.commands keeps records for 1 h: a service that is down for longer loses messages"
         " (retention.ms is 3600000, not 604800000)"
     )
 
@@ -99,7 +99,7 @@ def test_a_long_limit_for_transactions_is_told() -> None:
     assert transaction_difference(timedelta(seconds=60)) == transaction_difference(None) == []
     (one,) = transaction_difference(timedelta(minutes=15))
     assert (one.refused, one.found, one.wanted) == (False, "900000", "60000")
-    assert "hold its partition back for 15 min" in one.sentence
+    assert "block a partition for 15 min" in one.sentence
 
 
 def test_a_service_uses_what_it_reads_and_what_it_may_write() -> None:
