@@ -19,7 +19,11 @@ app = Commands(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings={"max_content_width": HELP_WIDTH},
+    # typer imports pydantic to read a flag without a default, which would make help slow
+    context_settings={
+        "max_content_width": HELP_WIDTH,
+        "default_map": dict.fromkeys(("help", "install_completion", "show_completion"), False),
+    },
     help="A checkout run by four services that react to each other's events on Kafka.",
     epilog="Example: quadrille demo. Exit codes: 0 success, 1 a problem was found, 2 could not run; the last line says why.",
 )
@@ -266,9 +270,10 @@ def lag(
 
 @journal.command("rebuild", epilog="Example: quadrille journal rebuild")
 def rebuild_journal(state: State = STATE, as_json: Json = False) -> None:
-    """Rebuild the journal from all topics; its service may run meanwhile.
+    """Rebuild the journal from all topics.
 
-    Entries whose records are no longer in the topics are kept. Exit code 2 if another rebuild is running.
+    The journal service may run meanwhile. Entries whose records are no longer in the topics are kept. Exit code 2 if
+    another rebuild is running.
     """
     from cli import system
     from cli.rebuild import run_rebuild

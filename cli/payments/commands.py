@@ -27,9 +27,9 @@ Checkout = Annotated[str, typer.Argument(metavar="ORDER|CHECKOUT", help="Order n
 def retry_void(
     checkout: Checkout, why: Why, by: By = USER, state: State = STATE, timeout: Timeout = None, as_json: Json = False
 ) -> None:
-    """Retry a failed void once, and print the gateway's answer.
+    """Retry a failed void once.
 
-    If the payment was captured after all, it is refunded.
+    Prints the gateway's answer. If the payment was captured after all, it is refunded.
     """
     from cli.payments.decide import decide
     from shared.contract.payment import RetryVoid
@@ -41,7 +41,10 @@ def retry_void(
 def retry_refund(
     checkout: Checkout, why: Why, by: By = USER, state: State = STATE, timeout: Timeout = None, as_json: Json = False
 ) -> None:
-    """Retry a failed refund once, and print the gateway's answer."""
+    """Retry a failed refund once.
+
+    Prints the gateway's answer.
+    """
     from cli.payments.decide import decide
     from shared.contract.payment import RetryRefund
 
@@ -50,7 +53,10 @@ def retry_refund(
 
 @app.command("retry-failed", epilog='Example: quadrille payments retry-failed --why "the gateway is back"')
 def retry_failed(why: Why, by: By = USER, state: State = STATE, timeout: Timeout = None, as_json: Json = False) -> None:
-    """Retry every failed void and refund once, and print the answers."""
+    """Retry all failed voids and refunds once.
+
+    Prints the gateway's answer to each.
+    """
     from cli.payments.decide import retry_all
 
     retry_all(by, why, state, timeout, as_json)

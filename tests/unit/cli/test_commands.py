@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,11 @@ def test_the_help_of_a_command_has_an_example(line: str, command: Any) -> None:
     assert command.help
     assert "Example" in (command.epilog or "")
     assert line in (command.epilog or "")
+    assert "..." not in said.output.partition("Commands:")[2], "a summary does not fit in 80 columns"
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    assert CliRunner().invoke(app, ["--version"]).output == f"quadrille {version('quadrille')}\n"
 
 
 def call(line: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
