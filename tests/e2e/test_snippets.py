@@ -1,4 +1,4 @@
-"""The snippets of the README, in their order and as they stand, against a shop that runs."""
+"""The snippets of README and guides, in their order and as they stand, against a shop that runs."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ from tests.support.cli import quadrille as command
 from tests.support.snippets import Snippet, is_for_a_person, parts, snippets
 from tests.support.system import System
 
-README = "README.md"
+RUN = ("README.md", "docs/integrate.md", "docs/operate.md")
 MAY_BE_WRONG = ("quadrille stuck", "quadrille trace", "quadrille status")
 """What these look at may have something wrong in it, as it is full of what other tests left: exit code 1."""
 
@@ -54,7 +54,7 @@ async def typed(folder: Path, line: str) -> tuple[int, str]:
 
 
 async def stand_ins(shop: Shop, quadrille: System) -> dict[str, str]:
-    """What the README's names stand for: a void that failed, a dead letter, and a group."""
+    """What the names in the documents stand for: a void that failed, a dead letter, and a group."""
     cart_id, _ = await shop.check_out(await shop.product(stock=1), payment=card("tok_decline_capture+refuse_void_4"))
     failed = await shop.client.wait_for(cart_id, VoidFailed, timeout=40)
     number = (await shop.client.wait_for(cart_id, OrderCreated)).order_number
@@ -91,12 +91,12 @@ async def run(folder: Path, line: str) -> tuple[int, str]:
     return ran.code, f"{ran.out.decode()}{ran.err.decode()}"
 
 
-async def test_the_readme_s_commands_do_what_they_say(
+async def test_the_commands_do_what_they_say(
     shop: Shop, quadrille: System, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder)
     names = await stand_ins(shop, quadrille)
-    lines = [line for snippet in snippets("console") if snippet.file == README for line in snippet.commands]
+    lines = [line for snippet in snippets("console") if snippet.file in RUN for line in snippet.commands]
     lines = [line for line in lines if not is_for_a_person(line)]
     assert len(lines) >= 12
     for line in lines:
@@ -108,16 +108,16 @@ async def test_the_readme_s_commands_do_what_they_say(
         assert "Traceback" not in out, f"{as_typed}\n{out}"
 
 
-async def test_the_readme_s_program_buys_something(quadrille: System, folder: Path) -> None:
-    (snippet,) = [snippet for snippet in snippets("python") if snippet.file == README]
+@pytest.mark.parametrize("snippet", [snippet for snippet in snippets("python") if snippet.is_program], ids=lambda one: one.file)
+async def test_the_programs_run(quadrille: System, folder: Path, snippet: Snippet) -> None:
     (folder / "shop.py").write_text(snippet.text)
     code, out = await typed(folder, 'eval "$(quadrille env)" && python shop.py && quadrille status')
-    assert "order_number='Q-" in out, out
+    assert ("order_number='Q-" if "confirm(" in snippet.text else "sku='tea'") in out, out
     assert code == 0, out
 
 
-@pytest.mark.parametrize("snippet", [snippet for snippet in snippets("json") if snippet.file == README])
-async def test_the_readme_s_json_is_answered(shop: Shop, snippet: Snippet) -> None:
+@pytest.mark.parametrize("snippet", [snippet for snippet in snippets("json") if snippet.file in RUN])
+async def test_the_json_is_answered(shop: Shop, snippet: Snippet) -> None:
     said = json.loads(snippet.text)
     key = said["data"]["cart_id"]
     await shop.client.publish_bytes("cart.commands", key, snippet.text.encode())

@@ -9,6 +9,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 _BLOCK: Final = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_INLINE: Final = re.compile(r"`(quadrille [^`]+)`")
 _HEADING: Final = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 PERSON: Final = {
@@ -38,12 +39,27 @@ class Snippet:
         lines = self.text.splitlines() if self.language == "console" else []
         return [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
 
+    @property
+    def is_program(self) -> bool:
+        """Whether a block in Python runs as it stands; any other shows a part of the source."""
+        return self.language == "python" and "asyncio.run(" in self.text
+
+
+def documents() -> list[Path]:
+    """Every document."""
+    return sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
 
 def snippets(*languages: str) -> list[Snippet]:
     """Every block in one of these languages, or in any."""
-    paths = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-    found = [snippet for path in paths for snippet in _read(path)]
+    found = [snippet for path in documents() for snippet in _read(path)]
     return [snippet for snippet in found if not languages or snippet.language in languages]
+
+
+def commands_in_text() -> list[str]:
+    """The commands of ours that stand within the text of the guides."""
+    pages = (ROOT / "docs").glob("*.md")
+    return sorted({found for path in pages for found in _INLINE.findall(_BLOCK.sub("", path.read_text()))})
 
 
 def is_for_a_person(command: str) -> bool:

@@ -1,4 +1,4 @@
-"""Every snippet of the documents can be read as it stands. Those of the README are run, in tests/e2e/test_snippets.py."""
+"""Every snippet of the documents can be read as it stands. Some are run, in tests/e2e/test_snippets.py."""
 
 import importlib.util
 import json
@@ -12,7 +12,7 @@ from cli.main import app
 from cli.send import parse
 from shared.contract.envelope import Record, read
 from shared.contract.registry import MESSAGES
-from tests.support.snippets import PERSON, ROOT, Snippet, is_for_a_person, parts, snippets
+from tests.support.snippets import PERSON, ROOT, Snippet, commands_in_text, is_for_a_person, parts, snippets
 
 KINDS = {kind.__name__: kind for kind in MESSAGES.values()}
 COMMANDS = [command for snippet in snippets("console") for command in snippet.commands]
@@ -22,7 +22,13 @@ SHELL = {"echo", "eval", "export", "source"}
 def test_every_snippet_says_what_it_is_and_is_of_a_kind_that_is_tested() -> None:
     known = {"console", "json", "mermaid", "python"}
     assert [snippet for snippet in snippets() if snippet.language not in known] == []
-    assert {snippet.file for snippet in snippets("python", "console")} >= {"README.md"}
+    assert {snippet.file for snippet in snippets("console")} >= {"README.md", "docs/integrate.md", "docs/operate.md"}
+
+
+def test_python_that_is_no_program_is_in_the_source_as_it_is_shown() -> None:
+    source = "".join(path.read_text() for folder in ("services", "shared") for path in (ROOT / folder).rglob("*.py"))
+    shown = [snippet for snippet in snippets("python") if not snippet.is_program]
+    assert [snippet for snippet in shown if snippet.text not in source] == []
 
 
 @pytest.mark.parametrize("snippet", snippets("json"), ids=lambda snippet: f"{snippet.file}: {snippet.heading}")
@@ -37,7 +43,7 @@ def test_json_is_a_message(snippet: Snippet) -> None:
         KINDS[snippet.heading].model_validate_json(snippet.text, extra="forbid")
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [*COMMANDS, *commands_in_text()])
 def test_a_command_can_be_read_as_it_is_written(command: str) -> None:
     for inner in re.findall(r"\$\(([^)]+)\)", command):
         check(parts(inner)[0])

@@ -1,0 +1,63 @@
+"""What the guides promise to be complete in is complete, and what they link to is there."""
+
+import re
+from pathlib import Path
+from typing import Final
+
+import pytest
+import yaml
+
+from tests.support.snippets import ROOT, documents
+
+OPERATE: Final = (ROOT / "docs/operate.md").read_text()
+INTEGRATE: Final = (ROOT / "docs/integrate.md").read_text()
+LINK: Final = re.compile(r"\]\((?!https?:|mailto:)([^)#]*)(?:#([^)]+))?\)")
+HEADING: Final = re.compile(r"^#+ (.+)$", re.MULTILINE)
+KIND: Final = re.compile(r'(?:\bkind=|^[A-Z_]+: Final = )"([a-z_]+)"', re.MULTILINE)
+PREFIXES: Final = {"group", "service", "outage", "outbox", "alert_target", "watchdog", "paid_in_cash"}
+"""Of the constants beside the kinds: names of conditions whose alerts have longer names, and what is no kind at all."""
+CODE: Final = re.compile(r'(?:\bcode=|_reason\()"([a-z_]+)"')
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    found = HEADING.findall(page.read_text())
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
+def test_every_link_leads_somewhere() -> None:
+    links = [(page, *found) for page in documents() for found in LINK.findall(page.read_text())]
+    assert len(links) > 20
+    assert [f"{page}: {path}" for page, path, _ in links if not (page.parent / path).exists()] == []
+    anchored = [(page, page.parent / path if path else page, anchor) for page, path, anchor in links if anchor]
+    assert [f"{page}: {anchor}" for page, target, anchor in anchored if anchor not in anchors(target)] == []
+
+
+def kinds() -> set[str]:
+    """Every kind of alert that alerts can open."""
+    sources = [ROOT / "services/alerts" / name for name in ("failures.py", "watchdog/words.py")]
+    found = {kind for path in sources for kind in KIND.findall(path.read_text())}
+    return found - PREFIXES | {"group_stall", "group_stop", "void_failed", "refund_failed", "cleanup_failing"}
+
+
+@pytest.mark.parametrize("kind", sorted(kinds()))
+def test_every_kind_of_alert_has_a_runbook(kind: str) -> None:
+    assert f"\n### {kind}\n" in OPERATE
+
+
+def test_every_alert_of_prometheus_is_in_a_runbook() -> None:
+    rules = yaml.safe_load((ROOT / "deploy/prometheus/rules.yml").read_text())
+    alerts = [rule["alert"] for group in rules["groups"] for rule in group["rules"] if "alert" in rule]
+    assert [alert for alert in alerts if f"`{alert}`" not in OPERATE] == []
+
+
+@pytest.mark.parametrize("service", ["cart", "inventory", "order", "payment"])
+def test_every_reason_is_explained(service: str) -> None:
+    paths = [path for path in (ROOT / "services" / service).rglob("*.py") if "gateways" not in path.parts]
+    codes = {code for path in paths for code in CODE.findall(path.read_text())}
+    assert codes
+    assert [code for code in sorted(codes) if f"{code}`" not in INTEGRATE] == []
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 120
