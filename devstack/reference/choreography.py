@@ -78,7 +78,7 @@ def from_outside(kind: Kind) -> bool:
 def named(reaction: Reaction) -> str:
     """What sets a reaction off, in words."""
     if reaction.trigger is Due:
-        return f"deadline of {reaction.aggregate.__name__}" if reaction.aggregate else "deadline"
+        return f"timer of {reaction.aggregate.__name__}" if reaction.aggregate else "timer"
     return f"`{label(reaction.trigger) if issubclass(reaction.trigger, Message) else reaction.trigger.__name__}`"
 
 

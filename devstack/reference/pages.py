@@ -90,10 +90,10 @@ def _choreography(choreography: Choreography) -> str:
         catalogue.NOTE,
         "## The ten steps",
         steps.table(),
-        "## Who hears whom",
+        "## Who reacts to whom",
         "What each event means is in [events.md](events.md).",
         overview(choreography),
-        "Who speaks from outside, who is asked there, and where failures go:",
+        "Commands and events from outside, calls to the gateway, and where dead letters go:",
         surroundings(choreography),
     ]
     for story in STORIES:

@@ -10,54 +10,54 @@ from shared.contract.order import OrderCancelled, OrderConfirmed, OrderCreated, 
 from shared.contract.payment import CaptureFailed, PaymentAuthorized, PaymentCaptured, PaymentDeclined, PaymentDeferred
 
 Step = tuple[str, str, Sequence[Kind], Sequence[Kind]]
-"""What is done, by whom, upon what, and what comes of it."""
+"""The action, its service, the messages it reacts to, and the events it emits."""
 
 STEPS: Final[Sequence[Step]] = (
-    ("The cart is in a checkout, and its session has not lapsed", "cart", [ConfirmCheckout], []),
+    ("Check that the cart is in a checkout and that its session has not expired", "cart", [ConfirmCheckout], []),
     (
-        "Address, shipping and payment are chosen, and every product is still sold at the price that was quoted",
+        "Check that address, shipping and payment are chosen and that prices have not changed",
         "cart",
         [ConfirmCheckout],
         [CheckoutConfirmed, CheckoutRejected],
     ),
     (
-        "The reservation of the stock is extended; units whose time was up are taken anew",
+        "Extend the reservation of the stock; reserve again what has expired",
         "inventory",
         [CheckoutConfirmed],
         [ReservationExtended, ReservationFailed],
     ),
     (
-        "The final totals: subtotal, discounts, shipping, tax; both halves are needed, whichever comes first",
+        "Calculate the final totals (subtotal, discounts, shipping, tax) once both events are there",
         "order",
         [CheckoutConfirmed, ReservationExtended],
         [TotalsCalculated, OrderRejected],
     ),
     (
-        "The payment is authorized: the money is held, and not taken yet",
+        "Authorize the payment",
         "payment",
         [TotalsCalculated],
         [PaymentAuthorized, PaymentDeclined, PaymentDeferred],
     ),
-    ("The order is made", "order", [PaymentAuthorized, PaymentDeferred], [OrderCreated]),
+    ("Create the order", "order", [PaymentAuthorized, PaymentDeferred], [OrderCreated]),
     (
-        "The payment is captured, as the order is committed by now; then the order is confirmed",
+        "Capture the payment, then confirm the order",
         "payment, order",
         [OrderCreated],
         [PaymentCaptured, CaptureFailed, OrderConfirmed],
     ),
     (
-        "What came to nothing is undone: money given back, units released, the cart reopened",
+        "Compensate a failure: give money back, release units, reopen the cart",
         "all",
         [CaptureFailed, OrderRejected, OrderCancelled],
         [],
     ),
     (
-        "The cart is closed and its session deleted; where that fails, the order stands, and somebody is told",
+        "Close the cart and delete its session; if that fails, the order stands and a person is alerted",
         "cart",
         [OrderConfirmed],
         [CheckoutCompleted],
     ),
-    ("Every event leaves by an outbox: what changed and what is said of it are one commit", "all", [], []),
+    ("Publish every event from an outbox: state and event are one commit", "all", [], []),
 )
 
 
@@ -67,7 +67,7 @@ def table() -> str:
         f"| {number} | {done} | {by} | {_names(upon)} | {_names(outcome)} |"
         for number, (done, by, upon, outcome) in enumerate(STEPS, 1)
     ]
-    return "\n".join(["| step | what is done | by | upon | comes to |", "|---|---|---|---|---|", *rows])
+    return "\n".join(["| step | action | service | on | emits |", "|---|---|---|---|---|", *rows])
 
 
 def _names(kinds: Sequence[Kind]) -> str:

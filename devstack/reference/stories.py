@@ -1,4 +1,4 @@
-"""The stories the documents tell. Who sends each message and who reacts is not said here: the registries know."""
+"""The sequences the documents show. Senders and reactions come from the registries."""
 
 from typing import Final
 
@@ -22,23 +22,23 @@ _UNDONE: Final = (CaptureFailed, OrderCancelled, ReservationReleased, CartReopen
 
 HAPPY: Final = Story(
     "A checkout that comes to an order",
-    "From the confirmation to the cleaned-up cart. What has no arrow is heard by nobody and stands for the record.",
+    "From the confirmation to the closed cart. No service reacts to an event without an arrow.",
     (*_ORDERED, PaymentCaptured, OrderConfirmed, StockCommitted, CheckoutCompleted),
 )
 DECLINED: Final = Story(
-    "A card that is declined",
-    "No order exists yet, so none is cancelled: the stock is held a little longer for another card.",
+    "A declined card",
+    "There is no order yet, so none is cancelled. The stock stays reserved for some minutes, for another card.",
     (*_PAYING, PaymentDeclined, StockReserved, CartReopened),
 )
 COMPENSATED: Final = Story(
-    "A capture that fails, and what undoes the order",
-    "Compensation is nothing but more reactions to facts.",
+    "A failed capture, and its compensation",
+    "Compensation is more reactions to events.",
     (*_ORDERED, *_UNDONE, PaymentVoided),
 )
 STUCK: Final = Story(
-    "A compensation that fails",
-    "The hold stays on the customer's card: people hear of it while there are attempts left, and when there are none; the"
-    " last event and its dead letter are one commit.",
+    "A failed compensation",
+    "The money stays authorized on the customer's card. A person is alerted while attempts are left, and again when there are"
+    " none. The last event and its dead letter are one commit.",
     (*_ORDERED, *_UNDONE, OperationNearlyGivenUp, VoidFailed),
 )
 STORIES: Final = (HAPPY, DECLINED, COMPENSATED, STUCK)
