@@ -22,11 +22,12 @@ crash: $(BIN)/ready ## have every service die at every point where it can, and a
 	@$(BIN)/python -m pytest -m crash $(ARGS)
 
 .PHONY: check
-check: $(BIN)/ready ## linter, formatter, type checker, import directions
+check: $(BIN)/ready ## linter, formatter, type checker, import directions, links of the site
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --site-dir .quadrille/site
 
 .PHONY: up
 up: $(BIN)/ready ## start everything and stay in front
@@ -43,6 +44,10 @@ docs: $(BIN)/ready ## write what is generated: README, docs/, JSON Schemas
 .PHONY: wheels
 wheels: $(BIN)/ready ## build the wheels quadrille and quadrille-client into dist/
 	@$(BIN)/python -m devstack.wheels dist
+
+.PHONY: site
+site: $(BIN)/ready ## build the documents as a site in site/
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 .PHONY: clean
 clean: ## remove the environment and the state of the embedded stack

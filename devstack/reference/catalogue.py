@@ -30,7 +30,7 @@ def events(choreography: Choreography) -> str:
         NOTE,
         "Facts, in the past tense. Readers ignore fields they do not know. Amounts of money are in minor units."
         " What clients send: [commands.md](commands.md). How events follow each other: [choreography.md](choreography.md)."
-        " For programs: [JSON Schemas](schemas) and [AsyncAPI](asyncapi.json).",
+        " For programs: a JSON Schema of each message and [AsyncAPI](asyncapi.json).",
         *_by_topic((k for k in MESSAGES.values() if not issubclass(k, Command)), schemas, choreography),
         f"## {ANSWERS[0].upper()}{ANSWERS[1:]}",
         _others(choreography),
