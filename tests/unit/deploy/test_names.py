@@ -11,6 +11,7 @@ from typing import Any, Final, get_args
 import yaml
 from prometheus_client import REGISTRY, Metric
 
+import cli.audit.metrics  # noqa: F401  (declared on import)
 import services.alerts.notifier
 import services.alerts.watchdog.metrics  # noqa: F401  (declared on import)
 from services.alerts.model import ABOUT_MONEY
