@@ -114,7 +114,7 @@ class Alert:
         self.kind, self.severity = failure.kind, failure.severity
         self.title, self.text = plain(failure.title, MAX_TITLE), plain(failure.text, MAX_TEXT)
         self.service, self.checkout_id = failure.service, failure.checkout_id
-        self.times_seen += 1
+        self.times_seen += not told
         self.first_seen_at, self.last_seen_at = self.first_seen_at or now, now
         if failure.occurrence:
             self.remember(failure.occurrence)

@@ -117,7 +117,7 @@ def test_a_retry_that_fails_opens_the_alert_again_and_tells_people_once(
         desk.hear(told(retried))
         opened += [*desk.arrives(letter), *desk.hear(again, "e2")]
     assert names(opened) == ["AlertOpened"]
-    assert desk.alert.state == "open"
+    assert (desk.alert.state, desk.alert.times_seen) == ("open", 2)
     assert desk.alert.notify_at == desk.now
 
 
