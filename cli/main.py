@@ -208,7 +208,7 @@ def trace(
     if a step is overdue or needs a person, 2 if the name matches nothing or more than one thing.
     """
     from cli import system
-    from cli.trace.run import run_trace
+    from cli.trace import run_trace
 
     with contextlib.suppress(KeyboardInterrupt):
         if not run(run_trace(system.settings(state), name, console, follow=follow, as_json=as_json)):
@@ -222,7 +222,7 @@ def stuck(state: State = STATE, as_json: Json = False) -> None:
     Grouped by the event they wait for. Exit code 1 if there are any.
     """
     from cli import system
-    from cli.stuck.run import run_stuck
+    from cli.stuck import run_stuck
 
     if not run(run_stuck(system.settings(state), console, as_json=as_json)):
         raise typer.Exit(WRONG)

@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from cli import system
 from cli.shell import Commands
-from cli.trace.run import journal
+from cli.trace import journal_db
 from proofs.bench.load import LoadError
 from services.journal.tables import checkouts, entries
 from shared.runtime.postgres.database import connect
@@ -188,7 +188,7 @@ async def _quietly(connection: AsyncConnection) -> None:
 
 async def _samples(settings: Settings) -> dict[str, list[str]]:
     """Names to ask for, from all over the journal."""
-    async with journal(settings) as db:
+    async with journal_db(settings) as db:
         return {
             what: [str(await db.fetchval(query, f"cart-{256 * n // TRIES:02x}")) for n in range(TRIES)]
             for what, query in _SAMPLES.items()

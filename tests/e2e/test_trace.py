@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 
 from rich.console import Console
 
-from cli.stuck.run import run_stuck
-from cli.trace.run import run_trace
+from cli.stuck import run_stuck
+from cli.trace import run_trace
 from devstack.demo.shop import Shop, card
 from services.journal.trace import NotOneError
 from shared.contract.cart import CheckoutCompleted, ConfirmCheckout

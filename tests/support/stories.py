@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cli import system
-from cli.trace.run import journal
-from cli.trace.show import trace_json
+from cli.trace import journal_db, trace_json
 from services.journal.model import Entry, Form
 from services.journal.trace import one, trace
 from shared.progress import limits
@@ -68,7 +67,7 @@ def _entry(key: str, row: dict[str, Any]) -> Entry:
 async def record(state: Path, carts: dict[str, str]) -> None:
     """Record the stories of these carts, by name, from the system that runs in a state folder."""
     settings = system.settings(state)
-    async with journal(settings) as db:
+    async with journal_db(settings) as db:
         for name, cart_id in carts.items():
             found = trace_json(await trace(db, await one(db, cart_id), limits(settings)))
             lines = ",\n".join(json.dumps(entry) for entry in found["entries"])

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
-from cli.stuck.run import run_stuck
-from cli.trace.run import run_trace
+from cli.stuck import run_stuck
+from cli.trace import run_trace
 from services.journal import overview, queries
 from services.journal.model import Entry
 from services.journal.trace import NotOneError, one
@@ -174,7 +174,7 @@ def copies(entries: list[Entry], cart_id: str, now: datetime, seconds: float) ->
 async def test_stuck_fails_if_any_checkout_is_and_warns_of_lag(shelf: Journal) -> None:
     screen = Screen()
     assert await run_stuck(shelf.settings, screen.console, as_json=False)
-    assert "Nothing is stuck" in screen.text
+    assert "No checkout is stuck" in screen.text
     assert "The journal has never run" in screen.text
     await kept(shelf, "void_failed")
     await shelf.writer.report_lag({0: 12})

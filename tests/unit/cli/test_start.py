@@ -16,4 +16,4 @@ def test_help_and_trace_import_no_heavy_library() -> None:
     for arguments in (["--help"], ["alerts", "--help"], ["--version"]):
         help_only = f"cli.main; cli.main.app({arguments}, standalone_mode=False)"
         assert not imported(help_only) & (HEAVY | {"asyncio", "asyncpg", "pydantic"})
-    assert not imported("cli.main, cli.system, cli.trace.run, cli.stuck.run") & HEAVY
+    assert not imported("cli.main, cli.system, cli.trace, cli.stuck") & HEAVY

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from cli.trace.show import entry_json
+from cli.trace import entry_json
 from services.journal.model import Entry, Form
 from services.journal.timeline import Node, checkouts_around, forest, of_checkout
 from tests.support import stories

@@ -1,1 +1,0 @@
-"""``quadrille stuck``: what does not move, grouped by what it waits for."""

@@ -1,1 +1,0 @@
-"""``quadrille trace``: the story of anything, and where it stands."""
