@@ -133,7 +133,7 @@ class EmbeddedStack:
                 self._note()
                 return
         child.stop(signal.SIGKILL, 5)
-        raise StackError(f"{name} was being started as all was stopped")
+        raise StackError(f"{name} was restarting when everything was stopped")
 
     def stop(self) -> None:
         """Stop both servers and let go of the folder."""

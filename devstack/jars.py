@@ -94,7 +94,7 @@ def _maven(cache: Path) -> Any:
     try:
         from jgo.maven import MavenContext
     except ImportError:
-        raise StackError("the embedded stack needs more packages: pip install 'quadrille[embedded]'") from None
+        raise StackError("the embedded stack needs more packages: run `pip install ./devstack` in a clone") from None
     return MavenContext(repo_cache=cache, timeout=60)
 
 

@@ -66,7 +66,7 @@ class Kafka:
         arguments = ["kafka.tools.StorageTool", "format", cluster_id, f"--config={properties.resolve()}"]
         made = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
         if made.returncode:
-            raise StackError(f"Kafka's storage could not be made in {self._folder}: {made.stdout}{made.stderr}")
+            raise StackError(f"Kafka could not format its storage in {self._folder}: {made.stdout}{made.stderr}")
 
     def _properties(self, port: int, controller_port: int) -> str:
         settings = {

@@ -30,7 +30,7 @@ class FolderLock:
             file.seek(0)
             owner = file.read().strip() or "unknown"
             file.close()
-            raise StackError(f"process {owner} runs a stack in {self._state}; stop it, or choose another folder") from None
+            raise StackError(f"process {owner} is running a stack in {self._state}; stop it, or use another folder") from None
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()

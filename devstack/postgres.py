@@ -123,7 +123,7 @@ class Postgres:
         finally:
             secret.unlink()
         if made.returncode:
-            raise StackError(f"PostgreSQL's cluster could not be made in {data}: {made.stderr.strip()}")
+            raise StackError(f"PostgreSQL could not create a cluster in {data}: {made.stderr.strip()}")
         shutil.rmtree(data, ignore_errors=True)
         partial.rename(data)
 
@@ -189,4 +189,4 @@ def shared_folder() -> Path:
     for folder in (os.environ.get("TMPDIR"), "/var/tmp"):
         if folder and _reaches(user, Path(folder)):
             return Path(folder)
-    raise StackError("PostgreSQL's user reaches no temporary folder: set TMPDIR to one that it does")
+    raise StackError("PostgreSQL's user can access no temporary folder: set TMPDIR to one that it can")

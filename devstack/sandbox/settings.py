@@ -41,7 +41,7 @@ class Settings(BaseModel):
         """Raise :class:`SettingsError` for settings that do not go together."""
         self.rates()
         if self.api_key.get_secret_value() == DEFAULT_KEY and not _is_loopback(self.host):
-            raise SettingsError(f"to listen on {self.host} the API key must be named: set {PREFIX}API_KEY")
+            raise SettingsError(f"to listen on {self.host}, set {PREFIX}API_KEY")
 
 
 def load(**overrides: object) -> Settings:

@@ -167,8 +167,7 @@ def read(record: Record) -> tuple[Envelope, Message]:
     envelope, message = _read(record)
     if topic is not None and topic.compacted and record.key is not None and envelope.key != message.key:
         raise UnreadableError(
-            f"the record's key must be {message.key}, as in the value: Kafka keeps the last record of each key, and loses what"
-            " has the key of another"
+            f"the record's key must be {message.key}, as in the value: compaction keeps only the last record of each key"
         )
     return _keyed(envelope, message)
 
@@ -179,7 +178,7 @@ def _deleted(record: Record) -> tuple[Envelope, Message]:
     try:
         delisted = ProductDelisted(sku=key)
     except ValidationError:
-        raise UnreadableError("a record without a value delists the product its key names, and this key is no SKU") from None
+        raise UnreadableError("a record without a value delists the product of its key, and this key is not a SKU") from None
     place = f"{record.topic}/{record.partition}/{record.offset}/{record.timestamp}"
     envelope = Envelope(place, f"/kafka/{record.topic}", delisted.type_name(), key, place, offset=record.offset)
     return replace(envelope, redriven=record.redriven is not None), delisted
@@ -190,7 +189,7 @@ def _read(record: Record) -> tuple[Envelope, Message]:
     if not record.value:
         raise UnreadableError("the record has no value")
     if len(record.value) > MAX_VALUE_BYTES:
-        raise UnreadableError(f"the value has {len(record.value)} bytes; at most {MAX_VALUE_BYTES} are read")
+        raise UnreadableError(f"the value has {len(record.value)} bytes; the limit is {MAX_VALUE_BYTES}")
     if is_structured(headers):
         return _read_structured(record, headers)
     attributes = {CONTENT_TYPE: headers.get("content-type", ""), **headers}
@@ -221,19 +220,19 @@ def _read_structured(record: Record, headers: Attributes) -> tuple[Envelope, Mes
 
 def _envelope(record: Record, attributes: Attributes) -> tuple[Envelope, type[Message]]:
     if attributes.get("specversion", "1.0") != "1.0":
-        raise UnreadableError(f"CloudEvents version {attributes['specversion'][:20]!r} is not known; 1.0 is")
+        raise UnreadableError(f"CloudEvents version {attributes['specversion'][:20]!r} is not supported; send 1.0")
     for name in ("id", "source", "type"):
         if wrong := _wrong(attributes.get(name, "")):
             raise UnreadableError(f"the attribute {name} {wrong}")
     kind = MESSAGES.get(attributes["type"])
     if kind is None:
-        raise UnreadableError(f"the type {attributes['type']!r} is not known")
+        raise UnreadableError(f"unknown type {attributes['type']!r}")
     topic = TOPICS.get(record.topic)
     if kind.topic and topic is not None and kind.topic != topic.name:
         raise UnreadableError(f"{kind.__name__} belongs on {kind.topic}, not on {record.topic}")
     if record.topic in EVENT_SOURCES and attributes["source"] != EVENT_SOURCES[record.topic]:
         source, expected = attributes["source"], EVENT_SOURCES[record.topic]
-        raise UnreadableError(f"{record.topic} takes events of the source {expected} only, not of {source}: who wrote this?")
+        raise UnreadableError(f"{record.topic} accepts events only from the source {expected}, not from {source}")
     if topic is not None and topic.from_outside and attributes["source"] in _SOURCES:
         # under its source and id, what the service says itself would count as handled
         raise UnreadableError(f"{attributes['source']} does not write {record.topic}")
@@ -308,7 +307,7 @@ def _refuse_duplicate_fields(envelope: Envelope, kind: type[Command], body: byte
         if len(fields) < len(pairs):
             twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
             subject = without_card_numbers(twice[:LONGEST])
-            reason = Reason(code="duplicate_field", message="the field appears twice", subject=subject)
+            reason = Reason(code="duplicate_field", message="duplicate field", subject=subject)
             raise RefusedError(envelope, kind, (reason,))
         return fields
 

@@ -150,5 +150,5 @@ async def partitions_of(settings: Settings, names: Sequence[str]) -> list[TopicP
         described = await within(CLIENT_SECONDS, admin.describe_topics(list(names)))
     found = {d["topic"]: len(d["partitions"]) for d in described if not d["error_code"]}
     if missing := [name for name in names if name not in found]:
-        raise TopicsError(f"{', '.join(missing)} is missing on the broker: run `quadrille topics create`")
+        raise TopicsError(f"the broker has no topic {', '.join(missing)}: run `quadrille topics create`")
     return [TopicPartition(name, partition) for name in names for partition in range(found[name])]

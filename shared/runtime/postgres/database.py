@@ -41,7 +41,7 @@ def connect(url: str, *, pool: int = 4, seconds: float | None = STATEMENT_SECOND
         try:
             return await asyncpg.connect(url, timeout=CONNECT_SECONDS, command_timeout=seconds, server_settings=SERVER_SETTINGS)
         except asyncpg.exceptions.ClientConfigurationError as error:
-            raise SettingsError(f"the address of a database cannot be used: {error}") from None
+            raise SettingsError(f"invalid database address: {error}") from None
 
     engine = create_async_engine(
         "postgresql+asyncpg://",

@@ -56,7 +56,7 @@ async def check(url: str, service: str, migrations: ModuleType) -> None:
         await engine.dispose()
     head = await asyncio.to_thread(lambda: ScriptDirectory.from_config(config(migrations)).get_current_head())
     if at != head:
-        raise MigrationsError(f"the database of {service} is at version {at}, this code needs {head}: run `quadrille migrate`")
+        raise MigrationsError(f"the database of {service} has version {at}, this code needs {head}: run `quadrille migrate`")
 
 
 async def wait_for(url: str, service: str, migrations: ModuleType, pacing: Pacing) -> None:

@@ -79,7 +79,7 @@ async def test_a_killed_owner_leaves_everything_to_the_next(state: Path) -> None
     owner, before = start_elsewhere(state)
     try:
         await leave_something(before)
-        with pytest.raises(StackError, match=f"process {owner.pid} runs a stack in {state}"):
+        with pytest.raises(StackError, match=f"process {owner.pid} is running a stack in {state}"):
             await asyncio.to_thread(EmbeddedStack(state).start)
         left = [Child(**child) for child in EmbeddedStack(state)._noted()["children"].values()]
     finally:

@@ -98,7 +98,7 @@ def test_what_dies_under_it_is_started_again_and_what_it_leaves_is_taken_over(st
 
     second = quadrille("up", state)
     assert second.returncode == 2
-    assert f"process {up.process.pid} runs a stack in {state}" in second.stderr
+    assert f"process {up.process.pid} is running a stack in {state}" in second.stderr
     assert all(said["ready"] for said in up.states().values()), "the note of the first is still there"
 
     before = up.log.stat().st_size

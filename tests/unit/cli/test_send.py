@@ -74,7 +74,7 @@ def test_every_line_at_fault_is_named_with_all_its_faults() -> None:
         (line().replace("tea", r"\ud800"), "not JSON"),
         (line().replace("tea", b"\xff".decode("utf-8", "surrogateescape")), "not UTF-8"),
         ("[" * 100_000, "recursion limit exceeded"),
-        (line(specversion="0.3"), "CloudEvents version '0.3' is not known"),
+        (line(specversion="0.3"), "CloudEvents version '0.3' is not supported"),
         (line(id=""), "the attribute id"),
     ],
     ids=range(13),

@@ -53,7 +53,7 @@ async def test_a_second_start_in_a_folder_leaves_the_first_ones_note(
     first.take()
     system.save(tmp_path, system.RunningSystem(Child(1, 2.0), {}, {}))
     second = Running(tmp_path, {}, lambda name, line: None, lambda text: None)
-    with pytest.raises(StackError, match="runs a stack in"):
+    with pytest.raises(StackError, match="is running a stack in"):
         await second.start()
     assert (tmp_path / system.NOTE).exists()
     first.release()

@@ -218,7 +218,7 @@ def test_an_events_topic_takes_its_own_service_alone(kind: type[Message], source
     """Whoever may write the topic commits no stock in order's name."""
     topic = kind.topic or "order.events"
     forged = replace(structured(a(kind), source=source), topic=topic)
-    said = f"order.events takes events of the source /quadrille/order only, not of {source}: who wrote this?"
+    said = f"order.events accepts events only from the source /quadrille/order, not from {source}"
     with pytest.raises(UnreadableError, match=f"^{re.escape(said)}$"):
         read(forged)
     assert read(replace(structured(a(kind), source="/quadrille/order"), topic=topic))[1] == a(kind)

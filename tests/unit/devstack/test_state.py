@@ -45,7 +45,7 @@ def test_a_second_start_in_a_folder_names_the_first(tmp_path: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(StackError) as error:
             EmbeddedStack(tmp_path).start()
-    assert str(error.value) == f"process 4711 runs a stack in {tmp_path}; stop it, or choose another folder"
+    assert str(error.value) == f"process 4711 is running a stack in {tmp_path}; stop it, or use another folder"
     assert (tmp_path / "lock").read_text() == "4711\n"
     assert not (tmp_path / "stack.json").exists()
 
@@ -116,7 +116,7 @@ def test_a_stop_does_not_touch_a_later_process_with_the_same_number() -> None:
 def test_who_ends_while_starting_says_why(tmp_path: Path) -> None:
     log = tmp_path / "log"
     child = launch([sys.executable, "-c", "raise SystemExit('no room')"], log, cwd=tmp_path)
-    with pytest.raises(StackError, match=r"(?s)Kafka ended while starting; the end of .*no room"):
+    with pytest.raises(StackError, match=r"(?s)Kafka exited while starting; the end of .*no room"):
         wait_until(lambda: False, child, "Kafka", log, 10)
     child.stop(signal.SIGKILL, 1)
 
