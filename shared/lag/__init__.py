@@ -1,1 +1,1 @@
-"""How far consumer groups are behind: those of any cluster, ours or not, with settings alone."""
+"""Measures the lag of consumer groups, on any cluster that the settings name."""

@@ -1,8 +1,7 @@
-"""How a group is doing, from several looks at it: rules only, no clock and no I/O.
+"""The status of a group, from several snapshots: pure rules without clock or I/O.
 
-The rules are Burrow's (its wiki, Consumer Lag Evaluation Rules), on snapshots in place of commits: a broker does not say
-when an offset was committed, so a partition whose offset stands still is STOP where no member of the group has it, and
-STALL where one has.
+The rules are Burrow's (its wiki, Consumer Lag Evaluation Rules), on snapshots instead of commits. A broker does not say when
+an offset was committed, so a partition whose offset does not move is STOP if no member of the group has it, otherwise STALL.
 """
 
 from collections.abc import Sequence
@@ -28,24 +27,24 @@ class Status(StrEnum):
 SEVERITY = {status: rank for rank, status in enumerate(Status)}
 MEANING = {
     Status.OK: "keeps up",
-    Status.WARN: "the lag never fell",
-    Status.HELD: "an open transaction holds its records back",
-    Status.REWIND: "the offset went back",
-    Status.STALL: "records wait, the offset does not move",
-    Status.STOP: "records wait, nobody reads them",
+    Status.WARN: "the lag does not shrink",
+    Status.HELD: "an open transaction blocks its records",
+    Status.REWIND: "the offset moved back",
+    Status.STALL: "has lag, but its offset does not move",
+    Status.STOP: "has lag, but no consumer",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """What changed over a window: records a second that came and that were processed, and how it is judged."""
+    """The change over a window: its status, and records per second that were written and processed."""
 
     status: Status | None
     rate_in: float | None
     rate_out: float | None
 
     def catch_up(self, lag: int) -> float | None:
-        """Seconds until a lag is gone at this pace: ``inf`` where it does not shrink, nothing where the pace is not known."""
+        """Seconds until a lag is gone at this rate: ``inf`` if it does not shrink, None if the rate is unknown."""
         if lag <= 0:
             return 0.0
         if self.rate_in is None or self.rate_out is None:
@@ -54,7 +53,7 @@ class Trend:
 
 
 def judge(window: Sequence[Position]) -> Status | None:
-    """How a partition is doing, from its positions, the oldest first; nothing where one alone does not tell."""
+    """The status of a partition from its positions, the oldest first; None if a single one is not enough."""
     last = window[-1]
     if any(_went_back(before, after) for before, after in pairwise(window)):
         return Status.REWIND
@@ -80,14 +79,14 @@ def _went_back(before: Position, after: Position) -> bool:
 
 
 def _judge_uncommitted(window: Sequence[Position]) -> Status:
-    """What lay there before may be none of the group's business; what came since it has a member is."""
+    """Older records may not concern the group; records written since it has a member do."""
     came = window[-2].end > window[0].end
     had = all(position.assigned for position in window)
     return Status.STALL if came and had else Status.OK
 
 
 def worst(statuses: Sequence[Status | None]) -> Status | None:
-    """The most severe; nothing where none is known."""
+    """The most severe status; None if none is known."""
     known = [status for status in statuses if status is not None]
     return max(known, key=SEVERITY.__getitem__, default=None)
 
@@ -110,12 +109,12 @@ def trend(snapshots: Sequence[Snapshot], group: str, place: Place) -> Trend:
 
 
 def trends(snapshots: Sequence[Snapshot], group: str) -> dict[Place, Trend]:
-    """The trend of every partition a group reads now."""
+    """The trend of every partition that a group reads."""
     return {place: trend(snapshots, group, place) for place in snapshots[-1].groups[group].positions}
 
 
 def total(found: Sequence[Trend]) -> Trend:
-    """Several partitions as one: the worst of them, and their rates together."""
+    """Several partitions as one: the worst status, and the sum of the rates."""
     rates_in = [one.rate_in for one in found if one.rate_in is not None]
     rates_out = [one.rate_out for one in found if one.rate_out is not None]
     return Trend(

@@ -1,6 +1,6 @@
-"""Looks at a cluster: asks brokers for groups, offsets and ends, and reads the one record a group is waiting at.
+"""Takes snapshots of a cluster: asks brokers for groups and offsets, and reads the oldest unprocessed record of each group.
 
-The end is the one Kafka writes at next, also where an open transaction keeps everybody from reading so far.
+The end of a partition is the offset that Kafka writes next, even where an open transaction keeps consumers from reading it.
 """
 
 import asyncio
@@ -17,21 +17,21 @@ from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import KafkaError
 
 from shared.lag.model import Group, HeldBack, Place, Position, Snapshot
+from shared.lag.timestamps import RecordTimestamps, Unprocessed
 from shared.lag.transactions import find_transactions
-from shared.lag.written import Waiting, Written
 from shared.runtime import kafka
 from shared.settings import Settings
 from shared.timeouts import within
 
 READ_SECONDS: Final = 10.0
-"""The longest one question to the brokers may take."""
+"""The longest one request to the brokers may take."""
 FETCH_BYTES: Final = 1_048_576
 PARTITION_BYTES: Final = 65_536
-"""Bytes of an answer that brings records, and those of one partition in it: one record is enough. A broker sends a larger
-one all the same, where it is the first in its answer."""
-GROUPS_AT_ONCE: Final = 16
+"""Bytes of a fetch response, and of one partition in it: one record is enough. A broker sends a larger record all the same if
+it is the first in the response."""
+MAX_CONCURRENCY: Final = 16
 INTERNAL: Final = "__"
-"""How the names of Kafka's own topics begin."""
+"""The prefix of Kafka's own topics."""
 
 
 class LagReader:
@@ -42,8 +42,8 @@ class LagReader:
         sizes = {"fetch_max_bytes": FETCH_BYTES, "max_partition_fetch_bytes": PARTITION_BYTES}
         self._consumer = kafka.consumer(settings, None, "quadrille-lag", **sizes)
         self._any_consumer = kafka.consumer(settings, None, "quadrille-lag", isolation_level="read_uncommitted", **sizes)
-        self._committed, self._beyond = Written(self._consumer), Written(self._any_consumer)
-        self._slots = asyncio.Semaphore(GROUPS_AT_ONCE)
+        self._committed, self._beyond = RecordTimestamps(self._consumer), RecordTimestamps(self._any_consumer)
+        self._slots = asyncio.Semaphore(MAX_CONCURRENCY)
 
     async def __aenter__(self) -> Self:
         async with contextlib.AsyncExitStack() as started:
@@ -59,24 +59,26 @@ class LagReader:
         await self._started.aclose()
 
     async def snapshot(self, groups: str = "*", topics: str = "*") -> Snapshot:
-        """Look once. ``groups`` and ``topics``: patterns of the names to look at, as a shell's (``*`` and ``?``)."""
+        """Take a snapshot. ``groups`` and ``topics``: shell patterns of names (``*`` and ``?``)."""
         places = await self._places(topics)
         found, unread = await self._groups(groups)
         tps = [TopicPartition(*place) for place in sorted(places)]
-        self._committed.have_all(tps)
-        self._beyond.have_all(tps)
+        self._committed.assign_all(tps)
+        self._beyond.assign_all(tps)
         oldest = await within(READ_SECONDS, self._consumer.beginning_offsets(tps))
         ends = await within(READ_SECONDS, self._any_consumer.end_offsets(tps))
-        stable = await within(READ_SECONDS, self._consumer.end_offsets(tps))  # after the ends: what comes between is not open
+        stable = await within(
+            READ_SECONDS, self._consumer.end_offsets(tps)
+        )  # after the ends: records written in between are not open
         ends = {tp: max(end, stable[tp]) for tp, end in ends.items()}
         held_back = await self._held_back(ends, stable)
         looked_at = [self._group(*one, ends, stable, oldest) for one in found]
-        waiting = {_first_waiting(place, p) for group in looked_at for place, p in group.positions.items() if p.lag > 0}
-        await self._committed.look({w for w in waiting if w[1] < stable[TopicPartition(*w[0])]}, stable)
+        waiting = {_first_unprocessed(place, p) for group in looked_at for place, p in group.positions.items() if p.lag > 0}
+        await self._committed.look_up({w for w in waiting if w[1] < stable[TopicPartition(*w[0])]}, stable)
         open_ = {
             self._open_from(place, p) for group in looked_at for place, p in group.positions.items() if p.stable is not None
         }
-        await self._beyond.look({w for w in open_ if w[1] >= stable[TopicPartition(*w[0])]}, ends)
+        await self._beyond.look_up({w for w in open_ if w[1] >= stable[TopicPartition(*w[0])]}, ends)
         now = time.time()
         return Snapshot(
             now,
@@ -98,7 +100,7 @@ class LagReader:
         }
 
     async def _places(self, topics: str) -> set[Place]:
-        """The partitions that can be asked for: one that is missing or has no leader would be waited for for ever."""
+        """The partitions with a leader: a request for another one would wait forever."""
         described = await within(READ_SECONDS, self._admin.describe_topics())
         return {
             (topic["topic"], partition["partition"])
@@ -132,7 +134,7 @@ class LagReader:
 
     def _group(self, name: str, described: Any, committed: dict[Any, Any], ends: Any, stable: Any, oldest: Any) -> Group:
         _, _, state, _, _, members, *_ = described
-        known = state != "Dead"  # what is listed and called dead speaks a protocol this client does not
+        known = state != "Dead"  # a listed group that is "Dead" uses a protocol this client does not support
         assigned = {tp for member in members for tp in _assignment(member[4])}
         positions = {
             (tp.topic, tp.partition): Position(
@@ -147,9 +149,9 @@ class LagReader:
         }
         return Group(name, state if known else "unknown", len(members) if known else None, positions)
 
-    def _open_from(self, place: Place, position: Position) -> Waiting:
-        """The offset from which on a group waits, where no record is before an open transaction at that transaction."""
-        first = _first_waiting(place, position)
+    def _open_from(self, place: Place, position: Position) -> Unprocessed:
+        """The first unprocessed offset, or the start of the open transaction if there is no record before it."""
+        first = _first_unprocessed(place, position)
         return (place, position.stable) if position.stable is not None and self._committed.is_empty(first) else first
 
     def _aged(self, group: Group, now: float) -> Group:
@@ -158,7 +160,7 @@ class LagReader:
     def _with_age(self, place: Place, position: Position, now: float) -> Position:
         if position.lag <= 0:
             return position
-        first = _first_waiting(place, position)
+        first = _first_unprocessed(place, position)
         seen = self._committed
         if seen.is_empty(first):
             until = position.end if position.stable is None else position.stable
@@ -173,8 +175,8 @@ class LagReader:
         return replace(position, age=None if written is None else max(0.0, now - written))
 
 
-def _first_waiting(place: Place, position: Position) -> Waiting:
-    """Where a group is behind what is still kept, the oldest that is kept."""
+def _first_unprocessed(place: Place, position: Position) -> Unprocessed:
+    """The first unprocessed offset, or the oldest retained one if that is later."""
     return place, max(position.current or 0, position.oldest)
 
 

@@ -1,7 +1,7 @@
-"""Open transactions that hold partitions back, and who holds them: asked of the brokers.
+"""Asks the brokers which open transactions block partitions, and whose they are.
 
-Nobody who reads committed records gets past the first record of a transaction that is open. aiokafka has no such
-questions; these are Kafka's own (DescribeProducers, ListTransactions, DescribeTransactions; brokers since 3.0).
+A consumer of committed records cannot read past the first record of an open transaction. aiokafka lacks these requests:
+DescribeProducers, ListTransactions and DescribeTransactions (brokers since 3.0).
 """
 
 import logging
@@ -70,7 +70,7 @@ class _ProducersRequestStruct(RequestStruct):
 
 
 class DescribeProducers(Request[_ProducersRequestStruct]):
-    """Who writes to these partitions of a leader."""
+    """The producers that write to these partitions of a leader."""
 
     API_KEY = 61
 
@@ -80,7 +80,7 @@ class DescribeProducers(Request[_ProducersRequestStruct]):
             self._partitions[topic].append(partition)
 
     def build(self, request_struct_class: type[_ProducersRequestStruct]) -> _ProducersRequestStruct:
-        """As it is sent."""
+        """The request as it is sent."""
         return request_struct_class([(topic, partitions, {}) for topic, partitions in self._partitions.items()], {})
 
 
@@ -113,7 +113,7 @@ class ListTransactions(Request[_ListRequestStruct]):
         self._producer_ids = sorted(producer_ids)
 
     def build(self, request_struct_class: type[_ListRequestStruct]) -> _ListRequestStruct:
-        """As it is sent."""
+        """The request as it is sent."""
         return request_struct_class([], self._producer_ids, {})
 
 
@@ -149,7 +149,7 @@ class _DescribeRequestStruct(RequestStruct):
 
 
 class DescribeTransactions(Request[_DescribeRequestStruct]):
-    """When these transactions began, and how long they may stay open: asked of their coordinator."""
+    """When these transactions began, and how long they may stay open; for their coordinator."""
 
     API_KEY = 65
 
@@ -157,15 +157,15 @@ class DescribeTransactions(Request[_DescribeRequestStruct]):
         self._transactional_ids = sorted(transactional_ids)
 
     def build(self, request_struct_class: type[_DescribeRequestStruct]) -> _DescribeRequestStruct:
-        """As it is sent."""
+        """The request as it is sent."""
         return request_struct_class(self._transactional_ids, {})
 
 
 async def find_transactions(admin: Any, held_back: Mapping[Place, int]) -> dict[Place, OpenTransaction]:
-    """Who holds these partitions back, each from the offset given, as far as the brokers say.
+    """The transactions that block these partitions, each from the given offset, as far as the brokers say.
 
-    Brokers too old for the question, or that do not allow it (Read on the topic, Describe on the transactional id), leave
-    it open. Raises ``OSError`` and ``TimeoutError``.
+    A partition is missing if its broker is too old, or does not allow the request (Read on the topic, Describe on the
+    transactional id). Raises ``OSError`` and ``TimeoutError``.
     """
     found: dict[Place, OpenTransaction] = {}
     by_leader: dict[int, list[Place]] = defaultdict(list)
@@ -187,7 +187,7 @@ async def find_transactions(admin: Any, held_back: Mapping[Place, int]) -> dict[
 
 
 async def _named(admin: Any, producer_ids: Collection[int]) -> dict[int, OpenTransaction]:
-    """By producer, what is known of its transaction: its coordinator is the broker that lists it."""
+    """The transaction of each producer. Its coordinator is the broker that lists it."""
     named: dict[int, OpenTransaction] = {}
     for broker in admin._client.cluster.brokers():
         listed = await _ask(admin, ListTransactions(producer_ids), broker.nodeId)
@@ -201,9 +201,9 @@ async def _named(admin: Any, producer_ids: Collection[int]) -> dict[int, OpenTra
 
 
 async def _ask(admin: Any, request: Request[Any], node: int) -> Any:
-    """The answer of a broker, or nothing where it does not know or allow the question."""
+    """The answer of a broker; None if it does not know or allow the request."""
     try:
         return await within(ASK_SECONDS, admin._send_request_to_node(node, request))
     except (KafkaError, NotImplementedError) as error:
-        log.debug("a broker does not say who holds partitions back: %r", error)
+        log.debug("a broker does not describe open transactions: %r", error)
         return None

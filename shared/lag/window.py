@@ -8,13 +8,13 @@ from shared.lag.model import Snapshot
 
 
 class Window:
-    """Keeps as many snapshots as judgement needs."""
+    """Keeps the newest snapshots, up to ``size``."""
 
     def __init__(self, size: int) -> None:
         self._kept: deque[Snapshot] = deque(maxlen=size)
 
     def add(self, snapshot: Snapshot) -> None:
-        """The newest one; the oldest goes."""
+        """Add the newest snapshot; the oldest is dropped."""
         self._kept.append(snapshot)
 
     def __iter__(self) -> Iterator[Snapshot]:
@@ -22,16 +22,16 @@ class Window:
 
     @property
     def last(self) -> Snapshot | None:
-        """The newest snapshot, where there is one."""
+        """The newest snapshot, if there is one."""
         return self._kept[-1] if self._kept else None
 
     @property
     def full(self) -> bool:
-        """Whether there is enough to judge by."""
+        """Whether there are enough snapshots to judge by."""
         return len(self._kept) == self._kept.maxlen
 
     def statuses(self) -> dict[str, Status | None]:
-        """How each group is doing; nothing is known before the window is full."""
+        """The status of each group; None until the window is full."""
         kept = list(self._kept)
         if not kept:
             return {}

@@ -23,7 +23,7 @@ def window(*offsets: tuple[int | None, int], assigned: bool | None = True) -> li
         ([(5, 5), (5, 9), (5, 12)], Status.OK),  # it had nothing to do at one look: not stalled yet
         ([(5, 20), (9, 20), (15, 20)], Status.OK),
         ([(5, 20), (6, 24), (8, 30)], Status.WARN),
-        ([(5, 20), (9, 24), (10, 25)], Status.WARN),  # it moves, but the lag never fell
+        ([(5, 20), (9, 24), (10, 25)], Status.WARN),  # it moves, but the lag does not shrink
         ([(5, 20), (9, 22), (10, 25)], Status.OK),  # it fell once
         ([(5, 20), (5, 20), (5, 20)], Status.STALL),
         ([(5, 20), (5, 25), (5, 30)], Status.STALL),

@@ -90,7 +90,7 @@ def test_the_table_shows_topics_and_the_partitions_that_are_behind() -> None:
         ["orders", "a", "0", "5", "9", "4", "12.5 s", "0.0"],
         ["orders", "b", "all 1", "–", "3", "–", "–", "0.0"],
     ]
-    assert rows[1][-2:] == ["never", "STALL records wait, the offset does not move"]
+    assert rows[1][-2:] == ["never", "STALL has lag, but its offset does not move"]
     assert len(written(show.table(LOOKS, every_partition=True)).splitlines()) == len(rows) + 1 + 2
 
 

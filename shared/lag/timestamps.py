@@ -1,4 +1,4 @@
-"""When the records were written that groups wait at: each is read once."""
+"""Finds when the oldest unprocessed records were written. Each record is read once."""
 
 import asyncio
 import time
@@ -11,47 +11,47 @@ from aiokafka import TopicPartition
 from shared.lag.model import Place
 
 AGE_SECONDS: Final = 3.0
-"""The longest that is waited for the records whose age is asked for."""
+"""The longest one lookup may take."""
 SLICE_SECONDS: Final = 0.2
-"""How long until it is asked whether there are any."""
+"""How long to wait for records before asking whether there are any."""
 
-Waiting = tuple[Place, int]
-"""A place, and the offset there of the oldest record not yet processed."""
+Unprocessed = tuple[Place, int]
+"""A partition, and the offset of the oldest unprocessed record."""
 
 
-class Written:
-    """What one consumer, which has every partition assigned and at rest, finds out about records."""
+class RecordTimestamps:
+    """Looks up records with one consumer, which has every partition assigned and paused."""
 
     def __init__(self, consumer: Any) -> None:
         self._consumer = consumer
-        self._written: dict[Waiting, float] = {}
-        self._empty: dict[Waiting, int] = {}
+        self._written: dict[Unprocessed, float] = {}
+        self._empty: dict[Unprocessed, int] = {}
 
-    def at(self, waiting: Waiting) -> float | None:
-        """When the record was written, in seconds since 1970, where that is known."""
-        return self._written.get(waiting)
+    def at(self, first: Unprocessed) -> float | None:
+        """When the record was written, in seconds since 1970; None if unknown."""
+        return self._written.get(first)
 
-    def is_empty(self, waiting: Waiting) -> bool:
-        """Whether there is no record from that offset up to the end that was given."""
-        return waiting in self._empty
+    def is_empty(self, first: Unprocessed) -> bool:
+        """Whether there is no record from this offset up to the given end."""
+        return first in self._empty
 
-    def have_all(self, tps: list[Any]) -> None:
-        """Have all partitions, at rest: so the client asks for all their leaders at once and not topic by topic."""
+    def assign_all(self, tps: list[Any]) -> None:
+        """Assign and pause all partitions, so that the client asks for all leaders at once and not topic by topic."""
         if self._consumer.assignment() != set(tps):
             self._consumer.assign(tps)
             self._consumer.pause(*tps)
 
-    async def look(self, waiting: set[Waiting], ends: Mapping[Any, int]) -> None:
-        """Find out about these, in rounds: a consumer has one position in a partition, groups have several.
+    async def look_up(self, wanted: set[Unprocessed], ends: Mapping[Any, int]) -> None:
+        """Look up these records in rounds: a consumer has one position per partition, groups have several.
 
-        There may be none up to the end (see :class:`shared.lag.model.Position`).
+        There may be no record up to the end (see :class:`shared.lag.model.Position`).
         """
-        self._written = {key: at for key, at in self._written.items() if key in waiting}
+        self._written = {key: at for key, at in self._written.items() if key in wanted}
         self._empty = {
-            (p, o): end for (p, o), end in self._empty.items() if (p, o) in waiting and end == ends[TopicPartition(*p)]
+            (p, o): end for (p, o), end in self._empty.items() if (p, o) in wanted and end == ends[TopicPartition(*p)]
         }
         left: dict[Place, list[int]] = defaultdict(list)
-        for place, offset in sorted(waiting - self._written.keys() - self._empty.keys()):
+        for place, offset in sorted(wanted - self._written.keys() - self._empty.keys()):
             left[place].append(offset)
         deadline = time.monotonic() + AGE_SECONDS
         while left and time.monotonic() < deadline:
@@ -78,7 +78,7 @@ class Written:
         self._consumer.pause(*missing)
 
     async def _is_at(self, tp: Any, end: int, deadline: float) -> bool:
-        """Whether the consumer has come to the end without a record."""
+        """Whether the consumer has reached the end without a record."""
         try:
             async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
                 return bool(await self._consumer.position(tp) >= end)
