@@ -58,7 +58,7 @@ def decide(
 
     ``wanted``: the event that says it is done.
     """
-    find = views.alert if issubclass(kind, AlertCommand) else views.letter
+    find = views.alert if issubclass(kind, AlertCommand) else views.dead_letter
 
     async def work() -> list[Decided]:
         async with alerts_db(state) as engine:

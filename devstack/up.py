@@ -191,7 +191,7 @@ def _check(settings: Settings) -> None:
     import_module("services.console.__main__").check(settings)
     if settings.alert_targets:
         try:
-            import_module("services.alerts.targets").targets(settings.alert_targets)
+            import_module("services.alerts.targets").parse_targets(settings.alert_targets)
         except ValueError as error:
             raise SettingsError(str(error)) from None
 

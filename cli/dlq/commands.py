@@ -7,7 +7,7 @@ import typer
 
 from cli.options import USER, By, Limit, Page, Timeout, Why, parse_since
 from cli.shell import STATE, Json, State, console, print_json, report_errors, run
-from services.alerts.states import LetterState
+from services.alerts.states import DeadLetterState
 
 MAX_REASONS: Final = 20
 """Rows of the table of reasons."""
@@ -18,7 +18,7 @@ app = typer.Typer(
     " handle. A unique prefix of its id is enough.",
     epilog="Example: quadrille dlq list. Exit codes: 0 done, 1 refused, failed again or not answered in time, 2 could not run.",
 )
-States = Annotated[list[LetterState] | None, typer.Option("--is", help="Only dead letters in this state; may be repeated.")]
+States = Annotated[list[DeadLetterState] | None, typer.Option("--is", help="Only dead letters in this state; may be repeated.")]
 Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="Dead letter ids; a unique prefix is enough.")]
 Since = Annotated[str | None, typer.Option(help="Only if last failed since then: 30m, 2h, 3d, or a time in ISO 8601.")]
 Reason = Annotated[str | None, typer.Option(help="Only if the error, its message or the stage contains this text.")]
@@ -49,10 +49,10 @@ def list_letters(
     from services.alerts.model import DeadLetter
 
     async def work() -> tuple[int, list[views.Cause], list[DeadLetter]]:
-        chosen = views.Filter(states or views.UNRESOLVED_LETTERS, service, topic, reason, parse_since(since))
+        chosen = views.Filter(states or views.UNRESOLVED_DEAD_LETTERS, service, topic, reason, parse_since(since))
         async with alerts_db(state) as engine:
             total, causes = await views.causes(engine, chosen, MAX_REASONS)
-            return total, causes, await views.letters(engine, chosen, limit, (page - 1) * limit)
+            return total, causes, await views.dead_letters(engine, chosen, limit, (page - 1) * limit)
 
     total, causes, letters = run(work())
     if as_json:
@@ -83,7 +83,7 @@ def show_letter(
 
     async def work() -> tuple[DeadLetter, DeadRecord, Alert]:
         async with alerts_db(state) as engine:
-            letter = await views.letter(engine, letter_id)
+            letter = await views.dead_letter(engine, letter_id)
             return letter, await views.record(engine, letter.letter_id), await views.alert(engine, letter.alert_id)
 
     letter, record, alert = run(work())
@@ -125,7 +125,7 @@ def redrive(
     from cli.dlq.redrive import Redrive, redrive_letters
     from services.alerts.views import Filter
 
-    states = (LetterState.OPEN, LetterState.PARKED) if parked else (LetterState.OPEN,)
+    states = (DeadLetterState.OPEN, DeadLetterState.PARKED) if parked else (DeadLetterState.OPEN,)
     with report_errors():
         chosen = Filter(states, service, topic, reason, parse_since(since))
     redrive_letters(state, ids or [], chosen, every, most, Redrive(by, why, parked, rate, timeout), dry_run, as_json)

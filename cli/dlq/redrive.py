@@ -79,8 +79,8 @@ async def _choose(state: Path, ids: Sequence[str], chosen: Filter, every: bool, 
         raise UsageError("choose dead letters by ID or by filter, not both")
     async with alerts_db(state) as engine:
         if ids:
-            return [await views.letter(engine, prefix) for prefix in ids]
-        return await views.letters(engine, replace(chosen, kind="record"), most)
+            return [await views.dead_letter(engine, prefix) for prefix in ids]
+        return await views.dead_letters(engine, replace(chosen, kind="record"), most)
 
 
 async def _redrive_all(state: Path, letters: Sequence[DeadLetter], how: Redrive, as_json: bool) -> list[Replayed]:

@@ -12,17 +12,17 @@ from rich.text import Text
 
 from cli.alerts.show import at, history
 from cli.table import Column, Table, age, facts, number, text
-from services.alerts.model import Alert, DeadLetter, DeadRecord, LetterState
-from services.alerts.payload import DECODED, DUMPED, decoded, dump, shown, told
+from services.alerts.model import Alert, DeadLetter, DeadLetterState, DeadRecord
+from services.alerts.payload import DECODED, DUMPED, bytes_to_json, decoded, dump, shown
 from services.alerts.views import Cause
 from shared.contract.text import counted
 from shared.runtime.records import unpack
 
 COLOURS: Final = {
-    LetterState.OPEN: "red",
-    LetterState.REDRIVEN: "cyan",
-    LetterState.PARKED: "yellow",
-    LetterState.RESOLVED: "green",
+    DeadLetterState.OPEN: "red",
+    DeadLetterState.REDRIVEN: "cyan",
+    DeadLetterState.PARKED: "yellow",
+    DeadLetterState.RESOLVED: "green",
 }
 
 
@@ -61,11 +61,11 @@ def table(letters: Sequence[DeadLetter]) -> Table:
 
 def as_data(letter: DeadLetter, record: DeadRecord, alert: Alert) -> dict[str, Any]:
     """One dead letter, its record and what to do, for JSON."""
-    headers = [[name, told(value)] for name, value in unpack(record.headers)]
+    headers = [[name, bytes_to_json(value)] for name, value in unpack(record.headers)]
     return {
         **asdict(letter),
         "text": alert.text,
-        "record": {"key": told(record.key), "headers": headers, "value": told(record.value)},
+        "record": {"key": bytes_to_json(record.key), "headers": headers, "value": bytes_to_json(record.value)},
     }
 
 

@@ -1,1 +1,1 @@
-"""Alerts: every dead letter becomes an alert that a person hears of, and stays until it is dealt with."""
+"""Alerts: stores dead letters, opens alerts, notifies people, and redrives or closes what they decide."""

@@ -6,15 +6,15 @@ from typing import Any, Final
 
 from services.alerts import migrations
 from services.alerts.app import application
-from services.alerts.keeper import Keeper
 from services.alerts.model import Alert
 from services.alerts.notifier import Notifier
 from services.alerts.reactions import reactions
 from services.alerts.reconcile import Reconciler
 from services.alerts.reports import Reports
+from services.alerts.store import DeadLetterStore
 from services.alerts.tables import STORES
-from services.alerts.targets import targets
-from services.alerts.watchdog.outages import Outages
+from services.alerts.targets import parse_targets
+from services.alerts.watchdog.outages import OutageMonitor
 from services.alerts.watchdog.workers import watchdog
 from shared.runtime.main import Worker, main
 from shared.runtime.postgres.store import Loaded
@@ -24,50 +24,50 @@ from shared.timeouts import within
 
 STOP_SECONDS: Final = 3.0
 AT_ONCE: Final = 8
-"""Inputs of one commit: each may be the redrive of a record of 16 MB."""
+"""Most messages of one commit: each may be the redrive of a record of 16 MB."""
 
 
 def define(settings: Settings) -> Definition:
-    """Alerts."""
+    """Define the service."""
     return Definition(reactions, STORES, at_once=AT_ONCE)
 
 
 def workers(service: Service) -> list[Worker]:
-    """The listener to dead letters, what it may have let slip, the notifications, and the watchdog.
+    """The reader of dead letters with its reconciler, the notifier, and the watchdog.
 
-    Raises :class:`SettingsError` where a target of notifications is of no known kind, or no address of a service is one.
+    Raises :class:`SettingsError` if an alert target or the address of a watched service is invalid.
     """
     settings = service.settings
     try:
-        notifier = Notifier(service.engine, targets(settings.alert_targets))
+        notifier = Notifier(service.engine, parse_targets(settings.alert_targets))
     except ValueError as error:
         raise SettingsError(str(error)) from None
 
-    def news() -> None:
-        notifier.news()
+    def emitted() -> None:
+        notifier.wake()
         service.publish_soon()
 
-    def changed(written: Sequence[Loaded[Any]]) -> None:
+    def committed(written: Sequence[Loaded[Any]]) -> None:
         if any(isinstance(one.aggregate, Alert) and one.aggregate.notify_at for one in written):
-            notifier.news()
+            notifier.wake()
 
-    service.on_commit = changed
-    keeper = Keeper(service.engine, service.lane_of, news, settings.topic_prefix)
+    service.on_commit = committed
+    store = DeadLetterStore(service.engine, service.lane_of, emitted, settings.topic_prefix)
     service.troubles["dead letters"] = "not listening yet"
-    reports = Reports(keeper, notifier)
-    outages = Outages(settings, reports)
+    reports = Reports(store, notifier)
+    outages = OutageMonitor(settings, reports)
     service.early = [reports.run, outages.run]
-    return [lambda: _listen(service, keeper), notifier.run, watchdog(service, keeper, notifier, reports, outages)]
+    return [lambda: _listen(service, store), notifier.run, watchdog(service, store, notifier, reports, outages)]
 
 
-async def _listen(service: Service, keeper: Keeper) -> None:
-    """Run the Faust worker, and look for what it let slip, until cancelled."""
+async def _listen(service: Service, store: DeadLetterStore) -> None:
+    """Run the Faust worker, and reconcile what it skipped, until cancelled."""
     await service.ready()
-    app = application(service.settings, keeper)
+    app = application(service.settings, store)
     try:
         await app.start()
         del service.troubles["dead letters"]
-        await Reconciler(service.settings, service.engine, keeper).run()
+        await Reconciler(service.settings, service.engine, store).run()
     finally:
         with contextlib.suppress(TimeoutError):
             await within(STOP_SECONDS, app.stop())

@@ -5,29 +5,29 @@ from typing import Any
 import faust
 from faust.types.auth import CredentialsT
 
-from services.alerts.failures import Arrival
-from services.alerts.keeper import PORTION, Keeper
+from services.alerts.arrivals import Arrival
+from services.alerts.store import PORTION, DeadLetterStore
 from shared.contract.topics import DEAD_LETTERS
 from shared.settings import Settings
 
 GROUP = "quadrille.alerts.dead-letters"
 WITHIN_SECONDS = 0.1
-"""How long a dead letter waits for others to be kept with."""
+"""How long a dead letter waits for others to share its commit."""
 
 SESSION_SECONDS = 10.0
-"""A member that died is waited for so long by the next one: as in the groups of the services, and not Faust's minute."""
+"""How long a dead member blocks the next one: as in the groups of the services, not Faust's minute."""
 HEARTBEAT_SECONDS = 2.0
 
 
 class App(faust.App):
-    """A worker without folders for tables: it keeps none, and one that is killed would leave them behind."""
+    """A Faust worker without a data directory: it has no tables, and a killed process would leave the directory behind."""
 
     def _create_directories(self) -> None:
-        """None is needed."""
+        """Create none."""
 
 
-def application(settings: Settings, keeper: Keeper) -> Any:
-    """A worker that makes no topics, keeps no tables and serves no web; the commit of what was taken is awaited."""
+def application(settings: Settings, store: DeadLetterStore) -> Any:
+    """A Faust worker without topics of its own, tables or web server. It commits an offset after the dead letter is saved."""
     client = settings.kafka_client()
     app = App(
         settings.topic(GROUP),
@@ -42,10 +42,10 @@ def application(settings: Settings, keeper: Keeper) -> Any:
         broker_session_timeout=SESSION_SECONDS,
         broker_heartbeat_interval=HEARTBEAT_SECONDS,
         stream_wait_empty=False,
-        broker_max_poll_records=PORTION,  # no more of a partition is unpacked at once
-        stream_buffer_maxsize=PORTION,  # a dead letter may have megabytes: no more wait than one commit takes
+        broker_max_poll_records=PORTION,
+        stream_buffer_maxsize=PORTION,  # a dead letter may have megabytes: buffer no more than one commit
     )
-    letters = app.topic(
+    dead_letters = app.topic(
         settings.topic(DEAD_LETTERS),
         key_type=bytes,
         value_type=bytes,
@@ -54,11 +54,11 @@ def application(settings: Settings, keeper: Keeper) -> Any:
         allow_empty=True,
     )
 
-    async def keep(stream: Any) -> None:
+    async def save(stream: Any) -> None:
         async for events in stream.take_events(PORTION, within=WITHIN_SECONDS):
-            await keeper.keep([_arrival(event.message) for event in events])
+            await store.save([_arrival(event.message) for event in events])
 
-    app.agent(letters)(keep)
+    app.agent(dead_letters)(save)
     return app
 
 

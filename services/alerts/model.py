@@ -1,13 +1,13 @@
-"""Alerts and dead letters: what they are known by, in what state they are, and what may be done about them."""
+"""Alerts and dead letters: identity, state, and what may be done about them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, PlainSerializer
 
 from services.alerts.states import AlertState as AlertState
-from services.alerts.states import LetterState as LetterState
+from services.alerts.states import DeadLetterState as DeadLetterState
 from shared.contract.alerts import (
     AlertAcknowledged,
     AlertOpened,
@@ -17,22 +17,22 @@ from shared.contract.alerts import (
     DeadLetterResolved,
     DeadLetterReturned,
 )
-from shared.contract.text import plain
+from shared.contract.text import counted, plain
 from shared.contract.values import Reason
 
 MAX_RETURNS: Final = 3
-"""How often a record may come back from a redrive before it is parked."""
+"""Failed redrives of a record after which it is parked."""
 MAX_TITLE, MAX_TEXT = 300, 3_000
-"""Characters of what people are told."""
+"""Characters of an alert's title and text."""
 RETRIED: Final = "retried"
-"""The action of whoever tries again what has failed."""
+"""The action of a person who retried what had failed."""
 REMEMBERED: Final = 100
-"""Reports of one alert that are known again when they come once more, by another way."""
+"""Occurrences an alert remembers, to recognise a report that arrives again by another way."""
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Something that was done: what, by whom, and why."""
+    """What somebody did about an alert or a dead letter, and why."""
 
     what: str
     by: str
@@ -42,10 +42,10 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What failed, for people. ``alert_id``: the same for the same failure, however often it is seen.
+    """What failed, as an alert for people. ``alert_id``: the same for the same failure, however often it is seen.
 
-    ``occurrence``: the same for the same report of it, whichever way it came; none where it comes one way only.
-    ``quiet``: nobody is notified, as they were of so many like it.
+    ``occurrence``: identifies one report of it; None where a report arrives by one way only. ``quiet``: send no
+    notification, because many like it were sent.
     """
 
     alert_id: str
@@ -60,16 +60,16 @@ class Failure:
 
 
 MONEY: Final = ("void_failed", "refund_failed")
-"""The kinds of alert that say a customer's money is stuck."""
+"""The kinds of alert about a customer's stuck money."""
 ABOUT_MONEY: Final = (*MONEY, "hold_nearly_lapsed", "foreign_payment")
-"""The kinds of alert that people hear of and see first."""
+"""The kinds of alert that are sent and listed first."""
 
 
 @dataclass(slots=True)
 class Alert:
-    """One failure, however often it is seen. ``letters``: the dead letters it is about.
+    """One failure, however often it is seen. ``letters``: the ids of its dead letters.
 
-    ``notify_at``: since when every target is to be told that it is open; nothing once each has it in its queue.
+    ``notify_at``: since when its notifications are due; None once each target has it in its queue.
     """
 
     alert_id: str
@@ -95,33 +95,33 @@ class Alert:
         return self.state in (None, AlertState.RESOLVED)
 
     def knows(self, failure: Failure) -> bool:
-        """Whether this very report came before."""
+        """Whether this report arrived before."""
         return failure.occurrence in self.occurrences
 
     @property
     def retried(self) -> bool:
-        """Whether the last that somebody did about it was to try again what had failed."""
+        """Whether the last action was a retry of what had failed."""
         return bool(self.actions) and self.actions[-1].what == RETRIED
 
-    def report(self, failure: Failure, now: datetime, *, anew: bool = False) -> AlertOpened | None:
-        """The failure was seen; returns what is to be said where the alert was not open.
+    def report(self, failure: Failure, now: datetime, *, again: bool = False) -> AlertOpened | None:
+        """Record the failure; returns an event if the alert was not open.
 
-        ``anew``: what somebody did about it was in vain. Then it is open again and people are told, though somebody had
-        acknowledged it; of one and the same report they hear once.
+        ``again``: a retry or a redrive failed. This opens an acknowledged alert again and notifies people, once per
+        occurrence.
         """
-        told = self.knows(failure) and not self.over
-        news = self.over or (anew and self.state is AlertState.ACKNOWLEDGED)
+        notified = self.knows(failure) and not self.over
+        opens = self.over or (again and self.state is AlertState.ACKNOWLEDGED)
         self.kind, self.severity = failure.kind, failure.severity
         self.title, self.text = plain(failure.title, MAX_TITLE), plain(failure.text, MAX_TEXT)
         self.service, self.checkout_id = failure.service, failure.checkout_id
-        self.times_seen += not told
+        self.times_seen += not notified
         self.first_seen_at, self.last_seen_at = self.first_seen_at or now, now
         if failure.occurrence:
             self.remember(failure.occurrence)
-        if not news:
+        if not opens:
             return None
         self.state, self.resolved_at = AlertState.OPEN, None
-        if not told:
+        if not notified:
             self.notify_at = None if failure.quiet else now
         return AlertOpened(
             alert_id=self.alert_id,
@@ -134,12 +134,12 @@ class Alert:
         )
 
     def remember(self, occurrence: str) -> None:
-        """This report of it has come, or needs not come any more."""
+        """Recognise this report from now on."""
         if occurrence not in self.occurrences:
             self.occurrences = [*self.occurrences, occurrence][-REMEMBERED:]
 
     def acknowledge(self, what: str, by: str, why: str, now: datetime) -> AlertAcknowledged | None:
-        """Somebody works on it; returns what is to be said where nobody did before."""
+        """Record that somebody works on it; returns an event if nobody did before."""
         self.actions.append(Action(what, by, why, now))
         if self.state is not AlertState.OPEN:
             return None
@@ -147,7 +147,7 @@ class Alert:
         return AlertAcknowledged(alert_id=self.alert_id, checkout_id=self.checkout_id, by=by, why=why)
 
     def resolve(self, by: str, why: str, now: datetime) -> AlertResolved | None:
-        """It is over; returns what is to be said where it was not."""
+        """Close it; returns an event if it was not closed."""
         if self.over:
             return None
         self.actions.append(Action("resolved", by, why, now))
@@ -155,16 +155,17 @@ class Alert:
         return AlertResolved(alert_id=self.alert_id, checkout_id=self.checkout_id, by=by, why=why)
 
 
-LetterKind = Literal["record", "deadline", "compensation", "foreign", "lost"]
-"""A record that a service could not read or handle; a deadline of its own; a compensation that failed; something else."""
+DeadLetterKind = Literal["record", "deadline", "compensation", "foreign", "lost"]
+"""A record a service could not read or handle, a failed timer, a failed compensation, a record nobody of ours reported, or
+records that were deleted unread."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a record is a dead letter, and where it first stood (``position``: its offset there, or -1)."""
+    """Why a record is a dead letter, and its first topic, partition and offset (``position``; -1 if it had none)."""
 
     letter_id: str
-    kind: LetterKind
+    kind: DeadLetterKind
     service: str
     stage: str
     topic: str
@@ -184,14 +185,14 @@ class Fault:
 class DeadLetter:
     """A record that failed, through all its redrives. Its bytes are a :class:`DeadRecord`.
 
-    ``lane``: the partition it lies on, of every topic. ``cause``: error and reason without what differs from one to the
-    next. ``seen``: times it failed. ``replays``, ``returned``: how often it was redriven, and came back. ``services``:
-    who failed and has not handled it since; several where a record they all read says nothing to any of them.
+    ``lane``: its partition, the same on every topic. ``cause``: error and reason without variable parts. ``seen``: how
+    often it failed. ``replays``: redrives; ``returned``: those that failed. ``services``: the services that failed and
+    have not handled it since, several where they read the same topic.
     """
 
     letter_id: str
-    state: LetterState | None = None
-    kind: LetterKind = "record"
+    state: DeadLetterState | None = None
+    kind: DeadLetterKind = "record"
     alert_id: str = ""
     service: str = ""
     stage: str = ""
@@ -221,28 +222,20 @@ class DeadLetter:
 
     @property
     def place(self) -> str:
-        """Where the record first stood, for people."""
+        """The record's first topic, partition and offset, for people."""
         return f"{self.topic}/{self.partition}/{self.position}" if self.position >= 0 else "no topic"
 
     def fail(self, fault: Fault, now: datetime) -> DeadLetterReturned | None:
-        """The record failed, for the first time or again; returns what is to be said where it came back from a redrive."""
-        came_back = self.state is LetterState.REDRIVEN
-        parked = self.state is LetterState.PARKED or (came_back and self.returned + 1 >= MAX_RETURNS)
-        others = [] if self.state in (None, LetterState.RESOLVED) else self.services
+        """Record a failure; returns an event if a redrive failed."""
+        came_back = self.state is DeadLetterState.REDRIVEN
+        parked = self.state is DeadLetterState.PARKED or (came_back and self.returned + 1 >= MAX_RETURNS)
+        others = [] if self.state in (None, DeadLetterState.RESOLVED) else self.services
         self.services = sorted({*others, fault.service})
-        self.kind, self.service, self.stage, self.lane, self.size = (
-            fault.kind,
-            fault.service,
-            fault.stage,
-            fault.lane,
-            fault.size,
-        )
-        self.topic, self.partition, self.position = fault.topic, fault.partition, fault.position
-        self.error, self.reason, self.cause = fault.error, fault.reason, fault.cause
-        self.message_type, self.message_id, self.checkout_id = fault.message_type, fault.message_id, fault.checkout_id
+        for one in fields(fault):
+            setattr(self, one.name, getattr(fault, one.name))
         self.seen += 1
         self.first_failed_at, self.last_failed_at = self.first_failed_at or now, now
-        self.state = LetterState.PARKED if parked else LetterState.OPEN
+        self.state = DeadLetterState.PARKED if parked else DeadLetterState.OPEN
         if not came_back:
             return None
         self.returned += 1
@@ -251,44 +244,44 @@ class DeadLetter:
         return DeadLetterReturned(**self._names, returned=self.returned, reason=reason, parked=parked)
 
     def why_not_redriven(self, *, parked: bool) -> Reason | None:
-        """What stands against a redrive, if anything."""
+        """Why it cannot be redriven, if so."""
         faults = {
-            "compensation": "the money is stuck, not the message: see what its alert says to do",
-            "deadline": "it is no record but a deadline, which its service tries again by itself",
-            "foreign": "no service of ours says that it failed, so there is nobody to send it to",
-            "lost": "it tells of records that the broker has deleted, so there is nothing to send",
+            "compensation": "the payment is stuck, not the message; follow its alert",
+            "deadline": "it is a timer and not a record; its service retries it",
+            "foreign": "none of our services reported it, so there is no service to send it to",
+            "lost": "the broker has deleted the records it is about, so there is nothing to send",
         }
         if self.kind in faults:
             return Reason(code="not_redrivable", message=faults[self.kind])
-        if self.state is LetterState.PARKED and not parked:
-            return Reason(code="parked", message=f"it is parked, after it came back {self.returned} times")
-        if self.state in (LetterState.REDRIVEN, LetterState.RESOLVED):
-            return Reason(code=f"{self.state}", message=f"it is {self.state} already")
+        if self.state is DeadLetterState.PARKED and not parked:
+            return Reason(code="parked", message=f"it is parked ({counted(self.returned, 'failed redrive')})")
+        if self.state in (DeadLetterState.REDRIVEN, DeadLetterState.RESOLVED):
+            return Reason(code=f"{self.state}", message=f"it is already {self.state}")
         return None
 
     def redrive(self, by: str, why: str, now: datetime) -> DeadLetterRedriven:
-        """It is sent once more."""
-        self.state = LetterState.REDRIVEN
+        """Send it once more."""
+        self.state = DeadLetterState.REDRIVEN
         self.replays += 1
         self.actions.append(Action("redriven", by, why, now))
         return DeadLetterRedriven(**self._names, replays=self.replays, by=by, why=why)
 
     def park(self, by: str, why: str, now: datetime) -> DeadLetterParked:
-        """It is set aside."""
-        self.state = LetterState.PARKED
+        """Park it: only a redrive that names it sends it again."""
+        self.state = DeadLetterState.PARKED
         self.actions.append(Action("parked", by, why, now))
         return DeadLetterParked(**self._names, by=by, why=why)
 
     def resolve(self, by: str, why: str, now: datetime) -> DeadLetterResolved | None:
-        """It is dealt with; returns what is to be said where it was not before."""
-        if self.state in (None, LetterState.RESOLVED):
+        """Close it; returns an event if it was not closed."""
+        if self.state in (None, DeadLetterState.RESOLVED):
             return None
-        self.state = LetterState.RESOLVED
+        self.state = DeadLetterState.RESOLVED
         self.actions.append(Action("resolved", by, why, now))
         return DeadLetterResolved(**self._names, by=by, why=why)
 
     def handled_by(self, service: str) -> bool:
-        """A service has handled its redrive; returns whether others have not, so that the dead letter stays."""
+        """Record that a service handled its redrive; returns whether other services have yet to."""
         if service not in self.services or len(self.services) == 1:
             return False
         self.services.remove(service)
@@ -301,7 +294,7 @@ class DeadLetter:
 
 Bytea = Annotated[
     bytes,
-    BeforeValidator(lambda told: bytes.fromhex(told[2:]) if isinstance(told, str) else told),
+    BeforeValidator(lambda raw: bytes.fromhex(raw[2:]) if isinstance(raw, str) else raw),
     PlainSerializer(lambda value: f"\\x{value.hex()}"),
 ]
 """Bytes as PostgreSQL writes them in JSON."""
@@ -309,7 +302,7 @@ Bytea = Annotated[
 
 @dataclass(slots=True)
 class DeadRecord:
-    """The bytes of a dead letter, as they first came. ``headers``: packed (see :mod:`shared.runtime.records`)."""
+    """The original bytes of a dead letter. ``headers``: packed (see :mod:`shared.runtime.records`)."""
 
     letter_id: str
     key: Bytea | None = None

@@ -1,21 +1,21 @@
-"""Bytes nobody can vouch for, made fit to be looked at: text where it is text, else hexadecimal."""
+"""Renders untrusted bytes: as text where they are text, else hexadecimal."""
 
 import json
 from collections.abc import Iterator
 from typing import Any, Final
 
-from shared.contract.text import is_plain
+from shared.contract.text import counted, is_plain
 
 WIDTH: Final = 16
 """Bytes in a line of a dump."""
 SHOWN: Final = 1_000
 DUMPED: Final = 512
 DECODED: Final = 4_000
-"""Characters of a header, and bytes and characters of a payload, that people are shown."""
+"""Limits of what is shown: characters of a header, bytes and characters of a payload."""
 
 
 def as_text(raw: bytes) -> str | None:
-    """The bytes as text, if they are nothing but printable characters and line ends."""
+    """The bytes as text, if all of them are printable characters or line ends."""
     try:
         text = raw.decode()
     except UnicodeDecodeError:
@@ -24,7 +24,7 @@ def as_text(raw: bytes) -> str | None:
 
 
 def shown(raw: bytes | None) -> str:
-    """The beginning of a key or a header: text where it is text, else hexadecimal digits."""
+    """The first :data:`SHOWN` bytes of a key or a header: text where they are text, else hexadecimal digits."""
     if raw is None:
         return "none"
     text = as_text(raw[:SHOWN])
@@ -32,7 +32,7 @@ def shown(raw: bytes | None) -> str:
 
 
 def decoded(raw: bytes) -> str | None:
-    """JSON with indents where it is JSON, else text, else nothing."""
+    """Indented JSON where it is JSON, else text; None where it is neither."""
     text = as_text(raw)
     if text is None:
         return None
@@ -42,8 +42,8 @@ def decoded(raw: bytes) -> str | None:
         return text
 
 
-def told(raw: bytes | None) -> dict[str, Any] | None:
-    """The bytes for programs: as ``text`` where they are text, else as ``hex``."""
+def bytes_to_json(raw: bytes | None) -> dict[str, Any] | None:
+    """The bytes for programs: ``text`` where they are text, else ``hex``."""
     if raw is None:
         return None
     text = as_text(raw)
@@ -57,4 +57,4 @@ def dump(raw: bytes, limit: int) -> Iterator[str]:
         seen = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in some)
         yield f"{start:08x}  {some.hex(' '):<{3 * WIDTH - 1}}  {seen}"
     if len(raw) > limit:
-        yield f"… and {len(raw) - limit} bytes more"
+        yield f"… and {counted(len(raw) - limit, 'more byte')}"

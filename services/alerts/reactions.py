@@ -1,12 +1,12 @@
-"""What alerts does when a dead letter comes, when somebody decided about one, and when payment speaks of money."""
+"""What alerts does about dead letters, staff decisions, and events of payment and cart."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from services.alerts.arrivals import DeadLetterArrived
 from services.alerts.failures import (
     GATEWAY_ALERT,
-    DeadLetterArrived,
     currency_alert,
     failure_of,
     foreign_alert,
@@ -18,7 +18,7 @@ from services.alerts.failures import (
     trouble_passed,
     trouble_since,
 )
-from services.alerts.model import MONEY, RETRIED, Alert, DeadLetter, DeadRecord, LetterState
+from services.alerts.model import MONEY, RETRIED, Alert, DeadLetter, DeadLetterState, DeadRecord, Failure
 from shared.contract.alerts import (
     AcknowledgeAlert,
     AlertAcknowledged,
@@ -57,101 +57,103 @@ from shared.runtime.records import Outgoing, unpack
 
 reactions = Reactions("alerts")
 
-# --- dead letters, as they arrive
+# --- dead letters
 
 
-@reactions.on(DeadLetterArrived, alerts=lambda letter, arrived: [arrived.alert_id])
-def keep(
-    letter: DeadLetter, arrived: DeadLetterArrived, alerts: dict[str, Alert], now: datetime
+@reactions.on(DeadLetterArrived, alerts=lambda dead_letter, arrived: [arrived.alert_id])
+def dead_letter_arrived(
+    dead_letter: DeadLetter, arrived: DeadLetterArrived, alerts: dict[str, Alert], now: datetime
 ) -> Emits[AlertOpened | DeadLetterReturned | DeadLetterResolved]:
-    """Somebody must know of it. Money that is known to be settled already opens nothing, late as its failure comes."""
-    returned = letter.fail(arrived.fault, now)
+    """Opens its alert. A failed compensation that is already settled opens none, however late it arrives."""
+    returned = dead_letter.fail(arrived.fault, now)
     if returned:
         yield returned
-    failure = stuck_money(arrived.failed, arrived.failure_id) if arrived.failed else failure_of(letter)
+    failure = stuck_money(arrived.failed, arrived.failure_id) if arrived.failed else failure_of(dead_letter)
     alert = alerts[failure.alert_id]
-    letter.alert_id = alert.alert_id
-    if letter.letter_id not in alert.letters:
-        alert.letters.append(letter.letter_id)
+    dead_letter.alert_id = alert.alert_id
+    if dead_letter.letter_id not in alert.letters:
+        alert.letters.append(dead_letter.letter_id)
     if not alert.knows(failure):
-        if opened := alert.report(failure, now, anew=bool(returned or arrived.failed)):
+        if opened := alert.report(failure, now, again=bool(returned or arrived.failed)):
             yield opened
-    elif alert.over and (resolved := letter.resolve("payment", "settled already", now)):
+    elif alert.over and (resolved := dead_letter.resolve("payment", "already settled", now)):
         yield resolved
 
 
-# --- alerts, as people decide
+# --- staff decisions about alerts
 
 
 @reactions.on(AcknowledgeAlert)
 def acknowledge_alert(
     alert: Alert, command: AcknowledgeAlert, envelope: Envelope, now: datetime
 ) -> Emits[AlertAcknowledged | CommandRejected]:
-    """Others see that somebody works on it."""
+    """Shows others that somebody works on it."""
     if alert.state != "open":
-        yield _not_so(envelope, "alert", alert.state)
+        yield _refused(envelope, "alert", alert.state)
     elif event := alert.acknowledge("acknowledged", command.by, command.why, now):
         yield event
 
 
-@reactions.on(ResolveAlert, letters=lambda alert, command: alert.letters)
+@reactions.on(ResolveAlert, dead_letters=lambda alert, command: alert.letters)
 def resolve_alert(
-    alert: Alert, command: ResolveAlert, envelope: Envelope, letters: dict[str, DeadLetter], now: datetime
+    alert: Alert, command: ResolveAlert, envelope: Envelope, dead_letters: dict[str, DeadLetter], now: datetime
 ) -> Emits[AlertResolved | DeadLetterResolved | CommandRejected]:
-    """And so are its dead letters. Money that is stuck does not come free by closing its alert."""
+    """Resolves an alert with its dead letters. An alert about stuck money needs ``settled``."""
     if alert.over:
-        yield _not_so(envelope, "alert", alert.state)
+        yield _refused(envelope, "alert", alert.state)
     elif alert.kind in MONEY and not command.settled:
-        message = "it closes by itself when the money is settled: see what it says to do"
+        message = (
+            "this alert closes when the payment is settled: run the `quadrille payments` command in its text, or set settled"
+        )
         yield refusal(envelope, Reason(code="not_settled", message=message, subject="settled"))
     else:
-        yield from _close(alert, letters, command.by, command.why, now)
+        yield from _close(alert, dead_letters, command.by, command.why, now)
 
 
-# --- dead letters, as people decide
+# --- staff decisions about dead letters
 
 
-@reactions.on(RedriveDeadLetter, records=lambda letter, command: [command.letter_id])
+@reactions.on(RedriveDeadLetter, records=lambda dead_letter, command: [command.letter_id])
 def redrive_dead_letter(
-    letter: DeadLetter, command: RedriveDeadLetter, envelope: Envelope, records: Mapping[str, DeadRecord], now: datetime
+    dead_letter: DeadLetter, command: RedriveDeadLetter, envelope: Envelope, records: Mapping[str, DeadRecord], now: datetime
 ) -> Emits[DeadLetterRedriven | Outgoing | CommandRejected]:
-    """Only the service that failed hears it. What it does with the message is its own affair: its inbox holds."""
-    if letter.state is None:
-        yield _not_so(envelope, "dead letter", None)
-    elif fault := letter.why_not_redriven(parked=command.parked):
+    """Sends the record once more, only to the services that failed. Their inboxes still reject duplicates."""
+    if dead_letter.state is None:
+        yield _refused(envelope, "dead letter", None)
+    elif fault := dead_letter.why_not_redriven(parked=command.parked):
         yield refusal(envelope, fault)
     else:
-        for service in letter.services:
-            yield _redrive(letter, service, records[letter.letter_id], envelope)
-        yield letter.redrive(command.by, command.why, now)
+        for service in dead_letter.services:
+            yield _redrive(dead_letter, service, records[dead_letter.letter_id], envelope)
+        yield dead_letter.redrive(command.by, command.why, now)
 
 
-def _redrive(letter: DeadLetter, service: str, record: DeadRecord, envelope: Envelope) -> Outgoing:
+def _redrive(dead_letter: DeadLetter, service: str, record: DeadRecord, envelope: Envelope) -> Outgoing:
     headers = wrap(
         unpack(record.headers),
-        letter_id=letter.letter_id,
+        letter_id=dead_letter.letter_id,
         command_id=envelope.id,
-        place=(letter.topic, letter.partition, letter.position),
+        place=(dead_letter.topic, dead_letter.partition, dead_letter.position),
         traceparent=envelope.traceparent,
     )
-    return Outgoing(letter.lane, redrive_topic(service), record.key, record.value, headers)
+    return Outgoing(dead_letter.lane, redrive_topic(service), record.key, record.value, headers)
 
 
-def _alert(letter: DeadLetter, *_: Any) -> Iterable[str]:
-    return [letter.alert_id] if letter.alert_id else []
+def _alert(dead_letter: DeadLetter, *_: Any) -> Iterable[str]:
+    return [dead_letter.alert_id] if dead_letter.alert_id else []
 
 
 @reactions.on(ParkDeadLetter, alerts=_alert)
 def park_dead_letter(
-    letter: DeadLetter, command: ParkDeadLetter, envelope: Envelope, alerts: dict[str, Alert], now: datetime
+    dead_letter: DeadLetter, command: ParkDeadLetter, envelope: Envelope, alerts: dict[str, Alert], now: datetime
 ) -> Emits[DeadLetterParked | AlertAcknowledged | CommandRejected]:
-    """Its alert stays, but others see that somebody decided on it."""
-    if fault := _not_to_be_closed(letter, envelope):
+    """Parks it and acknowledges its alert, which stays."""
+    if fault := _not_closable(dead_letter, envelope):
         yield fault
-    elif letter.state is LetterState.PARKED:
-        yield _not_so(envelope, "dead letter", letter.state)
+    elif dead_letter.state is DeadLetterState.PARKED:
+        yield _refused(envelope, "dead letter", dead_letter.state)
     else:
-        yield letter.park(command.by, command.why, now)
+        yield dead_letter.park(command.by, command.why, now)
         for alert in alerts.values():
             if event := alert.acknowledge("parked", command.by, command.why, now):
                 yield event
@@ -159,57 +161,56 @@ def park_dead_letter(
 
 @reactions.on(ResolveDeadLetter, alerts=_alert)
 def resolve_dead_letter(
-    letter: DeadLetter, command: ResolveDeadLetter, envelope: Envelope, alerts: dict[str, Alert], now: datetime
+    dead_letter: DeadLetter, command: ResolveDeadLetter, envelope: Envelope, alerts: dict[str, Alert], now: datetime
 ) -> Emits[DeadLetterResolved | AlertResolved | CommandRejected]:
-    """Nothing is to be done any more, so its alert is over."""
-    if fault := _not_to_be_closed(letter, envelope):
+    """Resolves it with its alert, unless other services have yet to handle its redrive."""
+    if fault := _not_closable(dead_letter, envelope):
         yield fault
         return
-    if envelope.source == source_of(command.by) and letter.handled_by(command.by):
+    if envelope.source == source_of(command.by) and dead_letter.handled_by(command.by):
         return
     for alert in alerts.values():
-        yield from _close(alert, {letter.letter_id: letter}, command.by, command.why, now)
+        yield from _close(alert, {dead_letter.letter_id: dead_letter}, command.by, command.why, now)
 
 
-def _not_to_be_closed(letter: DeadLetter, envelope: Envelope) -> CommandRejected | None:
-    if letter.state in (None, LetterState.RESOLVED):
-        return _not_so(envelope, "dead letter", letter.state)
-    if letter.kind == "compensation":
-        message = f"it closes with its alert {letter.alert_id}, when the money is settled"
+def _not_closable(dead_letter: DeadLetter, envelope: Envelope) -> CommandRejected | None:
+    if dead_letter.state in (None, DeadLetterState.RESOLVED):
+        return _refused(envelope, "dead letter", dead_letter.state)
+    if dead_letter.kind == "compensation":
+        message = f"it closes with its alert {dead_letter.alert_id} when the payment is settled"
         return refusal(envelope, Reason(code="not_settled", message=message))
     return None
 
 
-def _not_so(envelope: Envelope, what: str, state: str | None) -> CommandRejected:
-    message = f"the {what} is {state} already" if state else f"there is no such {what}"
+def _refused(envelope: Envelope, what: str, state: str | None) -> CommandRejected:
+    message = f"the {what} is already {state}" if state else f"there is no such {what}"
     return refusal(envelope, Reason(code=state or "unknown", message=message))
 
 
 def _close(
-    alert: Alert, letters: Mapping[str, DeadLetter], by: str, why: str, now: datetime
+    alert: Alert, dead_letters: Mapping[str, DeadLetter], by: str, why: str, now: datetime
 ) -> Iterator[AlertResolved | DeadLetterResolved]:
-    for letter in letters.values():
-        if closed := letter.resolve(by, why, now):
+    for dead_letter in dead_letters.values():
+        if closed := dead_letter.resolve(by, why, now):
             yield closed
     if resolved := alert.resolve(by, why, now):
         yield resolved
 
 
-# --- what payment tells
+# --- foreign payments, ignored prices and the gateway
+
+
+def _report_once(alert: Alert, failure: Failure, now: datetime) -> Iterator[AlertOpened]:
+    if not alert.knows(failure) and (opened := alert.report(failure, now)):
+        yield opened
 
 
 @reactions.on(ForeignPaymentFound, alerts=lambda event: [foreign_alert(event.checkout_id)])
 def foreign_payment_found(
     event: ForeignPaymentFound, envelope: Envelope, alerts: dict[str, Alert], now: datetime
 ) -> Emits[AlertOpened]:
-    """Whose it is only a person can find out."""
-    failure = foreign_payment(event, envelope.id)
-    alert = alerts[failure.alert_id]
-    if not alert.knows(failure) and (opened := alert.report(failure, now)):
-        yield opened
-
-
-# --- prices that are left out, as cart tells
+    """Opens an alert: only a person can find out whose payment it is."""
+    yield from _report_once(alerts[foreign_alert(event.checkout_id)], foreign_payment(event, envelope.id), now)
 
 
 def _of_currencies(event: PricesIgnored, *_: Any) -> Iterable[str]:
@@ -218,23 +219,21 @@ def _of_currencies(event: PricesIgnored, *_: Any) -> Iterable[str]:
 
 @reactions.on(PricesIgnored, alerts=_of_currencies)
 def prices_ignored(event: PricesIgnored, alerts: dict[str, Alert], now: datetime) -> Emits[AlertOpened]:
-    """One alert for each currency, however many products have prices in it."""
+    """Opens one alert per currency, however many products have prices in it."""
     for currency in event.currencies:
         if opened := alerts[currency_alert(currency)].report(ignored_prices(currency, event.sku), now):
             yield opened
 
 
 @reactions.on(GatewayInTrouble, alerts=lambda event: [GATEWAY_ALERT])
-def tell_of_gateway(event: GatewayInTrouble, alerts: dict[str, Alert], now: datetime) -> Emits[AlertOpened]:
-    """One alert, however many payments wait."""
-    failure, alert = gateway_in_trouble(event), alerts[GATEWAY_ALERT]
-    if not alert.knows(failure) and (opened := alert.report(failure, now)):
-        yield opened
+def gateway_failing(event: GatewayInTrouble, alerts: dict[str, Alert], now: datetime) -> Emits[AlertOpened]:
+    """Opens one alert, however many payments wait."""
+    yield from _report_once(alerts[GATEWAY_ALERT], gateway_in_trouble(event), now)
 
 
 @reactions.on(GatewayRecovered, alerts=lambda event: [GATEWAY_ALERT])
-def gateway_works(event: GatewayRecovered, alerts: dict[str, Alert], now: datetime) -> Emits[AlertResolved]:
-    """It is over by itself; its beginning may come later, and one that began after it may be known already."""
+def gateway_recovered(event: GatewayRecovered, alerts: dict[str, Alert], now: datetime) -> Emits[AlertResolved]:
+    """Closes the alert, unless a later outage is known. The start of this outage may arrive after its end."""
     alert, over = alerts[GATEWAY_ALERT], trouble_since(event.since)
     is_last = all(known <= over for known in alert.occurrences)
     alert.remember(over)
@@ -244,98 +243,102 @@ def gateway_works(event: GatewayRecovered, alerts: dict[str, Alert], now: dateti
         yield resolved
 
 
-# --- money that is stuck, as payment tells
+# --- stuck money
 #
-# The order of payment's own topic counts: a failure that is heard there is open, whatever was heard elsewhere before.
+# The order of payment's own topic counts: a failure read there is open, whatever was read elsewhere before.
 
 
 def _of_checkout(event: Any, *_: Any) -> Iterable[str]:
     return [money_alert(kind, event.checkout_id) for kind in ("void", "refund")]
 
 
-def _their_letters(event: Any, alerts: Mapping[str, Alert]) -> Iterable[str]:
+def _their_dead_letters(event: Any, alerts: Mapping[str, Alert]) -> Iterable[str]:
     return [letter_id for alert in alerts.values() for letter_id in alert.letters]
 
 
-@reactions.on(VoidFailed, alerts=_of_checkout, letters=_their_letters)
+@reactions.on(VoidFailed, alerts=_of_checkout, dead_letters=_their_dead_letters)
 def void_failed(
-    event: VoidFailed, envelope: Envelope, alerts: dict[str, Alert], letters: dict[str, DeadLetter], now: datetime
+    event: VoidFailed, envelope: Envelope, alerts: dict[str, Alert], dead_letters: dict[str, DeadLetter], now: datetime
 ) -> Emits[AlertOpened | AlertResolved | DeadLetterResolved]:
-    """The money is held, so it need not be given back."""
-    yield from _stuck(event, envelope, alerts, letters, now)
+    """Opens the alert of the void, and closes that of a refund: money that is held was not captured."""
+    yield from _stuck(event, envelope, alerts, dead_letters, now)
 
 
-@reactions.on(RefundFailed, alerts=_of_checkout, letters=_their_letters)
+@reactions.on(RefundFailed, alerts=_of_checkout, dead_letters=_their_dead_letters)
 def refund_failed(
-    event: RefundFailed, envelope: Envelope, alerts: dict[str, Alert], letters: dict[str, DeadLetter], now: datetime
+    event: RefundFailed, envelope: Envelope, alerts: dict[str, Alert], dead_letters: dict[str, DeadLetter], now: datetime
 ) -> Emits[AlertOpened | AlertResolved | DeadLetterResolved]:
-    """The money was captured, so it is not held."""
-    yield from _stuck(event, envelope, alerts, letters, now)
+    """Opens the alert of the refund, and closes that of a void: captured money is no longer held."""
+    yield from _stuck(event, envelope, alerts, dead_letters, now)
 
 
 def _stuck(
     event: FailedCompensation,
     envelope: Envelope,
     alerts: Mapping[str, Alert],
-    letters: Mapping[str, DeadLetter],
+    dead_letters: Mapping[str, DeadLetter],
     now: datetime,
 ) -> Iterator[AlertOpened | AlertResolved | DeadLetterResolved]:
     failure = stuck_money(event, envelope.id)
     for alert in alerts.values():
         if alert.alert_id != failure.alert_id:
-            yield from _close(alert, _own(alert, letters), "payment", failure.title, now)
-        elif (alert.over or alert.retried or not alert.knows(failure)) and (opened := alert.report(failure, now, anew=True)):
+            yield from _close(alert, _own(alert, dead_letters), "payment", failure.title, now)
+        elif (alert.over or alert.retried or not alert.knows(failure)) and (opened := alert.report(failure, now, again=True)):
             yield opened
 
 
-@reactions.on(PaymentVoided, alerts=_of_checkout, letters=_their_letters)
-def voided(
-    event: PaymentVoided, alerts: dict[str, Alert], letters: dict[str, DeadLetter], now: datetime
+@reactions.on(PaymentVoided, alerts=_of_checkout, dead_letters=_their_dead_letters)
+def payment_voided(
+    event: PaymentVoided, alerts: dict[str, Alert], dead_letters: dict[str, DeadLetter], now: datetime
 ) -> Emits[AlertResolved | DeadLetterResolved]:
-    """Nothing is held any more."""
-    yield from _settled(alerts, letters, event.marked_by or "payment", event.why or "the hold is released", now)
+    """Closes the alerts of this checkout's money: none is held any more."""
+    yield from _settled(event, alerts, dead_letters, "the payment was voided", now)
 
 
-@reactions.on(PaymentRefunded, alerts=_of_checkout, letters=_their_letters)
-def refunded(
-    event: PaymentRefunded, alerts: dict[str, Alert], letters: dict[str, DeadLetter], now: datetime
+@reactions.on(PaymentRefunded, alerts=_of_checkout, dead_letters=_their_dead_letters)
+def payment_refunded(
+    event: PaymentRefunded, alerts: dict[str, Alert], dead_letters: dict[str, DeadLetter], now: datetime
 ) -> Emits[AlertResolved | DeadLetterResolved]:
-    """The money went back."""
-    yield from _settled(alerts, letters, event.marked_by or "payment", event.why or "the money went back", now)
+    """Closes the alerts of this checkout's money: the customer has it back."""
+    yield from _settled(event, alerts, dead_letters, "the payment was refunded", now)
 
 
 def _settled(
-    alerts: Mapping[str, Alert], letters: Mapping[str, DeadLetter], by: str, why: str, now: datetime
+    event: PaymentVoided | PaymentRefunded,
+    alerts: Mapping[str, Alert],
+    dead_letters: Mapping[str, DeadLetter],
+    why: str,
+    now: datetime,
 ) -> Iterator[AlertResolved | DeadLetterResolved]:
     for alert in alerts.values():
-        yield from _close(alert, _own(alert, letters), by, why, now)
+        yield from _close(alert, _own(alert, dead_letters), event.marked_by or "payment", event.why or why, now)
 
 
-def _own(alert: Alert, letters: Mapping[str, DeadLetter]) -> dict[str, DeadLetter]:
-    return {i: letters[i] for i in alert.letters}
+def _own(alert: Alert, dead_letters: Mapping[str, DeadLetter]) -> dict[str, DeadLetter]:
+    return {i: dead_letters[i] for i in alert.letters}
 
 
 @reactions.on(VoidRetried, alerts=_of_checkout)
 def void_retried(event: VoidRetried, alerts: dict[str, Alert], now: datetime) -> Emits[AlertAcknowledged]:
-    """Somebody works on it."""
-    yield from _retried(alerts[money_alert("void", event.checkout_id)], event, now)
+    """Records who retried the void, and acknowledges its alert."""
+    yield from _acknowledge(alerts[money_alert("void", event.checkout_id)], RETRIED, event, now)
 
 
 @reactions.on(RefundRetried, alerts=_of_checkout)
 def refund_retried(event: RefundRetried, alerts: dict[str, Alert], now: datetime) -> Emits[AlertAcknowledged]:
-    """Somebody works on it."""
-    yield from _retried(alerts[money_alert("refund", event.checkout_id)], event, now)
+    """Records who retried the refund, and acknowledges its alert."""
+    yield from _acknowledge(alerts[money_alert("refund", event.checkout_id)], RETRIED, event, now)
 
 
 @reactions.on(SettlementDisputed, alerts=_of_checkout)
 def settlement_disputed(event: SettlementDisputed, alerts: dict[str, Alert], now: datetime) -> Emits[AlertAcknowledged]:
-    """Somebody says that the money is settled. The gateway does not, so the alert stays."""
+    """Records who claims that the money is settled. The gateway disagrees, so the alert stays."""
     for alert in alerts.values():
-        what = f"says that it is settled, though {event.found}"
-        if not alert.over and (acknowledged := alert.acknowledge(what, event.by, event.why, now)):
-            yield acknowledged
+        yield from _acknowledge(alert, f"claims it is settled, though {event.found}", event, now)
 
 
-def _retried(alert: Alert, event: VoidRetried | RefundRetried, now: datetime) -> Iterator[AlertAcknowledged]:
-    if not alert.over and (acknowledged := alert.acknowledge(RETRIED, event.by, event.why, now)):
+def _acknowledge(
+    alert: Alert, what: str, event: VoidRetried | RefundRetried | SettlementDisputed, now: datetime
+) -> Iterator[AlertAcknowledged]:
+    if not alert.over and (acknowledged := alert.acknowledge(what, event.by, event.why, now)):
         yield acknowledged

@@ -1,11 +1,11 @@
-"""Reads again what Faust let slip: every offset of the dead-letter topic has a row, or is read once more.
+"""Reads again what Faust skipped: every offset of the dead-letter topic has a row, or is read once more.
 
-Faust acknowledges an event even when the agent raised, and may commit over gaps. So the database, not the group's
-offset, says what was handled. How far that is whole is noted for each partition, and only what came since is compared.
-A topic that was made anew, whose offsets begin anew, is recognised by the timestamps of its records.
+Faust acknowledges an event even when the agent raised, and may commit over gaps. So the database, not the offset of the
+group, says what was handled. A mark per partition says up to which offset nothing is missing, so that only later offsets are
+compared. A recreated topic, whose offsets start again, is recognised by the timestamps of its records.
 
-Who finds again and again what Faust should have taken ends the process: a consumer that delivers nothing is seen by nobody
-else, and the next process has a new one.
+If Faust skips dead letters again and again, its consumer no longer delivers. Nothing else notices that, so the process ends;
+the next process has a new consumer.
 """
 
 import asyncio
@@ -24,8 +24,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.alerts.app import GROUP
-from services.alerts.failures import Arrival
-from services.alerts.keeper import Keeper
+from services.alerts.arrivals import Arrival
+from services.alerts.store import DeadLetterStore
+from shared.contract.text import counted
 from shared.contract.topics import DEAD_LETTERS
 from shared.runtime import kafka
 from shared.runtime.member import StalledError
@@ -38,11 +39,11 @@ log = logging.getLogger(__name__)
 EVERY_SECONDS: Final = 30.0
 READ_SECONDS: Final = 20.0
 WINDOW: Final = 10_000
-"""Offsets that are looked at together."""
+"""Offsets that are compared in one query."""
 FAR: Final = 500
-"""Records that are rather jumped over than read."""
-STANDSTILL: Final = 3
-"""Looks in a row that found letters in a partition of which the group had committed nothing since the look before."""
+"""A longer run of saved records is skipped with a seek instead of read."""
+STALLED_LOOKS: Final = 3
+"""Looks in a row that found skipped dead letters in a partition where the group committed nothing in between."""
 
 _MARK: Final = text("SELECT partition, next_offset, since, marked_at FROM reconciled WHERE partition = :partition")
 _WRITE: Final = text(
@@ -71,14 +72,14 @@ _FORGET: Final = (
     ),
 )
 KEPT: Final = timedelta(days=90)
-"""How long it can be looked up what became of a failure that is dealt with; longer than the topic keeps its record."""
+"""How long resolved alerts and dead letters can be looked up; longer than the retention of the topic."""
 
 
 @dataclass(frozen=True)
 class Mark:
-    """How far a partition is known to be kept: every record below ``next_offset``, and when that was noted.
+    """Every record of a partition below ``next_offset`` is saved. ``marked_at``: when that was recorded.
 
-    ``since``: the timestamp of the topic's first record, by which those of a topic of that name before it are told apart.
+    ``since``: the timestamp of the topic's first record, which tells it from an earlier topic of that name.
     """
 
     partition: int
@@ -88,30 +89,30 @@ class Mark:
 
 
 class Reconciler:
-    """Compares the topic with the rows, at the start and every :data:`EVERY_SECONDS`, from where it got to before."""
+    """Compares the topic with the rows, at the start and every :data:`EVERY_SECONDS`, from the last marks on."""
 
-    def __init__(self, settings: Settings, engine: AsyncEngine, keeper: Keeper) -> None:
-        self._settings, self._engine, self._keeper = settings, engine, keeper
+    def __init__(self, settings: Settings, engine: AsyncEngine, store: DeadLetterStore) -> None:
+        self._settings, self._engine, self._store = settings, engine, store
         self._committed: dict[TopicPartition, int | None] = {}
-        self._standing: Counter[TopicPartition] = Counter()
+        self._stalled: Counter[TopicPartition] = Counter()
 
     async def run(self) -> None:
-        """Reconcile until cancelled; what is away is tried again at the next turn.
+        """Reconcile until cancelled. An outage of Kafka or the database is retried at the next turn.
 
-        Raises :class:`shared.runtime.member.StalledError` where Faust gets no further in a partition that has letters.
+        Raises :class:`shared.runtime.member.StalledError` if Faust makes no progress in a partition with dead letters.
         """
         while True:
             try:
                 if found := await self.reconcile():
-                    log.warning("%d dead letters had been passed over and are kept now", found)
+                    log.warning("Faust had skipped %s; saved now", counted(found, "dead letter"))
             except (KafkaError, SQLAlchemyError, OSError, TimeoutError) as error:
-                log.warning("the dead letters cannot be reconciled now: %r", error, extra=REPEATED)
-            if any(looks >= STANDSTILL for looks in self._standing.values()):
-                raise StalledError(f"Faust took none of the dead letters that were found {STANDSTILL} times in a row")
+                log.warning("cannot reconcile the dead letters: %r", error, extra=REPEATED)
+            if any(looks >= STALLED_LOOKS for looks in self._stalled.values()):
+                raise StalledError(f"Faust read no dead letters, though there were some {STALLED_LOOKS} times in a row")
             await asyncio.sleep(EVERY_SECONDS)
 
     async def reconcile(self) -> int:
-        """Keep every record that has no row, and forget what is long over; returns how many records there were."""
+        """Save every record without a row, and delete what was resolved long ago; returns how many were saved."""
         found = await self._find()
         async with self._engine.begin() as connection:
             for statement in _FORGET:
@@ -125,7 +126,7 @@ class Reconciler:
             topic = self._settings.topic(DEAD_LETTERS)
             partitions = [TopicPartition(topic, p) for p in range(self._settings.partitions)]
             consumer.assign(partitions)
-            consumer.pause(*partitions)  # nothing is read of those that have nothing new
+            consumer.pause(*partitions)  # a partition without new records is not read
             starts = await within(READ_SECONDS, consumer.beginning_offsets(partitions))
             ends = await within(READ_SECONDS, consumer.end_offsets(partitions))
             return sum([await self._reconciled(consumer, p, starts[p], ends[p]) for p in partitions])
@@ -133,11 +134,11 @@ class Reconciler:
             await kafka.stop(consumer)
 
     async def _reconciled(self, consumer: Any, tp: TopicPartition, start: int, end: int) -> int:
-        """Keep what has no row in a partition, and note whether the group gets on there."""
+        """Save the records of a partition without a row, and record whether the group makes progress there."""
         found = await self._partition(consumer, tp, start, end)
         committed = await within(READ_SECONDS, consumer.committed(tp))
-        stands = found > 0 and tp in self._committed and committed == self._committed[tp]
-        self._standing[tp] = self._standing[tp] + 1 if stands else 0
+        stalled = found > 0 and tp in self._committed and committed == self._committed[tp]
+        self._stalled[tp] = self._stalled[tp] + 1 if stalled else 0
         self._committed[tp] = committed
         return found
 
@@ -147,14 +148,14 @@ class Reconciler:
             return 0
         consumer.resume(tp)
         try:
-            if await self._is_anew(consumer, tp, mark, start, end):
-                mark = await self._begin_anew(consumer, tp, start, end)
+            if await self._is_recreated(consumer, tp, mark, start, end):
+                mark = await self._start_again(consumer, tp, start, end)
             return await self._from(consumer, tp, mark, start, end)
         finally:
             consumer.pause(tp)
 
     async def _from(self, consumer: Any, tp: TopicPartition, mark: Mark, start: int, end: int) -> int:
-        """Keep what is missing from a mark on, and move the mark up to the first record that cannot be kept."""
+        """Save what is missing after a mark, and move the mark up to the first record that cannot be saved."""
         found, moves = 0, True
         for low in range(max(mark.next_offset, start), end, WINDOW):
             high = min(low + WINDOW, end)
@@ -176,8 +177,8 @@ class Reconciler:
             await connection.execute(_WRITE, vars(mark))
             await connection.execute(_PRUNE, {"partition": mark.partition, "start": start})
 
-    async def _is_anew(self, consumer: Any, tp: TopicPartition, mark: Mark, start: int, end: int) -> bool:
-        """Whether this is not the topic the mark is of: its offsets began anew, so the record we know is another."""
+    async def _is_recreated(self, consumer: Any, tp: TopicPartition, mark: Mark, start: int, end: int) -> bool:
+        """Whether the topic was recreated since the mark: then the record at a known offset is another one."""
         if end < mark.next_offset:
             return True
         async with self._engine.connect() as connection:
@@ -187,11 +188,11 @@ class Reconciler:
         record = await _record(consumer, tp, known.place, end)
         return record is None or (record.offset, record.timestamp) != (known.place, known.timestamp)
 
-    async def _begin_anew(self, consumer: Any, tp: TopicPartition, start: int, end: int) -> Mark:
-        """The mark of a topic of which nothing is known to be kept."""
+    async def _start_again(self, consumer: Any, tp: TopicPartition, start: int, end: int) -> Mark:
+        """A new mark at the start of a recreated topic."""
         first = await _record(consumer, tp, start, end)
         mark = Mark(tp.partition, start, first.timestamp if first else 0)
-        log.warning("%s/%d was made anew: its dead letters are read from its start", tp.topic, tp.partition)
+        log.warning("%s/%d was recreated: reading its dead letters from the start", tp.topic, tp.partition)
         async with self._engine.begin() as connection:
             await connection.execute(_PRUNE_OLD_TOPIC, vars(mark))
         return mark
@@ -202,33 +203,33 @@ class Reconciler:
             return [row.place for row in await connection.execute(_MISSING, {**vars(mark), "low": low, "high": high})]
 
     async def _read(self, consumer: Any, tp: TopicPartition, mark: Mark, missing: list[int]) -> tuple[int, int | None]:
-        """Read and keep these offsets, as far as they are records; returns how many, and the first that cannot be kept."""
+        """Read and save the records at these offsets; returns how many, and the first that cannot be saved."""
         found, unkept, wanted = 0, None, set(missing)
         if missing:
             consumer.seek(tp, missing[0])
         while missing and (position := await consumer.position(tp)) <= missing[-1]:
             if (following := missing[bisect_left(missing, position)]) > position + FAR:
                 consumer.seek(tp, following)
-            passed_over = [record for record in await _some(consumer, tp) if record.offset in wanted]
-            if passed_over and not await self._kept(passed_over):
-                unkept = unkept or min(await self._missing(mark, passed_over[0].offset, passed_over[-1].offset + 1))
-            found += len(passed_over)
+            skipped = [record for record in await _some(consumer, tp) if record.offset in wanted]
+            if skipped and not await self._saved(skipped):
+                unkept = unkept or min(await self._missing(mark, skipped[0].offset, skipped[-1].offset + 1))
+            found += len(skipped)
         return found, unkept
 
-    async def _kept(self, records: Sequence[Any]) -> bool:
-        """Keep records; returns whether all are. One that cannot be kept, for what it is, keeps no other from it."""
+    async def _saved(self, records: Sequence[Any]) -> bool:
+        """Save records; returns whether all were saved. One that cannot be saved does not block the others."""
         try:
-            await self._keeper.keep([_arrival(record) for record in records])
+            await self._store.save([_arrival(record) for record in records])
         except SQLAlchemyError as error:
             if is_away(error):
                 raise
-            log.exception("a dead letter cannot be kept")
+            log.exception("a dead letter cannot be saved")
             return False
         return True
 
 
 async def _record(consumer: Any, tp: TopicPartition, offset: int, end: int) -> Any:
-    """The first record at an offset or behind it; nothing where none is up to the end."""
+    """The first record at or after an offset; None if there is none before the end."""
     consumer.seek(tp, offset)
     while await consumer.position(tp) < end:
         for record in await _some(consumer, tp, 1):
@@ -237,7 +238,7 @@ async def _record(consumer: Any, tp: TopicPartition, offset: int, end: int) -> A
 
 
 async def _some(consumer: Any, tp: TopicPartition, most: int | None = None) -> Sequence[Any]:
-    """The next records; none where what stood there are marks of transactions. Raises ``TimeoutError`` where nothing comes."""
+    """The next records; none where there are only transaction markers. Raises ``TimeoutError`` if nothing arrives."""
     before = await consumer.position(tp)
     async with asyncio.timeout(READ_SECONDS):
         while True:

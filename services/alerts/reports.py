@@ -1,7 +1,7 @@
-"""What the watchdog sees, as alerts: whether the database is there or not, and without ever waiting for it.
+"""Turns what the watchdog finds into alerts, without ever blocking it.
 
-Nothing here needs Kafka: an alert is a commit in alerts' own database, and a notification is sent from there. While the
-database is away, too, targets are told directly, and what was seen is written down when it is back.
+This needs no Kafka: an alert is a commit in alerts' own database, and notifications are sent from there. While the database
+is unreachable too, targets are notified directly, and the alerts are written once it is back.
 """
 
 import asyncio
@@ -9,9 +9,9 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from services.alerts.keeper import Keeper
 from services.alerts.model import Failure
-from services.alerts.notifier import Line, Notifier
+from services.alerts.notifier import Notifier, TargetQueue
+from services.alerts.store import DeadLetterStore
 from services.alerts.targets import Notification
 
 TICK_SECONDS: Final = 1.0
@@ -19,29 +19,29 @@ TICK_SECONDS: Final = 1.0
 
 @dataclass
 class Report:
-    """What is to be written of one alert: a failure, that it is ``over`` (by whom, and why), or both in this order.
+    """The pending change of one alert: a failure, its resolution (by whom, and why), or both in this order.
 
-    ``told``: the targets that heard of the failure directly.
+    ``notified``: the targets that were notified of the failure directly.
     """
 
     failure: Failure | None = None
-    over: tuple[str, str] | None = None
-    told: set[str] = field(default_factory=set)
+    resolution: tuple[str, str] | None = None
+    notified: set[str] = field(default_factory=set)
 
 
 class Reports:
-    """Takes reports, and returns at once. Of each alert the last one counts."""
+    """Queues reports without waiting. Of each alert the last report counts."""
 
-    def __init__(self, keeper: Keeper, notifier: Notifier) -> None:
-        self._keeper, self._notifier = keeper, notifier
+    def __init__(self, store: DeadLetterStore, notifier: Notifier) -> None:
+        self._store, self._notifier = store, notifier
         self._pending: dict[str, Report] = {}
-        self._news = asyncio.Event()
+        self._reported = asyncio.Event()
         self._back, self._away = asyncio.Event(), asyncio.Event()
         self._back.set()
 
     @property
     def away(self) -> bool:
-        """Whether the database is known to be away: set by whoever looks at it."""
+        """Whether the database is unreachable. The outage monitor sets it."""
         return self._away.is_set()
 
     @away.setter
@@ -50,24 +50,24 @@ class Reports:
         (self._back if away else self._away).clear()
 
     def report(self, failure: Failure) -> None:
-        """Open an alert, or count it seen once more."""
+        """Open an alert, or count it once more."""
         self._pending[failure.alert_id] = Report(failure)
-        self._news.set()
+        self._reported.set()
 
-    def settle(self, alert_id: str, by: str, why: str) -> None:
-        """What an alert is about is over: it closes. One that is not open stays as it is."""
+    def resolve(self, alert_id: str, by: str, why: str) -> None:
+        """Close an alert, if it is open."""
         before = self._pending.get(alert_id, Report())
-        self._pending[alert_id] = replace(before, over=(by, why))
-        self._news.set()
+        self._pending[alert_id] = replace(before, resolution=(by, why))
+        self._reported.set()
 
     async def run(self) -> None:
-        """Write, and tell directly what cannot be written, until cancelled."""
-        await asyncio.gather(self._write(), *map(self._tell, self._notifier.lines))
+        """Write reports, and notify targets directly of those that cannot be written, until cancelled."""
+        await asyncio.gather(self._write(), *map(self._notify, self._notifier.queues))
 
     async def _write(self) -> None:
         while True:
-            await self._news.wait()
-            self._news.clear()
+            await self._reported.wait()
+            self._reported.clear()
             while self._pending:
                 await self._back.wait()
                 alert_id, report = next(iter(self._pending.items()))
@@ -76,13 +76,13 @@ class Reports:
 
     async def _written(self, alert_id: str, report: Report) -> None:
         if report.failure:
-            heard = report.told.issuperset(self._notifier.names)
-            await self._keeper.report(replace(report.failure, quiet=report.failure.quiet or heard or report.over is not None))
-        if report.over:
-            await self._keeper.settle(alert_id, *report.over)
+            known = report.notified.issuperset(self._notifier.names) or report.resolution is not None
+            await self._store.report(replace(report.failure, quiet=report.failure.quiet or known))
+        if report.resolution:
+            await self._store.resolve(alert_id, *report.resolution)
 
     async def _unless_away(self, work: Coroutine[Any, Any, None]) -> bool:
-        """Whether it was done before the database was found to be away. A commit may come twice: it is known again."""
+        """Whether the work finished before the database became unreachable. Repeating a commit is harmless."""
         working, away = asyncio.create_task(work), asyncio.create_task(self._away.wait())
         try:
             await asyncio.wait({working, away}, return_when=asyncio.FIRST_COMPLETED)
@@ -96,17 +96,17 @@ class Reports:
         working.result()
         return True
 
-    async def _tell(self, line: Line) -> None:
-        """Tell one target what cannot be written, each once, until it takes it."""
+    async def _notify(self, queue: TargetQueue) -> None:
+        """Notify one target of each report that cannot be written, until it accepts it."""
         while True:
             await self._away.wait()
             for report in list(self._pending.values()):
                 failure = report.failure
-                if failure is None or report.over or line.target.name in report.told:
+                if failure is None or report.resolution or queue.target.name in report.notified:
                     continue
-                if not await line.send(_notification(failure)):
+                if not await queue.send(_notification(failure)):
                     break
-                report.told.add(line.target.name)
+                report.notified.add(queue.target.name)
             await asyncio.sleep(TICK_SECONDS)
 
 

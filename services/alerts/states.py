@@ -11,9 +11,9 @@ class AlertState(StrEnum):
     RESOLVED = "resolved"
 
 
-class LetterState(StrEnum):
-    """``open`` → ``redriven`` → ``resolved`` when it was handled, or ``open`` again when it came back, ``parked`` when
-    that was too often. A person may park or resolve it at any time.
+class DeadLetterState(StrEnum):
+    """``open`` → ``redriven`` → ``resolved`` when it was handled, or ``open`` again when the redrive failed, ``parked``
+    after three failed redrives. A person may park or resolve it at any time.
     """
 
     OPEN = "open"

@@ -1,4 +1,4 @@
-"""Where alerts and dead letters are kept, and which records of the dead-letter topic were seen."""
+"""The tables of alerts, dead letters, notifications and followed checkouts."""
 
 from sqlalchemy import (
     ARRAY,
@@ -59,9 +59,9 @@ notifications = Table(
     Index("notifications_due", "target", "due_at"),
     Index("notifications_of_alert", "alert_id"),
 )
-"""What each target has yet to hear of; a row goes when the target has taken it."""
+"""The queue of each target. A row is deleted once the target has accepted it."""
 
-letters = Table(
+dead_letters = Table(
     "dead_letters",
     metadata,
     Column("letter_id", Text, primary_key=True),
@@ -102,7 +102,7 @@ records = Table(
     Column("value", LargeBinary),
     Column("headers", LargeBinary, nullable=False),
 )
-"""The bytes of dead letters: never text, which could not hold them."""
+"""The original bytes of dead letters. Text columns could not hold them."""
 
 arrivals = Table(
     "arrivals",
@@ -113,8 +113,8 @@ arrivals = Table(
     Column("letter_id", Text, nullable=False),
     Column("at", DateTime(timezone=True), nullable=False, server_default=func.now()),
 )
-"""The records of the dead-letter topic that were kept, as long as the topic has them. ``timestamp``: Kafka's own, so that
-a topic made anew is not taken for the one before."""
+"""The records of the dead-letter topic that were saved, as long as the topic has them. ``timestamp``: Kafka's own; it tells
+a recreated topic from the one before."""
 
 reconciled = Table(
     "reconciled",
@@ -124,7 +124,7 @@ reconciled = Table(
     Column("since", BigInteger, nullable=False),
     Column("marked_at", DateTime(timezone=True), nullable=False),
 )
-"""Up to which offset each partition of the dead-letter topic is known to be kept (see :class:`~.reconcile.Mark`)."""
+"""The offset up to which each partition of the dead-letter topic is saved (see :class:`~.reconcile.Mark`)."""
 
 watched = Table(
     "watched",
@@ -140,11 +140,10 @@ watched = Table(
     Index("watched_overdue", "overdue_at", postgresql_where=text("overdue_at IS NOT NULL")),
     Index("watched_touched", "touched_at", postgresql_where=text("overdue_at IS NULL")),
 )
-"""The checkouts the watchdog follows. One that waits for nothing is kept for a while, so that what comes late does not
-begin it anew."""
+"""The checkouts the watchdog follows. A finished one stays for a while, so that late events do not start it again."""
 
 ALERTS = Store(Alert, alerts)
-LETTERS = Store(DeadLetter, letters)
+DEAD_LETTERS = Store(DeadLetter, dead_letters)
 WATCHED = Store(Watched, watched)
-STORES = (LETTERS, ALERTS, Store(DeadRecord, records))
-"""In the order of locking."""
+STORES = (DEAD_LETTERS, ALERTS, Store(DeadRecord, records))
+"""In locking order."""

@@ -1,4 +1,4 @@
-"""Who is told of alerts: the log, and the addresses of Apprise, each by itself and within limits of time and threads."""
+"""Targets of notifications: the log and Apprise addresses. Each send is limited in time, each target in threads."""
 
 import asyncio
 import hashlib
@@ -14,16 +14,16 @@ from shared.runtime.observability.logs import about
 log = logging.getLogger(__name__)
 SEND_SECONDS: Final = 15.0
 THREADS: Final = 2
-"""Sends to one target that may hang at the same time: a thread cannot be ended from outside. No more are begun."""
+"""Most sends to one target that may hang at the same time. A thread cannot be ended from outside."""
 
 
 class SendError(Exception):
-    """A target did not take what it was told; the message says why, without its address, which may hold a password."""
+    """A target did not accept a notification. The message gives the reason, without the address, which may hold a password."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """What is told of an alert, or of many like it."""
+    """A notification about one alert, or about many of a kind."""
 
     alert_id: str
     severity: str
@@ -34,45 +34,45 @@ class Notification:
 
 
 class Target(Protocol):
-    """Somebody who is told. ``name`` is the same at every start, ``label`` is for people; neither holds a secret."""
+    """Receives notifications. ``name`` is the same at every start, ``label`` is for people; neither holds a secret."""
 
     name: str
     label: str
 
     async def send(self, notification: Notification) -> None:
-        """Returns once it was taken. Raises :class:`SendError`."""
+        """Return once it is accepted. Raises :class:`SendError`."""
 
 
 class LogTarget:
-    """Our own log."""
+    """The log of this process."""
 
     name = label = "log"
 
     async def send(self, notification: Notification) -> None:
         """Write a line."""
         level = logging.CRITICAL if notification.severity == "critical" else logging.ERROR
-        readable = notification.kind != "unreadable"  # what names the checkout of another may be anything
+        readable = notification.kind != "unreadable"  # an unreadable record may claim any checkout
         checkout_id = notification.checkout_id if readable else None
         what = about(alert_id=notification.alert_id, kind=notification.kind, checkout_id=checkout_id)
         log.log(level, "ALERT %s", notification.title, extra=what)
 
 
 class AppriseTarget:
-    """One address as Apprise knows it. Raises ``ValueError`` where Apprise does not. ``place``: its number in the setting."""
+    """An Apprise address. Raises ``ValueError`` if Apprise does not support it. ``place``: its number in the setting."""
 
     def __init__(self, address: str, place: int) -> None:
         scheme = address.split(":", 1)[0]
-        self._apprise = apprise.Apprise(asset=apprise.AppriseAsset(async_mode=False))  # in the thread that asks
+        self._apprise = apprise.Apprise(asset=apprise.AppriseAsset(async_mode=False))  # in the calling thread
         if not self._apprise.add(address):
-            raise ValueError(f"Apprise does not know the kind of the alert target {scheme}:…")
+            raise ValueError(f"Apprise does not support the alert target {scheme}:…")
         self.name = f"{scheme}-{hashlib.blake2b(address.encode(), digest_size=4).hexdigest()}"
         self.label = f"{place} ({scheme})"
         self._slots = threading.BoundedSemaphore(THREADS)
 
     async def send(self, notification: Notification) -> None:
-        """Tell it, within :data:`SEND_SECONDS`. What hangs beyond that keeps no other target and no end of the process."""
+        """Send within :data:`SEND_SECONDS`. A send that hangs longer blocks neither other targets nor the process's exit."""
         if not self._slots.acquire(blocking=False):
-            raise SendError(f"{THREADS} notifications before this one still hang")
+            raise SendError(f"{THREADS} earlier notifications still hang")
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[bool] = loop.create_future()
 
@@ -89,16 +89,16 @@ class AppriseTarget:
         threading.Thread(target=notify, name=f"notify-{self.name}", daemon=True).start()
         try:
             async with asyncio.timeout(SEND_SECONDS):
-                taken = await answer
+                accepted = await answer
         except TimeoutError:
             raise SendError(f"no answer within {SEND_SECONDS:g} s") from None
         except Exception as error:
-            raise SendError(f"it failed with {type(error).__name__}") from error
-        if not taken:
-            raise SendError("it refused, or cannot be reached")
+            raise SendError(f"failed with {type(error).__name__}") from error
+        if not accepted:
+            raise SendError("refused or unreachable")
 
     def _notify(self, notification: Notification) -> bool:
-        plainly = apprise.NotifyFormat.TEXT  # it may quote a record, whose markup is no word of ours
+        plainly = apprise.NotifyFormat.TEXT  # the text may quote a record, whose markup must not be rendered
         title = f"Quadrille: {notification.title}"
         return bool(self._apprise.notify(body=notification.text, title=title, body_format=plainly))
 
@@ -112,7 +112,7 @@ def _answer(answer: asyncio.Future[bool], outcome: bool | Exception) -> None:
         answer.set_result(outcome)
 
 
-def targets(setting: str) -> list[Target]:
+def parse_targets(setting: str) -> list[Target]:
     """The log and every address of a comma-separated setting, each once. Raises ``ValueError``."""
     addresses = dict.fromkeys(filter(None, (address.strip() for address in setting.split(","))))
     return [LogTarget(), *(AppriseTarget(address, place) for place, address in enumerate(addresses, 1))]

@@ -1,25 +1,25 @@
-"""What people and programs ask alerts' database: which alerts, which dead letters, and why."""
+"""Queries of alerts and dead letters, for the CLI, the console and tests."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from pydantic import TypeAdapter
 from sqlalchemy import Text, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.alerts.model import ABOUT_MONEY, Alert, AlertState, DeadLetter, DeadRecord, LetterState
+from services.alerts.model import ABOUT_MONEY, Alert, AlertState, DeadLetter, DeadLetterState, DeadRecord
 from shared.errors import QuadrilleError
 
 A = TypeVar("A")
 UNRESOLVED_ALERTS: Final = (AlertState.OPEN, AlertState.ACKNOWLEDGED)
-UNRESOLVED_LETTERS: Final = (LetterState.OPEN, LetterState.REDRIVEN, LetterState.PARKED)
+UNRESOLVED_DEAD_LETTERS: Final = (DeadLetterState.OPEN, DeadLetterState.REDRIVEN, DeadLetterState.PARKED)
 
 _ALERTS: Final = TypeAdapter(Alert)
-_LETTERS: Final = TypeAdapter(DeadLetter)
+_DEAD_LETTERS: Final = TypeAdapter(DeadLetter)
 _RECORDS: Final = TypeAdapter(DeadRecord)
 _STATES: Final = bindparam("states", type_=ARRAY(Text))
 _MONEY: Final = bindparam("money", list(ABOUT_MONEY), type_=ARRAY(Text))
@@ -29,7 +29,7 @@ _ALERTS_MATCHING: Final = (
     " AND (CAST(:service AS text) IS NULL OR service = :service)"
 )
 _RANK: Final = "kind <> ALL(:money), severity"
-"""Money first, then what is critical."""
+"""Money first, then critical before warning."""
 _ALERTS_FOUND: Final = text(
     f"SELECT row_to_json(a)::text AS body{_ALERTS_MATCHING}"
     f" ORDER BY {_RANK}, first_seen_at, alert_id LIMIT :limit OFFSET :offset"
@@ -66,17 +66,17 @@ _OPEN: Final = text(
     " (SELECT count(*) FROM dead_letters WHERE state <> 'resolved') AS letters FROM alerts WHERE state <> 'resolved'"
 )
 _COMPLETE: Final = re.compile(r".+\.\d+", re.ASCII)
-"""An alert's id that ends with a whole checkout: what begins so is about another one."""
+"""An alert id that ends with a complete checkout id: a longer id is about another checkout."""
 _RECORD: Final = text("SELECT row_to_json(r)::text AS body FROM dead_records r WHERE letter_id = :id")
 
 
 class NotFoundError(QuadrilleError):
-    """There is nothing, or more than one thing, whose id begins so."""
+    """No id, or more than one, begins like this."""
 
 
 @dataclass(frozen=True)
 class AlertFilter:
-    """Which alerts; those of any kind, severity or service where none is named."""
+    """Selects alerts. None: any kind, severity or service."""
 
     states: Sequence[str] = UNRESOLVED_ALERTS
     kind: str | None = None
@@ -86,7 +86,7 @@ class AlertFilter:
 
 @dataclass(frozen=True)
 class AlertGroup:
-    """How many alerts there are of a kind and service. ``oldest``: when the first of them was first seen."""
+    """Number of alerts per severity, kind and service. ``oldest``: when the first of them was first seen."""
 
     severity: str
     kind: str
@@ -97,9 +97,9 @@ class AlertGroup:
 
 @dataclass(frozen=True)
 class Filter:
-    """Which dead letters. ``reason``: words of error, reason or stage, in any case. ``since``: failed last at or after."""
+    """Selects dead letters. ``reason``: part of error, reason or stage, in any case. ``since``: last failed then or later."""
 
-    states: Sequence[str] = UNRESOLVED_LETTERS
+    states: Sequence[str] = UNRESOLVED_DEAD_LETTERS
     service: str | None = None
     topic: str | None = None
     reason: str | None = None
@@ -109,7 +109,7 @@ class Filter:
 
 @dataclass(frozen=True)
 class Cause:
-    """How many dead letters of a service have the same cause."""
+    """Number of dead letters of a service with the same cause."""
 
     cause: str
     service: str
@@ -118,7 +118,7 @@ class Cause:
 
 @dataclass(frozen=True)
 class Open:
-    """How many alerts and dead letters are not resolved. ``critical``: how many of the alerts."""
+    """Number of unresolved alerts and dead letters. ``critical``: of the alerts, those that are critical."""
 
     alerts: int
     critical: int
@@ -126,58 +126,57 @@ class Open:
 
 
 async def count_open(engine: AsyncEngine) -> Open:
-    """How much there is to do."""
+    """Count unresolved alerts and dead letters."""
     async with engine.connect() as connection:
         return Open(**(await connection.execute(_OPEN)).one()._mapping)
 
 
 async def open_alerts(engine: AsyncEngine) -> list[Alert]:
-    """All alerts that are not resolved, in the order of :func:`alerts`."""
+    """All unresolved alerts, in the order of :func:`alerts`."""
     return await alerts(engine, AlertFilter(), 10**9)
 
 
 async def alerts(engine: AsyncEngine, chosen: AlertFilter, limit: int, offset: int = 0) -> list[Alert]:
-    """Alerts: those about money first, then by severity, then the oldest first. ``offset``: so many are passed over."""
+    """Alerts, those about money first, then by severity and age. ``offset``: how many to skip."""
     async with engine.connect() as connection:
         rows = await connection.execute(_ALERTS_FOUND, {**vars(chosen), "limit": limit, "offset": offset})
         return [_ALERTS.validate_json(row.body) for row in rows]
 
 
 async def alert_groups(engine: AsyncEngine, chosen: AlertFilter) -> tuple[int, list[AlertGroup]]:
-    """How many alerts there are, and of what kind and service, in the order of :func:`alerts`."""
+    """The total, and the number per severity, kind and service, in the order of :func:`alerts`."""
     async with engine.connect() as connection:
         groups = [AlertGroup(**row._mapping) for row in await connection.execute(_ALERT_GROUPS, vars(chosen))]
     return sum(group.alerts for group in groups), groups
 
 
 async def alert(engine: AsyncEngine, beginning: str) -> Alert:
-    """The one alert whose id begins so. Raises :class:`NotFoundError`."""
+    """The one alert whose id begins like this. Raises :class:`NotFoundError`."""
     return await _one(engine, "alert", beginning, _ALERTS, "alert_id")
 
 
-async def letters(engine: AsyncEngine, chosen: Filter, limit: int, offset: int = 0) -> list[DeadLetter]:
-    """Dead letters: failed compensations first, then the one that waits longest. ``offset``: so many are passed over."""
+async def dead_letters(engine: AsyncEngine, chosen: Filter, limit: int, offset: int = 0) -> list[DeadLetter]:
+    """Dead letters, failed compensations first, then by age. ``offset``: how many to skip."""
     async with engine.connect() as connection:
-        rows = await connection.execute(_FOUND, {**_values(chosen, limit), "offset": offset})
-        return [_LETTERS.validate_json(row.body) for row in rows]
+        rows = await connection.execute(_FOUND, {**vars(chosen), "limit": limit, "offset": offset})
+        return [_DEAD_LETTERS.validate_json(row.body) for row in rows]
 
 
 async def causes(engine: AsyncEngine, chosen: Filter, limit: int) -> tuple[int, list[Cause]]:
-    """How many dead letters there are, and why, the commonest cause first."""
+    """The total, and the number per cause and service, the most common first."""
     async with engine.connect() as connection:
-        values = _values(chosen, limit)
-        found = (await connection.execute(_COUNT, {n: v for n, v in values.items() if n != "limit"})).scalar_one()
-        rows = await connection.execute(_CAUSES, values)
+        found = (await connection.execute(_COUNT, vars(chosen))).scalar_one()
+        rows = await connection.execute(_CAUSES, {**vars(chosen), "limit": limit})
         return found, [Cause(**row._mapping) for row in rows]
 
 
-async def letter(engine: AsyncEngine, beginning: str) -> DeadLetter:
-    """The one dead letter whose id begins so. Raises :class:`NotFoundError`."""
-    return await _one(engine, "dead letter", beginning, _LETTERS, "letter_id")
+async def dead_letter(engine: AsyncEngine, beginning: str) -> DeadLetter:
+    """The one dead letter whose id begins like this. Raises :class:`NotFoundError`."""
+    return await _one(engine, "dead letter", beginning, _DEAD_LETTERS, "letter_id")
 
 
 async def record(engine: AsyncEngine, letter_id: str) -> DeadRecord:
-    """The bytes of a dead letter."""
+    """The original bytes of a dead letter."""
     async with engine.connect() as connection:
         return _RECORDS.validate_json((await connection.execute(_RECORD, {"id": letter_id})).scalar_one())
 
@@ -192,15 +191,3 @@ async def _one(engine: AsyncEngine, what: str, beginning: str, kind: TypeAdapter
     if len(exact or found) != 1:
         raise NotFoundError(f"{'several' if found else 'no'} {what}{'s' if found else ''} whose id begins with {beginning!r}")
     return (exact or found)[0]
-
-
-def _values(chosen: Filter, limit: int) -> dict[str, Any]:
-    return {
-        "states": list(chosen.states),
-        "service": chosen.service,
-        "topic": chosen.topic,
-        "reason": chosen.reason,
-        "since": chosen.since,
-        "kind": chosen.kind,
-        "limit": limit,
-    }

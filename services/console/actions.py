@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from services.alerts.model import MONEY, Alert, AlertState, DeadLetter, LetterState
+from services.alerts.model import MONEY, Alert, AlertState, DeadLetter, DeadLetterState
 from services.journal.model import Entry
 from services.journal.rendering import rows
 from services.journal.trace import Trace
@@ -88,10 +88,10 @@ def of_money(alert: Alert) -> Sequence[Action]:
 
 def of_letter(letter: DeadLetter) -> Sequence[Action]:
     """The actions on a dead letter."""
-    if letter.state is LetterState.RESOLVED or letter.kind == "compensation":
+    if letter.state is DeadLetterState.RESOLVED or letter.kind == "compensation":
         return ()
     redrive = () if letter.why_not_redriven(parked=True) else (REDRIVE,)
-    park = () if letter.state is LetterState.PARKED else (PARK,)
+    park = () if letter.state is DeadLetterState.PARKED else (PARK,)
     return (*redrive, *park, RESOLVE_LETTER)
 
 

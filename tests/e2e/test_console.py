@@ -157,7 +157,7 @@ async def test_a_dead_letter_is_shown_redriven_parked_and_resolved(shop: Shop, q
     assert "came back once" in await decide(ada, page, to, "redrive", "cart is mended")
     assert "parked" in await decide(ada, page, to, "park", "waits for Monday")
     assert "resolved" in await decide(ada, page, to, "resolve", "garbage of a test")
-    found = await views.letter(shop.engine, letter.letter_id)
+    found = await views.dead_letter(shop.engine, letter.letter_id)
     assert [(a.what, a.by, a.why) for a in found.actions if a.by == "ada"] == [
         ("redriven", "ada", "cart is mended"),
         ("parked", "ada", "waits for Monday"),
@@ -173,7 +173,7 @@ async def letter_of(shop: Shop, key: str) -> DeadLetter:
     """The dead letter of this key, once alerts has it."""
 
     async def newest() -> list[DeadLetter]:
-        letters = await views.letters(shop.engine, Filter(service="cart"), 10_000)
+        letters = await views.dead_letters(shop.engine, Filter(service="cart"), 10_000)
         return [one for one in letters if (await views.record(shop.engine, one.letter_id)).key == key.encode()]
 
     return (await until(newest, bool))[0]

@@ -76,7 +76,7 @@ async def newest(shop: Shop, key: str) -> DeadLetter:
     """The dead letter of the record with this key."""
     async with asyncio.timeout(20):
         while True:
-            for letter in await views.letters(shop.engine, Filter(), 10**6):
+            for letter in await views.dead_letters(shop.engine, Filter(), 10**6):
                 if (await views.record(shop.engine, letter.letter_id)).key == key.encode():
                     return letter
             await asyncio.sleep(0.05)

@@ -64,7 +64,7 @@ async def test_a_hold_is_released_as_the_alert_says_and_the_alert_closes_by_itse
     closed = await over(shop, alert)
     assert [(action.what, action.by, action.why) for action in closed.actions] == [
         ("retried", "ada", "..."),
-        ("resolved", "payment", "the hold is released"),
+        ("resolved", "payment", "the payment was voided"),
     ]
     again = await command(quadrille.environment, "payments", "retry-void", failed.checkout_id, "--why", "again")
     assert again.code == 1
@@ -151,7 +151,7 @@ async def test_an_alert_of_money_is_acknowledged_but_not_closed_while_the_money_
     assert (shown.json["state"], shown.json["actions"][0]["by"]) == ("acknowledged", "ada")
     refused = await command(environment, "alerts", "resolve", alert.alert_id, "--why", "tired")
     assert refused.code == 1
-    assert b"closes by itself" in refused.out
+    assert b"closes when the payment is settled" in refused.out
     listed = await command(environment, "alerts", "list", "--is", "acknowledged", "--json")
     assert alert.alert_id in [one["alert_id"] for one in listed.json["alerts"]]
     assert (await command(environment, *advised(alert, "retry-refund"))).code == 0
@@ -176,7 +176,7 @@ async def test_an_unreadable_record_is_handled_to_its_end(shop: Shop, quadrille:
     assert redriven.code == 1, redriven
     assert b"came back once" in redriven.out
     alert = await views.alert(shop.engine, letter.alert_id)
-    assert "came back 1 of 1 times" in alert.text
+    assert "1 of 1 redrive failed" in alert.text
     listed = await command(quadrille.environment, "dlq", "list", "--service", "cart", "--limit", "1000")
     assert letter.letter_id.encode() in listed.out
     resolved = await command(quadrille.environment, *advised(alert, "resolve"))
@@ -200,7 +200,7 @@ async def newest(shop: Shop, key: str) -> DeadLetter:
     """The dead letter of this key, once alerts has it."""
     async with asyncio.timeout(20):
         while True:
-            for letter in await views.letters(shop.engine, Filter(service="cart"), 10_000):
+            for letter in await views.dead_letters(shop.engine, Filter(service="cart"), 10_000):
                 if (await views.record(shop.engine, letter.letter_id)).key == key.encode():
                     return letter
             await asyncio.sleep(0.05)

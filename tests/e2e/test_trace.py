@@ -82,7 +82,7 @@ async def test_a_failed_capture_whose_void_fails_waits_for_a_person_and_is_stuck
     assert lines[-2].startswith("So far: order Q-")
     marks = {line[24]: line for line in lines[1:-2] if line[24] != " "}
     assert {"✗", "↩"} <= marks.keys()
-    assert "14.90 EUR of a customer is still held" in next(line for line in lines if "AlertOpened" in line)
+    assert "Void failed: 14.90 EUR of checkout" in next(line for line in lines if "AlertOpened" in line)
     assert "needs a person" in next(line for line in lines if "dead letter" in line)
     file = io.StringIO()
     assert not await run_stuck(quadrille.settings, Console(file=file, width=200), as_json=True)

@@ -1,1 +1,1 @@
-"""The watchdog: sees what no dead letter tells of, opens one alert for it, and closes it when it is over."""
+"""The watchdog: opens one alert for each lasting condition without a dead letter, and closes it when the condition ends."""

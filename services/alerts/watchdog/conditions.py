@@ -1,32 +1,36 @@
-"""Conditions of one kind: each that lasts is an alert, which closes when it is over."""
+"""Conditions of one kind: each that lasts is an alert, which closes when the condition ends."""
 
 from collections.abc import Container, Iterable, Mapping
 
 from services.alerts.model import Failure
 from services.alerts.reports import Reports
-from services.alerts.watchdog import words
-from services.alerts.watchdog.damper import Damper
+from services.alerts.watchdog.hysteresis import Hysteresis
+from services.alerts.watchdog.identity import BY, identity, subjects
 
 
 class Conditions:
-    """Those of one kind, by subject. ``over``: why an alert of it is closed."""
+    """Conditions of one kind, by subject. ``over``: why their alerts are closed. Times are in seconds."""
 
-    def __init__(self, kind: str, damper: Damper, reports: Reports, over: str) -> None:
-        self.kind, self._damper, self._reports, self._over = kind, damper, reports, over
+    def __init__(self, kind: str, reports: Reports, over: str, raise_after: float = 0, clear_after: float = 0) -> None:
+        self.kind, self._reports, self._over = kind, reports, over
+        self._hysteresis = Hysteresis(raise_after, clear_after)
 
-    def recall(self, known: Iterable[str]) -> None:
-        """These alerts are open."""
-        self._damper.raised.update(words.subjects(self.kind, known))
+    def restore(self, open_alerts: Iterable[str]) -> None:
+        """Take over the alerts that were open at the start, by their ids."""
+        self._hysteresis.raised.update(subjects(self.kind, open_alerts))
 
     @property
     def raised(self) -> set[str]:
-        """The subjects that have an open alert."""
-        return self._damper.raised
+        """The subjects with an open alert."""
+        return self._hysteresis.raised
 
-    def see(self, wrong: Mapping[str, Failure], subjects: Iterable[str], known: Container[str], now: float) -> None:
-        """Open alerts for what is wrong and close those of what is over; of subjects not ``known`` nobody can tell."""
-        changes = self._damper.see({name: name in wrong if name in known else None for name in subjects}, now)
+    def update(self, wrong: Mapping[str, Failure], watched: Iterable[str], known: Container[str], now: float) -> None:
+        """Open alerts for what is wrong and close those of what is over.
+
+        ``watched``: all subjects; the state of those not in ``known`` is unknown. ``now``: seconds of a monotonic clock.
+        """
+        changes = self._hysteresis.update({name: name in wrong if name in known else None for name in watched}, now)
         for name in changes.raised:
             self._reports.report(wrong[name])
         for name in changes.cleared:
-            self._reports.settle(words.identity(self.kind, name), words.BY, self._over)
+            self._reports.resolve(identity(self.kind, name), BY, self._over)

@@ -1,4 +1,4 @@
-"""The lag of the whole cluster for Prometheus, under the names kafka_exporter and kafka-lag-exporter gave it."""
+"""Exports the lag of the whole cluster, under the metric names of kafka_exporter and kafka-lag-exporter."""
 
 import time
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from shared.lag.model import NEVER, Group
 from shared.lag.window import Window
 
 STALE_SECONDS: Final = 60.0
-"""A snapshot older than this is not shown: a lag nobody measured is no lag."""
+"""Older snapshots are not exported: they would show a lag that nobody measured."""
 GROUP: Final = ("consumergroup",)
 GROUP_TOPIC: Final = (*GROUP, "topic")
 GROUP_PARTITION: Final = (*GROUP_TOPIC, "partition")
@@ -19,17 +19,17 @@ PARTITION: Final = ("topic", "partition")
 
 
 class LagExporter(Collector):
-    """Shows the newest snapshot of a window, whatever groups and topics there are in it."""
+    """Exports the newest snapshot of a window."""
 
     def __init__(self, window: Window) -> None:
         self._window = window
 
     def describe(self) -> Iterator[GaugeMetricFamily]:
-        """Names only: nothing is known at the registration."""
+        """The families without samples, for the registration."""
         yield from (*_group_families(), *_topic_families())
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """What is known now."""
+        """The samples of the newest snapshot."""
         last = self._window.last
         if last is None or time.time() - last.at > STALE_SECONDS:
             return
@@ -51,19 +51,19 @@ class LagExporter(Collector):
 def _group_families() -> tuple[GaugeMetricFamily, ...]:
     return (
         _family("kafka_consumergroup_members", "Members of the group", GROUP),
-        _family("kafka_consumergroup_current_offset", "Offset the group committed", GROUP_PARTITION),
-        _family("kafka_consumergroup_lag", "Records not processed; -1 where the group never committed", GROUP_PARTITION),
-        _family("kafka_consumergroup_lag_sum", "Records not processed, of all partitions together", GROUP_TOPIC),
-        _family("kafka_consumergroup_group_lag_seconds", "Age of the oldest record not processed", GROUP_PARTITION),
-        _family("quadrille_consumergroup_status", "How the group is doing, as Burrow judges", (*GROUP, "status")),
+        _family("kafka_consumergroup_current_offset", "Committed offset of the group", GROUP_PARTITION),
+        _family("kafka_consumergroup_lag", "Unprocessed records; -1 if the group never committed", GROUP_PARTITION),
+        _family("kafka_consumergroup_lag_sum", "Unprocessed records of all partitions", GROUP_TOPIC),
+        _family("kafka_consumergroup_group_lag_seconds", "Age of the oldest unprocessed record", GROUP_PARTITION),
+        _family("quadrille_consumergroup_status", "Status of the group, as in Burrow", (*GROUP, "status")),
     )
 
 
 def _topic_families() -> tuple[GaugeMetricFamily, GaugeMetricFamily, GaugeMetricFamily]:
     return (
-        _family("kafka_topic_partition_current_offset", "Offset the next record will get", PARTITION),
-        _family("kafka_topic_partition_oldest_offset", "First offset that is kept", PARTITION),
-        _family("quadrille_partition_held_back_records", "Records that an open transaction holds back", PARTITION),
+        _family("kafka_topic_partition_current_offset", "Offset of the next record", PARTITION),
+        _family("kafka_topic_partition_oldest_offset", "Oldest retained offset", PARTITION),
+        _family("quadrille_partition_held_back_records", "Records behind an open transaction", PARTITION),
     )
 
 

@@ -1,4 +1,4 @@
-"""What the watchdog sees, for Prometheus."""
+"""The watchdog's metrics of checkouts and alerts."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -11,49 +11,49 @@ from services.alerts.model import ABOUT_MONEY
 from shared.progress import STEPS, Outcome
 from shared.runtime.observability.metrics import SECONDS, Children
 
-checkouts = Children(Counter("quadrille_checkouts_total", "Checkouts that were decided, by what they came to", ["outcome"]))
+checkouts = Children(Counter("quadrille_checkouts_total", "Decided checkouts, by outcome", ["outcome"]))
 checkout_seconds = Children(
     Histogram(
         "quadrille_checkout_seconds",
-        "Seconds from a customer's confirmation to what the checkout came to",
+        "Seconds from a customer's confirmation to the outcome of the checkout",
         ["outcome"],
         buckets=SECONDS,
     )
 )
 step_seconds = Children(
-    Histogram("quadrille_step_seconds", "Seconds from what opens a step to its answer", ["step"], buckets=SECONDS)
+    Histogram("quadrille_step_seconds", "Seconds from the event that opens a step to its answer", ["step"], buckets=SECONDS)
 )
-_waiting = Gauge("quadrille_checkouts_waiting", "Checkouts by the step they wait in", ["step"])
-_alerts = Gauge("quadrille_alerts_open", "Alerts that are open or acknowledged", ["kind", "severity"])
+_waiting = Gauge("quadrille_checkouts_waiting", "Waiting checkouts, by step", ["step"])
+_alerts = Gauge("quadrille_alerts_open", "Open and acknowledged alerts", ["kind", "severity"])
 _OPEN = text("SELECT kind, severity, count(*) AS alerts FROM alerts WHERE state <> 'resolved' GROUP BY kind, severity")
 _KINDS: Final = {
     **dict.fromkeys((*ABOUT_MONEY, "stuck", "unhandled"), "critical"),
     "cleanup_failing": "warning",
     "unreadable": "warning",
 }
-"""Kinds of alert that rules and the dashboard ask for, with their severity: there are none of them, until there are."""
-_shown: Final = set(_KINDS.items())
-"""What was shown is shown from then on, though there are none any more."""
+"""Kinds of alert that rules and the dashboard query, with their severity: exported as 0 while there are none."""
+_exported: Final = set(_KINDS.items())
+"""A series once exported stays, as 0."""
 for _outcome in Outcome:
     checkouts[_outcome]
     checkout_seconds[_outcome]
 for _step in STEPS:
     step_seconds[_step.name]
-for _kind, _severity in _shown:
+for _kind, _severity in _exported:
     _alerts.labels(_kind, _severity)
 
 
-def show_waiting(counts: Mapping[str, int]) -> None:
-    """Set how many checkouts wait in each step; those not named have none."""
+def set_waiting(counts: Mapping[str, int]) -> None:
+    """Set the number of waiting checkouts per step; 0 for steps without a count."""
     for step in STEPS:
         _waiting.labels(step.name).set(counts.get(step.name, 0))
 
 
 async def count_alerts(engine: AsyncEngine) -> None:
-    """Set how many alerts are open."""
+    """Set the number of open alerts."""
     async with engine.connect() as connection:
         rows = (await connection.execute(_OPEN)).all()
     counts = {(row.kind, row.severity): row.alerts for row in rows}
-    for kind, severity in {*_shown, *counts}:
+    for kind, severity in {*_exported, *counts}:
         _alerts.labels(kind, severity).set(counts.get((kind, severity), 0))
-    _shown.update(counts)
+    _exported.update(counts)

@@ -1,4 +1,4 @@
-"""Looks at what alerts itself stands on, Kafka and its database. The outage of either is told without it."""
+"""Watches what alerts itself needs: Kafka and its database. Notifications of an outage need neither."""
 
 import asyncio
 import time
@@ -9,9 +9,8 @@ import asyncpg
 
 from services.alerts.model import Failure
 from services.alerts.reports import Reports
-from services.alerts.watchdog import words
+from services.alerts.watchdog.condition_alerts import OUTAGE, database_away, kafka_away
 from services.alerts.watchdog.conditions import Conditions
-from services.alerts.watchdog.damper import Damper
 from shared.contract.text import plain
 from shared.runtime import kafka
 from shared.settings import Settings
@@ -24,16 +23,16 @@ WATCHED: Final = (KAFKA, DATABASE)
 LONGEST: Final = 200
 
 
-class Outages:
-    """Asks both every ``watch_seconds``, each on a connection of its own."""
+class OutageMonitor:
+    """Asks both every ``watch_seconds``, each on its own connection."""
 
     def __init__(self, settings: Settings, reports: Reports) -> None:
         self._settings, self._reports, self._every = settings, reports, settings.watch_seconds
-        self._outages = Conditions(words.OUTAGE, Damper(2 * self._every, 2 * self._every), reports, "it answers")
+        self._outages = Conditions(OUTAGE, reports, "it answers", 2 * self._every, 2 * self._every)
         self._silent: set[str] = set()
         self.conditions = (self._outages,)
 
-    def going_on(self) -> bool:
+    def is_active(self) -> bool:
         """Whether one of them did not answer last, or its alert is open."""
         return bool(self._silent or self._outages.raised)
 
@@ -42,31 +41,30 @@ class Outages:
         database, client = Database(self._settings.database_url("alerts")), self._settings.kafka_client()
         try:
             await asyncio.gather(
-                self._watch(KAFKA, lambda: kafka.ping(client, ANSWER_SECONDS), words.kafka_away),
-                self._watch(DATABASE, database.ask, words.database_away),
+                self._watch(KAFKA, lambda: kafka.ping(client, ANSWER_SECONDS), kafka_away),
+                self._watch(DATABASE, database.ask, database_away),
             )
         finally:
             database.close()
 
-    async def _watch(self, what: str, ask: Callable[[], Awaitable[None]], tell: Callable[[str, float], Failure]) -> None:
+    async def _watch(self, what: str, ask: Callable[[], Awaitable[None]], alert: Callable[[str, float], Failure]) -> None:
         while True:
             why = await trouble(ask)
             self._silent = self._silent | {what} if why else self._silent - {what}
-            wrong = {what: tell(why, time.time())} if why else {}
-            self._outages.see(wrong, WATCHED, (what,), time.monotonic())
+            self._outages.update({what: alert(why, time.time())} if why else {}, WATCHED, (what,), time.monotonic())
             self._reports.away = DATABASE in self._outages.raised
             await asyncio.sleep(self._every)
 
 
 class Database:
-    """A connection that asks whether a database takes writes. One that fails is replaced."""
+    """Asks on its own connection whether a database accepts writes. A connection that fails is replaced."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._connection: asyncpg.Connection | None = None
 
     async def ask(self) -> None:
-        """Returns where it does. Raises anything where it does not, or where there is no connection to be had."""
+        """Return if it does. Raises any exception if it does not, or if there is no connection."""
         try:
             if self._connection is None:
                 self._connection = await asyncpg.connect(self._url, timeout=ANSWER_SECONDS)
@@ -76,19 +74,19 @@ class Database:
             raise
 
     def close(self) -> None:
-        """Have no connection, whatever state it is in."""
+        """Drop the connection, whatever state it is in."""
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None
 
 
 async def trouble(ask: Callable[[], Awaitable[None]]) -> str | None:
-    """Why something does not answer, in a line; nothing where it does."""
+    """Why something does not answer, in one line; None if it does."""
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             await ask()
     except TimeoutError:
         return f"no answer within {ANSWER_SECONDS:g} s"
-    except Exception as error:  # whatever it is, it is no answer
+    except Exception as error:  # any error means no answer
         return plain(f"{type(error).__name__}: {error}".partition("\n")[0].rstrip(": "), LONGEST)
     return None

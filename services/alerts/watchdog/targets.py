@@ -1,4 +1,4 @@
-"""Looks at the targets of notifications: of one that stays dead the others are told."""
+"""Watches the targets of notifications. Other targets are notified of one that keeps failing."""
 
 import asyncio
 import time
@@ -6,28 +6,26 @@ from typing import Final
 
 from services.alerts.notifier import Notifier
 from services.alerts.reports import Reports
-from services.alerts.watchdog import words
+from services.alerts.watchdog.condition_alerts import TARGET, target_failing
 from services.alerts.watchdog.conditions import Conditions
-from services.alerts.watchdog.damper import Damper
 from shared.settings import Settings
 
-LASTS: Final = 6
-"""Looks in a row that find a target failing before it is told: half a minute, with the settings as they come."""
+FAILING_LOOKS: Final = 6
+"""Looks in a row that find a target failing before its alert opens: half a minute with the default settings."""
 
 
-class Targets:
+class TargetMonitor:
     """Looks every ``watch_seconds``."""
 
     def __init__(self, settings: Settings, reports: Reports, notifier: Notifier) -> None:
         self._every, self._notifier = settings.watch_seconds, notifier
-        self._failing = Conditions(words.TARGET, Damper(LASTS * self._every, 0), reports, "it takes notifications")
-        self.conditions = (self._failing,)
+        self.conditions = (Conditions(TARGET, reports, "it accepts notifications", FAILING_LOOKS * self._every),)
 
     async def run(self) -> None:
         """Look until cancelled."""
+        (conditions,) = self.conditions
         while True:
-            at = time.time()
-            failing = self._notifier.failing.items()
-            wrong = {name: words.target_failing(name, target.label, why, at) for name, (target, why) in failing}
-            self._failing.see(wrong, self._notifier.names, self._notifier.tried, time.monotonic())
+            at, failing = time.time(), self._notifier.failing.items()
+            wrong = {name: target_failing(name, target.label, why, at) for name, (target, why) in failing}
+            conditions.update(wrong, self._notifier.names, self._notifier.tried, time.monotonic())
             await asyncio.sleep(self._every)

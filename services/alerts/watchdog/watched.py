@@ -1,4 +1,4 @@
-"""A checkout as the watchdog knows it: rules only, from what was seen of it, in whatever order and however often."""
+"""The state of a checkout in the watchdog: pure rules over its events, in any order and however often they are read."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -14,9 +14,8 @@ from shared.progress import OUTCOMES, STEPS, CheckoutStatus, Limits, Outcome, Pa
 class Watched:
     """One checkout. ``seen``: when each of its events happened, by name.
 
-    ``step``: what it waits for and is overdue first, ``overdue_at``: when it will be; both from ``seen``. ``outcome``:
-    what it came to, once that was counted. ``alerts``: the kinds of alert that are open for it. ``touched_at``: when the
-    last news of it came in.
+    ``step``: the step that is overdue first, ``overdue_at``: when it will be; both follow from ``seen``. ``outcome``: set
+    once it was counted. ``alerts``: the kinds of its open alerts. ``touched_at``: when its last event was read.
     """
 
     checkout_id: str
@@ -27,8 +26,8 @@ class Watched:
     alerts: list[str] = field(default_factory=list)
     touched_at: datetime | None = None
 
-    def take_in(self, facts: Mapping[str, datetime], limits: Limits, now: datetime) -> CheckoutStatus[datetime]:
-        """Note what happened; returns its status after it."""
+    def apply(self, facts: Mapping[str, datetime], limits: Limits, now: datetime) -> CheckoutStatus[datetime]:
+        """Apply events; returns the resulting status."""
         for kind, at in facts.items():
             self.seen[kind] = max(at, self.seen.get(kind, at))
         self.touched_at = now
@@ -38,13 +37,13 @@ class Watched:
         return status
 
     def overdue(self, limits: Limits, now: datetime) -> Waiting[datetime] | None:
-        """What it has waited for too long, longest if several."""
+        """What it has waited for too long; the longest wait if there are several."""
         due = [(at, waiting) for at, waiting in _deadlines(status_of(self.seen), limits) if at <= now]
         return min(due, key=lambda one: one[0])[1] if due else None
 
 
 def _deadlines(status: CheckoutStatus[datetime], limits: Limits) -> list[tuple[datetime, Waiting[datetime]]]:
-    """When each wait has taken too long. What waits for a person has an alert already."""
+    """When each wait becomes too long. A wait for a person already has an alert."""
     return [
         (waiting.since + timedelta(seconds=limits.seconds(waiting.step)), waiting)
         for waiting in status.waits
@@ -64,7 +63,7 @@ _TIMED: Final = [
 
 
 def durations(seen: Mapping[str, datetime], before: Collection[str] = ()) -> dict[str, float]:
-    """Seconds each step took that has an answer, by its name; without those that had one by the events ``before``."""
+    """Seconds of each answered step, by name; without those that the events ``before`` had answered."""
     done = _answered(frozenset(before))
     return {
         name: max(
@@ -75,8 +74,8 @@ def durations(seen: Mapping[str, datetime], before: Collection[str] = ()) -> dic
     }
 
 
-def whole(seen: Mapping[str, datetime], outcome: Outcome) -> float | None:
-    """Seconds from the confirmation of a checkout to the event that decided it; nothing of one that was not confirmed."""
+def total_duration(seen: Mapping[str, datetime], outcome: Outcome) -> float | None:
+    """Seconds from the confirmation of a checkout to the event that decided it; None if it was not confirmed."""
     confirmed = seen.get(CheckoutConfirmed.__name__)
     decided = [seen[kind] for kind, led_to in OUTCOMES.items() if led_to is outcome and kind in seen]
     return max(0.0, (min(decided) - confirmed).total_seconds()) if confirmed and decided else None
@@ -84,7 +83,7 @@ def whole(seen: Mapping[str, datetime], outcome: Outcome) -> float | None:
 
 @lru_cache(maxsize=10_000)
 def _answered(seen: frozenset[str]) -> dict[str, tuple[list[frozenset[str]], frozenset[str]]]:
-    """The steps that have an answer, each with those of the events that opened and that answered it."""
+    """The answered steps, each with the events that opened it and those that answered it."""
     return {
         name: ([group & seen for group in after], answers & seen)
         for name, after, answers in _TIMED

@@ -1,4 +1,4 @@
-"""The watchdog's work, as alerts runs it."""
+"""Runs the watchdog in the process of alerts."""
 
 import asyncio
 import logging
@@ -14,18 +14,18 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.alerts.keeper import Keeper
 from services.alerts.notifier import Notifier
 from services.alerts.reports import Reports
-from services.alerts.watchdog import metrics, words
-from services.alerts.watchdog.checkouts import Checkouts
+from services.alerts.store import DeadLetterStore
+from services.alerts.watchdog import metrics
+from services.alerts.watchdog.checkouts import CheckoutMonitor
 from services.alerts.watchdog.conditions import Conditions
 from services.alerts.watchdog.exporter import LagExporter
-from services.alerts.watchdog.groups import Groups
-from services.alerts.watchdog.outages import Outages
-from services.alerts.watchdog.services import Services
-from services.alerts.watchdog.targets import Targets
-from services.alerts.watchdog.topics import Topics
+from services.alerts.watchdog.groups import ConsumerGroupMonitor
+from services.alerts.watchdog.outages import OutageMonitor
+from services.alerts.watchdog.services import ServiceMonitor
+from services.alerts.watchdog.targets import TargetMonitor
+from services.alerts.watchdog.topics import TopicMonitor
 from shared.contract.envelope import Record
 from shared.contract.services import SERVICES
 from shared.contract.topics import events_topic
@@ -43,38 +43,37 @@ log = logging.getLogger(__name__)
 FOLLOWER: Final = "alerts.watchdog"
 FETCH: Final[dict[str, Any]] = {"max_partition_fetch_bytes": 262_144, "fetch_min_bytes": 65_536, "fetch_max_wait_ms": 500}
 GATHER_SECONDS: Final = 2.0
-"""How long events are gathered for one commit: the watchdog need not be quick, it must cost little."""
+"""How long events are gathered for one commit: the watchdog has time, and must cost little."""
 GATHER_RECORDS: Final = 2_000
-"""At most so many are held at once: a backlog costs time and no memory."""
+"""Most events in memory at once: a backlog costs time, not memory."""
 AGAIN_SECONDS: Final = 2.0
 PRUNE_SECONDS: Final = 60.0
-_RECALLED: Final = text(
+_OPEN: Final = text(
     "SELECT alert_id FROM alerts WHERE state <> 'resolved' AND split_part(alert_id, ':', 1) = 'watchdog'"
     " AND split_part(alert_id, ':', 2) = ANY(:kinds)"
 ).bindparams(bindparam("kinds", type_=ARRAY(Text)))
-"""Of all that is open, which may be very much, those the watchdog has to close."""
+"""Only the open alerts that the watchdog closes: there may be very many others."""
 
 
-def watchdog(service: Service, keeper: Keeper, notifier: Notifier, reports: Reports, outages: Outages) -> Worker:
-    """What is to be run until cancelled, beside ``reports`` and ``outages``, which need no database.
+def watchdog(service: Service, store: DeadLetterStore, notifier: Notifier, reports: Reports, outages: OutageMonitor) -> Worker:
+    """The watchdog, to be run until cancelled beside ``reports`` and ``outages``, which need no database.
 
     Raises :class:`shared.settings.SettingsError`.
     """
     settings, engine = service.settings, service.engine
-    groups, services = Groups(settings, reports), Services(settings, reports, outages.going_on)
-    targets, topics = Targets(settings, reports, notifier), Topics(settings, reports)
-    checkouts = Checkouts(engine, keeper, limits(settings))
+    groups, services = ConsumerGroupMonitor(settings, reports), ServiceMonitor(settings, reports, outages.is_active)
+    targets, topics = TargetMonitor(settings, reports, notifier), TopicMonitor(settings, reports)
+    checkouts = CheckoutMonitor(engine, store, limits(settings))
     REGISTRY.register(LagExporter(groups.window))
+    conditions = [one for monitor in (outages, groups, services, targets, topics) for one in monitor.conditions]
 
     async def watch() -> None:
-        of_kafka = (groups.transactions.conditions, topics.conditions)
-        watched = [*outages.conditions, *services.conditions, *targets.conditions, *of_kafka]
         await asyncio.gather(
             groups.run(),
             services.run(),
             targets.run(),
             topics.run(),
-            recall(engine, groups, watched),
+            restore(engine, conditions),
             follow(service, checkouts),
             judge(settings, engine, checkouts, groups),
         )
@@ -82,24 +81,22 @@ def watchdog(service: Service, keeper: Keeper, notifier: Notifier, reports: Repo
     return watch
 
 
-async def recall(engine: AsyncEngine, groups: Groups, conditions: Sequence[Conditions]) -> None:
-    """Remember what has an open alert, so that it closes when it is over. A database that is away is waited for."""
-    kinds = [words.GROUP, *(one.kind for one in conditions)]
+async def restore(engine: AsyncEngine, conditions: Sequence[Conditions]) -> None:
+    """Read which conditions have an open alert, so that it closes when they end; retry while the database is unreachable."""
     while True:
         try:
             async with engine.connect() as connection:
-                known = list((await connection.execute(_RECALLED, {"kinds": kinds})).scalars())
+                known = list((await connection.execute(_OPEN, {"kinds": [one.kind for one in conditions]})).scalars())
         except (SQLAlchemyError, OSError, TimeoutError) as error:
-            await _wait(error, "remember what was wrong")
+            await _wait(error, "read the open alerts")
         else:
-            groups.recall(words.subjects(words.GROUP, known))
             for one in conditions:
-                one.recall(known)
+                one.restore(known)
             return
 
 
-async def follow(service: Service, checkouts: Checkouts) -> None:
-    """Follow the events until cancelled; what is away is waited for."""
+async def follow(service: Service, checkouts: CheckoutMonitor) -> None:
+    """Follow the events until cancelled; retry while Kafka or the database is unreachable."""
     await service.ready()
     topics, busy = [events_topic(name) for name in SERVICES], asyncio.Lock()
     while True:
@@ -109,7 +106,7 @@ async def follow(service: Service, checkouts: Checkouts) -> None:
                 while True:
                     if len(records) < GATHER_RECORDS:  # else there is a backlog
                         await asyncio.sleep(GATHER_SECONDS)
-                    # the effect of an event is the same however often it comes, so lanes need no epochs
+                    # an event has the same effect however often it is read, so lanes need no epochs
                     lanes = await member.lanes()
                     if lanes != member.epochs.keys():
                         await member.rewind(lanes)
@@ -128,8 +125,8 @@ async def follow(service: Service, checkouts: Checkouts) -> None:
             await _wait(error, "follow the events")
 
 
-async def judge(settings: Settings, engine: AsyncEngine, checkouts: Checkouts, groups: Groups) -> None:
-    """Judge and measure every ``watch_seconds`` until cancelled; a database that is away is waited for."""
+async def judge(settings: Settings, engine: AsyncEngine, checkouts: CheckoutMonitor, groups: ConsumerGroupMonitor) -> None:
+    """Judge and measure every ``watch_seconds`` until cancelled; retry while the database is unreachable."""
     pruned = time.monotonic()
     while True:
         await asyncio.sleep(settings.watch_seconds)
@@ -146,7 +143,7 @@ async def judge(settings: Settings, engine: AsyncEngine, checkouts: Checkouts, g
 
 
 async def _wait(error: Exception, what: str) -> None:
-    """Before it is tried again. Raises an error that is no outage."""
+    """Wait before a retry. Raises an error that is not an outage."""
     if isinstance(error, SQLAlchemyError) and not is_away(error):
         raise error
     log.warning("the watchdog cannot %s now: %r", what, error, extra=REPEATED)

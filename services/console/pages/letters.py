@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from services.alerts import views
-from services.alerts.model import DeadLetter, LetterState
+from services.alerts.model import DeadLetter, DeadLetterState
 from services.alerts.payload import DECODED, DUMPED, SHOWN, decoded, dump, shown
 from services.alerts.views import Filter
 from services.console.actions import of_letter
@@ -19,9 +19,9 @@ from shared.runtime.records import unpack
 
 LISTED: Final = 100
 CAUSES: Final = 12
-WHICH: Final[dict[str, tuple[LetterState, ...]]] = {
-    "unresolved": views.UNRESOLVED_LETTERS,
-    **{state: (state,) for state in LetterState},
+WHICH: Final[dict[str, tuple[DeadLetterState, ...]]] = {
+    "unresolved": views.UNRESOLVED_DEAD_LETTERS,
+    **{state: (state,) for state in DeadLetterState},
 }
 
 
@@ -46,7 +46,7 @@ async def index(request: Request) -> Response:
         "paging": at,
         "causes": causes,
         "most": max((cause.letters for cause in causes), default=1),
-        "found": await views.letters(engine, chosen, at.size, at.offset),
+        "found": await views.dead_letters(engine, chosen, at.size, at.offset),
     }
     return page(request, "letters.html", live="/live?view=frame", **values)
 
@@ -54,7 +54,7 @@ async def index(request: Request) -> Response:
 async def show(request: Request) -> Response:
     """Show a dead letter. Raises :class:`services.alerts.views.NotFoundError`."""
     here, named = console(request), request.path_params["letter_id"]
-    letter = await views.letter(here.alerts, named)
+    letter = await views.dead_letter(here.alerts, named)
     if letter.letter_id != named:
         return RedirectResponse(f"/letters/{letter.letter_id}", 303)
     record = await views.record(here.alerts, letter.letter_id)

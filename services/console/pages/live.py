@@ -58,7 +58,7 @@ async def _alert(here: Console, asked: Mapping[str, Any]) -> Parts:
 
 async def _letter(here: Console, asked: Mapping[str, Any]) -> Parts:
     try:
-        values = letters.letter_values(await views.letter(here.alerts, asked.get("name", "")))
+        values = letters.letter_values(await views.dead_letter(here.alerts, asked.get("name", "")))
     except views.NotFoundError:
         return {}
     return here.render_parts({**values, **_of_forms(asked)}, "letter", "decide_letter", "history")

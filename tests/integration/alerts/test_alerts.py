@@ -1,8 +1,8 @@
-"""Dead letters become alerts that people hear of, whatever happens on the way."""
+"""Every dead letter becomes an alert with a notification, whatever fails on the way."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,11 @@ from tests.support import services, system
 from tests.support.pager import Pager, listening
 from tests.support.stacks import Stack
 from tests.support.topics import raw_producer
+from tests.support.waiting import until
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 FLOOD = 500
-"""Pieces of garbage that come at once."""
+"""Unreadable records that arrive together."""
 
 
 class Alerting:
@@ -67,18 +68,6 @@ class Alerting:
         headers, value = write(Envelope(unique("e"), "/quadrille/payment", event.type_name(), "cart", "c"), event, NOW)
         async with raw_producer(self.settings) as producer:
             await producer.send_and_wait(self.settings.topic("payment.events"), value, b"cart", headers=headers, partition=0)
-
-
-async def until(condition: Callable[[], Any], what: str, seconds: float = 20) -> Any:
-    """Wait for a condition (a coroutine function or a function) to hold."""
-    deadline = time.monotonic() + seconds
-    while True:
-        found = condition()
-        found = await found if asyncio.iscoroutine(found) else found
-        if found:
-            return found
-        assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
-        await asyncio.sleep(0.05)
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -203,14 +192,14 @@ async def test_a_database_that_went_away_loses_nothing(alerting: Alerting, stack
         await connection.execute(text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :n"), {"n": name})
         checkout_id = unique("c5")
         await alerting.void_failed(checkout_id)
-        await until(lambda: "alerts wait for the database" in log_of(alerting), "the outage")
+        await until(lambda: "alerts cannot reach their database" in log_of(alerting), "the outage")
         await connection.execute(text(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true'))
     await admin.dispose()
     await until(lambda: alerting.pager.about(checkout_id), "the notification after the outage")
 
 
 def log_of(alerting: Alerting) -> str:
-    """What the service has said."""
+    """The log of the service."""
     return "".join(log.read_text(errors="replace") for log in alerting.logs.glob("alerts-*.log"))
 
 

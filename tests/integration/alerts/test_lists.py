@@ -9,8 +9,8 @@ from httpx import ASGITransport, AsyncClient
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.alerts import views
-from services.alerts.keeper import Keeper
 from services.alerts.model import Failure
+from services.alerts.store import DeadLetterStore
 from services.alerts.views import AlertFilter, Filter
 from services.console.app import application
 from services.console.context import Console
@@ -21,7 +21,7 @@ from shared.settings import load
 from tests.support import system
 from tests.support.cli import quadrille
 from tests.support.stacks import Stack
-from tests.unit.alerts.letters import stuck, unhandled, unreadable
+from tests.unit.alerts.dead_letters import stuck, unhandled, unreadable
 from tests.unit.console.helpers import SETTINGS, console
 
 POISON = 1_000
@@ -44,14 +44,14 @@ class Flooded:
 
 @pytest_asyncio.fixture(scope="module")
 async def flooded(stack: Stack) -> AsyncIterator[Flooded]:
-    """Everything happened."""
+    """Fill the database."""
     environment = await asyncio.to_thread(system.prepare, stack)
     engine = connect(load(environment).database_url("alerts"))
-    keeper = Keeper(engine, lambda key: 0, lambda: None)
-    await keeper.keep([unhandled(f"m{n}", dlq_offset=n) for n in range(POISON)])
-    await keeper.keep([unreadable(dlq_offset=POISON)])
-    await keeper.keep([replace(stuck(), offset=POISON + 1)])
-    await keeper.report(Failure("service:inventory", "service_down", "critical", "inventory is down", "Start it.", "inventory"))
+    store = DeadLetterStore(engine, lambda key: 0, lambda: None)
+    await store.save([unhandled(f"m{n}", dlq_offset=n) for n in range(POISON)])
+    await store.save([unreadable(dlq_offset=POISON)])
+    await store.save([replace(stuck(), offset=POISON + 1)])
+    await store.report(Failure("service:inventory", "service_down", "critical", "inventory is down", "Start it.", "inventory"))
     yield Flooded(environment, engine)
     await engine.dispose()
 
@@ -75,9 +75,9 @@ async def test_pages_are_whole_and_do_not_overlap(flooded: Flooded) -> None:
     pages = [await views.alerts(flooded.engine, AlertFilter(), 100, offset) for offset in range(0, POISON + 100, 100)]
     assert [len(page) for page in pages] == [100] * 10 + [3]
     assert len({alert.alert_id for page in pages for alert in page}) == POISON + 3
-    letters = [await views.letters(flooded.engine, Filter(), 500, offset) for offset in (0, 500, 1_000)]
-    assert len({letter.letter_id for page in letters for letter in page}) == POISON + 2
-    assert letters[0][0].kind == "compensation"
+    dead_letters = [await views.dead_letters(flooded.engine, Filter(), 500, offset) for offset in (0, 500, 1_000)]
+    assert len({dead_letter.letter_id for page in dead_letters for dead_letter in page}) == POISON + 2
+    assert dead_letters[0][0].kind == "compensation"
 
 
 async def test_the_command_shows_what_matters_first_and_says_how_much_there_is(flooded: Flooded) -> None:
@@ -93,8 +93,8 @@ async def test_the_command_shows_what_matters_first_and_says_how_much_there_is(f
     assert (last.json["total"], len(last.json["alerts"])) == (POISON + 2, 2)
     beyond = await quadrille(flooded.environment, "alerts", "list", "--page", "12")
     assert f"Page 12 is empty: {POISON + 3:,} alerts" in beyond.out.decode()
-    letters = (await quadrille(flooded.environment, "dlq", "list")).out.decode().splitlines()
-    assert letters[-1] == f"50 of {POISON + 2:,} dead letters, page 1; next page: --page 2"
+    dead_letters = (await quadrille(flooded.environment, "dlq", "list")).out.decode().splitlines()
+    assert dead_letters[-1] == f"50 of {POISON + 2:,} dead letters, page 1; next page: --page 2"
 
 
 async def test_the_console_shows_what_matters_first_and_its_pages_keep_the_filters(flooded: Flooded) -> None:
@@ -107,9 +107,9 @@ async def test_the_console_shows_what_matters_first_and_its_pages_keep_the_filte
         assert f"100 of {POISON:,} alerts, page 10 of 10" in chosen
         assert "?which=unresolved&amp;kind=unhandled&amp;severity=critical&amp;service=cart&amp;page=9" in chosen
         assert "No alerts match this filter." in (await at.get("/alerts?kind=nothing")).text
-        letters = (await at.get("/letters?service=cart&page=2")).text
-        assert f"100 of {POISON + 1:,} dead letters, page 2 of 11" in letters
-        assert "?which=unresolved&amp;service=cart&amp;page=3" in letters
+        dead_letters = (await at.get("/letters?service=cart&page=2")).text
+        assert f"100 of {POISON + 1:,} dead letters, page 2 of 11" in dead_letters
+        assert "?which=unresolved&amp;service=cart&amp;page=3" in dead_letters
 
 
 async def test_a_page_nobody_can_mean_is_the_first(flooded: Flooded) -> None:

@@ -1,9 +1,10 @@
-"""Who hears of an alert, when some targets are dead or slow: on a real database, with real targets."""
+"""Notifications while some targets are dead or slow, on a real database with real targets."""
 
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,28 +13,28 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from devstack.ports import free_port
-from services.alerts import targets as of_targets
-from services.alerts.keeper import Keeper
+from services.alerts import targets
 from services.alerts.model import Failure
 from services.alerts.notifier import Notifier
 from services.alerts.reports import Reports
-from services.alerts.targets import targets
+from services.alerts.store import DeadLetterStore
+from services.alerts.targets import parse_targets
 from services.alerts.views import open_alerts
-from services.alerts.watchdog.targets import Targets
+from services.alerts.watchdog.targets import TargetMonitor
 from shared.runtime.postgres.database import connect
 from shared.settings import Settings, load
-from tests.support import system
+from tests.support import system, waiting
 from tests.support.pager import listening
 from tests.support.stacks import Stack
 
 FLOOD = 500
-SECONDS = 60.0
+until = partial(waiting.until, seconds=60)
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr':DeprecationWarning")
 
 
 @pytest.fixture(scope="module")
 def settings(stack: Stack) -> Settings:
-    """A database nobody else uses."""
+    """The settings of a database of our own."""
     return load(system.prepare(stack, QUADRILLE_WATCH_SECONDS="0.1"))
 
 
@@ -48,41 +49,30 @@ async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
 
 
 def failure(number: int, kind: str = "service_down", severity: Any = "critical", service: str = "inventory") -> Failure:
-    """Something that failed."""
+    """A failure."""
     return Failure(f"{kind}:{number}", kind, severity, f"{kind} {number}.", "Mend it.", service)
 
 
 @contextlib.asynccontextmanager
-async def telling(settings: Settings, engine: AsyncEngine, *addresses: str) -> AsyncIterator[Keeper]:
-    """Alerts whose targets these are."""
-    notifier = Notifier(engine, targets(",".join(addresses)))
-    keeper = Keeper(engine, lambda key: 0, notifier.news)
-    reports = Reports(keeper, notifier)
-    work = [asyncio.create_task(one.run()) for one in (notifier, reports, Targets(settings, reports, notifier))]
+async def telling(settings: Settings, engine: AsyncEngine, *addresses: str) -> AsyncIterator[DeadLetterStore]:
+    """Run notifications and reports with these targets."""
+    notifier = Notifier(engine, parse_targets(",".join(addresses)))
+    store = DeadLetterStore(engine, lambda key: 0, notifier.wake)
+    reports = Reports(store, notifier)
+    work = [asyncio.create_task(one.run()) for one in (notifier, reports, TargetMonitor(settings, reports, notifier))]
     try:
-        yield keeper
+        yield store
     finally:
         for task in work:
             task.cancel()
         await asyncio.gather(*work, return_exceptions=True)
 
 
-async def until(condition: Callable[[], Any]) -> Any:
-    """Wait for a condition (a coroutine function or a function) to hold."""
-    async with asyncio.timeout(SECONDS):
-        while True:
-            found = condition()
-            found = await found if asyncio.iscoroutine(found) else found
-            if found:
-                return found
-            await asyncio.sleep(0.02)
-
-
 async def test_a_dead_target_repeats_nothing_to_the_others_and_is_itself_told(settings: Settings, engine: AsyncEngine) -> None:
-    async with listening() as pager, telling(settings, engine, f"json://127.0.0.1:{free_port()}", pager.target) as keeper:
-        await keeper.report(failure(1))
-        await until(lambda: pager.about("Alert target 1 (json) takes no notifications"))
-        await keeper.report(failure(2))
+    async with listening() as pager, telling(settings, engine, f"json://127.0.0.1:{free_port()}", pager.target) as store:
+        await store.report(failure(1))
+        await until(lambda: pager.about("Alert target 1 (json) accepts no notifications"))
+        await store.report(failure(2))
         await until(lambda: pager.about("service_down 2"))
         async with engine.begin() as connection:  # the dead one is tried again and again
             await connection.execute(text("UPDATE notifications SET due_at = now()"))
@@ -102,12 +92,12 @@ async def test_a_dead_target_repeats_nothing_to_the_others_and_is_itself_told(se
 async def test_a_target_that_comes_back_hears_what_is_still_open_and_its_alert_closes(
     settings: Settings, engine: AsyncEngine
 ) -> None:
-    async with listening() as pager, listening() as other, telling(settings, engine, pager.target, other.target) as keeper:
+    async with listening() as pager, listening() as other, telling(settings, engine, pager.target, other.target) as store:
         pager.refusals = 10**6
-        await keeper.report(failure(1))
-        await keeper.report(failure(2))
-        await until(lambda: other.about("takes no notifications"))
-        await keeper.settle("service_down:2", "watchdog", "it answers")
+        await store.report(failure(1))
+        await store.report(failure(2))
+        await until(lambda: other.about("accepts no notifications"))
+        await store.resolve("service_down:2", "watchdog", "it answers")
         pager.refusals = 0
         await until(lambda: pager.about("service_down 1"))
 
@@ -121,28 +111,28 @@ async def test_a_target_that_comes_back_hears_what_is_still_open_and_its_alert_c
 async def test_a_target_that_hangs_keeps_no_other_waiting(
     settings: Settings, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(of_targets, "SEND_SECONDS", 0.5)
+    monkeypatch.setattr(targets, "SEND_SECONDS", 0.5)
     async with listening() as pager, listening() as hanging:
         hanging.seconds = 5.0
-        async with telling(settings, engine, hanging.target, pager.target) as keeper:
+        async with telling(settings, engine, hanging.target, pager.target) as store:
             started = time.monotonic()
             for number in range(20):
-                await keeper.report(failure(number))
+                await store.report(failure(number))
             await until(lambda: len(pager.about("service_down")) == 20)
             assert time.monotonic() - started < 20 * 0.5, "as they came"
-            await until(lambda: pager.about("Alert target 1 (json) takes no notifications"))
+            await until(lambda: pager.about("Alert target 1 (json) accepts no notifications"))
 
 
 async def test_five_hundred_alerts_of_money_and_a_slow_target_do_not_delay_another_kind(
     settings: Settings, engine: AsyncEngine
 ) -> None:
-    async with listening() as pager, telling(settings, engine, pager.target) as keeper:
+    async with listening() as pager, telling(settings, engine, pager.target) as store:
         pager.seconds = 0.1
         for number in range(FLOOD):
             kind, service = ("void_failed", "payment") if number % 2 else ("unhandled", "cart")
-            await keeper.report(failure(number, kind, service=service))
+            await store.report(failure(number, kind, service=service))
         before = len(pager.told)
-        await keeper.report(failure(FLOOD))
+        await store.report(failure(FLOOD))
         await until(lambda: pager.about("service_down"))
         assert len(pager.told) - before <= 5, "it had its turn"
         await until(lambda: sum(_stands_for(title) for _, title in pager.told if "void_failed" in title) == FLOOD // 2)
@@ -150,5 +140,5 @@ async def test_five_hundred_alerts_of_money_and_a_slow_target_do_not_delay_anoth
 
 
 def _stands_for(title: str) -> int:
-    """How many alerts a notification speaks of."""
+    """The number of alerts in a notification."""
     return 1 + int(title.split(", and ")[1].split()[0]) if ", and " in title else 1

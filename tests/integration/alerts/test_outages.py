@@ -1,4 +1,4 @@
-"""Outages of what everything stands on are told within a minute, without what is away."""
+"""Outages of Kafka and of databases send notifications within a minute, without what is down."""
 
 import asyncio
 import json
@@ -10,13 +10,14 @@ from contextlib import asynccontextmanager, contextmanager
 import pytest
 import pytest_asyncio
 
-from services.alerts.watchdog import words
-from tests.integration.alerts.test_watchdog import Watching, until
+from services.alerts.watchdog import condition_alerts
+from tests.integration.alerts.test_watchdog import Watching
 from tests.support import services, system
 from tests.support.away import away
 from tests.support.cli import quadrille
 from tests.support.pager import listening
 from tests.support.stacks import ROOT, Stack
+from tests.support.waiting import until
 
 MINUTE = 60.0
 
@@ -38,7 +39,7 @@ async def watching(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> As
 
 @pytest_asyncio.fixture(autouse=True)
 async def calm(watching: Watching) -> None:
-    """Nothing is known to be wrong."""
+    """Wait until no alert is open."""
 
     async def nothing() -> bool:
         listed = await quadrille(watching.environment, "alerts", "list", "--json")
@@ -50,7 +51,7 @@ async def calm(watching: Watching) -> None:
 
 @contextmanager
 def frozen_broker(stack: Stack) -> Iterator[None]:
-    """Nobody hears a word of the broker, and its connections stand."""
+    """The broker does not answer, and its connections stay open."""
     if stack.kind != "embedded":
         pytest.skip("the broker is a process of somebody else's")
     noted = json.loads((ROOT / ".quadrille" / "tests" / "stack.json").read_text())
@@ -64,7 +65,7 @@ def frozen_broker(stack: Stack) -> Iterator[None]:
 
 @asynccontextmanager
 async def database_away(watching: Watching, stack: Stack, service: str) -> AsyncIterator[None]:
-    """A service has no database; nor have we, so our connections are made anew as well."""
+    """A service loses its database. So do the tests, which reconnect after it."""
     async with away(stack, watching.settings.database_url(service)):
         yield
     await watching.alerts.dispose()
@@ -72,7 +73,7 @@ async def database_away(watching: Watching, stack: Stack, service: str) -> Async
 
 
 async def heard(watching: Watching, words: str) -> None:
-    """Returns once people were told of something."""
+    """Wait for a notification."""
 
     async def told() -> bool:
         return bool(watching.pager.about(words))
@@ -85,7 +86,7 @@ async def test_a_frozen_broker_is_told_and_listed_without_kafka(watching: Watchi
         await heard(watching, "Kafka does not answer: no answer within 5 s")
         listed = await quadrille(watching.environment, "alerts", "list", "--json")
         assert [one["kind"] for one in listed.json["alerts"]] == ["kafka_away"]
-    await watching.closed(words.OUTAGE, "kafka")
+    await watching.closed(condition_alerts.OUTAGE, "kafka")
 
 
 async def test_without_alerts_own_database_people_are_told_directly_and_once(watching: Watching, stack: Stack) -> None:
@@ -93,18 +94,18 @@ async def test_without_alerts_own_database_people_are_told_directly_and_once(wat
         await heard(watching, "The database of alerts does not answer")
         await asyncio.to_thread(watching.running["payment"].stop)
         await heard(watching, "payment does not answer")
-    await watching.closed(words.OUTAGE, "database")
-    await watching.opened(words.SERVICE, "payment")
+    await watching.closed(condition_alerts.OUTAGE, "database")
+    await watching.opened(condition_alerts.SERVICE, "payment")
     await asyncio.to_thread(watching.restart, "payment")
-    await watching.closed(words.SERVICE, "payment")
+    await watching.closed(condition_alerts.SERVICE, "payment")
 
 
 async def test_a_service_that_answers_but_is_not_ready(watching: Watching, stack: Stack) -> None:
-    past = await watching.past(words.UNREADY, "payment")  # it may have taken long to be ready in the tests before
+    past = await watching.past(condition_alerts.UNREADY, "payment")  # it may have taken long to be ready in the tests before
     async with database_away(watching, stack, "payment"):
-        opened = await watching.opened(words.UNREADY, "payment")
+        opened = await watching.opened(condition_alerts.UNREADY, "payment")
         assert "payment is not ready: " in opened.title
-    await watching.closed(words.UNREADY, "payment", past)
+    await watching.closed(condition_alerts.UNREADY, "payment", past)
 
 
 async def test_alerts_that_starts_without_its_database_says_so(watching: Watching, stack: Stack) -> None:
@@ -112,4 +113,4 @@ async def test_alerts_that_starts_without_its_database_says_so(watching: Watchin
     async with database_away(watching, stack, "alerts"):
         await asyncio.to_thread(watching.start, "alerts")
         await heard(watching, "The database of alerts does not answer")
-    await watching.closed(words.OUTAGE, "database")
+    await watching.closed(condition_alerts.OUTAGE, "database")

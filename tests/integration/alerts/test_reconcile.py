@@ -1,4 +1,4 @@
-"""Dead letters that Faust does not take: they are kept all the same, and a consumer that delivers nothing is replaced."""
+"""Dead letters that Faust skips are saved all the same, and a consumer that delivers nothing is replaced."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.alerts import reconcile
 from services.alerts.app import application
-from services.alerts.keeper import Keeper
-from services.alerts.reconcile import STANDSTILL, Reconciler
+from services.alerts.reconcile import STALLED_LOOKS, Reconciler
+from services.alerts.store import DeadLetterStore
 from shared.contract.topics import DEAD_LETTERS
 from shared.runtime import kafka
 from shared.runtime.member import StalledError
@@ -34,7 +34,7 @@ async def _publish(settings: Settings) -> None:
 
 @pytest_asyncio.fixture
 async def settings(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Settings]:
-    """Topics nobody listens to, on which a dead letter comes all the time."""
+    """Topics without a consumer, on which dead letters keep arriving."""
     monkeypatch.setattr(reconcile, "EVERY_SECONDS", 0.1)
     made = load(await asyncio.to_thread(system.prepare, stack))
     publishing = asyncio.create_task(_publish(made))
@@ -53,36 +53,36 @@ async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
 
 @pytest_asyncio.fixture
 async def reconciler(settings: Settings, engine: AsyncEngine) -> Reconciler:
-    """It looks all the time."""
-    return Reconciler(settings, engine, Keeper(engine, lambda key: 0, lambda: None))
+    """A reconciler that looks all the time."""
+    return Reconciler(settings, engine, DeadLetterStore(engine, lambda key: 0, lambda: None))
 
 
 async def kept(engine: AsyncEngine) -> int:
-    """How many letters are kept."""
+    """The number of saved dead letters."""
     async with engine.connect() as connection:
         return int((await connection.execute(text("SELECT count(*) FROM arrivals"))).scalar_one())
 
 
 async def test_a_listener_that_takes_nothing_any_more_is_replaced(reconciler: Reconciler, engine: AsyncEngine) -> None:
-    with pytest.raises(StalledError, match="Faust took none"):
+    with pytest.raises(StalledError, match="Faust read no dead letters"):
         async with asyncio.timeout(SECONDS):
             await reconciler.run()
-    assert await kept(engine) > STANDSTILL
+    assert await kept(engine) > STALLED_LOOKS
 
 
 async def test_one_that_gets_on_is_not_however_much_is_found(
     reconciler: Reconciler, settings: Settings, engine: AsyncEngine
 ) -> None:
-    group = application(settings, Keeper(engine, lambda key: 0, lambda: None)).conf.id
+    group = application(settings, DeadLetterStore(engine, lambda key: 0, lambda: None)).conf.id
     consumer = AIOKafkaConsumer(**settings.kafka_client(), group_id=group, enable_auto_commit=False)
     tp = TopicPartition(settings.topic(DEAD_LETTERS), 0)
     await kafka.start(consumer)
     consumer.assign([tp])
-    for look in range(3 * STANDSTILL):
+    for look in range(3 * STALLED_LOOKS):
         await consumer.commit({tp: look})
         found, deadline = 0, asyncio.get_running_loop().time() + SECONDS
         while not found:
             assert asyncio.get_running_loop().time() < deadline
             found = await reconciler.reconcile()
-        assert max(reconciler._standing.values()) < STANDSTILL
+        assert max(reconciler._stalled.values()) < STALLED_LOOKS
     await kafka.stop(consumer)

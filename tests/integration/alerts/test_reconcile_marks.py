@@ -1,4 +1,4 @@
-"""What was compared once is not compared again, and a topic made anew is read from its start."""
+"""Offsets are compared once, and a recreated topic is read from its start."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,8 +9,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.alerts.keeper import Keeper
 from services.alerts.reconcile import Reconciler
+from services.alerts.store import DeadLetterStore
 from shared.contract.topics import DEAD_LETTERS
 from shared.runtime import kafka
 from shared.runtime.kafka.topics import create_topics
@@ -23,7 +23,7 @@ from tests.support.topics import raw_producer
 
 @pytest_asyncio.fixture
 async def settings(stack: Stack) -> Settings:
-    """Topics nobody listens to."""
+    """Topics without a consumer."""
     return load(await asyncio.to_thread(system.prepare, stack))
 
 
@@ -37,25 +37,25 @@ async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
 
 @pytest_asyncio.fixture
 async def reconciler(settings: Settings, engine: AsyncEngine) -> Reconciler:
-    """Nobody else keeps what is on the topic."""
-    return Reconciler(settings, engine, Keeper(engine, lambda key: 0, lambda: None))
+    """The only process that saves the records of the topic."""
+    return Reconciler(settings, engine, DeadLetterStore(engine, lambda key: 0, lambda: None))
 
 
 async def publish(settings: Settings, *values: str) -> None:
-    """Dead letters of nobody, in one partition."""
+    """Publish dead letters that none of our services wrote, to one partition."""
     async with raw_producer(settings) as producer:
         for value in values:
             await producer.send_and_wait(settings.topic(DEAD_LETTERS), value.encode(), partition=0)
 
 
 async def count(engine: AsyncEngine, what: str) -> int:
-    """A number the database has."""
+    """A number from the database."""
     async with engine.connect() as connection:
         return int((await connection.execute(text(f"SELECT {what}"))).scalar_one())
 
 
 async def mark(engine: AsyncEngine) -> int:
-    """How far the partition is known to be kept."""
+    """The offset up to which the partition is saved."""
     return await count(engine, "next_offset FROM reconciled WHERE partition = 0")
 
 

@@ -1,4 +1,4 @@
-"""Dead letters handled to their end: on a real broker, with inventory as the service that fails and is mended."""
+"""Redrives of dead letters on a real broker, with inventory as the service that fails and is fixed."""
 
 import asyncio
 import time
@@ -67,7 +67,7 @@ class Floor:
         """The partition of a key."""
         return kafka.lane_of(key, self.settings.partitions)
 
-    async def letter(self, key: str, *, seen: int = 1, state: str | None = None) -> DeadLetter:
+    async def dead_letter(self, key: str, *, seen: int = 1, state: str | None = None) -> DeadLetter:
         """The one dead letter with this key, once it failed so often and is in this state."""
         async with asyncio.timeout(30):
             while True:
@@ -81,11 +81,11 @@ class Floor:
         query = text("SELECT letter_id FROM dead_records WHERE key = :key")
         async with self.alerts.connect() as connection:
             ids = (await connection.execute(query, {"key": key.encode()})).scalars().all()
-        return [await views.letter(self.alerts, i) for i in ids]
+        return [await views.dead_letter(self.alerts, i) for i in ids]
 
-    async def alert(self, letter: DeadLetter) -> Alert:
+    async def alert(self, dead_letter: DeadLetter) -> Alert:
         """Its alert."""
-        return await views.alert(self.alerts, letter.alert_id)
+        return await views.alert(self.alerts, dead_letter.alert_id)
 
     async def redriven(self, key: str) -> list[Any]:
         """The records with this key on inventory's redrive topic."""
@@ -131,7 +131,7 @@ class Floor:
 
 @dataclass
 class Poison:
-    """A fault of inventory that shows with some messages only."""
+    """A bug of inventory that affects some messages."""
 
     engine: AsyncEngine
     table: str
@@ -149,7 +149,7 @@ class Poison:
 
 @contextmanager
 def lasting(least: float) -> Iterator[None]:
-    """What is done within takes at least so many seconds."""
+    """The block takes at least this many seconds."""
     started = time.monotonic()
     yield
     assert time.monotonic() - started >= least
@@ -172,18 +172,18 @@ async def test_an_unreadable_record_keeps_its_bytes_comes_back_and_is_parked_the
     value = b"\xff\x00\xfe not a command"
     headers: list[Header] = [("a", b"\x00\xff"), ("traceparent", b"stale"), ("b", None), ("a", b""), ("ü", "ü".encode())]
     await floor.publish(value, headers, key=key.encode())
-    letter = await floor.letter(key)
-    kept = await views.record(floor.alerts, letter.letter_id)
+    dead_letter = await floor.dead_letter(key)
+    kept = await views.record(floor.alerts, dead_letter.letter_id)
     assert (kept.value, unpack(kept.headers)) == (value, headers)
 
     for times in (1, 2, 3):
-        ran = await floor.run("dlq", "redrive", letter.letter_id[:10], "--why", "try", "--by", "ada", "--json")
+        ran = await floor.run("dlq", "redrive", dead_letter.letter_id[:10], "--why", "try", "--by", "ada", "--json")
         assert ran.code == 1, ran
         assert ran.json["outcomes"] == {"parked" if times == 3 else "came back": 1}
-        letter = await floor.letter(key, seen=1 + times)
-        assert (letter.replays, letter.returned) == (times, times)
-    assert letter.state == "parked"
-    assert [action.what for action in letter.actions] == ["redriven", "came back"] * 3
+        dead_letter = await floor.dead_letter(key, seen=1 + times)
+        assert (dead_letter.replays, dead_letter.returned) == (times, times)
+    assert dead_letter.state == "parked"
+    assert [action.what for action in dead_letter.actions] == ["redriven", "came back"] * 3
 
     redriven = await floor.redriven(key)
     assert len(redriven) == 3
@@ -199,11 +199,11 @@ async def test_an_unreadable_record_keeps_its_bytes_comes_back_and_is_parked_the
     places = {(dict(r.headers)[f"{ERRORS}topic"], dict(r.headers)[f"{ERRORS}offset"]) for r in dead}
     assert len(places) == 1, "each says where the record first stood"
 
-    refused = await floor.run("dlq", "redrive", letter.letter_id, "--why", "again")
+    refused = await floor.run("dlq", "redrive", dead_letter.letter_id, "--why", "again")
     assert refused.code == 1
     assert b"parked" in refused.out
-    alert = await floor.alert(letter)
-    assert (alert.times_seen, alert.letters, alert.state) == (4, [letter.letter_id], "open")
+    alert = await floor.alert(dead_letter)
+    assert (alert.times_seen, alert.letters, alert.state) == (4, [dead_letter.letter_id], "open")
 
 
 async def test_a_redrive_reaches_the_service_that_failed_and_nobody_else_and_closes_when_it_is_handled(floor: Floor) -> None:
@@ -212,28 +212,28 @@ async def test_a_redrive_reaches_the_service_that_failed_and_nobody_else_and_clo
     event = OrderRejected(cart_id=unique("cart"), checkout_id=checkout_id, reasons=())
     message_id = unique("event")
     await floor.send(event, message_id)
-    letter = await floor.letter(event.cart_id)
-    assert (letter.stage, letter.topic, letter.message_id) == ("release_rejected", "order.events", message_id)
+    dead_letter = await floor.dead_letter(event.cart_id)
+    assert (dead_letter.stage, dead_letter.topic, dead_letter.message_id) == ("release_rejected", "order.events", message_id)
     others = ("order.events", "cart.redrive", "payment.redrive", "order.redrive", "alerts.redrive")
     before = await floor.ends(*others)
 
     await poison.mend()
-    ran = await floor.run("dlq", "redrive", letter.letter_id, "--why", "mended", "--by", "ada", "--json")
+    ran = await floor.run("dlq", "redrive", dead_letter.letter_id, "--why", "mended", "--by", "ada", "--json")
     assert ran.code == 0, ran
     assert ran.json["outcomes"] == {"handled": 1}
     assert await floor.ends(*others) == before
     (record,) = await floor.redriven(event.cart_id)
     assert [told for name, told in record.headers if name == "ce_id"] == [message_id.encode()]
-    letter = await floor.letter(event.cart_id, state="resolved")
-    assert [(action.what, action.by) for action in letter.actions] == [("redriven", "ada"), ("resolved", "inventory")]
-    assert (await floor.alert(letter)).state == "resolved"
+    dead_letter = await floor.dead_letter(event.cart_id, state="resolved")
+    assert [(action.what, action.by) for action in dead_letter.actions] == [("redriven", "ada"), ("resolved", "inventory")]
+    assert (await floor.alert(dead_letter)).state == "resolved"
     async with floor.inventory.connect() as connection:
         query = text("SELECT state FROM reservations WHERE checkout_id = :id")
         assert (await connection.execute(query, {"id": checkout_id})).scalar() == "released"
 
-    again = await floor.run("dlq", "redrive", letter.letter_id, "--why", "again")
+    again = await floor.run("dlq", "redrive", dead_letter.letter_id, "--why", "again")
     assert again.code == 1
-    assert b"resolved already" in again.out
+    assert b"already resolved" in again.out
 
 
 async def test_what_was_handled_meanwhile_is_not_handled_again(floor: Floor) -> None:
@@ -241,13 +241,13 @@ async def test_what_was_handled_meanwhile_is_not_handled_again(floor: Floor) -> 
     poison = await floor.breaks("stocks", "sku", sku)
     command = ReceiveStock(sku=sku, quantity=5)
     await floor.send(command, message_id)
-    letter = await floor.letter(sku)
+    dead_letter = await floor.dead_letter(sku)
     await poison.mend()
     await floor.send(command, message_id)
     await floor.until_on_hand(sku, 5)
-    ran = await floor.run("dlq", "redrive", letter.letter_id, "--why", "mended")
+    ran = await floor.run("dlq", "redrive", dead_letter.letter_id, "--why", "mended")
     assert ran.code == 0, ran
-    assert (await floor.letter(sku, state="resolved")).returned == 0
+    assert (await floor.dead_letter(sku, state="resolved")).returned == 0
     assert await floor.on_hand(sku) == 5
 
 
@@ -256,7 +256,7 @@ async def test_filters_a_limit_and_a_rate_and_first_a_dry_run(floor: Floor) -> N
     keys = [unique("many") for _ in range(8)]
     for key in keys:
         await floor.publish(f'{{"type": "{words}", "id": "1", "source": "/tests"}}'.encode(), key=key.encode())
-    letters = [await floor.letter(key) for key in keys]
+    dead_letters = [await floor.dead_letter(key) for key in keys]
     chosen = ("dlq", "redrive", "--reason", words.lower(), "--service", "inventory", "--since", "1h", "--topic", COMMANDS)
     before = await floor.ends(REDRIVES, "alerts.commands")
 
@@ -269,13 +269,13 @@ async def test_filters_a_limit_and_a_rate_and_first_a_dry_run(floor: Floor) -> N
     assert ran.json["outcomes"] == {"came back": 5}, ran
     first = {one["letter_id"] for one in dry.json["letters"]}
     assert {one["letter_id"] for one in ran.json["letters"]} == first
-    letters = [await floor.letter(key) for key in keys]
-    assert {letter.letter_id for letter in letters if letter.replays} == first
+    dead_letters = [await floor.dead_letter(key) for key in keys]
+    assert {dead_letter.letter_id for dead_letter in dead_letters if dead_letter.replays} == first
 
     listed = await floor.run("dlq", "list", "--reason", words, "--json")
     assert listed.json["total"] == 8
     assert [reason["letters"] for reason in listed.json["reasons"]] == [8], "one cause, however the records differ"
-    for wrong in (("--all", letters[0].letter_id), (), ("--since", "yesterday")):
+    for wrong in (("--all", dead_letters[0].letter_id), (), ("--since", "yesterday")):
         assert (await floor.run("dlq", "redrive", "--why", "try", *wrong)).code == 2
 
 
@@ -283,20 +283,20 @@ async def test_people_park_and_resolve_and_all_of_it_is_recorded(floor: Floor) -
     keys = [unique("decided") for _ in range(2)]
     for key in keys:
         await floor.publish(b"garbage", key=key.encode())
-    ids = [(await floor.letter(key)).letter_id for key in keys]
+    ids = [(await floor.dead_letter(key)).letter_id for key in keys]
     parked = await floor.run("dlq", "park", *ids, "--why", "monday", "--by", "ada")
     assert parked.code == 0, parked
-    assert (await floor.alert(await floor.letter(keys[0]))).state == "acknowledged"
+    assert (await floor.alert(await floor.dead_letter(keys[0]))).state == "acknowledged"
     assert (await floor.run("dlq", "park", ids[0], "--why", "monday")).code == 1
     listed = await floor.run("dlq", "list", "--is", "parked", "--json")
-    assert set(ids) <= {letter["letter_id"] for letter in listed.json["letters"]}
+    assert set(ids) <= {dead_letter["letter_id"] for dead_letter in listed.json["letters"]}
 
     assert (await floor.run("dlq", "resolve", ids[0], "--why", "of a test", "--by", "bob")).code == 0
     assert (await floor.run("alerts", "resolve", f"dead:{ids[1]}", "--why", "of a test", "--by", "bob")).code == 0
     for key in keys:
-        letter = await floor.letter(key, state="resolved")
-        assert (await floor.alert(letter)).state == "resolved"
-        assert [(action.what, action.by, action.why) for action in letter.actions] == [
+        dead_letter = await floor.dead_letter(key, state="resolved")
+        assert (await floor.alert(dead_letter)).state == "resolved"
+        assert [(action.what, action.by, action.why) for action in dead_letter.actions] == [
             ("parked", "ada", "monday"),
             ("resolved", "bob", "of a test"),
         ]
@@ -310,31 +310,31 @@ async def test_five_megabytes_come_and_go_byte_for_byte(floor: Floor) -> None:
     key = unique("huge")
     value = b"\x00\xff" + b"x" * 5_000_000
     await floor.publish(value, key=key.encode())
-    letter = await floor.letter(key)
-    ran = await floor.run("dlq", "redrive", letter.letter_id, "--why", "try", "--json")
+    dead_letter = await floor.dead_letter(key)
+    ran = await floor.run("dlq", "redrive", dead_letter.letter_id, "--why", "try", "--json")
     assert ran.json["outcomes"] == {"came back": 1}, ran
     (record,) = await floor.redriven(key)
     assert record.value == value
-    raw = await floor.run("dlq", "show", letter.letter_id, "--raw")
+    raw = await floor.run("dlq", "show", dead_letter.letter_id, "--raw")
     assert raw.out == value
-    shown = await floor.run("dlq", "show", letter.letter_id)
-    assert b"bytes more" in shown.out
+    shown = await floor.run("dlq", "show", dead_letter.letter_id)
+    assert b"more bytes" in shown.out
 
 
 async def test_what_alerts_did_not_write_on_the_redrive_topic_is_a_dead_letter_like_any_other(floor: Floor) -> None:
     key = unique("forged")
     await floor.publish(b"{}", [(f"{PREFIX}topic", b"inventory.commands")], key=key.encode(), topic=REDRIVES)
-    letter = await floor.letter(key)
-    assert (letter.topic, letter.stage) == (REDRIVES, "read")
+    dead_letter = await floor.dead_letter(key)
+    assert (dead_letter.topic, dead_letter.stage) == (REDRIVES, "read")
 
 
 async def test_it_is_told_on_the_events_topic(floor: Floor) -> None:
     key = unique("told")
     await floor.publish(b"garbage", key=key.encode())
-    letter = await floor.letter(key)
-    await floor.run("dlq", "redrive", letter.letter_id, "--why", "try")
-    await floor.run("dlq", "resolve", letter.letter_id, "--why", "garbage")
-    of_letter = (letter.letter_id.encode(), letter.alert_id.encode())
+    dead_letter = await floor.dead_letter(key)
+    await floor.run("dlq", "redrive", dead_letter.letter_id, "--why", "try")
+    await floor.run("dlq", "resolve", dead_letter.letter_id, "--why", "garbage")
+    of_letter = (dead_letter.letter_id.encode(), dead_letter.alert_id.encode())
     told = [r for r in await records(floor.settings, "alerts.events", 5) if r.key in of_letter]
     kinds = [dict(r.headers)["ce_type"].decode().split(".")[1] for r in sorted(told, key=lambda r: r.timestamp)]
     assert sorted(kinds) == ["AlertOpened", "AlertResolved", "DeadLetterRedriven", "DeadLetterResolved", "DeadLetterReturned"]
@@ -347,4 +347,4 @@ async def test_nothing_stays_in_the_outbox(floor: Floor) -> None:
                 if not (await connection.execute(text("SELECT count(*) FROM outbox"))).scalar():
                     break
             await asyncio.sleep(0.1)
-    assert await views.letters(floor.alerts, Filter(service="alerts"), 10) == []
+    assert await views.dead_letters(floor.alerts, Filter(service="alerts"), 10) == []

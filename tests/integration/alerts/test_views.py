@@ -1,4 +1,4 @@
-"""Which alert is meant by the beginning of its id."""
+"""Alerts are found by the beginning of their id."""
 
 import asyncio
 import uuid
@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from devstack import databases
 from services.alerts import migrations as alerts_migrations
 from services.alerts import views
-from services.alerts.keeper import Keeper
 from services.alerts.model import Failure
+from services.alerts.store import DeadLetterStore
 from shared.runtime.postgres import migrations
 from shared.runtime.postgres.database import connect
 from tests.support.stacks import Stack
@@ -34,13 +34,13 @@ async def engine(stack: Stack) -> AsyncIterator[AsyncEngine]:
 
 
 async def test_an_alert_s_beginning_is_enough_but_another_attempt_is_another(engine: AsyncEngine) -> None:
-    keeper = Keeper(engine, lambda key: 0, lambda: None)
-    await keeper.report(STUCK)
+    store = DeadLetterStore(engine, lambda key: 0, lambda: None)
+    await store.report(STUCK)
     for beginning in ("void:c1.12", "void:c1.", "void"):
         assert (await views.alert(engine, beginning)).alert_id == "void:c1.12"
     with pytest.raises(views.NotFoundError, match=r"no alert whose id begins with 'void:c1\.1'"):
         await views.alert(engine, "void:c1.1")
-    await asyncio.gather(*(keeper.report(replace(STUCK, alert_id=f"void:c1.{n}")) for n in (1, 2)))
+    await asyncio.gather(*(store.report(replace(STUCK, alert_id=f"void:c1.{n}")) for n in (1, 2)))
     assert (await views.alert(engine, "void:c1.1")).alert_id == "void:c1.1"
     with pytest.raises(views.NotFoundError, match="several alerts"):
         await views.alert(engine, "void:c1.")

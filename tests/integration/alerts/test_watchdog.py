@@ -1,10 +1,11 @@
-"""The watchdog on real Kafka and PostgreSQL: each condition opens one alert that a person hears of once, and closes it."""
+"""The watchdog on real Kafka and PostgreSQL: each condition opens one alert, sends one notification, and closes the alert."""
 
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -18,8 +19,9 @@ from devstack.demo.shop import unique
 from services.alerts.failures import GATEWAY_ALERT
 from services.alerts.model import Alert
 from services.alerts.views import NotFoundError, alert, open_alerts
-from services.alerts.watchdog import words
-from services.alerts.watchdog.checkouts import TOLD_ONE_BY_ONE
+from services.alerts.watchdog import checkout_alerts, condition_alerts
+from services.alerts.watchdog.checkouts import NOTIFIED_SINGLY
+from services.alerts.watchdog.identity import identity
 from shared.contract.cart import CartReopened, CheckoutCompleted, CheckoutStarted
 from shared.contract.envelope import Envelope, write
 from shared.contract.inventory import StockCommitted
@@ -32,7 +34,7 @@ from shared.runtime import kafka
 from shared.runtime.postgres.database import connect
 from shared.runtime.records import pack
 from shared.settings import load
-from tests.support import services, system
+from tests.support import services, system, waiting
 from tests.support.facts import a
 from tests.support.pager import Pager, listening
 from tests.support.services import Running
@@ -41,6 +43,7 @@ from tests.support.topics import raw_producer, transactional_producer
 
 TOTALS = Totals(currency="EUR", lines=(), subtotal=1490, discount=0, shipping=0, tax=0, tax_included=True, total=1490)
 LATER = datetime(2027, 1, 1, tzinfo=UTC)
+until = partial(waiting.until, seconds=30)
 
 
 class Watching:
@@ -66,11 +69,11 @@ class Watching:
 
     async def alert(self, kind: str, subject: str) -> Alert | None:
         """The open alert of a condition, if there is one."""
-        wanted = words.identity(kind, subject)
+        wanted = identity(kind, subject)
         return next((found for found in await open_alerts(self.alerts) if found.alert_id == wanted), None)
 
     async def opened(self, kind: str, subject: str) -> Alert:
-        """The alert of a condition, once it is open and people were told of it: one that closes before is told to nobody."""
+        """The alert of a condition, once it is open and its notification was sent."""
 
         async def told() -> Alert | None:
             found = await self.alert(kind, subject)
@@ -80,21 +83,21 @@ class Watching:
         return found
 
     async def past(self, kind: str, subject: str) -> list[str]:
-        """What was done so far about the alert of a condition."""
+        """The actions so far on the alert of a condition."""
         try:
-            return [action.what for action in (await alert(self.alerts, words.identity(kind, subject))).actions]
+            return [action.what for action in (await alert(self.alerts, identity(kind, subject))).actions]
         except NotFoundError:
             return []
 
     async def closed(self, kind: str, subject: str, past: Sequence[str] = ()) -> Alert:
-        """The alert of a condition, once it is closed; fails where it opened, or people heard of it, more than once.
+        """The alert of a condition, once it is closed; fails if it opened, or was notified, more than once.
 
         ``past``: what was done about it before.
         """
 
         async def over() -> Alert | None:
             try:
-                found = await alert(self.alerts, words.identity(kind, subject))
+                found = await alert(self.alerts, identity(kind, subject))
             except NotFoundError:
                 return None
             return found if found.over else None
@@ -105,26 +108,14 @@ class Watching:
         return found
 
     def start(self, name: str) -> None:
-        """Start a service that was stopped, at the address it had; it need not be healthy."""
+        """Start a stopped service at its former address, without waiting for its health."""
         old = self.running[name]
         self.running[name] = services.start(name, f"services.{name}", old.environment, old.log.parent, port=old.port)
 
     def restart(self, name: str) -> None:
-        """Start a service that was stopped, at the address it had."""
+        """Start a stopped service at its former address, and wait for its health."""
         self.start(name)
         self.running[name].wait_until_healthy()
-
-
-async def until(condition: Callable[[], Awaitable[Any]], what: str, seconds: float = 30) -> Any:
-    """Wait for a condition to hold."""
-    try:
-        async with asyncio.timeout(seconds):
-            while True:
-                if found := await condition():
-                    return found
-                await asyncio.sleep(0.05)
-    except TimeoutError:
-        raise AssertionError(f"{what} did not come within {seconds} s") from None
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -158,59 +149,59 @@ def checkout() -> tuple[str, dict[str, str]]:
 
 
 def totals(names: dict[str, str], token: str = "tok_approve") -> TotalsCalculated:
-    """Payment is asked to hold the money."""
+    """Make payment authorize."""
     method = PaymentMethod(kind="card", token=token)
     return TotalsCalculated(**names, customer_id="k", totals=TOTALS, payment_method=method)
 
 
 def rejected(names: dict[str, str]) -> tuple[Message, Message]:
-    """The checkout comes to nothing."""
+    """The events of a rejected order."""
     return OrderRejected(**names, reasons=()), CartReopened(**names, reasons=(), shortages=())
 
 
 async def test_a_checkout_that_does_not_move(watching: Watching) -> None:
     checkout_id, names = checkout()
     await watching.publish(totals(names))  # payment answers, and nobody makes an order of it
-    alert = await watching.opened(words.STUCK, checkout_id)
+    alert = await watching.opened(checkout_alerts.STUCK, checkout_id)
     assert (alert.kind, alert.service, alert.checkout_id) == ("stuck", "order", checkout_id)
-    assert "waits for the order to be created" in alert.title
+    assert "for the order to be created" in alert.title
     await watching.publish(*rejected(names))
-    await watching.closed(words.STUCK, checkout_id)
+    await watching.closed(checkout_alerts.STUCK, checkout_id)
 
 
 async def test_an_alert_whose_mark_was_lost_closes_as_well(watching: Watching) -> None:
     checkout_id, names = checkout()
     await watching.publish(totals(names))
-    await watching.opened(words.STUCK, checkout_id)
+    await watching.opened(checkout_alerts.STUCK, checkout_id)
     moved = "UPDATE watched SET alerts = '[]', step = NULL, overdue_at = NULL, version = version + 1 WHERE checkout_id = :id"
     async with watching.alerts.begin() as connection:  # as if alerts had died before it wrote that it told of it
         await connection.execute(text(moved), {"id": checkout_id})
-    await watching.closed(words.STUCK, checkout_id)
+    await watching.closed(checkout_alerts.STUCK, checkout_id)
 
 
 async def test_a_hold_that_will_lapse(watching: Watching) -> None:
     checkout_id, names = checkout()
     await watching.publish(totals(names))
-    alert = await watching.opened(words.HOLD, checkout_id)
+    alert = await watching.opened(checkout_alerts.HOLD, checkout_id)
     assert alert.severity == "critical"
     assert "14.90 EUR" in alert.title
     await watching.publish(*rejected(names))  # payment gives the money back
-    await watching.closed(words.HOLD, checkout_id)
+    await watching.closed(checkout_alerts.HOLD, checkout_id)
 
 
 async def test_a_payment_operation_near_its_last_attempt(watching: Watching) -> None:
     checkout_id, names = checkout()
     what = {"operation": "authorize", "code": "unavailable", "reason": "HTTP 503"}
     await watching.publish(a(OperationNearlyGivenUp, **names, **what, attempts=9, allowed=10, currency="EUR", amount=1490))
-    alert = await watching.opened(words.OPERATION, checkout_id)
-    assert alert.title == f"The authorize of checkout {checkout_id} (14.90 EUR) keeps failing: 1 attempt left"
+    alert = await watching.opened(checkout_alerts.OPERATION, checkout_id)
+    assert alert.title == f"The authorization of checkout {checkout_id} (14.90 EUR) keeps failing: 1 attempt left"
     await watching.publish(a(PaymentDeclined, **names))
-    await watching.closed(words.OPERATION, checkout_id)
+    await watching.closed(checkout_alerts.OPERATION, checkout_id)
 
 
 @contextlib.asynccontextmanager
 async def trouble(watching: Watching, status: int) -> AsyncIterator[None]:
-    """The gateway answers so to every call."""
+    """The gateway answers every call with this status."""
     url, key = watching.settings.payment_gateway()
     async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {key}"}, raise_for_status=True) as session:
         await session.post(f"{url}/admin/trouble", json={"status": status, "seconds": 60})
@@ -221,7 +212,7 @@ async def trouble(watching: Watching, status: int) -> AsyncIterator[None]:
 
 
 async def test_a_gateway_in_trouble_is_one_alert_and_no_order_is_cancelled_for_it(watching: Watching) -> None:
-    """Its key is revoked for a while, when three orders are to be captured."""
+    """Its key is revoked for a while, before three orders are captured."""
     several = [checkout()[1] for _ in range(3)]
     ids = [names["checkout_id"] for names in several]
 
@@ -261,7 +252,7 @@ async def test_a_gateway_in_trouble_is_one_alert_and_no_order_is_cancelled_for_i
     await until(lambda: are("refunded"), "the refunds")
 
     async def nothing_is_stuck() -> bool:
-        return not any([await watching.alert(words.STUCK, checkout_id) for checkout_id in ids])
+        return not any([await watching.alert(checkout_alerts.STUCK, checkout_id) for checkout_id in ids])
 
     await until(nothing_is_stuck, "the end of what nobody confirmed")
 
@@ -270,10 +261,10 @@ async def test_a_cleanup_that_keeps_failing(watching: Watching) -> None:
     checkout_id, names = checkout()
     confirmed = OrderConfirmed(**names, order_number="Q-1", payment="captured", currency="EUR", total=1490)
     await watching.publish(confirmed, StockCommitted(**names, items=()), ago=5)
-    alert = await watching.opened(words.STUCK, checkout_id)
+    alert = await watching.opened(checkout_alerts.STUCK, checkout_id)
     assert (alert.kind, alert.severity, alert.service) == ("cleanup_failing", "warning", "cart")
     await watching.publish(CheckoutCompleted(**names, order_number="Q-1"))
-    await watching.closed(words.STUCK, checkout_id)
+    await watching.closed(checkout_alerts.STUCK, checkout_id)
 
 
 async def test_a_checkout_that_moves_opens_nothing(watching: Watching) -> None:
@@ -282,10 +273,10 @@ async def test_a_checkout_that_moves_opens_nothing(watching: Watching) -> None:
     await watching.publish(
         *rejected(stands)[:1], CheckoutStarted(**stands, previous_checkout_id=None, items=(), expires_at=LATER)
     )
-    await watching.opened(words.STUCK, stuck)
-    assert await watching.alert(words.STUCK, moves["checkout_id"]) is None
+    await watching.opened(checkout_alerts.STUCK, stuck)
+    assert await watching.alert(checkout_alerts.STUCK, moves["checkout_id"]) is None
     await watching.publish(rejected(stands)[1])
-    await watching.closed(words.STUCK, stuck)
+    await watching.closed(checkout_alerts.STUCK, stuck)
 
 
 async def test_of_very_many_that_do_not_move_people_are_told_only_of_some(watching: Watching) -> None:
@@ -294,23 +285,23 @@ async def test_of_very_many_that_do_not_move_people_are_told_only_of_some(watchi
             return not (await connection.execute(text("SELECT count(*) FROM watched WHERE step IS NOT NULL"))).scalar_one()
 
     await until(others_are_over, "the end of the checkouts of the tests before")
-    stories = [checkout()[1] for _ in range(TOLD_ONE_BY_ONE + 5)]
+    stories = [checkout()[1] for _ in range(NOTIFIED_SINGLY + 5)]
     await watching.publish(*(totals(names) for names in stories))
-    await watching.opened(words.MANY_STUCK, "all")
+    await watching.opened(checkout_alerts.MANY_STUCK, "all")
 
     async def all_have_an_alert() -> bool:
-        return all([await watching.alert(words.STUCK, names["checkout_id"]) for names in stories])
+        return all([await watching.alert(checkout_alerts.STUCK, names["checkout_id"]) for names in stories])
 
     await until(all_have_an_alert, "an alert for each")
 
     async def told_of_some() -> bool:
-        told = sum(bool(watching.pager.about(f"Checkout {names['checkout_id']} waits")) for names in stories)
-        assert told <= TOLD_ONE_BY_ONE
-        return told == TOLD_ONE_BY_ONE
+        told = sum(bool(watching.pager.about(f"Checkout {names['checkout_id']} has waited")) for names in stories)
+        assert told <= NOTIFIED_SINGLY
+        return told == NOTIFIED_SINGLY
 
     await until(told_of_some, "the notifications")
     await watching.publish(*(event for names in stories for event in rejected(names)))
-    await watching.closed(words.MANY_STUCK, "all")
+    await watching.closed(checkout_alerts.MANY_STUCK, "all")
 
 
 @contextlib.asynccontextmanager
@@ -332,11 +323,11 @@ async def test_a_group_that_stalls(watching: Watching) -> None:
             await producer.send_and_wait(place.topic, b"x", partition=0)
     async with member(watching, "quadrille.tests") as consumer:
         await consumer.commit({place: 1})
-        alert = await watching.opened(words.GROUP, group)
+        alert = await watching.opened(condition_alerts.GROUP, group)
         assert alert.kind == "group_stall"
         assert "2 records behind" in alert.title
         await consumer.commit({place: 3})
-        await watching.closed(words.GROUP, group)
+        await watching.closed(condition_alerts.GROUP, group)
 
 
 async def test_a_group_that_stopped_while_alerts_was_restarted(watching: Watching) -> None:
@@ -347,13 +338,13 @@ async def test_a_group_that_stopped_while_alerts_was_restarted(watching: Watchin
     consumer.assign([place])
     await kafka.start(consumer)
     await consumer.commit({place: 0})
-    alert = await watching.opened(words.GROUP, group)
+    alert = await watching.opened(condition_alerts.GROUP, group)
     assert alert.kind == "group_stop"
     await asyncio.to_thread(watching.running["alerts"].stop)
     await consumer.commit({place: 1})
     await kafka.stop(consumer)
     await asyncio.to_thread(watching.restart, "alerts")
-    await watching.closed(words.GROUP, group)
+    await watching.closed(condition_alerts.GROUP, group)
 
 
 async def test_an_outbox_that_grows(watching: Watching) -> None:
@@ -361,24 +352,24 @@ async def test_an_outbox_that_grows(watching: Watching) -> None:
     insert = text("INSERT INTO outbox (lane, topic, value, headers) VALUES (0, 'late.events', 'x', :headers)")
     async with watching.payment.begin() as connection:
         await connection.execute(insert, {"headers": pack([("ce_time", b"2026-01-01T00:00:00Z")])})
-    alert = await watching.opened(words.OUTBOX, "payment")  # its topic is missing, so payment cannot publish it
-    assert "1 records wait in its outbox" in alert.title
+    alert = await watching.opened(condition_alerts.OUTBOX, "payment")  # its topic is missing, so payment cannot publish it
+    assert "1 record waits in its outbox" in alert.title
     admin = AIOKafkaAdminClient(**watching.settings.kafka_client())
     await kafka.start(admin)
     await admin.create_topics([late])
     await admin.close()
-    await watching.closed(words.OUTBOX, "payment")
+    await watching.closed(condition_alerts.OUTBOX, "payment")
 
 
 async def test_a_record_the_broker_refuses(watching: Watching) -> None:
     insert = text("INSERT INTO outbox (lane, topic, value, headers) VALUES (0, 'payment.events', :value, :headers)")
     async with watching.payment.begin() as connection:
         await connection.execute(insert, {"value": random.Random(1).randbytes(3_000_000), "headers": pack([])})
-    alert = await watching.opened(words.SET_ASIDE, "payment")
-    assert alert.title == "payment has committed 1 record that the broker refuses"
+    alert = await watching.opened(condition_alerts.SET_ASIDE, "payment")
+    assert alert.title == "Kafka rejects 1 committed record of payment"
     async with watching.payment.begin() as connection:
         await connection.execute(text("DELETE FROM outbox WHERE set_aside IS NOT NULL"))
-    await watching.closed(words.SET_ASIDE, "payment")
+    await watching.closed(condition_alerts.SET_ASIDE, "payment")
 
 
 async def test_a_transaction_that_stays_open(watching: Watching) -> None:
@@ -386,15 +377,15 @@ async def test_a_transaction_that_stays_open(watching: Watching) -> None:
     async with transactional_producer(watching.settings) as producer:
         await producer.begin_transaction()
         await producer.send_and_wait(topic, b"{}", b"held back", partition=0)
-        opened = await watching.opened(words.HELD_BACK, f"{topic}/0")
+        opened = await watching.opened(condition_alerts.HELD_BACK, f"{topic}/0")
         assert f"transactional id '{producer._txn_manager.transactional_id}'" in opened.text
         await producer.abort_transaction()
-    await watching.closed(words.HELD_BACK, f"{topic}/0")
+    await watching.closed(condition_alerts.HELD_BACK, f"{topic}/0")
 
 
 async def test_a_service_that_is_down(watching: Watching) -> None:
     await asyncio.to_thread(watching.running["payment"].stop)
-    alert = await watching.opened(words.SERVICE, "payment")
+    alert = await watching.opened(condition_alerts.SERVICE, "payment")
     assert "payment does not answer" in alert.title
     await asyncio.to_thread(watching.restart, "payment")
-    await watching.closed(words.SERVICE, "payment")
+    await watching.closed(condition_alerts.SERVICE, "payment")

@@ -11,7 +11,7 @@ from aiokafka.consumer import fetcher
 from rich.console import Console
 
 from cli.topics import run_check
-from services.alerts.watchdog.topics import Topics
+from services.alerts.watchdog.topics import TopicMonitor
 from services.inventory.__main__ import define
 from shared.client import CheckoutClient
 from shared.contract.inventory import ReceiveStock
@@ -24,7 +24,7 @@ from shared.runtime.records import Outgoing
 from shared.runtime.relay import Relay
 from shared.runtime.service import Service
 from tests.integration.runtime.conftest import Inventory
-from tests.support.told import Told
+from tests.support.reported import Reported
 from tests.support.topics import alter, records
 
 
@@ -94,8 +94,8 @@ async def test_a_service_refuses_topics_that_may_lose_messages_and_the_command_s
     assert f"{name} is compacted: only the last message of each key is kept" in said
     assert "message.timestamp.type is CreateTime, not LogAppendTime" in said
     assert "max.message.bytes" not in said
-    told: Any = Told()
-    watching = Topics(inventory.settings, told)
+    told: Any = Reported()
+    watching = TopicMonitor(inventory.settings, told)
     await watching.look(1_000.0, 0.0)
     (failure,) = told.open
     assert (failure.kind, failure.severity) == ("topic_altered", "critical")

@@ -5,7 +5,7 @@ import asyncio
 from aiokafka import TopicPartition
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
-from services.alerts.failures import Arrival, fault_of
+from services.alerts.arrivals import Arrival, fault_of
 from services.inventory.__main__ import define
 from shared.runtime import kafka
 from shared.runtime.kafka.lost import LostRecords

@@ -1,4 +1,4 @@
-"""Alerts: who works on them, when they close, and when they open again."""
+"""Alerts: acknowledging, closing and opening again."""
 
 from itertools import permutations
 from typing import Any
@@ -21,7 +21,7 @@ from shared.contract.payment import (
 from shared.contract.rejection import CommandRejected
 from tests.support.facts import a
 from tests.support.solo import codes, only
-from tests.unit.alerts.letters import Desk, names, stuck, unhandled, with_
+from tests.unit.alerts.dead_letters import Desk, names, stuck, unhandled, with_
 
 NAMES: dict[str, Any] = {"cart_id": "c1", "checkout_id": "c1.1"}
 FAILURES = (VoidFailed, RefundFailed)
@@ -33,12 +33,12 @@ def told(kind: type[Message], **more: Any) -> Message:
 
 
 def acknowledge(desk: Desk) -> list[Message]:
-    """What follows from the command."""
+    """What alerts emits for the command."""
     return desk.hear(AcknowledgeAlert(alert_id=desk.alert.alert_id, by="ada", why="on it"))
 
 
 def resolve(desk: Desk, *, settled: bool = False) -> list[Message]:
-    """What follows from the command."""
+    """What alerts emits for the command."""
     return desk.hear(ResolveAlert(alert_id=desk.alert.alert_id, by="ada", why="done", settled=settled))
 
 
@@ -52,7 +52,7 @@ def test_somebody_works_on_it_and_only_the_first_time_is_news() -> None:
 def test_resolving_an_alert_resolves_its_dead_letter() -> None:
     desk = with_(unhandled())
     assert names(resolve(desk)) == ["DeadLetterResolved", "AlertResolved"]
-    assert (desk.letter.state, desk.open, desk.alert.notify_at) == ("resolved", set(), None)
+    assert (desk.dead_letter.state, desk.open, desk.alert.notify_at) == ("resolved", set(), None)
     assert names(resolve(desk)) == ["CommandRejected"]
 
 
@@ -74,7 +74,7 @@ def test_the_money_is_settled_however_it_was(failure: type[FailedCompensation], 
     assert desk.hear(told(failure), "e1") == [], "heard by another way before"
     assert names(desk.hear(told(settlement), "e2")) == ["DeadLetterResolved", "AlertResolved"]
     assert desk.open == set()
-    assert {letter.state for letter in desk.aggregates[DeadLetter].values()} == {"resolved"}
+    assert {dead_letter.state for dead_letter in desk.aggregates[DeadLetter].values()} == {"resolved"}
 
 
 def test_who_settled_it_by_hand_is_recorded() -> None:
@@ -103,19 +103,19 @@ def test_a_retry_that_fails_opens_the_alert_again_and_tells_people_once(
     desk.hear(told(failure), "e1")
     acknowledge(desk)
     desk.alert.notify_at = None  # they were told
-    again, letter = told(failure), stuck(failure, event_id="e2", reason="still closed")
+    again, dead_letter = told(failure), stuck(failure, event_id="e2", reason="still closed")
     opened = []
     if order == "letter before the retry":
-        opened += desk.arrives(letter)
+        opened += desk.arrives(dead_letter)
         assert desk.alert.notify_at == desk.now
         desk.hear(told(retried))
         opened = desk.hear(again, "e2")
     elif order == "event, letter":
         desk.hear(told(retried))
-        opened += [*desk.hear(again, "e2"), *desk.arrives(letter)]
+        opened += [*desk.hear(again, "e2"), *desk.arrives(dead_letter)]
     else:
         desk.hear(told(retried))
-        opened += [*desk.arrives(letter), *desk.hear(again, "e2")]
+        opened += [*desk.arrives(dead_letter), *desk.hear(again, "e2")]
     assert names(opened) == ["AlertOpened"]
     assert (desk.alert.state, desk.alert.times_seen) == ("open", 2)
     assert desk.alert.notify_at == desk.now
@@ -127,7 +127,7 @@ def test_what_is_claimed_against_the_gateway_is_recorded_and_the_alert_stays(fai
     disputed = told(SettlementDisputed, by="ada", why="bank transfer 4711", found="the gateway still has 14.90 EUR")
     assert names(desk.hear(disputed)) == ["AlertAcknowledged"]
     last = desk.alert.actions[-1]
-    assert last.what == "says that it is settled, though the gateway still has 14.90 EUR"
+    assert last.what == "claims it is settled, though the gateway still has 14.90 EUR"
     assert (last.by, last.why, len(desk.open)) == ("ada", "bank transfer 4711", 1)
     assert names(desk.hear(told(PaymentRefunded), "e3"))[-1] == "AlertResolved"
 
@@ -171,7 +171,7 @@ DEAD: list[Step] = [("letter", VoidFailed, "e1"), ("letter", RefundFailed, "e2")
 def test_in_whatever_order_the_two_topics_are_read_the_alerts_are_as_payment_s_own_tells(
     end: int, wanted: set[str], orders: int
 ) -> None:
-    """Within a topic the order is kept, between them there is none."""
+    """Order is kept within a topic, not between topics."""
     story = STORY[:end]
     tried = 0
     for order in permutations([*story, *DEAD]):

@@ -1,10 +1,10 @@
-"""What may be done about a dead letter, and what follows: decisions only."""
+"""Decisions about a dead letter, and their effects."""
 
 from typing import Any
 
 import pytest
 
-from services.alerts.failures import Arrival
+from services.alerts.arrivals import Arrival
 from services.alerts.model import DeadLetter
 from shared.contract.alerts import (
     AcknowledgeAlert,
@@ -23,27 +23,27 @@ from shared.runtime.records import Outgoing
 from tests.support.clock import NOW
 from tests.support.facts import a
 from tests.support.solo import codes, only
-from tests.unit.alerts.letters import GARBAGE, Desk, deadline, names, stuck, unhandled, unreadable, with_
+from tests.unit.alerts.dead_letters import GARBAGE, Desk, deadline, names, stuck, unhandled, unreadable, with_
 
 
 def code(events: list[Message]) -> str:
-    """The reason of the one refusal there is."""
+    """The code of the only refusal."""
     return codes(only(CommandRejected, events))[0]
 
 
 def test_a_dead_letter_opens_its_alert_once() -> None:
     desk = Desk()
     assert names(desk.arrives(unhandled())) == ["AlertOpened"]
-    letter, alert = desk.letter, desk.alert
-    assert (letter.state, letter.seen, alert.letters, alert.notify_at) == ("open", 1, [letter.letter_id], NOW)
+    dead_letter, alert = desk.dead_letter, desk.alert
+    assert (dead_letter.state, dead_letter.seen, alert.letters, alert.notify_at) == ("open", 1, [dead_letter.letter_id], NOW)
     assert desk.arrives(unhandled(dlq_offset=1)) == []
-    assert (letter.seen, letter.returned, alert.times_seen) == (2, 0, 2)
+    assert (dead_letter.seen, dead_letter.returned, alert.times_seen) == (2, 0, 2)
 
 
 def test_a_redrive_sends_the_record_as_it_came_to_the_service_that_failed() -> None:
     arrival = unreadable(headers=[("a", b"\x00\xff"), ("traceparent", b"stale"), ("b", None), ("a", b"again")])
     desk = with_(arrival)
-    command = RedriveDeadLetter(letter_id=desk.letter.letter_id, by="ada", why="mended")
+    command = RedriveDeadLetter(letter_id=desk.dead_letter.letter_id, by="ada", why="mended")
     record, event = list[Any](desk.hear(command, traceparent="fresh"))
     assert isinstance(event, DeadLetterRedriven)
     assert isinstance(record, Outgoing)
@@ -51,16 +51,16 @@ def test_a_redrive_sends_the_record_as_it_came_to_the_service_that_failed() -> N
     read = unwrap(Record(record.topic, 3, 0, record.key, record.value, record.headers, 0))
     assert (read.topic, read.partition, read.offset) == ("cart.commands", 3, 17)
     assert read.headers == [("a", b"\x00\xff"), ("b", None), ("a", b"again"), ("traceparent", b"fresh")]
-    assert (desk.letter.state, desk.letter.replays, event.by, event.why) == ("redriven", 1, "ada", "mended")
+    assert (desk.dead_letter.state, desk.dead_letter.replays, event.by, event.why) == ("redriven", 1, "ada", "mended")
 
 
 def test_what_came_back_is_the_same_dead_letter_and_the_same_alert() -> None:
     desk = with_(unreadable())
     desk.redrive()
     assert names(desk.arrives(unreadable(dlq_offset=1))) == ["DeadLetterReturned"]
-    assert (desk.letter.state, desk.letter.returned, desk.letter.seen) == ("open", 1, 2)
-    assert "came back 1 of 1 times" in desk.alert.text
-    assert [action.what for action in desk.letter.actions] == ["redriven", "came back"]
+    assert (desk.dead_letter.state, desk.dead_letter.returned, desk.dead_letter.seen) == ("open", 1, 2)
+    assert "1 of 1 redrive failed" in desk.alert.text
+    assert [action.what for action in desk.dead_letter.actions] == ["redriven", "came back"]
 
 
 def test_a_redrive_in_vain_opens_an_acknowledged_alert_again() -> None:
@@ -79,12 +79,12 @@ def test_the_third_return_parks_it() -> None:
         desk.redrive()
         events = desk.arrives(unreadable(dlq_offset=offset))
     returned = only(DeadLetterReturned, events)
-    assert (returned.returned, returned.parked, desk.letter.state) == (3, True, "parked")
+    assert (returned.returned, returned.parked, desk.dead_letter.state) == (3, True, "parked")
     assert "--parked" in desk.alert.text
     assert code(desk.redrive()) == "parked"
     assert names(desk.redrive(parked=True)) == ["Outgoing", "DeadLetterRedriven"]
     desk.arrives(unreadable(dlq_offset=9))
-    assert desk.letter.state == "parked"
+    assert desk.dead_letter.state == "parked"
 
 
 def test_a_redrive_that_is_published_twice_counts_one_return() -> None:
@@ -92,20 +92,20 @@ def test_a_redrive_that_is_published_twice_counts_one_return() -> None:
     desk.redrive()
     desk.arrives(unreadable(dlq_offset=1))
     desk.arrives(unreadable(dlq_offset=2))
-    assert (desk.letter.returned, desk.letter.seen) == (1, 3)
+    assert (desk.dead_letter.returned, desk.dead_letter.seen) == (1, 3)
 
 
 def test_counts_come_from_our_own_rows_whatever_a_header_claims() -> None:
     forged = [("__connect.errors.quadrille.attempts", b"99"), ("__quadrille.redrive.replays", b"99")]
-    letter = with_(unreadable(headers=forged)).letter
-    assert (letter.replays, letter.returned, letter.state) == (0, 0, "open")
+    dead_letter = with_(unreadable(headers=forged)).dead_letter
+    assert (dead_letter.replays, dead_letter.returned, dead_letter.state) == (0, 0, "open")
 
 
 def test_what_the_service_handled_at_last_is_over() -> None:
     desk = with_(unhandled())
     desk.redrive()
     assert names(desk.resolve(by="cart")) == ["DeadLetterResolved", "AlertResolved"]
-    assert (desk.letter.state, desk.open) == ("resolved", set())
+    assert (desk.dead_letter.state, desk.open) == ("resolved", set())
     assert code(desk.redrive()) == "resolved"
 
 
@@ -113,45 +113,45 @@ def test_what_happens_anew_opens_both_again() -> None:
     desk = with_(unhandled())
     desk.resolve()
     assert names(desk.arrives(unhandled(dlq_offset=5))) == ["AlertOpened"]
-    assert (desk.letter.state, desk.alert.state, desk.letter.returned) == ("open", "open", 0)
+    assert (desk.dead_letter.state, desk.alert.state, desk.dead_letter.returned) == ("open", "open", 0)
 
 
 def test_parking_is_a_decision_that_others_see() -> None:
     desk = with_(unhandled())
     assert names(desk.park()) == ["DeadLetterParked", "AlertAcknowledged"]
-    assert (desk.letter.state, desk.alert.state) == ("parked", "acknowledged")
+    assert (desk.dead_letter.state, desk.alert.state) == ("parked", "acknowledged")
     assert code(desk.park()) == "parked"
     assert code(desk.redrive()) == "parked"
     desk.arrives(unhandled(dlq_offset=1))
-    assert desk.letter.state == "parked"
+    assert desk.dead_letter.state == "parked"
 
 
 @pytest.mark.parametrize("arrival", [deadline(), stuck(), Arrival(0, 0, 0, None, b"x", [])])
 def test_what_is_no_record_of_a_service_cannot_be_redriven(arrival: Arrival) -> None:
     desk = with_(arrival)
     assert code(desk.redrive()) == "not_redrivable"
-    assert desk.letter.state == "open"
+    assert desk.dead_letter.state == "open"
 
 
 def test_twice_at_once_is_once() -> None:
     desk = with_(unhandled())
     desk.redrive()
     assert code(desk.redrive()) == "redriven"
-    assert desk.letter.replays == 1
+    assert desk.dead_letter.replays == 1
 
 
 def test_money_is_not_settled_by_closing_its_dead_letter() -> None:
     desk = with_(stuck())
     assert code(desk.resolve()) == "not_settled"
     assert code(desk.park()) == "not_settled"
-    assert desk.letter.state == "open"
+    assert desk.dead_letter.state == "open"
 
 
 @pytest.mark.parametrize("kind", [RedriveDeadLetter, ParkDeadLetter, ResolveDeadLetter])
 def test_a_dead_letter_nobody_knows_is_refused(kind: type[Any]) -> None:
     desk = Desk()
     assert code(desk.hear(a(kind))) == "unknown"
-    assert desk.letter == DeadLetter(desk.letter.letter_id)
+    assert desk.dead_letter == DeadLetter(desk.dead_letter.letter_id)
 
 
 # --- a record that several services read, and none of them can
@@ -167,15 +167,15 @@ def from_all() -> Desk:
 
 
 def handled(desk: Desk, service: str) -> list[Any]:
-    """What follows when a service says that it has handled its redrive."""
-    command = ResolveDeadLetter(letter_id=desk.letter.letter_id, by=service, why="handled at last")
+    """What alerts emits when a service reports that it handled its redrive."""
+    command = ResolveDeadLetter(letter_id=desk.dead_letter.letter_id, by=service, why="handled at last")
     said = Envelope("m1", f"/quadrille/{service}", command.type_name(), command.key, "-")
     return desk.run(desk.reactions.by_trigger[ResolveDeadLetter], command, said, desk.now)
 
 
 def test_it_is_one_dead_letter_and_one_alert() -> None:
     desk = from_all()
-    assert desk.letter.services == ["cart", "inventory", "order"]
+    assert desk.dead_letter.services == ["cart", "inventory", "order"]
     assert desk.open == {f"dead:{desk.letter.letter_id}"}
     assert desk.alert.title == "cart, inventory, order could not read a record from payment.events/3/17"
 
@@ -185,7 +185,7 @@ def test_a_redrive_goes_to_each_of_them_and_it_stays_until_all_have_handled_it()
     sent = [message.topic for message in desk.redrive() if isinstance(message, Outgoing)]
     assert sent == ["cart.redrive", "inventory.redrive", "order.redrive"]
     assert handled(desk, "inventory") == handled(desk, "order") == []
-    assert desk.letter.state == "redriven"
+    assert desk.dead_letter.state == "redriven"
     assert [type(message).__name__ for message in handled(desk, "cart")] == ["DeadLetterResolved", "AlertResolved"]
 
 

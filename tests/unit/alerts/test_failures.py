@@ -1,4 +1,4 @@
-"""What a dead letter tells, whoever wrote what into it before."""
+"""How dead letters are read, and the alerts about them."""
 
 from datetime import timedelta
 
@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.alerts.failures import Arrival, failure_of, fault_of, foreign_payment, gateway_in_trouble, stuck_money
+from services.alerts.arrivals import Arrival, fault_of
+from services.alerts.failures import failure_of, foreign_payment, gateway_in_trouble, stuck_money
 from shared.contract.alerts import AlertOpened, AlertResolved, ResolveAlert
 from shared.contract.dead_letter import ERRORS, failure_headers
 from shared.contract.payment import ForeignPaymentFound, GatewayInTrouble, GatewayRecovered, RefundFailed, VoidFailed
@@ -15,7 +16,7 @@ from shared.contract.text import is_plain
 from tests.support.clock import NOW
 from tests.support.facts import a
 from tests.support.solo import Solo, only
-from tests.unit.alerts.letters import GARBAGE, Desk, deadline, lost, stuck, unhandled, unreadable, with_
+from tests.unit.alerts.dead_letters import GARBAGE, Desk, deadline, lost, stuck, unhandled, unreadable, with_
 
 
 def test_a_record_says_where_it_stood_and_why_it_failed() -> None:
@@ -67,23 +68,23 @@ def test_a_record_that_claims_to_be_a_failed_void_is_none() -> None:
 
 def test_what_no_service_of_ours_wrote_is_sent_nowhere() -> None:
     desk = with_(Arrival(0, 1, 0, None, b"\xff", [("ce_id", b"\xff\xfe")]))
-    letter, alert = desk.letter, desk.alert
-    assert letter.kind == "foreign"
-    assert f"quadrille dlq resolve {letter.letter_id}" in alert.text
+    dead_letter, alert = desk.dead_letter, desk.alert
+    assert dead_letter.kind == "foreign"
+    assert f"quadrille dlq resolve {dead_letter.letter_id}" in alert.text
     assert "redrive" not in alert.text
 
 
 def test_an_alert_says_which_command_to_run() -> None:
     desk = with_(unhandled())
-    letter, alert = desk.letter, desk.alert
-    assert f'`quadrille dlq redrive {letter.letter_id} --why "..."`' in alert.text
+    dead_letter, alert = desk.dead_letter, desk.alert
+    assert f'`quadrille dlq redrive {dead_letter.letter_id} --why "..."`' in alert.text
     assert alert.severity == "critical"
     desk = with_(unreadable())
-    letter, alert = desk.letter, desk.alert
-    assert f'`quadrille dlq resolve {letter.letter_id} --why "..."`' in alert.text
+    dead_letter, alert = desk.dead_letter, desk.alert
+    assert f'`quadrille dlq resolve {dead_letter.letter_id} --why "..."`' in alert.text
     assert alert.severity == "warning"
     desk = with_(deadline())
-    letter, alert = desk.letter, desk.alert
+    dead_letter, alert = desk.dead_letter, desk.alert
     assert "every 15 minutes" in alert.text
     assert "redrive" not in alert.text
 
@@ -98,8 +99,8 @@ def test_an_alert_says_which_command_to_run() -> None:
 )
 def test_money_that_is_stuck_says_what_frees_it(arrival: Arrival, alert_id: str, told: list[str], untold: str) -> None:
     desk = with_(arrival)
-    letter, alert = desk.letter, desk.alert
-    assert (letter.kind, alert.alert_id, alert.checkout_id) == ("compensation", alert_id, "c1.1")
+    dead_letter, alert = desk.dead_letter, desk.alert
+    assert (dead_letter.kind, alert.alert_id, alert.checkout_id) == ("compensation", alert_id, "c1.1")
     assert "14.90 EUR" in alert.title
     for words in told:
         assert words in alert.text
@@ -117,18 +118,25 @@ def test_nothing_in_a_record_makes_it_fail(
 ) -> None:
     arrival = Arrival(0, 0, 0, key, value, headers)
     desk = with_(arrival)
-    letter, alert = desk.letter, desk.alert
-    assert alert.text == failure_of(letter).text
-    for text in (alert.title, alert.text, letter.reason, letter.cause, letter.topic, letter.message_id or ""):
+    dead_letter, alert = desk.dead_letter, desk.alert
+    assert alert.text == failure_of(dead_letter).text
+    for text in (
+        alert.title,
+        alert.text,
+        dead_letter.reason,
+        dead_letter.cause,
+        dead_letter.topic,
+        dead_letter.message_id or "",
+    ):
         assert is_plain(text)
 
 
 def test_texts_have_limits() -> None:
     why = [(f"{ERRORS}exception.message", b"\xff" * 100_000), ("ce_id", b"i" * 100_000)]
     desk = with_(Arrival(0, 0, 0, None, b"", why))
-    letter, alert = desk.letter, desk.alert
+    dead_letter, alert = desk.dead_letter, desk.alert
     assert len(alert.text) < 1_000
-    assert len(letter.message_id or "") == 300
+    assert len(dead_letter.message_id or "") == 300
 
 
 @pytest.mark.parametrize("reason", ["a\x00b", "\x1b[2J", "x" * 1_000_000])
@@ -204,7 +212,7 @@ def test_a_record_of_the_catalogue_that_fails_may_leave_a_former_price_on_sale()
     why = failure_headers("cart", "read", "shop.catalog.events", 3, 17, "UnreadableError", "odd", NOW)
     alert = with_(Arrival(3, 0, 1_000, b"tea", GARBAGE, why)).alert
     assert alert.severity == "critical"
-    assert "If the product is on sale, it stays so at its former price until a right record comes." in alert.text
+    assert "If the product is on sale, it keeps its former price until a valid record arrives." in alert.text
 
 
 def test_prices_in_an_unknown_currency_are_one_alert_however_many_products_have_one() -> None:
@@ -221,10 +229,10 @@ def test_prices_in_an_unknown_currency_are_one_alert_however_many_products_have_
 @pytest.mark.parametrize("service", ["cart", "journal"])
 def test_records_that_were_never_read_are_a_critical_alert_that_names_them(service: str) -> None:
     desk = with_(lost(service))
-    assert (desk.letter.kind, desk.alert.kind, desk.alert.severity) == ("lost", "records_lost", "critical")
+    assert (desk.dead_letter.kind, desk.alert.kind, desk.alert.severity) == ("lost", "records_lost", "critical")
     expected = f"shop.quadrille.{service} never read the offsets 17 to 39 of shop.cart.commands/3: they were deleted before"
     assert desk.alert.title == expected
-    assert desk.letter.why_not_redriven(parked=False)
+    assert desk.dead_letter.why_not_redriven(parked=False)
 
 
 @pytest.mark.parametrize(

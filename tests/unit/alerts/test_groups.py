@@ -1,22 +1,22 @@
-"""Up to which moment the watchdog may judge by what a group has read."""
+"""The moment up to which a group has read everything, and dead letters that were lost."""
 
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from services.alerts.watchdog.groups import Groups
+from services.alerts.watchdog.groups import ConsumerGroupMonitor
 from shared.lag.model import Group, Position, Snapshot
 from shared.settings import load
-from tests.support.told import Told
+from tests.support.reported import Reported
 
 AT = 1_000_000.0
 
 
 def read_until(*positions: Position) -> float | None:
-    """Seconds before the look."""
+    """Seconds before the snapshot."""
     nobody: Any = None
-    groups = Groups(load({"QUADRILLE_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}), nobody)
+    groups = ConsumerGroupMonitor(load({"QUADRILLE_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}), nobody)
     assert groups.read_until("quadrille.alerts.watchdog") is None
     found = {("cart.events", number): position for number, position in enumerate(positions)}
     groups.window.add(Snapshot(AT, {"quadrille.alerts.watchdog": Group("quadrille.alerts.watchdog", "Stable", 1, found)}))
@@ -39,14 +39,13 @@ def test_it_may_judge_up_to_the_oldest_event_it_has_not_read(positions: list[Pos
 
 
 def test_dead_letters_that_were_deleted_unread_are_told_of() -> None:
-    """Faust goes on behind them by itself."""
-    told: Any = Told()
-    groups = Groups(load({"QUADRILLE_TOPIC_PREFIX": "shop."}), told)
+    """Faust skips them silently."""
+    told: Any = Reported()
+    groups = ConsumerGroupMonitor(load({"QUADRILLE_TOPIC_PREFIX": "shop."}), told)
     name = "shop.quadrille.alerts.dead-letters"
     for current in (5, 5, 30, None):
         found = {("shop.checkout.dlq", 2): Position(current, 40, 20), ("shop.checkout.dlq", 3): Position(20, 20, 20)}
-        groups.window.add(Snapshot(AT, {name: Group(name, "Stable", 1, found)}))
-        groups.tell_lost()
+        groups.update(Snapshot(AT, {name: Group(name, "Stable", 1, found)}), AT)
     (failure,) = told.open
     assert (failure.kind, failure.severity) == ("records_lost", "critical")
     assert "never read the offsets 5 to 19 of shop.checkout.dlq/2" in failure.title

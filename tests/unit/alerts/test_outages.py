@@ -1,4 +1,4 @@
-"""Whether Kafka answers, and what a line says of what does not."""
+"""Whether Kafka and the database answer, and why not."""
 
 import asyncio
 import socket
@@ -13,7 +13,7 @@ from shared.settings import load
 
 
 def brokers(*listening: socket.socket) -> dict[str, Any]:
-    """The arguments of a client of these brokers."""
+    """The arguments of a Kafka client for these brokers."""
     servers = ",".join(f"127.0.0.1:{one.getsockname()[1]}" for one in listening)
     return load({"QUADRILLE_KAFKA_BOOTSTRAP_SERVERS": servers}).kafka_client()
 

@@ -1,6 +1,7 @@
-"""What people are told of a failure holds no card number."""
+"""Alerts contain no card numbers."""
 
-from services.alerts.failures import Arrival, fault_of, stuck_money
+from services.alerts.arrivals import Arrival, fault_of
+from services.alerts.failures import stuck_money
 from shared.contract.dead_letter import failure_headers
 from shared.contract.payment import VoidFailed
 from tests.support.clock import NOW
@@ -8,7 +9,7 @@ from tests.support.facts import a
 
 
 def test_neither_a_dead_letter_nor_its_alert_tells_a_card_number() -> None:
-    """What failed may have been told by another writer of the topic, or before this was looked after."""
+    """Another producer may have written the failure, or an older version of ours."""
     said = "no token 4111 1111 1111 1111"
     why = failure_headers("cart", "read", "shop.cart.commands", 3, 17, "UnreadableError", "odd", NOW)
     why = [(name, said.encode() if name.endswith("exception.message") else value) for name, value in why]

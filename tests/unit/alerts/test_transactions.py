@@ -1,23 +1,23 @@
-"""A partition that an open transaction holds back for long is told of, with whose transaction it is."""
+"""A transaction that blocks a partition for long opens an alert that names its producer."""
 
 from typing import Any
 
-from services.alerts.watchdog.transactions import HELD_SECONDS, Transactions
+from services.alerts.watchdog.transactions import HELD_SECONDS, TransactionMonitor
 from shared.lag.model import HeldBack, OpenTransaction, Place, Snapshot
 from shared.settings import load
-from tests.support.told import Told
+from tests.support.reported import Reported
 
 PLACE = ("shop.cart.commands", 3)
 OPEN = OpenTransaction(4711, 17, "shop-1", started_at=1_000_000.0, timeout=60.0)
 
 
-def seen(*looks: tuple[float, dict[Place, HeldBack]]) -> Told:
-    """What is told after these looks."""
-    told: Any = Told()
-    watching = Transactions(load({"QUADRILLE_TOPIC_PREFIX": "shop."}), told)
+def seen(*looks: tuple[float, dict[Place, HeldBack]]) -> Reported:
+    """What is reported after these snapshots."""
+    told: Any = Reported()
+    watching = TransactionMonitor(load({"QUADRILLE_TOPIC_PREFIX": "shop."}), told)
     for at, held in looks:
-        watching.see(Snapshot(1_000_000.0 + at, {}, held_back=held), at)
-    assert isinstance(told, Told)
+        watching.update(Snapshot(1_000_000.0 + at, {}, held_back=held), at)
+    assert isinstance(told, Reported)
     return told
 
 
@@ -35,7 +35,7 @@ def test_one_that_stays_open_is_named_within_a_minute_and_closed_when_it_ends() 
 
 def test_whose_it_is_may_not_be_known() -> None:
     (failure,) = (seen((0, {PLACE: HeldBack(17, 5)}), (HELD_SECONDS, {PLACE: HeldBack(17, 5)}))).open
-    assert "no broker says whose" in failure.text
+    assert "The brokers do not say whose" in failure.text
 
 
 def test_transactions_that_follow_each_other_and_those_of_other_topics_are_nobodys_trouble() -> None:

@@ -1,4 +1,4 @@
-"""What the watchdog knows of a checkout, whatever the order in which it hears of it."""
+"""The state of a checkout, whatever the order of its events."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -6,9 +6,9 @@ from itertools import permutations
 
 import pytest
 
-from services.alerts.watchdog import words
+from services.alerts.watchdog.checkout_alerts import HOLD
 from services.alerts.watchdog.checkouts import read
-from services.alerts.watchdog.watched import Watched, durations, whole
+from services.alerts.watchdog.watched import Watched, durations, total_duration
 from shared.contract.envelope import Envelope, Record, write
 from shared.contract.message import Message
 from shared.contract.order import OrderConfirmed
@@ -41,7 +41,7 @@ STORY = {
 def heard(*kinds: str) -> Watched:
     watched = Watched("c.1")
     for kind in kinds:
-        watched.take_in({kind: STORY[kind]}, LIMITS, NOW)
+        watched.apply({kind: STORY[kind]}, LIMITS, NOW)
     return watched
 
 
@@ -73,9 +73,9 @@ def test_what_is_heard_twice_changes_nothing() -> None:
 def test_a_finished_checkout_waits_for_nothing_and_what_comes_late_does_not_begin_it_anew() -> None:
     watched = heard(*STORY)
     assert watched.step == "clean_up"
-    watched.take_in({"CheckoutCompleted": after(78)}, LIMITS, NOW)
+    watched.apply({"CheckoutCompleted": after(78)}, LIMITS, NOW)
     assert watched.overdue_at is None
-    watched.take_in({"OrderConfirmed": after(76)}, LIMITS, NOW)
+    watched.apply({"OrderConfirmed": after(76)}, LIMITS, NOW)
     assert watched.overdue(LIMITS, after(10_000)) is None
 
 
@@ -83,7 +83,7 @@ def test_what_waits_for_a_person_has_an_alert_of_its_own() -> None:
     watched = Watched("c.1")
     failed = ("CaptureFailed", "OrderCancelled", "VoidFailed", "ReservationReleased", "CartReopened")
     known = {kind: at for kind, at in STORY.items() if at <= STORY["OrderCreated"]}
-    watched.take_in({**known, **{kind: after(80) for kind in failed}}, LIMITS, NOW)
+    watched.apply({**known, **{kind: after(80) for kind in failed}}, LIMITS, NOW)
     assert watched.step is None
     assert watched.overdue(LIMITS, after(10_000)) is None
 
@@ -98,14 +98,14 @@ def test_the_seconds_of_each_step() -> None:
 
 
 def test_the_seconds_of_a_whole_checkout_begin_with_the_confirmation() -> None:
-    assert whole({**STORY, "CheckoutCompleted": after(78)}, Outcome.COMPLETED) == 18
-    assert whole({"CheckoutConfirmed": after(60), "ReservationFailed": after(60.5)}, Outcome.OUT_OF_STOCK) == 0.5
-    assert whole({"CheckoutStarted": after(0), "CheckoutAbandoned": after(9)}, Outcome.ABANDONED) is None
-    assert whole({"CheckoutConfirmed": after(60), "OrderRejected": after(59)}, Outcome.REJECTED) == 0, "clocks differ"
+    assert total_duration({**STORY, "CheckoutCompleted": after(78)}, Outcome.COMPLETED) == 18
+    assert total_duration({"CheckoutConfirmed": after(60), "ReservationFailed": after(60.5)}, Outcome.OUT_OF_STOCK) == 0.5
+    assert total_duration({"CheckoutStarted": after(0), "CheckoutAbandoned": after(9)}, Outcome.ABANDONED) is None
+    assert total_duration({"CheckoutConfirmed": after(60), "OrderRejected": after(59)}, Outcome.REJECTED) == 0, "clocks differ"
 
 
 def record(message: Message, at: datetime = NOW, spoilt: str = "", source: str | None = None) -> Record:
-    """A message as it is read from its topic; the header ``spoilt`` is not what it should be."""
+    """A message as it is read from its topic; the header ``spoilt`` is invalid."""
     source = source or EVENT_SOURCES[message.topic]
     written, value = write(Envelope("id-1", source, message.type_name(), message.key, "c"), message, at)
     changed = [(name, b"\xff soon" if name == spoilt else old) for name, old in written]
@@ -128,8 +128,8 @@ def test_what_another_says_in_the_name_of_a_service_is_passed_over(source: str) 
 
 
 def test_notices_and_their_ends_keep_their_order() -> None:
-    told = read([record(HELD), record(VOIDED)], NOW)["c.1"].told
-    assert [getattr(one, "kind", one) for one in told] == [words.HOLD, "PaymentVoided"]
+    told = read([record(HELD), record(VOIDED)], NOW)["c.1"].sequence
+    assert [getattr(one, "kind", one) for one in told] == [HOLD, "PaymentVoided"]
 
 
 @pytest.mark.parametrize("header", ["ce_subject", "ce_type"])
@@ -151,5 +151,5 @@ def test_a_time_that_cannot_be_is_not_believed(claimed: datetime) -> None:
 def test_nor_is_the_records_own(timestamp: int) -> None:
     spoilt = replace(record(CONFIRMED, spoilt="ce_time"), timestamp=timestamp)
     watched = Watched("c.1")
-    watched.take_in(read([spoilt], NOW)["c.1"].facts, LIMITS, NOW)
+    watched.apply(read([spoilt], NOW)["c.1"].facts, LIMITS, NOW)
     assert watched.overdue_at is not None

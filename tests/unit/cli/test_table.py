@@ -15,7 +15,7 @@ from rich.text import Text
 from cli.alerts import show as alerts
 from cli.dlq import show as dlq
 from cli.table import Column, Table, facts, number, text
-from services.alerts.model import Alert, AlertState, DeadLetter, LetterState
+from services.alerts.model import Alert, AlertState, DeadLetter, DeadLetterState
 from services.alerts.views import Cause
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -78,7 +78,7 @@ def test_facts_are_those_that_are_known() -> None:
 def letter() -> DeadLetter:
     return DeadLetter(
         letter_id="0123456789abcdef",
-        state=LetterState.OPEN,
+        state=DeadLetterState.OPEN,
         kind="record",
         service="inventory",
         stage="extend_reservation",

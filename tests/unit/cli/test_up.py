@@ -19,7 +19,7 @@ OPEN = {"QUADRILLE_CONSOLE_HOST": "0.0.0.0"}
     ("settings", "sentence"),
     [
         (OPEN, "a console at 0.0.0.0 needs a password: set QUADRILLE_CONSOLE_PASSWORD\n"),
-        ({"QUADRILLE_ALERT_TARGETS": "pigeon://home"}, "Apprise does not know the kind of the alert target pigeon:…\n"),
+        ({"QUADRILLE_ALERT_TARGETS": "pigeon://home"}, "Apprise does not support the alert target pigeon:…\n"),
         ({"QUADRILLE_CONSOLE_PORT": "many"}, "invalid settings: QUADRILLE_CONSOLE_PORT: "),
     ],
 )

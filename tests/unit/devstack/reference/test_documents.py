@@ -35,7 +35,10 @@ def test_every_link_leads_somewhere() -> None:
 
 def kinds() -> set[str]:
     """Every kind of alert that alerts can open."""
-    sources = [ROOT / "services/alerts" / name for name in ("failures.py", "watchdog/words.py")]
+    sources = [
+        ROOT / "services/alerts" / name
+        for name in ("failures.py", "watchdog/checkout_alerts.py", "watchdog/condition_alerts.py")
+    ]
     found = {kind for path in sources for kind in KIND.findall(path.read_text())}
     return found - PREFIXES | {"group_stall", "group_stop", "void_failed", "refund_failed", "cleanup_failing"}
 

@@ -1,10 +1,10 @@
-"""Where the watchdog tells what is wrong, and what is over."""
+"""Collects what the watchdog reports and resolves."""
 
 from services.alerts.model import Failure
 
 
-class Told:
-    """What is reported and settled."""
+class Reported:
+    """The reported failures and the ids of resolved alerts."""
 
     def __init__(self) -> None:
         self.open: list[Failure] = []
@@ -13,5 +13,5 @@ class Told:
     def report(self, failure: Failure) -> None:
         self.open.append(failure)
 
-    def settle(self, alert_id: str, by: str, why: str) -> None:
+    def resolve(self, alert_id: str, by: str, why: str) -> None:
         self.closed.append(alert_id)

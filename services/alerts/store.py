@@ -1,4 +1,4 @@
-"""Keeps what failed: dead letters in batches, each once, whichever way and however often it comes."""
+"""Writes dead letters and alerts to alerts' database. Each dead letter is saved once, however often it is read."""
 
 import asyncio
 import logging
@@ -12,10 +12,10 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.alerts.failures import Arrival, DeadLetterArrived, read
+from services.alerts.arrivals import Arrival, DeadLetterArrived, read
 from services.alerts.model import Alert, Failure
-from services.alerts.reactions import keep
-from services.alerts.tables import ALERTS, LETTERS
+from services.alerts.reactions import dead_letter_arrived
+from services.alerts.tables import ALERTS, DEAD_LETTERS
 from shared.contract.dead_letter import without_failure
 from shared.contract.envelope import Envelope, message_id, write
 from shared.contract.message import Message
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 LONGEST_WAIT: Final = 2.0
 SOURCE: Final = source_of("alerts")
 PORTION: Final = 200
-"""Dead letters of one commit."""
+"""Most dead letters of one commit."""
 A = TypeVar("A")
 
 _ARRIVED: Final = text(
@@ -57,52 +57,53 @@ _RECORDS: Final = text(
 _NOW: Final = text("SELECT now()")
 
 
-class Keeper:
-    """Writes to alerts' database. A database that is away is waited for: nothing is skipped.
+class DeadLetterStore:
+    """Writes to alerts' database, and waits while it is unreachable: nothing is skipped.
 
-    ``lane_of`` gives the lane of a Kafka key; ``news`` is called after every commit that has something to say.
+    ``lane_of`` returns the partition of a Kafka key. ``emitted`` is called after every commit that emits events.
     """
 
     def __init__(
-        self, engine: AsyncEngine, lane_of: Callable[[str], int], news: Callable[[], None], topic_prefix: str = ""
+        self, engine: AsyncEngine, lane_of: Callable[[str], int], emitted: Callable[[], None], topic_prefix: str = ""
     ) -> None:
-        self._engine, self._lane_of, self._news, self._topic_prefix = engine, lane_of, news, topic_prefix
+        self._engine, self._lane_of, self._emitted, self._topic_prefix = engine, lane_of, emitted, topic_prefix
 
-    async def keep(self, arrivals: Sequence[Arrival]) -> None:
-        """Keep dead letters and open their alerts, or count them seen once more. Returns when all that is committed."""
+    async def save(self, arrivals: Sequence[Arrival]) -> None:
+        """Save dead letters and open their alerts, or count them once more. Returns when everything is committed."""
         for portion in portions(arrivals, PORTION, size):
             try:
-                await self._commit(partial(self._keep, portion))
+                await self._commit(partial(self._save, portion))
             except SQLAlchemyError:
                 if len(portion) == 1:
                     raise
-                await self._keep_singly(portion)
+                await self._save_singly(portion)
 
-    async def _keep_singly(self, arrivals: Sequence[Arrival]) -> None:
-        """The others need not wait for one that cannot be kept. Raises why the last of those cannot."""
+    async def _save_singly(self, arrivals: Sequence[Arrival]) -> None:
+        """Save each by itself, so that one that cannot be saved does not block the others. Raises the last error."""
         failed: SQLAlchemyError | None = None
         for arrival in arrivals:
             try:
-                await self.keep([arrival])
+                await self.save([arrival])
             except SQLAlchemyError as error:
                 failed = error
         if failed:
             raise failed
 
-    async def _keep(self, arrivals: Sequence[Arrival], connection: AsyncConnection) -> bool:
+    async def _save(self, arrivals: Sequence[Arrival], connection: AsyncConnection) -> bool:
         arrived = [(arrival, read(arrival, self._topic_prefix)) for arrival in arrivals]
         new = await _new(connection, arrived)
         news = [(arrival, what) for arrival, what in arrived if (arrival.partition, arrival.offset) in new]
         if not news:
             return False
         now = next(iter(new.values()))
-        letters = await _load(LETTERS, connection, {what.letter_id for _, what in news})
+        dead_letters = await _load(DEAD_LETTERS, connection, {what.letter_id for _, what in news})
         alerts = await _load(ALERTS, connection, {what.alert_id for _, what in news})
-        said: list[tuple[Envelope, Sequence[Message]]] = []
+        emitted: list[tuple[Envelope, Sequence[Message]]] = []
         for arrival, what in news:
-            concerned = {what.alert_id: alerts[what.alert_id].aggregate}
-            said.append((_cause(arrival), list(keep(letters[what.letter_id].aggregate, what, concerned, now))))
-        await LETTERS.save(connection, letters.values(), self._lane_of)
+            alert = {what.alert_id: alerts[what.alert_id].aggregate}
+            events = list(dead_letter_arrived(dead_letters[what.letter_id].aggregate, what, alert, now))
+            emitted.append((_cause(arrival), events))
+        await DEAD_LETTERS.save(connection, dead_letters.values(), self._lane_of)
         await ALERTS.save(connection, alerts.values(), self._lane_of)
         values = {
             "letters": [what.letter_id for _, what in news],
@@ -111,32 +112,32 @@ class Keeper:
             "headers": [pack(without_failure(arrival.headers)) for arrival, _ in news],
         }
         await connection.execute(_RECORDS, values)
-        return await self._say(connection, said, now)
+        return await self._emit(connection, emitted, now)
 
     async def report(self, failure: Failure) -> None:
-        """Open an alert, or count it seen once more. Returns when that is committed."""
+        """Open an alert, or count it once more. Returns when that is committed."""
         await self._change(failure.alert_id, lambda alert, now: None if alert.knows(failure) else alert.report(failure, now))
 
-    async def settle(self, alert_id: str, by: str, why: str) -> None:
-        """What an alert is about is over: it closes. One that is not open stays as it is."""
+    async def resolve(self, alert_id: str, by: str, why: str) -> None:
+        """Close an alert, if it is open. Returns when that is committed."""
         await self._change(alert_id, lambda alert, now: alert.resolve(by, why, now))
 
     async def _change(self, alert_id: str, decide: Callable[[Alert, datetime], Message | None]) -> None:
-        async def write_down(connection: AsyncConnection) -> bool:
+        async def write_change(connection: AsyncConnection) -> bool:
             now = (await connection.execute(_NOW)).scalar_one()
             (alert,) = (await _load(ALERTS, connection, {alert_id})).values()
             event = decide(alert.aggregate, now)
             await ALERTS.save(connection, [alert], self._lane_of)
             name = f"{alert_id}/{now.isoformat()}"
-            return await self._say(connection, [(Envelope(name, SOURCE, "", alert_id, name), [event] if event else [])], now)
+            return await self._emit(connection, [(Envelope(name, SOURCE, "", alert_id, name), [event] if event else [])], now)
 
-        await self._commit(write_down)
+        await self._commit(write_change)
 
-    async def _say(
-        self, connection: AsyncConnection, said: Sequence[tuple[Envelope, Sequence[Message]]], now: datetime
+    async def _emit(
+        self, connection: AsyncConnection, emitted: Sequence[tuple[Envelope, Sequence[Message]]], now: datetime
     ) -> bool:
-        """Put events into the outbox, in this very commit, each with what caused it; returns whether there are any."""
-        records = [self._record(cause, index, event, now) for cause, events in said for index, event in enumerate(events)]
+        """Put events into the outbox, in this transaction, each with its cause; returns whether there are any."""
+        records = [self._record(cause, index, event, now) for cause, events in emitted for index, event in enumerate(events)]
         if records:
             await outbox.insert(connection, records)
         return bool(records)
@@ -154,13 +155,13 @@ class Keeper:
         topic = event.topic or events_topic("alerts")
         return Outgoing(self._lane_of(event.key), topic, event.key.encode(), value, headers)
 
-    async def _commit(self, write_down: Callable[[AsyncConnection], Awaitable[bool]]) -> None:
-        """One commit, as often as it takes; ``write_down`` returns whether there is news."""
+    async def _commit(self, work: Callable[[AsyncConnection], Awaitable[bool]]) -> None:
+        """Run ``work`` in a transaction until it commits. ``work`` returns whether it emitted events."""
         attempt = 0
         while True:
             try:
                 async with self._engine.begin() as connection:
-                    said = await write_down(connection)
+                    emitted = await work(connection)
             except (ConflictError, SQLAlchemyError, OSError, TimeoutError) as error:
                 if isinstance(error, ConflictError) or is_conflict(error):
                     await asyncio.sleep(0)
@@ -169,18 +170,18 @@ class Keeper:
                     raise
                 wait = backoff(attempt, LONGEST_WAIT)
                 attempt += 1
-                log.warning("alerts wait for the database: %r; again in %.1f s", error, wait, extra=REPEATED)
+                log.warning("alerts cannot reach their database: %r; retry in %.1f s", error, wait, extra=REPEATED)
                 await asyncio.sleep(wait)
             else:
-                if said:
-                    self._news()
+                if emitted:
+                    self._emitted()
                 return
 
 
 async def _new(
     connection: AsyncConnection, arrived: Sequence[tuple[Arrival, DeadLetterArrived]]
 ) -> dict[tuple[int, int], datetime]:
-    """Those of these that were not kept before, by partition and offset, and the moment of this commit."""
+    """The records that were not saved before, by partition and offset, each with the time of this transaction."""
     values = {
         "partitions": [arrival.partition for arrival, _ in arrived],
         "offsets": [arrival.offset for arrival, _ in arrived],
@@ -191,7 +192,7 @@ async def _new(
 
 
 def _cause(arrival: Arrival) -> Envelope:
-    """The envelope of what failed, as far as it can be told: what alerts says belongs to its story."""
+    """The envelope of the failed record, as far as it can be read, so that events of alerts join its trace."""
     place = f"{arrival.partition}/{arrival.offset}/{arrival.timestamp}"
     named = arrival.text("ce_id")
     correlation = arrival.text("ce_correlationid") or named or place

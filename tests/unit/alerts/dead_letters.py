@@ -1,9 +1,9 @@
-"""Dead letters as they arrive on the topic, for tests that need some."""
+"""Dead letters as they arrive on the topic, and the alerts service by itself."""
 
 from collections.abc import Iterable
 from typing import Any
 
-from services.alerts.failures import Arrival, read
+from services.alerts.arrivals import Arrival, read
 from services.alerts.model import Alert, DeadLetter, DeadRecord
 from shared.contract.alerts import ParkDeadLetter, RedriveDeadLetter, ResolveDeadLetter
 from shared.contract.cart import OpenCart
@@ -29,7 +29,7 @@ def unreadable(
 
 
 def unhandled(message_id: str = "m1", *, offset: int = 17, dlq_offset: int = 0) -> Arrival:
-    """A command on which a reaction fell over."""
+    """A command for which a reaction raised."""
     command = OpenCart(cart_id="c1", currency="EUR", customer_id="k1")
     headers, value = write(Envelope(message_id, "/tests", command.type_name(), "c1", message_id), command, NOW)
     why = failure_headers("cart", "open_cart", "shop.cart.commands", 3, offset, "ZeroDivisionError", "a bug", NOW)
@@ -50,36 +50,36 @@ def stuck(
 
 
 def lost(service: str = "cart", first: int | None = 17) -> Arrival:
-    """Word of records that were deleted before they were read."""
-    letter = LostRecords(f"shop.quadrille.{service}", "shop.cart.commands", 3, first, 40).dead_letter(service, NOW)
-    return Arrival(3, 0, 1_000, letter.key, letter.value, letter.headers)
+    """The report of records that were deleted before they were read."""
+    dead_letter = LostRecords(f"shop.quadrille.{service}", "shop.cart.commands", 3, first, 40).dead_letter(service, NOW)
+    return Arrival(3, 0, 1_000, dead_letter.key, dead_letter.value, dead_letter.headers)
 
 
 def deadline(aggregate_id: str = "c1") -> Arrival:
-    """A deadline on which a reaction fell over."""
+    """A timer for which a reaction raised."""
     why = failure_headers("cart", "lapse_session", "", 3, -1, "ZeroDivisionError", "a bug", NOW)
     return Arrival(3, 0, 1_000, aggregate_id.encode(), f"Due(aggregate_id={aggregate_id!r})".encode(), why)
 
 
 class Desk(Solo):
-    """Alerts, which hears commands and payment's events, and to which dead letters come."""
+    """The alerts service by itself, with dead letters, commands and events of payment."""
 
     def __init__(self) -> None:
         super().__init__("alerts")
 
     def arrives(self, arrival: Arrival) -> list[Message]:
-        """A dead letter comes; what follows."""
+        """A dead letter arrives; returns what alerts emits."""
         arrived = read(arrival, "shop.")
         record = DeadRecord(arrived.letter_id, arrival.key, arrival.value, pack(without_failure(arrival.headers)))
         self.aggregates[DeadRecord].setdefault(arrived.letter_id, record)
         return self.hear(arrived)
 
     @property
-    def letter(self) -> DeadLetter:
+    def dead_letter(self) -> DeadLetter:
         """The one dead letter there is."""
-        (letter,) = self.aggregates[DeadLetter].values()
-        assert isinstance(letter, DeadLetter)
-        return letter
+        (dead_letter,) = self.aggregates[DeadLetter].values()
+        assert isinstance(dead_letter, DeadLetter)
+        return dead_letter
 
     @property
     def alert(self) -> Alert:
@@ -91,29 +91,29 @@ class Desk(Solo):
 
     @property
     def open(self) -> set[str]:
-        """The alerts that are."""
+        """The ids of open alerts."""
         return {alert.alert_id for alert in self.aggregates[Alert].values() if not alert.over}
 
     def redrive(self, *, parked: bool = False) -> list[Any]:
-        """What follows from the command to send it once more."""
-        return self.hear(RedriveDeadLetter(letter_id=self.letter.letter_id, by="ada", why="mended", parked=parked))
+        """What alerts emits for the command to redrive it."""
+        return self.hear(RedriveDeadLetter(letter_id=self.dead_letter.letter_id, by="ada", why="mended", parked=parked))
 
     def park(self) -> list[Message]:
-        """What follows from the command to set it aside."""
-        return self.hear(ParkDeadLetter(letter_id=self.letter.letter_id, by="ada", why="monday"))
+        """What alerts emits for the command to park it."""
+        return self.hear(ParkDeadLetter(letter_id=self.dead_letter.letter_id, by="ada", why="monday"))
 
     def resolve(self, by: str = "ada") -> list[Message]:
-        """What follows from the command to close it."""
-        return self.hear(ResolveDeadLetter(letter_id=self.letter.letter_id, by=by, why="garbage"))
+        """What alerts emits for the command to resolve it."""
+        return self.hear(ResolveDeadLetter(letter_id=self.dead_letter.letter_id, by=by, why="garbage"))
 
 
 def with_(arrival: Arrival) -> Desk:
-    """A desk with this dead letter on it."""
+    """The alerts service with this dead letter."""
     desk = Desk()
     desk.arrives(arrival)
     return desk
 
 
 def names(events: Iterable[object]) -> list[str]:
-    """What events are called."""
+    """The names of events."""
     return [type(event).__name__ for event in events]
