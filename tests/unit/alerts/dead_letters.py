@@ -61,7 +61,7 @@ def deadline(aggregate_id: str = "c1") -> Arrival:
     return Arrival(3, 0, 1_000, aggregate_id.encode(), f"Due(aggregate_id={aggregate_id!r})".encode(), why)
 
 
-class Desk(Solo):
+class Alerts(Solo):
     """The alerts service by itself, with dead letters, commands and events of payment."""
 
     def __init__(self) -> None:
@@ -107,11 +107,11 @@ class Desk(Solo):
         return self.hear(ResolveDeadLetter(letter_id=self.dead_letter.letter_id, by=by, why="garbage"))
 
 
-def with_(arrival: Arrival) -> Desk:
+def with_(arrival: Arrival) -> Alerts:
     """The alerts service with this dead letter."""
-    desk = Desk()
-    desk.arrives(arrival)
-    return desk
+    alerts = Alerts()
+    alerts.arrives(arrival)
+    return alerts
 
 
 def names(events: Iterable[object]) -> list[str]:

@@ -21,7 +21,7 @@ from shared.contract.payment import (
 from shared.contract.rejection import CommandRejected
 from tests.support.facts import a
 from tests.support.solo import codes, only
-from tests.unit.alerts.dead_letters import Desk, names, stuck, unhandled, with_
+from tests.unit.alerts.dead_letters import Alerts, names, stuck, unhandled, with_
 
 NAMES: dict[str, Any] = {"cart_id": "c1", "checkout_id": "c1.1"}
 FAILURES = (VoidFailed, RefundFailed)
@@ -32,66 +32,66 @@ def told(kind: type[Message], **more: Any) -> Message:
     return a(kind, **NAMES, **more)
 
 
-def acknowledge(desk: Desk) -> list[Message]:
+def acknowledge(alerts: Alerts) -> list[Message]:
     """What alerts emits for the command."""
-    return desk.hear(AcknowledgeAlert(alert_id=desk.alert.alert_id, by="ada", why="on it"))
+    return alerts.hear(AcknowledgeAlert(alert_id=alerts.alert.alert_id, by="ada", why="on it"))
 
 
-def resolve(desk: Desk, *, settled: bool = False) -> list[Message]:
+def resolve(alerts: Alerts, *, settled: bool = False) -> list[Message]:
     """What alerts emits for the command."""
-    return desk.hear(ResolveAlert(alert_id=desk.alert.alert_id, by="ada", why="done", settled=settled))
+    return alerts.hear(ResolveAlert(alert_id=alerts.alert.alert_id, by="ada", why="done", settled=settled))
 
 
 def test_somebody_works_on_it_and_only_the_first_time_is_news() -> None:
-    desk = with_(unhandled())
-    assert names(acknowledge(desk)) == ["AlertAcknowledged"]
-    assert names(acknowledge(desk)) == ["CommandRejected"]
-    assert [(action.what, action.by, action.why) for action in desk.alert.actions] == [("acknowledged", "ada", "on it")]
+    alerts = with_(unhandled())
+    assert names(acknowledge(alerts)) == ["AlertAcknowledged"]
+    assert names(acknowledge(alerts)) == ["CommandRejected"]
+    assert [(action.what, action.by, action.why) for action in alerts.alert.actions] == [("acknowledged", "ada", "on it")]
 
 
 def test_resolving_an_alert_resolves_its_dead_letter() -> None:
-    desk = with_(unhandled())
-    assert names(resolve(desk)) == ["DeadLetterResolved", "AlertResolved"]
-    assert (desk.dead_letter.state, desk.open, desk.alert.notify_at) == ("resolved", set(), None)
-    assert names(resolve(desk)) == ["CommandRejected"]
+    alerts = with_(unhandled())
+    assert names(resolve(alerts)) == ["DeadLetterResolved", "AlertResolved"]
+    assert (alerts.dead_letter.state, alerts.open, alerts.alert.notify_at) == ("resolved", set(), None)
+    assert names(resolve(alerts)) == ["CommandRejected"]
 
 
 @pytest.mark.parametrize("kind", [AcknowledgeAlert, ResolveAlert])
 def test_an_alert_nobody_knows_is_refused(kind: type[Message]) -> None:
-    assert codes(only(CommandRejected, Desk().hear(a(kind)))) == ["unknown"]
+    assert codes(only(CommandRejected, Alerts().hear(a(kind)))) == ["unknown"]
 
 
 def test_an_alert_of_money_closes_only_with_the_money() -> None:
-    desk = with_(stuck())
-    assert codes(only(CommandRejected, resolve(desk))) == ["not_settled"]
-    assert names(resolve(desk, settled=True)) == ["DeadLetterResolved", "AlertResolved"]
+    alerts = with_(stuck())
+    assert codes(only(CommandRejected, resolve(alerts))) == ["not_settled"]
+    assert names(resolve(alerts, settled=True)) == ["DeadLetterResolved", "AlertResolved"]
 
 
 @pytest.mark.parametrize("settlement", [PaymentVoided, PaymentRefunded])
 @pytest.mark.parametrize("failure", FAILURES)
 def test_the_money_is_settled_however_it_was(failure: type[FailedCompensation], settlement: type[Message]) -> None:
-    desk = with_(stuck(failure, event_id="e1"))
-    assert desk.hear(told(failure), "e1") == [], "heard by another way before"
-    assert names(desk.hear(told(settlement), "e2")) == ["DeadLetterResolved", "AlertResolved"]
-    assert desk.open == set()
-    assert {dead_letter.state for dead_letter in desk.aggregates[DeadLetter].values()} == {"resolved"}
+    alerts = with_(stuck(failure, event_id="e1"))
+    assert alerts.hear(told(failure), "e1") == [], "heard by another way before"
+    assert names(alerts.hear(told(settlement), "e2")) == ["DeadLetterResolved", "AlertResolved"]
+    assert alerts.open == set()
+    assert {dead_letter.state for dead_letter in alerts.aggregates[DeadLetter].values()} == {"resolved"}
 
 
 def test_who_settled_it_by_hand_is_recorded() -> None:
-    desk = Desk()
-    desk.hear(told(VoidFailed), "e1")
-    desk.hear(told(PaymentVoided, marked_by="ada", why="the bank released it"), "e2")
-    last = desk.alert.actions[-1]
+    alerts = Alerts()
+    alerts.hear(told(VoidFailed), "e1")
+    alerts.hear(told(PaymentVoided, marked_by="ada", why="the bank released it"), "e2")
+    last = alerts.alert.actions[-1]
     assert (last.what, last.by, last.why) == ("resolved", "ada", "the bank released it")
 
 
 @pytest.mark.parametrize(("failure", "retried"), [(VoidFailed, VoidRetried), (RefundFailed, RefundRetried)])
 def test_who_tries_again_is_recorded_and_works_on_it(failure: type[Message], retried: type[Message]) -> None:
-    desk = Desk()
-    assert desk.hear(told(retried)) == [], "nothing to work on"
-    desk.hear(told(failure), "e1")
-    assert names(desk.hear(told(retried, by="ada", why="the bank is back"))) == ["AlertAcknowledged"]
-    assert [(action.what, action.by) for action in desk.alert.actions] == [("retried", "ada")]
+    alerts = Alerts()
+    assert alerts.hear(told(retried)) == [], "nothing to work on"
+    alerts.hear(told(failure), "e1")
+    assert names(alerts.hear(told(retried, by="ada", why="the bank is back"))) == ["AlertAcknowledged"]
+    assert [(action.what, action.by) for action in alerts.alert.actions] == [("retried", "ada")]
 
 
 @pytest.mark.parametrize(("failure", "retried"), [(VoidFailed, VoidRetried), (RefundFailed, RefundRetried)])
@@ -99,67 +99,67 @@ def test_who_tries_again_is_recorded_and_works_on_it(failure: type[Message], ret
 def test_a_retry_that_fails_opens_the_alert_again_and_tells_people_once(
     failure: type[FailedCompensation], retried: type[Message], order: str
 ) -> None:
-    desk = with_(stuck(failure, event_id="e1"))
-    desk.hear(told(failure), "e1")
-    acknowledge(desk)
-    desk.alert.notify_at = None  # they were told
+    alerts = with_(stuck(failure, event_id="e1"))
+    alerts.hear(told(failure), "e1")
+    acknowledge(alerts)
+    alerts.alert.notify_at = None  # they were told
     again, dead_letter = told(failure), stuck(failure, event_id="e2", reason="still closed")
     opened = []
     if order == "letter before the retry":
-        opened += desk.arrives(dead_letter)
-        assert desk.alert.notify_at == desk.now
-        desk.hear(told(retried))
-        opened = desk.hear(again, "e2")
+        opened += alerts.arrives(dead_letter)
+        assert alerts.alert.notify_at == alerts.now
+        alerts.hear(told(retried))
+        opened = alerts.hear(again, "e2")
     elif order == "event, letter":
-        desk.hear(told(retried))
-        opened += [*desk.hear(again, "e2"), *desk.arrives(dead_letter)]
+        alerts.hear(told(retried))
+        opened += [*alerts.hear(again, "e2"), *alerts.arrives(dead_letter)]
     else:
-        desk.hear(told(retried))
-        opened += [*desk.arrives(dead_letter), *desk.hear(again, "e2")]
+        alerts.hear(told(retried))
+        opened += [*alerts.arrives(dead_letter), *alerts.hear(again, "e2")]
     assert names(opened) == ["AlertOpened"]
-    assert (desk.alert.state, desk.alert.times_seen) == ("open", 2)
-    assert desk.alert.notify_at == desk.now
+    assert (alerts.alert.state, alerts.alert.times_seen) == ("open", 2)
+    assert alerts.alert.notify_at == alerts.now
 
 
 @pytest.mark.parametrize("failure", FAILURES)
 def test_what_is_claimed_against_the_gateway_is_recorded_and_the_alert_stays(failure: type[FailedCompensation]) -> None:
-    desk = with_(stuck(failure, event_id="e1"))
+    alerts = with_(stuck(failure, event_id="e1"))
     disputed = told(SettlementDisputed, by="ada", why="bank transfer 4711", found="the gateway still has 14.90 EUR")
-    assert names(desk.hear(disputed)) == ["AlertAcknowledged"]
-    last = desk.alert.actions[-1]
+    assert names(alerts.hear(disputed)) == ["AlertAcknowledged"]
+    last = alerts.alert.actions[-1]
     assert last.what == "claims it is settled, though the gateway still has 14.90 EUR"
-    assert (last.by, last.why, len(desk.open)) == ("ada", "bank transfer 4711", 1)
-    assert names(desk.hear(told(PaymentRefunded), "e3"))[-1] == "AlertResolved"
+    assert (last.by, last.why, len(alerts.open)) == ("ada", "bank transfer 4711", 1)
+    assert names(alerts.hear(told(PaymentRefunded), "e3"))[-1] == "AlertResolved"
 
 
 def test_a_failure_heard_twice_does_not_open_what_somebody_has_acknowledged_meanwhile() -> None:
-    desk = with_(stuck(event_id="e1"))
-    acknowledge(desk)
-    assert desk.hear(told(VoidFailed), "e1") == []
-    assert desk.alert.state == "acknowledged"
+    alerts = with_(stuck(event_id="e1"))
+    acknowledge(alerts)
+    assert alerts.hear(told(VoidFailed), "e1") == []
+    assert alerts.alert.state == "acknowledged"
 
 
 def test_a_void_that_turns_out_to_be_a_refund_is_one_alert_at_a_time() -> None:
-    desk = Desk()
-    desk.hear(told(VoidFailed), "e1")
-    assert names(desk.hear(told(RefundFailed), "e2")) == ["AlertResolved", "AlertOpened"]
-    assert desk.open == {"refund:c1.1"}
-    desk.hear(told(PaymentRefunded), "e3")
-    assert desk.open == set()
+    alerts = Alerts()
+    alerts.hear(told(VoidFailed), "e1")
+    assert names(alerts.hear(told(RefundFailed), "e2")) == ["AlertResolved", "AlertOpened"]
+    assert alerts.open == {"refund:c1.1"}
+    alerts.hear(told(PaymentRefunded), "e3")
+    assert alerts.open == set()
 
 
 def test_settled_money_that_fails_anew_is_news() -> None:
-    desk = Desk()
-    desk.hear(told(VoidFailed), "e1")
-    desk.hear(told(PaymentVoided), "e2")
-    assert names(desk.hear(told(VoidFailed), "e3")) == ["AlertOpened"]
+    alerts = Alerts()
+    alerts.hear(told(VoidFailed), "e1")
+    alerts.hear(told(PaymentVoided), "e2")
+    assert names(alerts.hear(told(VoidFailed), "e3")) == ["AlertOpened"]
 
 
 def test_what_is_settled_without_an_alert_leaves_none() -> None:
-    desk = Desk()
+    alerts = Alerts()
     for kind in (PaymentVoided, PaymentRefunded):
-        assert desk.hear(told(kind)) == []
-    assert [alert for alert in desk.aggregates[Alert].values() if alert != Alert(alert.alert_id)] == []
+        assert alerts.hear(told(kind)) == []
+    assert [alert for alert in alerts.aggregates[Alert].values() if alert != Alert(alert.alert_id)] == []
 
 
 Step = tuple[str, type[Any], str]
@@ -178,8 +178,8 @@ def test_in_whatever_order_the_two_topics_are_read_the_alerts_are_as_payment_s_o
         if [step for step in order if step in story] != story or [step for step in order if step in DEAD] != DEAD:
             continue
         tried += 1
-        desk = Desk()
+        alerts = Alerts()
         for way, kind, event_id in order:
-            desk.arrives(stuck(kind, event_id=event_id)) if way == "letter" else desk.hear(told(kind), event_id)
-        assert desk.open == wanted, order
+            alerts.arrives(stuck(kind, event_id=event_id)) if way == "letter" else alerts.hear(told(kind), event_id)
+        assert alerts.open == wanted, order
     assert tried == orders

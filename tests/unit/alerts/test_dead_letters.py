@@ -23,7 +23,7 @@ from shared.runtime.records import Outgoing
 from tests.support.clock import NOW
 from tests.support.facts import a
 from tests.support.solo import codes, only
-from tests.unit.alerts.dead_letters import GARBAGE, Desk, deadline, names, stuck, unhandled, unreadable, with_
+from tests.unit.alerts.dead_letters import GARBAGE, Alerts, deadline, names, stuck, unhandled, unreadable, with_
 
 
 def code(events: list[Message]) -> str:
@@ -32,67 +32,67 @@ def code(events: list[Message]) -> str:
 
 
 def test_a_dead_letter_opens_its_alert_once() -> None:
-    desk = Desk()
-    assert names(desk.arrives(unhandled())) == ["AlertOpened"]
-    dead_letter, alert = desk.dead_letter, desk.alert
+    alerts = Alerts()
+    assert names(alerts.arrives(unhandled())) == ["AlertOpened"]
+    dead_letter, alert = alerts.dead_letter, alerts.alert
     assert (dead_letter.state, dead_letter.seen, alert.letters, alert.notify_at) == ("open", 1, [dead_letter.letter_id], NOW)
-    assert desk.arrives(unhandled(dlq_offset=1)) == []
+    assert alerts.arrives(unhandled(dlq_offset=1)) == []
     assert (dead_letter.seen, dead_letter.returned, alert.times_seen) == (2, 0, 2)
 
 
 def test_a_redrive_sends_the_record_as_it_came_to_the_service_that_failed() -> None:
     arrival = unreadable(headers=[("a", b"\x00\xff"), ("traceparent", b"stale"), ("b", None), ("a", b"again")])
-    desk = with_(arrival)
-    command = RedriveDeadLetter(letter_id=desk.dead_letter.letter_id, by="ada", why="mended")
-    record, event = list[Any](desk.hear(command, traceparent="fresh"))
+    alerts = with_(arrival)
+    command = RedriveDeadLetter(letter_id=alerts.dead_letter.letter_id, by="ada", why="mended")
+    record, event = list[Any](alerts.hear(command, traceparent="fresh"))
     assert isinstance(event, DeadLetterRedriven)
     assert isinstance(record, Outgoing)
     assert (record.topic, record.lane, record.key, record.value) == ("cart.redrive", 3, arrival.key, arrival.value)
     read = unwrap(Record(record.topic, 3, 0, record.key, record.value, record.headers, 0))
     assert (read.topic, read.partition, read.offset) == ("cart.commands", 3, 17)
     assert read.headers == [("a", b"\x00\xff"), ("b", None), ("a", b"again"), ("traceparent", b"fresh")]
-    assert (desk.dead_letter.state, desk.dead_letter.replays, event.by, event.why) == ("redriven", 1, "ada", "mended")
+    assert (alerts.dead_letter.state, alerts.dead_letter.replays, event.by, event.why) == ("redriven", 1, "ada", "mended")
 
 
 def test_what_came_back_is_the_same_dead_letter_and_the_same_alert() -> None:
-    desk = with_(unreadable())
-    desk.redrive()
-    assert names(desk.arrives(unreadable(dlq_offset=1))) == ["DeadLetterReturned"]
-    assert (desk.dead_letter.state, desk.dead_letter.returned, desk.dead_letter.seen) == ("open", 1, 2)
-    assert "1 of 1 redrive failed" in desk.alert.text
-    assert [action.what for action in desk.dead_letter.actions] == ["redriven", "came back"]
+    alerts = with_(unreadable())
+    alerts.redrive()
+    assert names(alerts.arrives(unreadable(dlq_offset=1))) == ["DeadLetterReturned"]
+    assert (alerts.dead_letter.state, alerts.dead_letter.returned, alerts.dead_letter.seen) == ("open", 1, 2)
+    assert "1 of 1 redrive failed" in alerts.alert.text
+    assert [action.what for action in alerts.dead_letter.actions] == ["redriven", "came back"]
 
 
 def test_a_redrive_in_vain_opens_an_acknowledged_alert_again() -> None:
-    desk = with_(unreadable())
-    desk.hear(a(AcknowledgeAlert, alert_id=desk.alert.alert_id))
-    desk.redrive()
-    assert names(desk.arrives(unreadable(dlq_offset=1))) == ["DeadLetterReturned", "AlertOpened"]
-    assert (desk.alert.state, desk.alert.notify_at) == ("open", desk.now)
-    desk.hear(a(AcknowledgeAlert, alert_id=desk.alert.alert_id))
-    assert desk.arrives(unreadable(dlq_offset=2)) == [], "published twice, it came back once"
+    alerts = with_(unreadable())
+    alerts.hear(a(AcknowledgeAlert, alert_id=alerts.alert.alert_id))
+    alerts.redrive()
+    assert names(alerts.arrives(unreadable(dlq_offset=1))) == ["DeadLetterReturned", "AlertOpened"]
+    assert (alerts.alert.state, alerts.alert.notify_at) == ("open", alerts.now)
+    alerts.hear(a(AcknowledgeAlert, alert_id=alerts.alert.alert_id))
+    assert alerts.arrives(unreadable(dlq_offset=2)) == [], "published twice, it came back once"
 
 
 def test_the_third_return_parks_it() -> None:
-    desk = with_(unreadable())
+    alerts = with_(unreadable())
     for offset in range(1, 4):
-        desk.redrive()
-        events = desk.arrives(unreadable(dlq_offset=offset))
+        alerts.redrive()
+        events = alerts.arrives(unreadable(dlq_offset=offset))
     returned = only(DeadLetterReturned, events)
-    assert (returned.returned, returned.parked, desk.dead_letter.state) == (3, True, "parked")
-    assert "--parked" in desk.alert.text
-    assert code(desk.redrive()) == "parked"
-    assert names(desk.redrive(parked=True)) == ["Outgoing", "DeadLetterRedriven"]
-    desk.arrives(unreadable(dlq_offset=9))
-    assert desk.dead_letter.state == "parked"
+    assert (returned.returned, returned.parked, alerts.dead_letter.state) == (3, True, "parked")
+    assert "--parked" in alerts.alert.text
+    assert code(alerts.redrive()) == "parked"
+    assert names(alerts.redrive(parked=True)) == ["Outgoing", "DeadLetterRedriven"]
+    alerts.arrives(unreadable(dlq_offset=9))
+    assert alerts.dead_letter.state == "parked"
 
 
 def test_a_redrive_that_is_published_twice_counts_one_return() -> None:
-    desk = with_(unreadable())
-    desk.redrive()
-    desk.arrives(unreadable(dlq_offset=1))
-    desk.arrives(unreadable(dlq_offset=2))
-    assert (desk.dead_letter.returned, desk.dead_letter.seen) == (1, 3)
+    alerts = with_(unreadable())
+    alerts.redrive()
+    alerts.arrives(unreadable(dlq_offset=1))
+    alerts.arrives(unreadable(dlq_offset=2))
+    assert (alerts.dead_letter.returned, alerts.dead_letter.seen) == (1, 3)
 
 
 def test_counts_come_from_our_own_rows_whatever_a_header_claims() -> None:
@@ -102,105 +102,105 @@ def test_counts_come_from_our_own_rows_whatever_a_header_claims() -> None:
 
 
 def test_what_the_service_handled_at_last_is_over() -> None:
-    desk = with_(unhandled())
-    desk.redrive()
-    assert names(desk.resolve(by="cart")) == ["DeadLetterResolved", "AlertResolved"]
-    assert (desk.dead_letter.state, desk.open) == ("resolved", set())
-    assert code(desk.redrive()) == "resolved"
+    alerts = with_(unhandled())
+    alerts.redrive()
+    assert names(alerts.resolve(by="cart")) == ["DeadLetterResolved", "AlertResolved"]
+    assert (alerts.dead_letter.state, alerts.open) == ("resolved", set())
+    assert code(alerts.redrive()) == "resolved"
 
 
 def test_what_happens_anew_opens_both_again() -> None:
-    desk = with_(unhandled())
-    desk.resolve()
-    assert names(desk.arrives(unhandled(dlq_offset=5))) == ["AlertOpened"]
-    assert (desk.dead_letter.state, desk.alert.state, desk.dead_letter.returned) == ("open", "open", 0)
+    alerts = with_(unhandled())
+    alerts.resolve()
+    assert names(alerts.arrives(unhandled(dlq_offset=5))) == ["AlertOpened"]
+    assert (alerts.dead_letter.state, alerts.alert.state, alerts.dead_letter.returned) == ("open", "open", 0)
 
 
 def test_parking_is_a_decision_that_others_see() -> None:
-    desk = with_(unhandled())
-    assert names(desk.park()) == ["DeadLetterParked", "AlertAcknowledged"]
-    assert (desk.dead_letter.state, desk.alert.state) == ("parked", "acknowledged")
-    assert code(desk.park()) == "parked"
-    assert code(desk.redrive()) == "parked"
-    desk.arrives(unhandled(dlq_offset=1))
-    assert desk.dead_letter.state == "parked"
+    alerts = with_(unhandled())
+    assert names(alerts.park()) == ["DeadLetterParked", "AlertAcknowledged"]
+    assert (alerts.dead_letter.state, alerts.alert.state) == ("parked", "acknowledged")
+    assert code(alerts.park()) == "parked"
+    assert code(alerts.redrive()) == "parked"
+    alerts.arrives(unhandled(dlq_offset=1))
+    assert alerts.dead_letter.state == "parked"
 
 
 @pytest.mark.parametrize("arrival", [deadline(), stuck(), Arrival(0, 0, 0, None, b"x", [])])
 def test_what_is_no_record_of_a_service_cannot_be_redriven(arrival: Arrival) -> None:
-    desk = with_(arrival)
-    assert code(desk.redrive()) == "not_redrivable"
-    assert desk.dead_letter.state == "open"
+    alerts = with_(arrival)
+    assert code(alerts.redrive()) == "not_redrivable"
+    assert alerts.dead_letter.state == "open"
 
 
 def test_twice_at_once_is_once() -> None:
-    desk = with_(unhandled())
-    desk.redrive()
-    assert code(desk.redrive()) == "redriven"
-    assert desk.dead_letter.replays == 1
+    alerts = with_(unhandled())
+    alerts.redrive()
+    assert code(alerts.redrive()) == "redriven"
+    assert alerts.dead_letter.replays == 1
 
 
 def test_money_is_not_settled_by_closing_its_dead_letter() -> None:
-    desk = with_(stuck())
-    assert code(desk.resolve()) == "not_settled"
-    assert code(desk.park()) == "not_settled"
-    assert desk.dead_letter.state == "open"
+    alerts = with_(stuck())
+    assert code(alerts.resolve()) == "not_settled"
+    assert code(alerts.park()) == "not_settled"
+    assert alerts.dead_letter.state == "open"
 
 
 @pytest.mark.parametrize("kind", [RedriveDeadLetter, ParkDeadLetter, ResolveDeadLetter])
 def test_a_dead_letter_nobody_knows_is_refused(kind: type[Any]) -> None:
-    desk = Desk()
-    assert code(desk.hear(a(kind))) == "unknown"
-    assert desk.dead_letter == DeadLetter(desk.dead_letter.letter_id)
+    alerts = Alerts()
+    assert code(alerts.hear(a(kind))) == "unknown"
+    assert alerts.dead_letter == DeadLetter(alerts.dead_letter.letter_id)
 
 
 # --- a record that several services read, and none of them can
 
 
-def from_all() -> Desk:
+def from_all() -> Alerts:
     """Alerts, after each of these services could not read the same event."""
-    desk = Desk()
+    alerts = Alerts()
     for place, service in enumerate(("cart", "inventory", "order")):
         why = failure_headers(service, "read", "shop.payment.events", 3, 17, "UnreadableError", "odd", NOW)
-        desk.arrives(Arrival(3, place, 1_000, b"c1", GARBAGE, why))
-    return desk
+        alerts.arrives(Arrival(3, place, 1_000, b"c1", GARBAGE, why))
+    return alerts
 
 
-def handled(desk: Desk, service: str) -> list[Any]:
+def handled(alerts: Alerts, service: str) -> list[Any]:
     """What alerts emits when a service reports that it handled its redrive."""
-    command = ResolveDeadLetter(letter_id=desk.dead_letter.letter_id, by=service, why="handled at last")
+    command = ResolveDeadLetter(letter_id=alerts.dead_letter.letter_id, by=service, why="handled at last")
     said = Envelope("m1", f"/quadrille/{service}", command.type_name(), command.key, "-")
-    return desk.run(desk.reactions.by_trigger[ResolveDeadLetter], command, said, desk.now)
+    return alerts.run(alerts.reactions.by_trigger[ResolveDeadLetter], command, said, alerts.now)
 
 
 def test_it_is_one_dead_letter_and_one_alert() -> None:
-    desk = from_all()
-    assert desk.dead_letter.services == ["cart", "inventory", "order"]
-    assert desk.open == {f"dead:{desk.letter.letter_id}"}
-    assert desk.alert.title == "cart, inventory, order could not read a record from payment.events/3/17"
+    alerts = from_all()
+    assert alerts.dead_letter.services == ["cart", "inventory", "order"]
+    assert alerts.open == {f"dead:{alerts.dead_letter.letter_id}"}
+    assert alerts.alert.title == "cart, inventory, order could not read a record from payment.events/3/17"
 
 
 def test_a_redrive_goes_to_each_of_them_and_it_stays_until_all_have_handled_it() -> None:
-    desk = from_all()
-    sent = [message.topic for message in desk.redrive() if isinstance(message, Outgoing)]
+    alerts = from_all()
+    sent = [message.topic for message in alerts.redrive() if isinstance(message, Outgoing)]
     assert sent == ["cart.redrive", "inventory.redrive", "order.redrive"]
-    assert handled(desk, "inventory") == handled(desk, "order") == []
-    assert desk.dead_letter.state == "redriven"
-    assert [type(message).__name__ for message in handled(desk, "cart")] == ["DeadLetterResolved", "AlertResolved"]
+    assert handled(alerts, "inventory") == handled(alerts, "order") == []
+    assert alerts.dead_letter.state == "redriven"
+    assert [type(message).__name__ for message in handled(alerts, "cart")] == ["DeadLetterResolved", "AlertResolved"]
 
 
 def test_the_next_redrive_goes_to_those_who_failed_again() -> None:
-    desk = from_all()
-    desk.redrive()
-    handled(desk, "order")
+    alerts = from_all()
+    alerts.redrive()
+    handled(alerts, "order")
     why = failure_headers("cart", "read", "shop.payment.events", 3, 17, "UnreadableError", "odd", NOW)
-    (returned, *_) = desk.arrives(Arrival(3, 9, 1_000, b"c1", GARBAGE, why))
+    (returned, *_) = alerts.arrives(Arrival(3, 9, 1_000, b"c1", GARBAGE, why))
     assert isinstance(returned, DeadLetterReturned)
-    assert handled(desk, "inventory") == []
-    assert [message.topic for message in desk.redrive() if isinstance(message, Outgoing)] == ["cart.redrive"]
+    assert handled(alerts, "inventory") == []
+    assert [message.topic for message in alerts.redrive() if isinstance(message, Outgoing)] == ["cart.redrive"]
 
 
 def test_a_person_closes_it_for_all_of_them() -> None:
-    desk = from_all()
-    assert [type(message).__name__ for message in desk.resolve("order")] == ["DeadLetterResolved", "AlertResolved"]
-    assert desk.open == set()
+    alerts = from_all()
+    assert [type(message).__name__ for message in alerts.resolve("order")] == ["DeadLetterResolved", "AlertResolved"]
+    assert alerts.open == set()

@@ -16,7 +16,7 @@ from shared.contract.text import is_plain
 from tests.support.clock import NOW
 from tests.support.facts import a
 from tests.support.solo import Solo, only
-from tests.unit.alerts.dead_letters import GARBAGE, Desk, deadline, lost, stuck, unhandled, unreadable, with_
+from tests.unit.alerts.dead_letters import GARBAGE, Alerts, deadline, lost, stuck, unhandled, unreadable, with_
 
 
 def test_a_record_says_where_it_stood_and_why_it_failed() -> None:
@@ -67,24 +67,24 @@ def test_a_record_that_claims_to_be_a_failed_void_is_none() -> None:
 
 
 def test_what_no_service_of_ours_wrote_is_sent_nowhere() -> None:
-    desk = with_(Arrival(0, 1, 0, None, b"\xff", [("ce_id", b"\xff\xfe")]))
-    dead_letter, alert = desk.dead_letter, desk.alert
+    alerts = with_(Arrival(0, 1, 0, None, b"\xff", [("ce_id", b"\xff\xfe")]))
+    dead_letter, alert = alerts.dead_letter, alerts.alert
     assert dead_letter.kind == "foreign"
     assert f"quadrille dlq resolve {dead_letter.letter_id}" in alert.text
     assert "redrive" not in alert.text
 
 
 def test_an_alert_says_which_command_to_run() -> None:
-    desk = with_(unhandled())
-    dead_letter, alert = desk.dead_letter, desk.alert
+    alerts = with_(unhandled())
+    dead_letter, alert = alerts.dead_letter, alerts.alert
     assert f'`quadrille dlq redrive {dead_letter.letter_id} --why "..."`' in alert.text
     assert alert.severity == "critical"
-    desk = with_(unreadable())
-    dead_letter, alert = desk.dead_letter, desk.alert
+    alerts = with_(unreadable())
+    dead_letter, alert = alerts.dead_letter, alerts.alert
     assert f'`quadrille dlq resolve {dead_letter.letter_id} --why "..."`' in alert.text
     assert alert.severity == "warning"
-    desk = with_(deadline())
-    dead_letter, alert = desk.dead_letter, desk.alert
+    alerts = with_(deadline())
+    dead_letter, alert = alerts.dead_letter, alerts.alert
     assert "every 15 minutes" in alert.text
     assert "redrive" not in alert.text
 
@@ -98,8 +98,8 @@ def test_an_alert_says_which_command_to_run() -> None:
     ],
 )
 def test_money_that_is_stuck_says_what_frees_it(arrival: Arrival, alert_id: str, told: list[str], untold: str) -> None:
-    desk = with_(arrival)
-    dead_letter, alert = desk.dead_letter, desk.alert
+    alerts = with_(arrival)
+    dead_letter, alert = alerts.dead_letter, alerts.alert
     assert (dead_letter.kind, alert.alert_id, alert.checkout_id) == ("compensation", alert_id, "c1.1")
     assert "14.90 EUR" in alert.title
     for words in told:
@@ -117,8 +117,8 @@ def test_nothing_in_a_record_makes_it_fail(
     headers: list[tuple[str, bytes | None]], key: bytes | None, value: bytes | None
 ) -> None:
     arrival = Arrival(0, 0, 0, key, value, headers)
-    desk = with_(arrival)
-    dead_letter, alert = desk.dead_letter, desk.alert
+    alerts = with_(arrival)
+    dead_letter, alert = alerts.dead_letter, alerts.alert
     assert alert.text == failure_of(dead_letter).text
     for text in (
         alert.title,
@@ -133,8 +133,8 @@ def test_nothing_in_a_record_makes_it_fail(
 
 def test_texts_have_limits() -> None:
     why = [(f"{ERRORS}exception.message", b"\xff" * 100_000), ("ce_id", b"i" * 100_000)]
-    desk = with_(Arrival(0, 0, 0, None, b"", why))
-    dead_letter, alert = desk.dead_letter, desk.alert
+    alerts = with_(Arrival(0, 0, 0, None, b"", why))
+    dead_letter, alert = alerts.dead_letter, alerts.alert
     assert len(alert.text) < 1_000
     assert len(dead_letter.message_id or "") == 300
 
@@ -180,32 +180,32 @@ def test_a_gateway_in_trouble_is_one_alert_that_says_what_to_look_at(code: str, 
 
 
 def test_the_alert_of_a_gateway_closes_by_itself_and_opens_again() -> None:
-    desk = Solo("alerts")
+    alerts = Solo("alerts")
     for since in (NOW, NOW + timedelta(minutes=5)):
-        only(AlertOpened, desk.hear(a(GatewayInTrouble, since=since)))
-        assert desk.hear(a(GatewayInTrouble, since=since)) == []
-        assert only(AlertResolved, desk.hear(a(GatewayRecovered, since=since))).by == "payment"
-        assert desk.hear(a(GatewayRecovered, since=since)) == []
+        only(AlertOpened, alerts.hear(a(GatewayInTrouble, since=since)))
+        assert alerts.hear(a(GatewayInTrouble, since=since)) == []
+        assert only(AlertResolved, alerts.hear(a(GatewayRecovered, since=since))).by == "payment"
+        assert alerts.hear(a(GatewayRecovered, since=since)) == []
 
 
 def test_the_end_of_a_trouble_may_be_heard_before_its_beginning_and_after_the_next_one() -> None:
-    desk, later = Solo("alerts"), NOW + timedelta(minutes=5)
-    only(AlertResolved, desk.hear(a(GatewayRecovered)))
-    assert desk.hear(a(GatewayInTrouble)) == []
-    only(AlertOpened, desk.hear(a(GatewayInTrouble, since=later)))
-    assert desk.hear(a(GatewayRecovered)) == [], "that of an older one"
-    only(AlertResolved, desk.hear(a(GatewayRecovered, since=later)))
+    alerts, later = Solo("alerts"), NOW + timedelta(minutes=5)
+    only(AlertResolved, alerts.hear(a(GatewayRecovered)))
+    assert alerts.hear(a(GatewayInTrouble)) == []
+    only(AlertOpened, alerts.hear(a(GatewayInTrouble, since=later)))
+    assert alerts.hear(a(GatewayRecovered)) == [], "that of an older one"
+    only(AlertResolved, alerts.hear(a(GatewayRecovered, since=later)))
 
 
 def test_the_alert_of_a_payment_that_is_not_ours_is_opened_once_and_again_for_another() -> None:
-    desk = Solo("alerts")
+    alerts = Solo("alerts")
     event = a(ForeignPaymentFound)
-    only(AlertOpened, desk.hear(event, "e1"))
-    assert desk.hear(event, "e1") == []
+    only(AlertOpened, alerts.hear(event, "e1"))
+    assert alerts.hear(event, "e1") == []
     alert_id = f"foreign:{event.checkout_id}"
-    only(AlertResolved, desk.hear(a(ResolveAlert, alert_id=alert_id, settled=False)))
-    assert desk.hear(event, "e1") == [], "it is known, whichever way it comes"
-    only(AlertOpened, desk.hear(event, "e2"))
+    only(AlertResolved, alerts.hear(a(ResolveAlert, alert_id=alert_id, settled=False)))
+    assert alerts.hear(event, "e1") == [], "it is known, whichever way it comes"
+    only(AlertOpened, alerts.hear(event, "e2"))
 
 
 def test_a_record_of_the_catalogue_that_fails_may_leave_a_former_price_on_sale() -> None:
@@ -216,23 +216,23 @@ def test_a_record_of_the_catalogue_that_fails_may_leave_a_former_price_on_sale()
 
 
 def test_prices_in_an_unknown_currency_are_one_alert_however_many_products_have_one() -> None:
-    desk = Desk()
-    (opened,) = desk.hear(PricesIgnored(sku="tea", currencies=("ARS",)))
+    alerts = Alerts()
+    (opened,) = alerts.hear(PricesIgnored(sku="tea", currencies=("ARS",)))
     assert isinstance(opened, AlertOpened)
     assert (opened.alert_id, opened.severity, opened.kind) == ("currency:ARS", "warning", "prices_ignored")
     assert "Product tea has one" in opened.text
-    (other,) = desk.hear(PricesIgnored(sku="cup", currencies=("ARS", "AAA")))
+    (other,) = alerts.hear(PricesIgnored(sku="cup", currencies=("ARS", "AAA")))
     assert isinstance(other, AlertOpened)
     assert other.alert_id == "currency:AAA"
 
 
 @pytest.mark.parametrize("service", ["cart", "journal"])
 def test_records_that_were_never_read_are_a_critical_alert_that_names_them(service: str) -> None:
-    desk = with_(lost(service))
-    assert (desk.dead_letter.kind, desk.alert.kind, desk.alert.severity) == ("lost", "records_lost", "critical")
+    alerts = with_(lost(service))
+    assert (alerts.dead_letter.kind, alerts.alert.kind, alerts.alert.severity) == ("lost", "records_lost", "critical")
     expected = f"shop.quadrille.{service} never read the offsets 17 to 39 of shop.cart.commands/3: they were deleted before"
-    assert desk.alert.title == expected
-    assert desk.dead_letter.why_not_redriven(parked=False)
+    assert alerts.alert.title == expected
+    assert alerts.dead_letter.why_not_redriven(parked=False)
 
 
 @pytest.mark.parametrize(
