@@ -82,7 +82,7 @@ async def alerting(stack: Stack, tmp_path_factory: Any) -> AsyncIterator[Alertin
             await made.engine.dispose()
 
 
-async def test_a_failed_void_is_an_alert_and_a_person_hears_of_it_within_two_seconds(alerting: Alerting) -> None:
+async def test_a_failed_void_sends_a_notification_within_two_seconds(alerting: Alerting) -> None:
     checkout_id = unique("c1")
     started = time.monotonic()
     await alerting.void_failed(checkout_id)
@@ -124,14 +124,14 @@ async def test_an_alert_closes_when_the_money_is_settled_and_opens_again_when_it
     await until(is_open, "the alert again")
 
 
-async def test_a_target_that_refuses_is_told_again(alerting: Alerting) -> None:
+async def test_a_refused_notification_is_sent_again(alerting: Alerting) -> None:
     alerting.pager.refusals = 2
     checkout_id = unique("c4")
     await alerting.void_failed(checkout_id)
     await until(lambda: alerting.pager.about(checkout_id), "the notification after refusals")
 
 
-async def test_of_several_processes_one_tells(alerting: Alerting, tmp_path: Path) -> None:
+async def test_of_several_processes_one_sends(alerting: Alerting, tmp_path: Path) -> None:
     checkouts = [unique("c7") for _ in range(8)]
     told = text(
         "SELECT count(*) FROM alerts AS a WHERE checkout_id = ANY(:checkouts) AND notify_at IS NULL"
@@ -164,7 +164,7 @@ async def test_garbage_is_an_alert_like_any_other(alerting: Alerting) -> None:
     await until(one_more, "the alert of the garbage")
 
 
-async def test_of_a_flood_people_are_told_once_and_money_does_not_wait_for_its_end(alerting: Alerting) -> None:
+async def test_a_flood_is_one_notification_and_money_does_not_wait_for_its_end(alerting: Alerting) -> None:
     checkout_id, before = unique("c6"), len(await alerting.open())
     async with raw_producer(alerting.settings) as producer:
         topic = alerting.settings.topic(DEAD_LETTERS)
@@ -183,7 +183,7 @@ async def test_of_a_flood_people_are_told_once_and_money_does_not_wait_for_its_e
     assert len(alerting.pager.about("could not handle")) < FLOOD / 4
 
 
-async def test_a_database_that_went_away_loses_nothing(alerting: Alerting, stack: Stack) -> None:
+async def test_an_outage_of_the_database_loses_nothing(alerting: Alerting, stack: Stack) -> None:
     admin = connect(stack.admin_url)
     name = alerting.settings.database_url("alerts").rsplit("/", 1)[1]
     async with admin.connect() as connection:
@@ -203,7 +203,7 @@ def log_of(alerting: Alerting) -> str:
     return "".join(log.read_text(errors="replace") for log in alerting.logs.glob("alerts-*.log"))
 
 
-async def test_offsets_the_group_passed_over_are_read_again_at_the_next_start(stack: Stack, tmp_path: Path) -> None:
+async def test_skipped_offsets_are_read_at_the_next_start(stack: Stack, tmp_path: Path) -> None:
     environment = await asyncio.to_thread(lambda: system.prepare(stack))
     passed_over = Alerting(environment, tmp_path, Pager())
     checkout_id = unique("c6")

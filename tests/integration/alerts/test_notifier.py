@@ -68,7 +68,7 @@ async def telling(settings: Settings, engine: AsyncEngine, *addresses: str) -> A
         await asyncio.gather(*work, return_exceptions=True)
 
 
-async def test_a_dead_target_repeats_nothing_to_the_others_and_is_itself_told(settings: Settings, engine: AsyncEngine) -> None:
+async def test_a_dead_target_repeats_nothing_to_the_others_and_is_reported(settings: Settings, engine: AsyncEngine) -> None:
     async with listening() as pager, telling(settings, engine, f"json://127.0.0.1:{free_port()}", pager.target) as store:
         await store.report(failure(1))
         await until(lambda: pager.about("Alert target 1 (json) accepts no notifications"))
@@ -89,7 +89,7 @@ async def test_a_dead_target_repeats_nothing_to_the_others_and_is_itself_told(se
         assert len(pager.told) == 3
 
 
-async def test_a_target_that_comes_back_hears_what_is_still_open_and_its_alert_closes(
+async def test_a_recovered_target_receives_what_is_still_open_and_its_alert_closes(
     settings: Settings, engine: AsyncEngine
 ) -> None:
     async with listening() as pager, listening() as other, telling(settings, engine, pager.target, other.target) as store:
@@ -108,7 +108,7 @@ async def test_a_target_that_comes_back_hears_what_is_still_open_and_its_alert_c
         assert not pager.about("service_down 2")
 
 
-async def test_a_target_that_hangs_keeps_no_other_waiting(
+async def test_a_hanging_target_delays_no_other(
     settings: Settings, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(targets, "SEND_SECONDS", 0.5)

@@ -81,7 +81,7 @@ async def heard(watching: Watching, words: str) -> None:
     await until(told, words, MINUTE)
 
 
-async def test_a_frozen_broker_is_told_and_listed_without_kafka(watching: Watching, stack: Stack) -> None:
+async def test_a_frozen_broker_is_reported_and_listed_without_kafka(watching: Watching, stack: Stack) -> None:
     with frozen_broker(stack):
         await heard(watching, "Kafka does not answer: no answer within 5 s")
         listed = await quadrille(watching.environment, "alerts", "list", "--json")
@@ -89,7 +89,7 @@ async def test_a_frozen_broker_is_told_and_listed_without_kafka(watching: Watchi
     await watching.closed(condition_alerts.OUTAGE, "kafka")
 
 
-async def test_without_alerts_own_database_people_are_told_directly_and_once(watching: Watching, stack: Stack) -> None:
+async def test_without_alerts_own_database_notifications_are_sent_directly_and_once(watching: Watching, stack: Stack) -> None:
     async with database_away(watching, stack, "alerts"):
         await heard(watching, "The database of alerts does not answer")
         await asyncio.to_thread(watching.running["payment"].stop)
@@ -108,7 +108,7 @@ async def test_a_service_that_answers_but_is_not_ready(watching: Watching, stack
     await watching.closed(condition_alerts.UNREADY, "payment", past)
 
 
-async def test_alerts_that_starts_without_its_database_says_so(watching: Watching, stack: Stack) -> None:
+async def test_alerts_starting_without_its_database_reports_that(watching: Watching, stack: Stack) -> None:
     await asyncio.to_thread(watching.running["alerts"].stop)
     async with database_away(watching, stack, "alerts"):
         await asyncio.to_thread(watching.start, "alerts")

@@ -63,14 +63,14 @@ async def kept(engine: AsyncEngine) -> int:
         return int((await connection.execute(text("SELECT count(*) FROM arrivals"))).scalar_one())
 
 
-async def test_a_listener_that_takes_nothing_any_more_is_replaced(reconciler: Reconciler, engine: AsyncEngine) -> None:
+async def test_a_consumer_that_delivers_nothing_is_replaced(reconciler: Reconciler, engine: AsyncEngine) -> None:
     with pytest.raises(StalledError, match="Faust read no dead letters"):
         async with asyncio.timeout(SECONDS):
             await reconciler.run()
     assert await kept(engine) > STALLED_LOOKS
 
 
-async def test_one_that_gets_on_is_not_however_much_is_found(
+async def test_a_consumer_that_makes_progress_is_not_replaced(
     reconciler: Reconciler, settings: Settings, engine: AsyncEngine
 ) -> None:
     group = application(settings, DeadLetterStore(engine, lambda key: 0, lambda: None)).conf.id

@@ -59,7 +59,7 @@ async def mark(engine: AsyncEngine) -> int:
     return await count(engine, "next_offset FROM reconciled WHERE partition = 0")
 
 
-async def test_what_was_compared_is_not_compared_again(reconciler: Reconciler, settings: Settings, engine: AsyncEngine) -> None:
+async def test_compared_offsets_are_not_compared_again(reconciler: Reconciler, settings: Settings, engine: AsyncEngine) -> None:
     await publish(settings, *"abcde")
     assert await reconciler.reconcile() == 5
     assert await mark(engine) == 5
@@ -71,7 +71,7 @@ async def test_what_was_compared_is_not_compared_again(reconciler: Reconciler, s
     assert await mark(engine) == 6
 
 
-async def test_marks_of_transactions_are_no_records_to_look_for(
+async def test_transaction_markers_are_not_missing_records(
     reconciler: Reconciler, settings: Settings, engine: AsyncEngine
 ) -> None:
     producer = AIOKafkaProducer(**settings.kafka_client(), transactional_id=settings.topic("tests"))
@@ -100,7 +100,7 @@ async def make_anew(settings: Settings) -> None:
     await create_topics(settings)
 
 
-async def test_a_topic_made_anew_is_read_from_its_start(
+async def test_a_recreated_topic_is_read_from_its_start(
     reconciler: Reconciler, settings: Settings, engine: AsyncEngine
 ) -> None:
     await publish(settings, *"abcde")

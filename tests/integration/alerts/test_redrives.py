@@ -236,7 +236,7 @@ async def test_a_redrive_reaches_the_service_that_failed_and_nobody_else_and_clo
     assert b"already resolved" in again.out
 
 
-async def test_what_was_handled_meanwhile_is_not_handled_again(floor: Floor) -> None:
+async def test_a_message_handled_meanwhile_is_not_handled_again(floor: Floor) -> None:
     sku, message_id = unique("sku"), unique("command")
     poison = await floor.breaks("stocks", "sku", sku)
     command = ReceiveStock(sku=sku, quantity=5)
@@ -279,7 +279,7 @@ async def test_filters_a_limit_and_a_rate_and_first_a_dry_run(floor: Floor) -> N
         assert (await floor.run("dlq", "redrive", "--why", "try", *wrong)).code == 2
 
 
-async def test_people_park_and_resolve_and_all_of_it_is_recorded(floor: Floor) -> None:
+async def test_parking_and_resolving_are_recorded(floor: Floor) -> None:
     keys = [unique("decided") for _ in range(2)]
     for key in keys:
         await floor.publish(b"garbage", key=key.encode())
@@ -321,14 +321,14 @@ async def test_five_megabytes_come_and_go_byte_for_byte(floor: Floor) -> None:
     assert b"more bytes" in shown.out
 
 
-async def test_what_alerts_did_not_write_on_the_redrive_topic_is_a_dead_letter_like_any_other(floor: Floor) -> None:
+async def test_a_foreign_record_on_the_redrive_topic_is_an_ordinary_dead_letter(floor: Floor) -> None:
     key = unique("forged")
     await floor.publish(b"{}", [(f"{PREFIX}topic", b"inventory.commands")], key=key.encode(), topic=REDRIVES)
     dead_letter = await floor.dead_letter(key)
     assert (dead_letter.topic, dead_letter.stage) == (REDRIVES, "read")
 
 
-async def test_it_is_told_on_the_events_topic(floor: Floor) -> None:
+async def test_decisions_are_published_as_events(floor: Floor) -> None:
     key = unique("told")
     await floor.publish(b"garbage", key=key.encode())
     dead_letter = await floor.dead_letter(key)

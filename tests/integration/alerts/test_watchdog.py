@@ -159,7 +159,7 @@ def rejected(names: dict[str, str]) -> tuple[Message, Message]:
     return OrderRejected(**names, reasons=()), CartReopened(**names, reasons=(), shortages=())
 
 
-async def test_a_checkout_that_does_not_move(watching: Watching) -> None:
+async def test_a_stuck_checkout(watching: Watching) -> None:
     checkout_id, names = checkout()
     await watching.publish(totals(names))  # payment answers, and nobody makes an order of it
     alert = await watching.opened(checkout_alerts.STUCK, checkout_id)
@@ -179,7 +179,7 @@ async def test_an_alert_whose_mark_was_lost_closes_as_well(watching: Watching) -
     await watching.closed(checkout_alerts.STUCK, checkout_id)
 
 
-async def test_a_hold_that_will_lapse(watching: Watching) -> None:
+async def test_an_authorization_that_expires_soon(watching: Watching) -> None:
     checkout_id, names = checkout()
     await watching.publish(totals(names))
     alert = await watching.opened(checkout_alerts.HOLD, checkout_id)
@@ -211,7 +211,7 @@ async def trouble(watching: Watching, status: int) -> AsyncIterator[None]:
             await session.post(f"{url}/admin/trouble", json={"status": status, "seconds": 0})
 
 
-async def test_a_gateway_in_trouble_is_one_alert_and_no_order_is_cancelled_for_it(watching: Watching) -> None:
+async def test_a_failing_gateway_is_one_alert_and_cancels_no_order(watching: Watching) -> None:
     """Its key is revoked for a while, before three orders are captured."""
     several = [checkout()[1] for _ in range(3)]
     ids = [names["checkout_id"] for names in several]
@@ -279,7 +279,7 @@ async def test_a_checkout_that_moves_opens_nothing(watching: Watching) -> None:
     await watching.closed(checkout_alerts.STUCK, stuck)
 
 
-async def test_of_very_many_that_do_not_move_people_are_told_only_of_some(watching: Watching) -> None:
+async def test_of_very_many_stuck_checkouts_only_some_send_notifications(watching: Watching) -> None:
     async def others_are_over() -> bool:
         async with watching.alerts.connect() as connection:
             return not (await connection.execute(text("SELECT count(*) FROM watched WHERE step IS NOT NULL"))).scalar_one()
@@ -361,7 +361,7 @@ async def test_an_outbox_that_grows(watching: Watching) -> None:
     await watching.closed(condition_alerts.OUTBOX, "payment")
 
 
-async def test_a_record_the_broker_refuses(watching: Watching) -> None:
+async def test_a_record_that_the_broker_rejects(watching: Watching) -> None:
     insert = text("INSERT INTO outbox (lane, topic, value, headers) VALUES (0, 'payment.events', :value, :headers)")
     async with watching.payment.begin() as connection:
         await connection.execute(insert, {"value": random.Random(1).randbytes(3_000_000), "headers": pack([])})

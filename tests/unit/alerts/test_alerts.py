@@ -42,7 +42,7 @@ def resolve(alerts: Alerts, *, settled: bool = False) -> list[Message]:
     return alerts.hear(ResolveAlert(alert_id=alerts.alert.alert_id, by="ada", why="done", settled=settled))
 
 
-def test_somebody_works_on_it_and_only_the_first_time_is_news() -> None:
+def test_an_alert_is_acknowledged_once() -> None:
     alerts = with_(unhandled())
     assert names(acknowledge(alerts)) == ["AlertAcknowledged"]
     assert names(acknowledge(alerts)) == ["CommandRejected"]
@@ -57,11 +57,11 @@ def test_resolving_an_alert_resolves_its_dead_letter() -> None:
 
 
 @pytest.mark.parametrize("kind", [AcknowledgeAlert, ResolveAlert])
-def test_an_alert_nobody_knows_is_refused(kind: type[Message]) -> None:
+def test_an_unknown_alert_is_refused(kind: type[Message]) -> None:
     assert codes(only(CommandRejected, Alerts().hear(a(kind)))) == ["unknown"]
 
 
-def test_an_alert_of_money_closes_only_with_the_money() -> None:
+def test_an_alert_about_money_closes_only_when_the_payment_is_settled() -> None:
     alerts = with_(stuck())
     assert codes(only(CommandRejected, resolve(alerts))) == ["not_settled"]
     assert names(resolve(alerts, settled=True)) == ["DeadLetterResolved", "AlertResolved"]
@@ -69,7 +69,7 @@ def test_an_alert_of_money_closes_only_with_the_money() -> None:
 
 @pytest.mark.parametrize("settlement", [PaymentVoided, PaymentRefunded])
 @pytest.mark.parametrize("failure", FAILURES)
-def test_the_money_is_settled_however_it_was(failure: type[FailedCompensation], settlement: type[Message]) -> None:
+def test_any_settlement_closes_the_alert(failure: type[FailedCompensation], settlement: type[Message]) -> None:
     alerts = with_(stuck(failure, event_id="e1"))
     assert alerts.hear(told(failure), "e1") == [], "heard by another way before"
     assert names(alerts.hear(told(settlement), "e2")) == ["DeadLetterResolved", "AlertResolved"]
@@ -86,7 +86,7 @@ def test_who_settled_it_by_hand_is_recorded() -> None:
 
 
 @pytest.mark.parametrize(("failure", "retried"), [(VoidFailed, VoidRetried), (RefundFailed, RefundRetried)])
-def test_who_tries_again_is_recorded_and_works_on_it(failure: type[Message], retried: type[Message]) -> None:
+def test_a_retry_is_recorded_and_acknowledges_the_alert(failure: type[Message], retried: type[Message]) -> None:
     alerts = Alerts()
     assert alerts.hear(told(retried)) == [], "nothing to work on"
     alerts.hear(told(failure), "e1")
@@ -96,7 +96,7 @@ def test_who_tries_again_is_recorded_and_works_on_it(failure: type[Message], ret
 
 @pytest.mark.parametrize(("failure", "retried"), [(VoidFailed, VoidRetried), (RefundFailed, RefundRetried)])
 @pytest.mark.parametrize("order", ["event, letter", "letter, event", "letter before the retry"])
-def test_a_retry_that_fails_opens_the_alert_again_and_tells_people_once(
+def test_a_failed_retry_opens_the_alert_again_with_one_notification(
     failure: type[FailedCompensation], retried: type[Message], order: str
 ) -> None:
     alerts = with_(stuck(failure, event_id="e1"))
@@ -122,7 +122,7 @@ def test_a_retry_that_fails_opens_the_alert_again_and_tells_people_once(
 
 
 @pytest.mark.parametrize("failure", FAILURES)
-def test_what_is_claimed_against_the_gateway_is_recorded_and_the_alert_stays(failure: type[FailedCompensation]) -> None:
+def test_a_claim_that_the_gateway_contradicts_is_recorded_and_the_alert_stays(failure: type[FailedCompensation]) -> None:
     alerts = with_(stuck(failure, event_id="e1"))
     disputed = told(SettlementDisputed, by="ada", why="bank transfer 4711", found="the gateway still has 14.90 EUR")
     assert names(alerts.hear(disputed)) == ["AlertAcknowledged"]
@@ -132,7 +132,7 @@ def test_what_is_claimed_against_the_gateway_is_recorded_and_the_alert_stays(fai
     assert names(alerts.hear(told(PaymentRefunded), "e3"))[-1] == "AlertResolved"
 
 
-def test_a_failure_heard_twice_does_not_open_what_somebody_has_acknowledged_meanwhile() -> None:
+def test_a_failure_read_twice_does_not_open_an_acknowledged_alert() -> None:
     alerts = with_(stuck(event_id="e1"))
     acknowledge(alerts)
     assert alerts.hear(told(VoidFailed), "e1") == []
@@ -148,14 +148,14 @@ def test_a_void_that_turns_out_to_be_a_refund_is_one_alert_at_a_time() -> None:
     assert alerts.open == set()
 
 
-def test_settled_money_that_fails_anew_is_news() -> None:
+def test_a_failure_after_the_settlement_opens_the_alert_again() -> None:
     alerts = Alerts()
     alerts.hear(told(VoidFailed), "e1")
     alerts.hear(told(PaymentVoided), "e2")
     assert names(alerts.hear(told(VoidFailed), "e3")) == ["AlertOpened"]
 
 
-def test_what_is_settled_without_an_alert_leaves_none() -> None:
+def test_a_settlement_without_an_alert_creates_none() -> None:
     alerts = Alerts()
     for kind in (PaymentVoided, PaymentRefunded):
         assert alerts.hear(told(kind)) == []
@@ -168,9 +168,7 @@ DEAD: list[Step] = [("letter", VoidFailed, "e1"), ("letter", RefundFailed, "e2")
 
 
 @pytest.mark.parametrize(("end", "wanted", "orders"), [(2, {"refund:c1.1"}, 6), (3, set(), 10)])
-def test_in_whatever_order_the_two_topics_are_read_the_alerts_are_as_payment_s_own_tells(
-    end: int, wanted: set[str], orders: int
-) -> None:
+def test_the_order_of_payment_s_topic_counts_however_the_two_topics_are_read(end: int, wanted: set[str], orders: int) -> None:
     """Order is kept within a topic, not between topics."""
     story = STORY[:end]
     tried = 0

@@ -54,7 +54,7 @@ def test_a_redrive_sends_the_record_as_it_came_to_the_service_that_failed() -> N
     assert (alerts.dead_letter.state, alerts.dead_letter.replays, event.by, event.why) == ("redriven", 1, "ada", "mended")
 
 
-def test_what_came_back_is_the_same_dead_letter_and_the_same_alert() -> None:
+def test_a_failed_redrive_is_the_same_dead_letter_and_the_same_alert() -> None:
     alerts = with_(unreadable())
     alerts.redrive()
     assert names(alerts.arrives(unreadable(dlq_offset=1))) == ["DeadLetterReturned"]
@@ -63,7 +63,7 @@ def test_what_came_back_is_the_same_dead_letter_and_the_same_alert() -> None:
     assert [action.what for action in alerts.dead_letter.actions] == ["redriven", "came back"]
 
 
-def test_a_redrive_in_vain_opens_an_acknowledged_alert_again() -> None:
+def test_a_failed_redrive_opens_an_acknowledged_alert_again() -> None:
     alerts = with_(unreadable())
     alerts.hear(a(AcknowledgeAlert, alert_id=alerts.alert.alert_id))
     alerts.redrive()
@@ -73,7 +73,7 @@ def test_a_redrive_in_vain_opens_an_acknowledged_alert_again() -> None:
     assert alerts.arrives(unreadable(dlq_offset=2)) == [], "published twice, it came back once"
 
 
-def test_the_third_return_parks_it() -> None:
+def test_the_third_failed_redrive_parks_it() -> None:
     alerts = with_(unreadable())
     for offset in range(1, 4):
         alerts.redrive()
@@ -95,13 +95,13 @@ def test_a_redrive_that_is_published_twice_counts_one_return() -> None:
     assert (alerts.dead_letter.returned, alerts.dead_letter.seen) == (1, 3)
 
 
-def test_counts_come_from_our_own_rows_whatever_a_header_claims() -> None:
+def test_counts_come_from_our_rows_and_not_from_headers() -> None:
     forged = [("__connect.errors.quadrille.attempts", b"99"), ("__quadrille.redrive.replays", b"99")]
     dead_letter = with_(unreadable(headers=forged)).dead_letter
     assert (dead_letter.replays, dead_letter.returned, dead_letter.state) == (0, 0, "open")
 
 
-def test_what_the_service_handled_at_last_is_over() -> None:
+def test_a_handled_redrive_resolves_the_dead_letter_and_its_alert() -> None:
     alerts = with_(unhandled())
     alerts.redrive()
     assert names(alerts.resolve(by="cart")) == ["DeadLetterResolved", "AlertResolved"]
@@ -109,7 +109,7 @@ def test_what_the_service_handled_at_last_is_over() -> None:
     assert code(alerts.redrive()) == "resolved"
 
 
-def test_what_happens_anew_opens_both_again() -> None:
+def test_another_failure_opens_both_again() -> None:
     alerts = with_(unhandled())
     alerts.resolve()
     assert names(alerts.arrives(unhandled(dlq_offset=5))) == ["AlertOpened"]
@@ -127,13 +127,13 @@ def test_parking_is_a_decision_that_others_see() -> None:
 
 
 @pytest.mark.parametrize("arrival", [deadline(), stuck(), Arrival(0, 0, 0, None, b"x", [])])
-def test_what_is_no_record_of_a_service_cannot_be_redriven(arrival: Arrival) -> None:
+def test_only_records_that_a_service_reported_can_be_redriven(arrival: Arrival) -> None:
     alerts = with_(arrival)
     assert code(alerts.redrive()) == "not_redrivable"
     assert alerts.dead_letter.state == "open"
 
 
-def test_twice_at_once_is_once() -> None:
+def test_a_second_redrive_is_refused_while_the_first_is_under_way() -> None:
     alerts = with_(unhandled())
     alerts.redrive()
     assert code(alerts.redrive()) == "redriven"
@@ -148,7 +148,7 @@ def test_money_is_not_settled_by_closing_its_dead_letter() -> None:
 
 
 @pytest.mark.parametrize("kind", [RedriveDeadLetter, ParkDeadLetter, ResolveDeadLetter])
-def test_a_dead_letter_nobody_knows_is_refused(kind: type[Any]) -> None:
+def test_an_unknown_dead_letter_is_refused(kind: type[Any]) -> None:
     alerts = Alerts()
     assert code(alerts.hear(a(kind))) == "unknown"
     assert alerts.dead_letter == DeadLetter(alerts.dead_letter.letter_id)

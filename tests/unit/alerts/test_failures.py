@@ -19,7 +19,7 @@ from tests.support.solo import Solo, only
 from tests.unit.alerts.dead_letters import GARBAGE, Alerts, deadline, lost, stuck, unhandled, unreadable, with_
 
 
-def test_a_record_says_where_it_stood_and_why_it_failed() -> None:
+def test_a_fault_has_the_place_of_the_record_and_the_error() -> None:
     fault = fault_of(unreadable(), "shop.")
     assert (fault.kind, fault.service, fault.stage) == ("record", "cart", "read")
     assert (fault.topic, fault.partition, fault.position, fault.lane) == ("cart.commands", 3, 17, 3)
@@ -27,7 +27,7 @@ def test_a_record_says_where_it_stood_and_why_it_failed() -> None:
 
 
 @pytest.mark.parametrize("arrival", [unreadable(), unhandled(), stuck(), deadline(), lost()])
-def test_the_same_failure_is_known_again_wherever_it_lies_on_the_topic(arrival: Arrival) -> None:
+def test_the_same_failure_has_the_same_id_at_any_offset(arrival: Arrival) -> None:
     again = Arrival(arrival.partition, 99, 5_000, arrival.key, arrival.value, arrival.headers)
     assert fault_of(again).letter_id == fault_of(arrival).letter_id
 
@@ -60,13 +60,13 @@ def test_ids_alone_do_not_make_two_records_one() -> None:
     assert fault_of(unreadable(b"a", headers)).letter_id != fault_of(unreadable(b"b", headers)).letter_id
 
 
-def test_a_record_that_claims_to_be_a_failed_void_is_none() -> None:
+def test_a_forged_failed_void_is_an_ordinary_record() -> None:
     headers = [("ce_type", VoidFailed.type_name().encode()), ("ce_subject", b"c1.1"), (f"{ERRORS}stage", b"compensation")]
     fault = fault_of(unreadable(GARBAGE, headers))
     assert fault.kind == "record"
 
 
-def test_what_no_service_of_ours_wrote_is_sent_nowhere() -> None:
+def test_a_foreign_record_cannot_be_redriven() -> None:
     alerts = with_(Arrival(0, 1, 0, None, b"\xff", [("ce_id", b"\xff\xfe")]))
     dead_letter, alert = alerts.dead_letter, alerts.alert
     assert dead_letter.kind == "foreign"
@@ -97,7 +97,9 @@ def test_an_alert_says_which_command_to_run() -> None:
         (stuck(RefundFailed, "paid_in_cash"), "refund:c1.1", ["mark-refunded c1.1"], "retry"),
     ],
 )
-def test_money_that_is_stuck_says_what_frees_it(arrival: Arrival, alert_id: str, told: list[str], untold: str) -> None:
+def test_the_alert_of_stuck_money_has_the_commands_to_settle_it(
+    arrival: Arrival, alert_id: str, told: list[str], untold: str
+) -> None:
     alerts = with_(arrival)
     dead_letter, alert = alerts.dead_letter, alerts.alert
     assert (dead_letter.kind, alert.alert_id, alert.checkout_id) == ("compensation", alert_id, "c1.1")
@@ -140,20 +142,20 @@ def test_texts_have_limits() -> None:
 
 
 @pytest.mark.parametrize("reason", ["a\x00b", "\x1b[2J", "x" * 1_000_000])
-def test_people_are_told_of_stuck_money_whatever_the_gateway_said(reason: str) -> None:
+def test_stuck_money_opens_an_alert_whatever_the_gateway_s_reason(reason: str) -> None:
     alert = with_(stuck(reason=reason)).alert
     assert alert.kind == "void_failed"
     assert is_plain(alert.text)
     assert len(alert.text) < 2_000
 
 
-def test_a_command_to_paste_runs_nothing_else_whatever_the_cart_is_called() -> None:
+def test_ids_in_commands_to_paste_are_quoted() -> None:
     money = {"amount": 1, "currency": "EUR", "code": "c", "reason": "r", "attempts": 1, "gateway_reference": "g", "hold": "h"}
     event = VoidFailed.model_validate({"cart_id": "c|reboot", "checkout_id": "c|reboot.1", **money})
     assert "retry-void 'c|reboot.1' --why" in stuck_money(event, "m1").text
 
 
-def test_a_payment_that_is_not_ours_says_where_it_is_and_what_to_do() -> None:
+def test_the_alert_of_a_foreign_payment_names_it_and_what_to_do() -> None:
     event = ForeignPaymentFound(
         cart_id="c1", checkout_id="c1.1", amount=1490, currency="EUR", gateway_reference="c1.1", hold="pi_9",
         found_amount=1490, found_currency="JPY",
@@ -173,7 +175,7 @@ def test_a_payment_that_is_not_ours_says_where_it_is_and_what_to_do() -> None:
         ("api_key_invalid", "our key"),
     ],
 )
-def test_a_gateway_in_trouble_is_one_alert_that_says_what_to_look_at(code: str, hint: str) -> None:
+def test_a_failing_gateway_is_one_alert_that_says_what_to_check(code: str, hint: str) -> None:
     failure = gateway_in_trouble(a(GatewayInTrouble, code=code))
     assert (failure.alert_id, failure.severity, failure.checkout_id) == ("gateway:trouble", "critical", None)
     assert hint in failure.text
@@ -188,7 +190,7 @@ def test_the_alert_of_a_gateway_closes_by_itself_and_opens_again() -> None:
         assert alerts.hear(a(GatewayRecovered, since=since)) == []
 
 
-def test_the_end_of_a_trouble_may_be_heard_before_its_beginning_and_after_the_next_one() -> None:
+def test_the_end_of_an_outage_may_arrive_before_its_start_and_after_the_next_one() -> None:
     alerts, later = Solo("alerts"), NOW + timedelta(minutes=5)
     only(AlertResolved, alerts.hear(a(GatewayRecovered)))
     assert alerts.hear(a(GatewayInTrouble)) == []
@@ -197,7 +199,7 @@ def test_the_end_of_a_trouble_may_be_heard_before_its_beginning_and_after_the_ne
     only(AlertResolved, alerts.hear(a(GatewayRecovered, since=later)))
 
 
-def test_the_alert_of_a_payment_that_is_not_ours_is_opened_once_and_again_for_another() -> None:
+def test_the_alert_of_a_foreign_payment_opens_once_and_again_for_another() -> None:
     alerts = Solo("alerts")
     event = a(ForeignPaymentFound)
     only(AlertOpened, alerts.hear(event, "e1"))
@@ -208,14 +210,14 @@ def test_the_alert_of_a_payment_that_is_not_ours_is_opened_once_and_again_for_an
     only(AlertOpened, alerts.hear(event, "e2"))
 
 
-def test_a_record_of_the_catalogue_that_fails_may_leave_a_former_price_on_sale() -> None:
+def test_the_alert_of_an_unreadable_product_warns_of_its_former_price() -> None:
     why = failure_headers("cart", "read", "shop.catalog.events", 3, 17, "UnreadableError", "odd", NOW)
     alert = with_(Arrival(3, 0, 1_000, b"tea", GARBAGE, why)).alert
     assert alert.severity == "critical"
     assert "If the product is on sale, it keeps its former price until a valid record arrives." in alert.text
 
 
-def test_prices_in_an_unknown_currency_are_one_alert_however_many_products_have_one() -> None:
+def test_prices_in_an_unsupported_currency_are_one_alert() -> None:
     alerts = Alerts()
     (opened,) = alerts.hear(PricesIgnored(sku="tea", currencies=("ARS",)))
     assert isinstance(opened, AlertOpened)
@@ -227,7 +229,7 @@ def test_prices_in_an_unknown_currency_are_one_alert_however_many_products_have_
 
 
 @pytest.mark.parametrize("service", ["cart", "journal"])
-def test_records_that_were_never_read_are_a_critical_alert_that_names_them(service: str) -> None:
+def test_lost_records_are_a_critical_alert_that_names_them(service: str) -> None:
     alerts = with_(lost(service))
     assert (alerts.dead_letter.kind, alerts.alert.kind, alerts.alert.severity) == ("lost", "records_lost", "critical")
     expected = f"shop.quadrille.{service} never read the offsets 17 to 39 of shop.cart.commands/3: they were deleted before"
@@ -238,5 +240,5 @@ def test_records_that_were_never_read_are_a_critical_alert_that_names_them(servi
 @pytest.mark.parametrize(
     ("first", "said"), [(None, "how far the group had read is forgotten"), (50, "the topic was made anew or cut off")]
 )
-def test_what_is_not_known_of_lost_records_is_said(first: int | None, said: str) -> None:
+def test_the_alert_of_lost_records_says_what_is_unknown(first: int | None, said: str) -> None:
     assert said in with_(lost(first=first)).alert.title

@@ -34,18 +34,18 @@ def read_until(*positions: Position) -> float | None:
         ([Position(5, 9, 0, age=None)], None),
     ],
 )
-def test_it_may_judge_up_to_the_oldest_event_it_has_not_read(positions: list[Position], before: float | None) -> None:
+def test_everything_before_the_oldest_unread_event_was_read(positions: list[Position], before: float | None) -> None:
     assert read_until(*positions) == before
 
 
-def test_dead_letters_that_were_deleted_unread_are_told_of() -> None:
+def test_dead_letters_that_were_deleted_unread_are_reported_once() -> None:
     """Faust skips them silently."""
-    told: Any = Reported()
-    groups = ConsumerGroupMonitor(load({"QUADRILLE_TOPIC_PREFIX": "shop."}), told)
+    reported: Any = Reported()
+    groups = ConsumerGroupMonitor(load({"QUADRILLE_TOPIC_PREFIX": "shop."}), reported)
     name = "shop.quadrille.alerts.dead-letters"
     for current in (5, 5, 30, None):
         found = {("shop.checkout.dlq", 2): Position(current, 40, 20), ("shop.checkout.dlq", 3): Position(20, 20, 20)}
         groups.update(Snapshot(AT, {name: Group(name, "Stable", 1, found)}), AT)
-    (failure,) = told.open
+    (failure,) = reported.open
     assert (failure.kind, failure.severity) == ("records_lost", "critical")
     assert "never read the offsets 5 to 19 of shop.checkout.dlq/2" in failure.title

@@ -14,7 +14,7 @@ def test_what_is_bad_for_long_enough_is_raised_once() -> None:
     assert hysteresis.raised == {"a"}
 
 
-def test_a_good_moment_begins_the_wait_anew() -> None:
+def test_a_good_moment_restarts_the_wait() -> None:
     hysteresis = Hysteresis(10, 20)
     for at, bad in enumerate([True, True, True, True, False] * 20):
         assert hysteresis.update({"a": bad}, at * 2) == NOTHING
@@ -30,14 +30,14 @@ def test_it_is_over_when_it_was_good_for_long_enough() -> None:
     assert hysteresis.raised == set()
 
 
-def test_flapping_faster_than_the_damping_changes_nothing() -> None:
+def test_fast_flapping_changes_nothing() -> None:
     raised, calm = Hysteresis(10, 20, raised=["a"]), Hysteresis(10, 20)
     for at in range(0, 1000, 5):
         assert raised.update({"a": at % 10 == 0}, at) == NOTHING
         assert calm.update({"a": at % 10 == 0}, at) == NOTHING
 
 
-def test_what_is_not_known_breaks_nothing_and_raises_nothing() -> None:
+def test_an_unknown_state_neither_breaks_nor_counts() -> None:
     hysteresis = Hysteresis(10, 20)
     assert hysteresis.update({"a": None}, 0) == NOTHING
     assert hysteresis.update({"a": True}, 5) == NOTHING
@@ -47,14 +47,14 @@ def test_what_is_not_known_breaks_nothing_and_raises_nothing() -> None:
     assert hysteresis.raised == {"a"}
 
 
-def test_what_is_gone_is_over_and_leaves_nothing_behind() -> None:
+def test_a_missing_condition_is_cleared() -> None:
     hysteresis = Hysteresis(10, 20, raised=["a"])
     hysteresis.update({"b": True}, 0)
     assert hysteresis.update({}, 20) == Changes([], ["a"])
     assert hysteresis.update({"b": True}, 21) == NOTHING, "its wait began anew"
 
 
-def test_without_damping_everything_is_at_once() -> None:
+def test_without_hysteresis_every_change_is_immediate() -> None:
     hysteresis = Hysteresis(0, 0)
     assert hysteresis.update({"a": True}, 1) == Changes(["a"], [])
     assert hysteresis.update({"a": False}, 1) == Changes([], ["a"])

@@ -18,18 +18,18 @@ def brokers(*listening: socket.socket) -> dict[str, Any]:
     return load({"QUADRILLE_KAFKA_BOOTSTRAP_SERVERS": servers}).kafka_client()
 
 
-async def test_a_broker_that_takes_connections_and_says_nothing_does_not_answer() -> None:
+async def test_a_frozen_broker_does_not_answer() -> None:
     with socket.create_server(("127.0.0.1", 0)) as frozen, pytest.raises((TimeoutError, KafkaError)):
         await kafka.ping(brokers(frozen, frozen), 0.2)
 
 
-async def test_no_broker_answers_where_none_is() -> None:
+async def test_a_missing_broker_does_not_answer() -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
         nowhere = brokers(gone)
     assert "Connect" in (await trouble(lambda: kafka.ping(nowhere, 5.0)) or "")
 
 
-async def test_a_database_that_is_not_there_says_why_in_a_line() -> None:
+async def test_the_reason_of_a_missing_database_is_one_line_without_secrets() -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
         database = Database(f"postgresql://ada:secret@127.0.0.1:{gone.getsockname()[1]}/alerts")
     why = await trouble(database.ask) or ""
@@ -38,7 +38,7 @@ async def test_a_database_that_is_not_there_says_why_in_a_line() -> None:
     assert why.isprintable()
 
 
-async def test_what_takes_too_long_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_late_answer_is_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.alerts.watchdog.outages.ANSWER_SECONDS", 0.01)
     assert await trouble(lambda: asyncio.sleep(60)) == "no answer within 0.01 s"
 

@@ -38,7 +38,7 @@ def test_a_flood_of_money_is_summarised_and_never_waits() -> None:
     ]
 
 
-def test_of_a_flood_of_others_fifty_are_told_then_a_summary_a_minute() -> None:
+def test_of_a_flood_of_others_fifty_are_sent_then_a_summary_a_minute() -> None:
     pace = Pacer()
     for _ in range(CROWD):
         assert chosen(pace, many(1)) == Choice(many(1), together=False)
@@ -48,7 +48,7 @@ def test_of_a_flood_of_others_fifty_are_told_then_a_summary_a_minute() -> None:
     assert chosen(pace, many(1000), now=QUIET_SECONDS + 1) == Choice(many(1000), together=True)
 
 
-def test_what_was_not_taken_does_not_count() -> None:
+def test_what_was_not_accepted_does_not_count() -> None:
     pace = Pacer()
     for _ in range(3):
         assert pace.choose([many(1000)], 0.0) == Choice(many(1000), together=True)

@@ -8,7 +8,7 @@ from tests.support.clock import NOW
 from tests.support.facts import a
 
 
-def test_neither_a_dead_letter_nor_its_alert_tells_a_card_number() -> None:
+def test_neither_a_dead_letter_nor_its_alert_has_a_card_number() -> None:
     """Another producer may have written the failure, or an older version of ours."""
     said = "no token 4111 1111 1111 1111"
     why = failure_headers("cart", "read", "shop.cart.commands", 3, 17, "UnreadableError", "odd", NOW)

@@ -27,7 +27,7 @@ def test_the_last_audit_is_read_from_the_auditor_s_own_metrics() -> None:
     assert read(generate_latest(REGISTRY).decode()).audit == Audit(2, 1_790_000_000.5)
 
 
-def test_a_service_that_audits_nothing_says_nothing_of_it() -> None:
+def test_a_service_without_audit_metrics_has_no_audit() -> None:
     assert read('quadrille_outbox_depth{service="cart"} 17.0\n').audit is None
 
 
@@ -39,7 +39,7 @@ def test_an_audit_is_overdue_when_two_are_missing_and_there_was_time_for_one() -
     assert Audit(0, 0).is_overdue(HOUR, 5_000, 5_001 + limit)
 
 
-def test_what_is_told_names_the_command_that_says_more() -> None:
+def test_the_alerts_of_audits_name_the_command_for_details() -> None:
     assert money_wrong("audit", 1, 0).title == "The money audit found 1 violation"
     assert "`quadrille audit`" in money_wrong("audit", 3, 0).text
     assert audit_overdue("audit", 0, 0).title.endswith("(last: never)")

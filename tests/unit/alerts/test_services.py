@@ -13,6 +13,6 @@ def test_services_are_named_with_their_addresses() -> None:
 
 
 @pytest.mark.parametrize("named", ["cart", "cart=127.0.0.1:1", "=http://a", "cart:http://a"])
-def test_what_is_no_such_list_is_refused(named: str) -> None:
+def test_an_invalid_list_of_services_is_refused(named: str) -> None:
     with pytest.raises(SettingsError, match="WATCHED_SERVICES is a list such as"):
         addresses(named)

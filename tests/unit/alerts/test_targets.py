@@ -23,7 +23,7 @@ def silent() -> Iterator[socket.socket]:
         yield listening
 
 
-def test_each_address_is_a_target_with_a_name_that_tells_no_secret() -> None:
+def test_each_address_is_a_target_whose_name_has_no_secret() -> None:
     log, first, second = targets.parse_targets(
         "json://ada:pass-word@127.0.0.1, xml://127.0.0.1 ,json://ada:pass-word@127.0.0.1,"
     )
@@ -34,7 +34,7 @@ def test_each_address_is_a_target_with_a_name_that_tells_no_secret() -> None:
     assert [one.name for one in targets.parse_targets("json://ada:pass-word@127.0.0.1")] == ["log", first.name]
 
 
-async def test_a_target_that_hangs_fails_in_time_and_costs_no_more_threads(
+async def test_a_hanging_target_fails_in_time_and_uses_no_more_threads(
     silent: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(targets, "SEND_SECONDS", AT_ONCE)
@@ -57,7 +57,7 @@ async def test_a_target_that_hangs_fails_in_time_and_costs_no_more_threads(
     silent.accept()[0].close()
 
 
-async def test_a_target_that_is_not_there_says_so() -> None:
+async def test_a_missing_target_is_unreachable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
         address = f"json://127.0.0.1:{gone.getsockname()[1]}"
     with pytest.raises(SendError, match="refused or unreachable"):

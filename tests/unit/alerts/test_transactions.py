@@ -13,19 +13,19 @@ OPEN = OpenTransaction(4711, 17, "shop-1", started_at=1_000_000.0, timeout=60.0)
 
 def seen(*looks: tuple[float, dict[Place, HeldBack]]) -> Reported:
     """What is reported after these snapshots."""
-    told: Any = Reported()
-    watching = TransactionMonitor(load({"QUADRILLE_TOPIC_PREFIX": "shop."}), told)
+    reported: Any = Reported()
+    watching = TransactionMonitor(load({"QUADRILLE_TOPIC_PREFIX": "shop."}), reported)
     for at, held in looks:
         watching.update(Snapshot(1_000_000.0 + at, {}, held_back=held), at)
-    assert isinstance(told, Reported)
-    return told
+    assert isinstance(reported, Reported)
+    return reported
 
 
-def test_one_that_stays_open_is_named_within_a_minute_and_closed_when_it_ends() -> None:
+def test_an_open_transaction_is_named_within_a_minute_and_its_alert_closes_when_it_ends() -> None:
     held = {PLACE: HeldBack(17, 5, OPEN)}
-    told = seen((0, held), (10, held), (HELD_SECONDS, held), (30, held), (60, {}), (70, {}))
-    (failure,) = told.open
-    assert told.closed == [failure.alert_id]
+    reported = seen((0, held), (10, held), (HELD_SECONDS, held), (30, held), (60, {}), (70, {}))
+    (failure,) = reported.open
+    assert reported.closed == [failure.alert_id]
     assert failure.severity == "critical"
     assert failure.service == "cart"
     assert "shop.cart.commands/3" in failure.title
@@ -33,12 +33,12 @@ def test_one_that_stays_open_is_named_within_a_minute_and_closed_when_it_ends() 
         assert said in failure.text
 
 
-def test_whose_it_is_may_not_be_known() -> None:
+def test_the_producer_may_be_unknown() -> None:
     (failure,) = (seen((0, {PLACE: HeldBack(17, 5)}), (HELD_SECONDS, {PLACE: HeldBack(17, 5)}))).open
     assert "The brokers do not say whose" in failure.text
 
 
-def test_transactions_that_follow_each_other_and_those_of_other_topics_are_nobodys_trouble() -> None:
+def test_successive_transactions_and_those_of_other_topics_open_no_alert() -> None:
     others = ("billing.invoices", 0)
     looks = [(float(at), {PLACE: HeldBack(17 + at, 5, OPEN), others: HeldBack(1, 9)}) for at in range(0, 200, 5)]
     assert (seen(*looks)).open == []

@@ -59,18 +59,18 @@ def test_the_gateway_and_the_customer_have_the_time_they_need() -> None:
     assert heard("CheckoutStarted", "CheckoutConfirmed", "ReservationExtended", "TotalsCalculated").overdue_at == after(313)
 
 
-def test_where_it_stands_does_not_depend_on_the_order_of_what_is_heard() -> None:
+def test_the_status_does_not_depend_on_the_order_of_events() -> None:
     kinds = ["CheckoutConfirmed", "ReservationExtended", "TotalsCalculated", "PaymentAuthorized"]
     stands = {(w.step, w.overdue_at) for order in permutations(kinds) for w in [heard(*order)]}
     assert stands == {("create", after(100))}
 
 
-def test_what_is_heard_twice_changes_nothing() -> None:
+def test_a_repeated_event_changes_nothing() -> None:
     once, twice = heard(*STORY), heard(*STORY, *STORY)
     assert (once.seen, once.step, once.overdue_at) == (twice.seen, twice.step, twice.overdue_at)
 
 
-def test_a_finished_checkout_waits_for_nothing_and_what_comes_late_does_not_begin_it_anew() -> None:
+def test_a_late_event_does_not_start_a_finished_checkout_again() -> None:
     watched = heard(*STORY)
     assert watched.step == "clean_up"
     watched.apply({"CheckoutCompleted": after(78)}, LIMITS, NOW)
@@ -79,7 +79,7 @@ def test_a_finished_checkout_waits_for_nothing_and_what_comes_late_does_not_begi
     assert watched.overdue(LIMITS, after(10_000)) is None
 
 
-def test_what_waits_for_a_person_has_an_alert_of_its_own() -> None:
+def test_a_wait_for_a_person_is_never_overdue() -> None:
     watched = Watched("c.1")
     failed = ("CaptureFailed", "OrderCancelled", "VoidFailed", "ReservationReleased", "CartReopened")
     known = {kind: at for kind, at in STORY.items() if at <= STORY["OrderCreated"]}
@@ -123,7 +123,7 @@ def test_records_are_read_by_their_headers() -> None:
 
 
 @pytest.mark.parametrize("source", ["/tests", "/quadrille/cart"])
-def test_what_another_says_in_the_name_of_a_service_is_passed_over(source: str) -> None:
+def test_an_event_from_another_source_is_skipped(source: str) -> None:
     assert not read([record(CONFIRMED, source=source), record(HELD, source=source)], NOW)
 
 
@@ -133,22 +133,22 @@ def test_notices_and_their_ends_keep_their_order() -> None:
 
 
 @pytest.mark.parametrize("header", ["ce_subject", "ce_type"])
-def test_a_record_nobody_can_place_is_passed_over(header: str) -> None:
+def test_a_record_without_a_valid_checkout_or_type_is_skipped(header: str) -> None:
     assert not read([record(CONFIRMED, spoilt=header)], NOW)
 
 
-def test_a_time_nobody_can_read_is_the_records_own() -> None:
+def test_an_unreadable_time_is_replaced_by_the_record_s() -> None:
     assert read([record(CONFIRMED, spoilt="ce_time")], NOW)["c.1"].facts["OrderConfirmed"] == NOW
 
 
 @pytest.mark.parametrize("claimed", [datetime.max, datetime.min, datetime(2099, 1, 1), datetime(1970, 1, 1)])
-def test_a_time_that_cannot_be_is_not_believed(claimed: datetime) -> None:
+def test_an_impossible_time_is_not_trusted(claimed: datetime) -> None:
     facts = read([record(CONFIRMED, claimed.replace(tzinfo=UTC))], NOW)["c.1"].facts
     assert facts["OrderConfirmed"] == NOW
 
 
 @pytest.mark.parametrize("timestamp", [2**62, -(2**62), -1])
-def test_nor_is_the_records_own(timestamp: int) -> None:
+def test_an_impossible_timestamp_of_the_record_is_not_trusted(timestamp: int) -> None:
     spoilt = replace(record(CONFIRMED, spoilt="ce_time"), timestamp=timestamp)
     watched = Watched("c.1")
     watched.apply(read([spoilt], NOW)["c.1"].facts, LIMITS, NOW)

@@ -37,7 +37,7 @@ def test_a_partition_is_judged_as_burrow_does(offsets: list[tuple[int, int]], st
     assert judge(window(*offsets)) == status
 
 
-def test_where_nobody_has_the_partition_standing_still_is_a_stop() -> None:
+def test_a_partition_without_a_member_stops() -> None:
     still = [(5, 20), (5, 21), (5, 22)]
     assert judge(window(*still, assigned=False)) is Status.STOP
     assert judge(window(*still, assigned=None)) is Status.STALL, "the broker does not say who has it"
@@ -51,7 +51,7 @@ def test_a_group_that_never_committed_stalls_only_by_what_came_since_it_has_a_me
     assert judge(window((None, 20), (None, 25), (None, 25), assigned=False)) is Status.OK
 
 
-def test_the_lag_of_what_was_never_committed_is_not_known_and_counts_in_no_sum() -> None:
+def test_an_uncommitted_partition_counts_in_no_sum() -> None:
     never, behind = Position(None, 9, 0, None), Position(2, 9, 0, 3.5)
     group = Group("g", "Stable", 1, {("t", 0): never, ("t", 1): behind})
     assert never.lag == NEVER
@@ -60,7 +60,7 @@ def test_the_lag_of_what_was_never_committed_is_not_known_and_counts_in_no_sum()
     assert group.never_committed == [("t", 0)]
 
 
-def test_an_end_that_fell_leaves_no_negative_lag() -> None:
+def test_a_lower_end_leaves_no_negative_lag() -> None:
     assert Position(9, 4, 0).lag == 0
 
 
@@ -112,7 +112,7 @@ def test_a_window_judges_when_it_is_full() -> None:
     assert kept(size=3).statuses() == {}
 
 
-def test_what_an_open_transaction_holds_back_is_lag_and_nobody_s_stall() -> None:
+def test_records_behind_an_open_transaction_are_lag_but_no_stall() -> None:
     held = [Position(5, end, 0, stable=5) for end in (9, 9, 12)]
     assert (held[-1].lag, held[-1].readable) == (7, 0)
     assert judge(held) is Status.HELD

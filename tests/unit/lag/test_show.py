@@ -41,7 +41,7 @@ def test_a_limit_is_records_or_a_time(text: str, limit: Limit) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "x", "1.5", "-1", "30 s", "10d"])
-def test_what_is_no_limit_is_refused(text: str) -> None:
+def test_an_invalid_limit_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="neither a number of records"):
         limits.parse(text)
 
@@ -111,7 +111,7 @@ def test_the_live_table_keeps_those_furthest_behind_where_there_is_no_room() -> 
     assert "1 more row does not fit" in shown
 
 
-def test_what_the_table_cannot_tell_is_said() -> None:
+def test_the_table_says_what_is_unknown() -> None:
     never, refused = show.notes(LOOKS[-1])
     assert "orders never committed an offset for b/0" in never
     assert "secret could not be read" in refused
@@ -126,7 +126,7 @@ def test_json_has_every_partition_and_nothing_programs_cannot_read() -> None:
 
 
 @pytest.mark.parametrize("name", ["[/]", "[link=http://evil]x[/]", "x\x1b]0;pwned\x07\x1b[2J"])
-def test_what_a_group_is_called_changes_neither_the_table_nor_the_terminal(name: str) -> None:
+def test_a_group_s_name_changes_neither_the_table_nor_the_terminal(name: str) -> None:
     group = Group(name, "Stable", 1, {(name, 0): Position(None, 5, 0)})
     looks = [Snapshot(at, {name: group}, unread={name: name}) for at in (100.0, 110.0)]
     file = io.StringIO()
