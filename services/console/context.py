@@ -114,7 +114,7 @@ def console(request: Request) -> Console:
     return found
 
 
-def page(request: Request, template: str, status: int = 200, *, live: str | None = None, **values: Any) -> HTMLResponse:
+def page(request: Request, template: str, status: int = 200, /, *, live: str | None = None, **values: Any) -> HTMLResponse:
     """Render a whole page. ``live``: the address of its stream of updates."""
     here = console(request)
     frame = {

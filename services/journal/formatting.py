@@ -61,11 +61,11 @@ def _format(entry: Entry) -> str:
         return _failure(entry, failure)
     if entry.form is Form.COPY:
         return f"republished on {entry.topic}"
-    formatter = _FORMATTERS.get(entry.kind or "", _plain_fields)
+    formatter = _FORMATTERS.get(entry.kind or "", _default)
     try:
         return formatter(entry.facts)
     except (KeyError, TypeError, ValueError, AttributeError):  # facts of another version of the message
-        return _plain_fields(entry.facts)
+        return _default(entry.facts)
 
 
 def format_amount(minor_units: Any, currency: Any) -> str:
@@ -104,7 +104,9 @@ def _failure(entry: Entry, failure: Facts) -> str:
     return str(failure["error"])
 
 
-def _plain_fields(facts: Facts) -> str:
+def _default(facts: Facts) -> str:
+    if "by" in facts and "why" in facts:
+        return _staff(facts)
     return ", ".join(f"{name} {value}" for name, value in facts.items() if isinstance(value, str | int))
 
 
@@ -241,31 +243,15 @@ _FORMATTERS: Final[dict[str, Callable[[Facts], str]]] = {
     "ForeignPaymentFound": lambda f: f"{f['found_amount']} {f['found_currency']} under reference {f['gateway_reference']}",
     "VoidFailed": _failed_compensation,
     "RefundFailed": _failed_compensation,
-    "RetryVoid": _staff,
-    "RetryRefund": _staff,
-    "MarkVoided": _staff,
-    "MarkRefunded": _staff,
-    "MarkPaid": _staff,
-    "VoidRetried": _staff,
-    "RefundRetried": _staff,
     "SettlementDisputed": lambda f: f"{_staff(f)}; but {f['found']}",
-    "AcknowledgeAlert": _staff,
-    "ResolveAlert": _staff,
-    "RedriveDeadLetter": _staff,
-    "ParkDeadLetter": _staff,
-    "ResolveDeadLetter": _staff,
     "AlertOpened": lambda f: str(f["title"]),
-    "AlertAcknowledged": _staff,
-    "AlertResolved": _staff,
     "DeadLetterRedriven": lambda f: f"to {f['service']}, {_staff(f)}",
     "DeadLetterReturned": lambda f: f"failed again in {f['service']}: {f['reason']}",
-    "DeadLetterParked": _staff,
-    "DeadLetterResolved": _staff,
     "ProductListed": _prices,
     "ProductPriceChanged": _prices,
     "PricesIgnored": lambda f: f"unknown currencies: {', '.join(f['currencies'])}",
 }
-"""The formatter of each type of message. Of other types, every plain field is shown."""
+"""The formatter of each type of message. Others show who decided and why, or else every plain field."""
 
 
 def _number(facts: Facts) -> str:

@@ -84,7 +84,7 @@ def values(found: Trace) -> dict[str, Any]:
     """The values of a trace's templates."""
     return {
         "heading": heading(found),
-        "status": status_lines(found),
+        "status_lines": status_lines(found),
         "rows": picture(found),
         "strip": strip(found),
         "lanes": LANES,
