@@ -13,7 +13,7 @@ from cli import system
 from cli.shell import WRONG, UsageError, console, print_json, run
 from services.alerts import views
 from shared.client import CheckoutClient, staff
-from shared.client.staff import Decided, FaultsError
+from shared.client.staff import DecisionResult, FaultsError
 from shared.contract.alerts import AlertCommand, DeadLetterCommand
 from shared.contract.message import Command, Message
 from shared.contract.topics import events_topic
@@ -60,7 +60,7 @@ def decide(
     """
     find = views.alert if issubclass(kind, AlertCommand) else views.dead_letter
 
-    async def work() -> list[Decided]:
+    async def work() -> list[DecisionResult]:
         async with alerts_db(state) as engine:
             ids = [getattr(await find(engine, prefix), kind.key_field) for prefix in prefixes]
         commands = [build_command(kind, **{kind.key_field: each}, **fields) for each in ids]
@@ -70,12 +70,12 @@ def decide(
     print_results(run(work()), as_json)
 
 
-def print_results(results: Sequence[Decided], as_json: bool) -> None:
+def print_results(results: Sequence[DecisionResult], as_json: bool) -> None:
     """Print the outcome of every decision; exit with :data:`WRONG` unless all were done."""
     if as_json:
         print_json(results)
     else:
         for result in results:
-            console.print(escape(f"{result.subject}  {result.words}"), soft_wrap=True)
+            console.print(escape(f"{result.subject}  {result.text}"), soft_wrap=True)
     if not all(result.done for result in results):
         raise typer.Exit(WRONG)

@@ -18,7 +18,7 @@ from services.alerts import views
 from services.alerts.model import DeadLetter
 from services.alerts.views import Filter
 from shared.client import CheckoutClient, staff
-from shared.client.staff import Replayed
+from shared.client.staff import RedriveResult
 from shared.contract.alerts import RedriveDeadLetter
 from shared.contract.text import counted
 
@@ -48,7 +48,7 @@ def redrive_letters(
 ) -> None:
     """Redrive the dead letters with these ids, or those of the filter; exit with :data:`WRONG` unless all were handled."""
 
-    async def work() -> list[Replayed]:
+    async def work() -> list[RedriveResult]:
         letters = await _choose(state, ids, chosen, every, most)
         if not dry_run:
             return await _redrive_all(state, letters, how, as_json)
@@ -83,13 +83,13 @@ async def _choose(state: Path, ids: Sequence[str], chosen: Filter, every: bool, 
         return await views.dead_letters(engine, replace(chosen, kind="record"), most)
 
 
-async def _redrive_all(state: Path, letters: Sequence[DeadLetter], how: Redrive, as_json: bool) -> list[Replayed]:
+async def _redrive_all(state: Path, letters: Sequence[DeadLetter], how: Redrive, as_json: bool) -> list[RedriveResult]:
     hidden = as_json or not console.is_terminal
     async with client_for(state, "alerts") as client:
         with Progress(console=console, disable=hidden, transient=True) as progress:
             task = progress.add_task("Redriving", total=len(letters))
 
-            def report(result: Replayed) -> None:
+            def report(result: RedriveResult) -> None:
                 progress.advance(task)
                 if not as_json:
                     _print(result)
@@ -98,15 +98,15 @@ async def _redrive_all(state: Path, letters: Sequence[DeadLetter], how: Redrive,
 
 
 async def redrive_at_rate(
-    client: CheckoutClient, letters: Sequence[DeadLetter], how: Redrive, report: Callable[[Replayed], None]
-) -> list[Replayed]:
+    client: CheckoutClient, letters: Sequence[DeadLetter], how: Redrive, report: Callable[[RedriveResult], None]
+) -> list[RedriveResult]:
     """Redrive dead letters in order; calls ``report`` with each outcome when it is known."""
     commands = [how.command(letter) for letter in letters]
     largest = max((letter.size for letter in letters), default=0)
     slots = asyncio.Semaphore(max(1, min(MAX_CONCURRENCY, MAX_BYTES // max(largest, 1))))
     started = time.monotonic()
 
-    async def one(command: RedriveDeadLetter) -> Replayed:
+    async def one(command: RedriveDeadLetter) -> RedriveResult:
         try:
             result = await staff.redrive(client, command, how.timeout)
         finally:
@@ -123,12 +123,12 @@ async def redrive_at_rate(
     return [task.result() for task in tasks]
 
 
-def _would(letter: DeadLetter, how: Redrive) -> Replayed:
+def _would(letter: DeadLetter, how: Redrive) -> RedriveResult:
     if fault := letter.why_not_redriven(parked=how.parked):
-        return Replayed(letter.letter_id, "would be refused", fault.message)
-    words = f"{letter.message_type or 'a record'} from {letter.place} to {letter.who}"
-    return Replayed(letter.letter_id, "would be redriven", words)
+        return RedriveResult(letter.letter_id, "would be refused", fault.message)
+    text = f"{letter.message_type or 'a record'} from {letter.place} to {letter.who}"
+    return RedriveResult(letter.letter_id, "would be redriven", text)
 
 
-def _print(result: Replayed) -> None:
-    console.print(escape(f"{result.letter_id}  {result.outcome:<10}  {result.words}"), soft_wrap=True)
+def _print(result: RedriveResult) -> None:
+    console.print(escape(f"{result.letter_id}  {result.outcome:<10}  {result.text}"), soft_wrap=True)

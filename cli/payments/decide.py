@@ -14,7 +14,7 @@ from cli.decisions import alerts_db, build_command, client_for, print_results
 from cli.shell import WRONG, UsageError, console, print_json, run
 from services.alerts import views
 from services.alerts.model import Alert
-from shared.client.staff import Decided, patience, settle
+from shared.client.staff import DecisionResult, patience, settle
 from shared.contract.message import Message
 from shared.contract.payment import PaymentCommand, RetryRefund, RetryVoid, SettlementDisputed
 from shared.contract.rejection import CommandRejected
@@ -43,7 +43,7 @@ def decide(
 ) -> None:
     """Send one decision and print its outcome; exit with :data:`WRONG` unless it was done."""
 
-    async def work() -> tuple[Decided, Message | None]:
+    async def work() -> tuple[DecisionResult, Message | None]:
         cart_id, checkout_id = await checkout_of(state, name)
         command = build_command(kind, cart_id=cart_id, checkout_id=checkout_id, by=by, why=why, **more)
         async with client_for(state, "payment") as client:
@@ -54,7 +54,7 @@ def decide(
         data = {"event": type(event).__name__, **event.model_dump(mode="json")} if event else {"event": None}
         print_json({"settled": decided.done and not isinstance(event, SettlementDisputed), **data})
     else:
-        console.print(escape(decided.words), soft_wrap=True)
+        console.print(escape(decided.text), soft_wrap=True)
         if isinstance(event, CommandRejected) and any(reason.subject == "although" for reason in event.reasons):
             console.print("To record it anyway, add --although; the alert stays open.")
     if not decided.done:
@@ -64,13 +64,13 @@ def decide(
 def retry_all(by: str, why: str, state: Path, timeout: float | None, as_json: bool) -> None:
     """Retry every payment with an open alert of a failed void or refund, and print the outcomes."""
 
-    async def work() -> list[Decided]:
+    async def work() -> list[DecisionResult]:
         async with alerts_db(state) as engine:
             failed = [alert for alert in await views.open_alerts(engine) if alert.kind in RETRIES]
         slots, seconds = asyncio.Semaphore(MAX_CONCURRENCY), timeout or patience(system.settings(state))
         async with client_for(state, "payment") as client:
 
-            async def retry(alert: Alert) -> Decided:
+            async def retry(alert: Alert) -> DecisionResult:
                 checkout_id = alert.checkout_id or ""
                 fields = {"cart_id": cart_of(checkout_id), "checkout_id": checkout_id, "by": by, "why": why}
                 async with slots:

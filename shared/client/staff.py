@@ -58,51 +58,51 @@ def command(kind: type[C], **fields: object) -> C:
 
 
 @dataclass(frozen=True)
-class Decided:
+class DecisionResult:
     """The outcome of one decision. ``outcome``: the event's name, ``refused`` or ``unanswered``."""
 
     subject: str
     done: bool
     outcome: str
-    words: str
+    text: str
 
 
-async def decide(client: CheckoutClient, command: Command, wanted: type[Message], timeout: float) -> Decided:
+async def decide(client: CheckoutClient, command: Command, wanted: type[Message], timeout: float) -> DecisionResult:
     """Send a decision about an alert or a dead letter and wait for its outcome."""
     try:
         answer = await client.ask(command, (wanted,), timeout=timeout)
     except OutcomeTimeoutError:
-        return Decided(command.key, False, "unanswered", f"no answer within {timeout:g} s; is the alerts service running?")
+        return DecisionResult(command.key, False, "unanswered", f"no answer within {timeout:g} s; is the service running?")
     if why_not := refusal(answer):
-        return Decided(command.key, False, "refused", f"refused: {why_not}")
+        return DecisionResult(command.key, False, "refused", f"refused: {why_not}")
     name = type(answer).__name__
-    return Decided(command.key, True, name, re.sub(r"(?<!^)(?=[A-Z])", " ", name).lower())
+    return DecisionResult(command.key, True, name, re.sub(r"(?<!^)(?=[A-Z])", " ", name).lower())
 
 
 @dataclass(frozen=True)
-class Replayed:
+class RedriveResult:
     """The outcome of one redrive: ``handled``, ``came back``, ``parked``, ``refused`` or ``unanswered``; and why."""
 
     letter_id: str
     outcome: str
-    words: str
+    text: str
 
 
-async def redrive(client: CheckoutClient, command: RedriveDeadLetter, timeout: float) -> Replayed:
+async def redrive(client: CheckoutClient, command: RedriveDeadLetter, timeout: float) -> RedriveResult:
     """Redrive a dead letter and wait for its outcome, all within ``timeout`` seconds."""
     letter_id = command.letter_id
     try:
         ends = (DeadLetterResolved, DeadLetterReturned)
         answer, end = await client.ask_and_follow(command, DeadLetterRedriven, ends, timeout=timeout)
     except OutcomeTimeoutError:
-        return Replayed(letter_id, "unanswered", f"no outcome within {timeout:g} s; is the service running?")
+        return RedriveResult(letter_id, "unanswered", f"no outcome within {timeout:g} s; is the service running?")
     if why_not := refusal(answer):
-        return Replayed(letter_id, "refused", why_not)
+        return RedriveResult(letter_id, "refused", why_not)
     if isinstance(end, DeadLetterReturned):
         times = "once" if end.returned == 1 else f"{end.returned} times"
-        return Replayed(letter_id, "parked" if end.parked else "came back", f"came back {times}: {end.reason}")
+        return RedriveResult(letter_id, "parked" if end.parked else "came back", f"came back {times}: {end.reason}")
     assert isinstance(end, DeadLetterResolved)
-    return Replayed(letter_id, "handled", f"{end.why} by {end.by}")
+    return RedriveResult(letter_id, "handled", f"{end.why} by {end.by}")
 
 
 def patience(settings: Settings) -> float:
@@ -110,22 +110,22 @@ def patience(settings: Settings) -> float:
     return 2 * settings.gateway_timeout_seconds + DELIVERY_SECONDS
 
 
-async def settle(client: CheckoutClient, command: PaymentCommand, timeout: float) -> tuple[Decided, Message | None]:
+async def settle(client: CheckoutClient, command: PaymentCommand, timeout: float) -> tuple[DecisionResult, Message | None]:
     """Send a decision about a payment and wait for its outcome: as a sentence, and as the event."""
     try:
         event = await client.ask(command, ENDS, timeout=timeout)
     except OutcomeTimeoutError:
-        words = f"No outcome within {timeout:g} s; see `quadrille alerts list`"
-        return Decided(command.checkout_id, False, "unanswered", words), None
+        text = f"No outcome within {timeout:g} s; see `quadrille alerts list`"
+        return DecisionResult(command.checkout_id, False, "unanswered", text), None
     if why_not := refusal(event):
-        return Decided(command.checkout_id, False, "refused", f"Refused: {why_not}"), event
+        return DecisionResult(command.checkout_id, False, "refused", f"Refused: {why_not}"), event
     assert isinstance(event, PaymentEvent)
-    words = f"{display(event.amount, event.currency)} of checkout {event.checkout_id}: {RESULTS[type(event)]}"
+    text = f"{display(event.amount, event.currency)} of checkout {event.checkout_id}: {RESULTS[type(event)]}"
     if isinstance(event, FailedCompensation):
-        return Decided(command.checkout_id, False, type(event).__name__, f"{words}: {event.reason}"), event
+        return DecisionResult(command.checkout_id, False, type(event).__name__, f"{text}: {event.reason}"), event
     if isinstance(event, SettlementDisputed):
-        words = f"{words}: {event.found}"
-    return Decided(command.checkout_id, True, type(event).__name__, words), event
+        text = f"{text}: {event.found}"
+    return DecisionResult(command.checkout_id, True, type(event).__name__, text), event
 
 
 def refusal(event: Message) -> str | None:

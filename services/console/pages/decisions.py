@@ -66,14 +66,14 @@ async def _letter(here: Console, letter_id: str, fields: Fields, decision: Field
         again = command(RedriveDeadLetter, letter_id=letter_id, parked=True, **decision)
         async with _client(here, "alerts") as client:
             replayed = await redrive(client, again, ANSWER_SECONDS)
-        return f"Redriven: {replayed.outcome}; {replayed.words}", replayed.outcome == "handled"
+        return f"Redriven: {replayed.outcome}; {replayed.text}", replayed.outcome == "handled"
     return await _send_and_wait(here, command(kind, letter_id=letter_id, **decision), wanted)
 
 
 async def _send_and_wait(here: Console, sent: Command, wanted: type[Message]) -> Result:
     async with _client(here, "alerts") as client:
         decided = await decide(client, sent, wanted, ANSWER_SECONDS)
-    return decided.words.capitalize(), decided.done
+    return decided.text.capitalize(), decided.done
 
 
 async def _payment(here: Console, checkout_id: str, fields: Fields, decision: Fields) -> Result:
@@ -85,7 +85,7 @@ async def _payment(here: Console, checkout_id: str, fields: Fields, decision: Fi
     sent = command(kind, cart_id=known[0].key, checkout_id=checkout_id, **decision, **more)
     async with _client(here, "payment") as client:
         decided, _ = await settle(client, sent, patience(here.settings))
-    return decided.words, decided.done
+    return decided.text, decided.done
 
 
 def _named(known: dict[str, Any], fields: Fields) -> Any:
