@@ -12,10 +12,10 @@ from devstack.errors import StackError
 
 
 def main() -> int:
-    """Exits with 0, 1 where nothing runs, or 2 with a sentence where the stack cannot start."""
+    """Return the exit code: 0, 1 if nothing is running, or 2 if the stack cannot start."""
     parser = argparse.ArgumentParser(prog="python -m devstack", description=__doc__)
     parser.add_argument("command", choices=("start", "status", "lock"))
-    parser.add_argument("--state", type=Path, default=Path(".quadrille"), help="the state folder (default: %(default)s)")
+    parser.add_argument("--state", type=Path, default=Path(".quadrille"), help="state folder (default: %(default)s)")
     given = parser.parse_args()
     try:
         return {"start": start, "status": status, "lock": lock}[given.command](given.state)
@@ -25,7 +25,7 @@ def main() -> int:
 
 
 def start(state: Path) -> int:
-    """Start the stack and stay in front."""
+    """Start the stack and stay in the foreground."""
     with EmbeddedStack(state, progress=_say) as stack:
         for name, value in stack.environment.items():
             _say(f"{name}={value}")
@@ -38,14 +38,14 @@ def start(state: Path) -> int:
 
 
 def status(state: Path) -> int:
-    """Say where the stack of this folder is."""
+    """Print the address of this folder's Kafka."""
     environment = EmbeddedStack.running(state)
-    _say(environment["QUADRILLE_KAFKA_BOOTSTRAP_SERVERS"] if environment else "no stack runs here")
+    _say(environment["QUADRILLE_KAFKA_BOOTSTRAP_SERVERS"] if environment else "no stack is running here")
     return 0 if environment else 1
 
 
 def lock(_: Path) -> int:
-    """Write the jars' lock file anew."""
+    """Rewrite the lock file of the jars."""
     _say(f"{jars.write_lock()} jars locked in {jars.LOCK.name}")
     return 0
 

@@ -56,11 +56,10 @@ def _info() -> Part:
         "title": "Quadrille",
         "version": version("quadrille"),
         "description": (
-            "An e-commerce checkout danced by its services over Kafka, with nobody conducting: each reacts to facts the"
-            " others publish. The schemas hold the shape of the messages; rules between fields stand in the descriptions."
-            " Partitions and replicas are those the settings have where nothing else is said."
-            " Our services write records without compression, which every client reads, unless QUADRILLE_KAFKA_COMPRESSION"
-            " names another codec. They read records of every codec: gzip, snappy, lz4, zstd."
+            "A checkout run by services that react to each other's events on Kafka. No orchestrator. The schemas describe the"
+            " shape of the messages; the descriptions add rules between fields. Partitions and replicas are the default"
+            " settings. Our services write records uncompressed, which every client can read, unless"
+            " QUADRILLE_KAFKA_COMPRESSION sets a codec. They read every codec: gzip, snappy, lz4, zstd."
         ),
         "tags": [{"name": name} for name in packages()],
     }

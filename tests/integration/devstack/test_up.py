@@ -128,6 +128,6 @@ def test_what_a_crash_left_is_stopped_by_down(state: Path) -> None:
     up.process.kill()
     up.process.wait()
     assert child.find()
-    assert "Stopped what a crash left behind" in quadrille("down", state).stdout
+    assert "Stopped what a crash left running" in quadrille("down", state).stdout
     assert child.find() is None
     assert "Nothing is running in" in quadrille("down", state).stdout

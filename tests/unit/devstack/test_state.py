@@ -154,4 +154,4 @@ def test_the_stack_alone_says_where_it_runs_or_that_it_does_not(tmp_path: Path) 
     said = subprocess.run(
         [sys.executable, "-m", "devstack", "status", "--state", str(tmp_path)], capture_output=True, text=True, check=False
     )
-    assert (said.returncode, said.stdout) == (1, "no stack runs here\n")
+    assert (said.returncode, said.stdout) == (1, "no stack is running here\n")
