@@ -8,7 +8,8 @@ from rich.markup import escape
 from rich.text import Text
 
 from cli.table import Column, Table, age, facts, number, text
-from services.alerts.model import Action, Alert, AlertState
+from services.alerts.model import Action, Alert
+from services.alerts.states import AlertState
 from services.alerts.views import AlertGroup
 
 COLOURS = {AlertState.OPEN: "red", AlertState.ACKNOWLEDGED: "yellow", AlertState.RESOLVED: "green"}

@@ -12,8 +12,9 @@ from rich.text import Text
 
 from cli.alerts.show import at, history
 from cli.table import Column, Table, age, facts, number, text
-from services.alerts.model import Alert, DeadLetter, DeadLetterState, DeadRecord
+from services.alerts.model import Alert, DeadLetter, DeadRecord
 from services.alerts.payload import DECODED, DUMPED, bytes_to_json, decoded, dump, shown
+from services.alerts.states import DeadLetterState
 from services.alerts.views import Cause
 from shared.contract.text import counted
 from shared.runtime.records import unpack

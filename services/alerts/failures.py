@@ -5,7 +5,8 @@ import shlex
 from datetime import UTC, datetime
 from typing import Final
 
-from services.alerts.model import DeadLetter, DeadLetterState, Failure
+from services.alerts.model import DeadLetter, Failure
+from services.alerts.states import DeadLetterState
 from shared.contract.payment import FailedCompensation, ForeignPaymentFound, GatewayInTrouble, GatewayRecovered, VoidFailed
 from shared.contract.products import CatalogEvent
 from shared.contract.text import counted, redacted

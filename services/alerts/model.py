@@ -6,8 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, PlainSerializer
 
-from services.alerts.states import AlertState as AlertState
-from services.alerts.states import DeadLetterState as DeadLetterState
+from services.alerts.states import AlertState, DeadLetterState
 from shared.contract.alerts import (
     AlertAcknowledged,
     AlertOpened,

@@ -18,7 +18,8 @@ from services.alerts.failures import (
     trouble_passed,
     trouble_since,
 )
-from services.alerts.model import MONEY, RETRIED, Alert, DeadLetter, DeadLetterState, DeadRecord, Failure
+from services.alerts.model import MONEY, RETRIED, Alert, DeadLetter, DeadRecord, Failure
+from services.alerts.states import DeadLetterState
 from shared.contract.alerts import (
     AcknowledgeAlert,
     AlertAcknowledged,

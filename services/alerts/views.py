@@ -11,7 +11,8 @@ from sqlalchemy import Text, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.alerts.model import ABOUT_MONEY, Alert, AlertState, DeadLetter, DeadLetterState, DeadRecord
+from services.alerts.model import ABOUT_MONEY, Alert, DeadLetter, DeadRecord
+from services.alerts.states import AlertState, DeadLetterState
 from shared.errors import QuadrilleError
 
 A = TypeVar("A")

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from services.alerts.model import MONEY, Alert, AlertState, DeadLetter, DeadLetterState
+from services.alerts.model import MONEY, Alert, DeadLetter
+from services.alerts.states import AlertState, DeadLetterState
 from services.journal.model import Entry
 from services.journal.rendering import rows
 from services.journal.trace import Trace

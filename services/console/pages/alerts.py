@@ -8,7 +8,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from services.alerts import views
-from services.alerts.model import Alert, AlertState
+from services.alerts.model import Alert
+from services.alerts.states import AlertState
 from services.alerts.views import AlertFilter
 from services.console.actions import of_alert, of_money
 from services.console.context import console, page

@@ -7,8 +7,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from services.alerts import views
-from services.alerts.model import DeadLetter, DeadLetterState
+from services.alerts.model import DeadLetter
 from services.alerts.payload import DECODED, DUMPED, SHOWN, decoded, dump, shown
+from services.alerts.states import DeadLetterState
 from services.alerts.views import Filter
 from services.console.actions import of_letter
 from services.console.context import console, page

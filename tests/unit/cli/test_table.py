@@ -15,7 +15,8 @@ from rich.text import Text
 from cli.alerts import show as alerts
 from cli.dlq import show as dlq
 from cli.table import Column, Table, facts, number, text
-from services.alerts.model import Alert, AlertState, DeadLetter, DeadLetterState
+from services.alerts.model import Alert, DeadLetter
+from services.alerts.states import AlertState, DeadLetterState
 from services.alerts.views import Cause
 
 ROOT = Path(__file__).resolve().parents[3]

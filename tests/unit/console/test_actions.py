@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from services.alerts.model import Alert, AlertState, DeadLetter, DeadLetterState
+from services.alerts.model import Alert, DeadLetter
+from services.alerts.states import AlertState, DeadLetterState
 from services.console.actions import of_alert, of_letter, of_money, of_trace
 from tests.support import stories
 from tests.unit.console.helpers import recorded, trace
