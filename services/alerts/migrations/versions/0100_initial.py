@@ -3,11 +3,14 @@
 import sqlalchemy as sa
 from alembic import op
 
+from shared.runtime.postgres import first_tables
+
 revision = "0100"
 down_revision = None
 
 
 def upgrade() -> None:
+    first_tables.create()
     op.create_table(
         "alerts",
         sa.Column("alert_id", sa.Text(), nullable=False),
@@ -82,35 +85,6 @@ def upgrade() -> None:
         postgresql_where=sa.text("state <> 'resolved'"),
     )
     op.create_table(
-        "inbox",
-        sa.Column("source", sa.Text(), nullable=False),
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("digest", sa.LargeBinary(), nullable=True),
-        sa.Column("seen_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.PrimaryKeyConstraint("source", "id"),
-    )
-    op.create_index("inbox_seen_at", "inbox", ["seen_at"], unique=False)
-    op.create_table(
-        "outbox",
-        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
-        sa.Column("lane", sa.Integer(), nullable=False),
-        sa.Column("topic", sa.Text(), nullable=False),
-        sa.Column("key", sa.LargeBinary(), nullable=True),
-        sa.Column("value", sa.LargeBinary(), nullable=True),
-        sa.Column("headers", sa.LargeBinary(), nullable=False),
-        sa.Column("set_aside", sa.Text(), nullable=True),
-        sa.PrimaryKeyConstraint("id"),
-    )
-    op.create_index("outbox_lane", "outbox", ["lane", "id"], unique=False)
-    op.create_table(
-        "ownership",
-        sa.Column("lane", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("epoch", sa.BigInteger(), nullable=False),
-        sa.Column("owner", sa.Text(), nullable=False),
-        sa.Column("visits", sa.BigInteger(), server_default="0", nullable=False),
-        sa.PrimaryKeyConstraint("lane"),
-    )
-    op.create_table(
         "reconciled",
         sa.Column("partition", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("next_offset", sa.BigInteger(), nullable=False),
@@ -158,13 +132,11 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    first_tables.drop()
     op.drop_table("notifications")
     op.drop_table("dead_records")
     op.drop_table("watched")
     op.drop_table("reconciled")
-    op.drop_table("ownership")
-    op.drop_table("outbox")
-    op.drop_table("inbox")
     op.drop_table("dead_letters")
     op.drop_table("arrivals")
     op.drop_table("alerts")

@@ -3,11 +3,14 @@
 import sqlalchemy as sa
 from alembic import op
 
+from shared.runtime.postgres import first_tables
+
 revision = "0100"
 down_revision = None
 
 
 def upgrade() -> None:
+    first_tables.create()
     op.execute("CREATE SEQUENCE order_numbers START 1001")
     op.create_table(
         "checkouts",
@@ -44,41 +47,10 @@ def upgrade() -> None:
         sa.CheckConstraint("redeemed >= 0", name="never_given_back_twice"),
         sa.PrimaryKeyConstraint("code"),
     )
-    op.create_table(
-        "inbox",
-        sa.Column("source", sa.Text(), nullable=False),
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("digest", sa.LargeBinary(), nullable=True),
-        sa.Column("seen_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.PrimaryKeyConstraint("source", "id"),
-    )
-    op.create_index("inbox_seen_at", "inbox", ["seen_at"], unique=False)
-    op.create_table(
-        "outbox",
-        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
-        sa.Column("lane", sa.Integer(), nullable=False),
-        sa.Column("topic", sa.Text(), nullable=False),
-        sa.Column("key", sa.LargeBinary(), nullable=True),
-        sa.Column("value", sa.LargeBinary(), nullable=True),
-        sa.Column("headers", sa.LargeBinary(), nullable=False),
-        sa.Column("set_aside", sa.Text(), nullable=True),
-        sa.PrimaryKeyConstraint("id"),
-    )
-    op.create_index("outbox_lane", "outbox", ["lane", "id"], unique=False)
-    op.create_table(
-        "ownership",
-        sa.Column("lane", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("epoch", sa.BigInteger(), nullable=False),
-        sa.Column("owner", sa.Text(), nullable=False),
-        sa.Column("visits", sa.BigInteger(), server_default="0", nullable=False),
-        sa.PrimaryKeyConstraint("lane"),
-    )
 
 
 def downgrade() -> None:
-    op.drop_table("ownership")
-    op.drop_table("outbox")
-    op.drop_table("inbox")
+    first_tables.drop()
     op.drop_table("coupons")
     op.drop_table("checkouts")
     op.execute("DROP SEQUENCE order_numbers")
