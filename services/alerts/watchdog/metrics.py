@@ -25,6 +25,9 @@ step_seconds = Children(
 )
 _waiting = Gauge("quadrille_checkouts_waiting", "Waiting checkouts, by step", ["step"])
 _alerts = Gauge("quadrille_alerts_open", "Open and acknowledged alerts", ["kind", "severity"])
+threshold = Gauge(
+    "quadrille_threshold_seconds", "Age from which the watchdog alerts, by kind of alert; Prometheus' rules read it", ["kind"]
+)
 _OPEN = text("SELECT kind, severity, count(*) AS alerts FROM alerts WHERE state <> 'resolved' GROUP BY kind, severity")
 _KINDS: Final = {
     **dict.fromkeys((*ABOUT_MONEY, "stuck", "unhandled"), "critical"),

@@ -34,9 +34,14 @@ class Audit:
     violations: int
     finished: float
 
-    def is_overdue(self, every: float, since: float, now: float) -> bool:
-        """Whether two audits are missing. ``every``: seconds between audits; ``since``: when we began to watch."""
-        return now - max(self.finished, since) > 2 * every + GRACE_SECONDS
+    def is_overdue(self, after: float, since: float, now: float) -> bool:
+        """Whether two audits are missing. ``after``: of :func:`overdue_after`; ``since``: when we began to watch."""
+        return now - max(self.finished, since) > after
+
+
+def overdue_after(every: float) -> float:
+    """Seconds after which the next audit is overdue, where one comes ``every`` so many."""
+    return 2 * every + GRACE_SECONDS
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ import aiohttp
 from services.alerts.reports import Reports
 from services.alerts.watchdog import condition_alerts as alerts
 from services.alerts.watchdog.conditions import Conditions
-from services.alerts.watchdog.service_metrics import UNKNOWN, ServiceReport, read
+from services.alerts.watchdog.metrics import threshold
+from services.alerts.watchdog.service_metrics import UNKNOWN, ServiceReport, overdue_after, read
 from shared.settings import PREFIX, Settings, SettingsError
 
 log = logging.getLogger(__name__)
@@ -40,7 +41,9 @@ class ServiceMonitor:
 
     def __init__(self, settings: Settings, reports: Reports, outage: Callable[[], bool]) -> None:
         self._every, self._outbox_seconds, self._outage = settings.watch_seconds, settings.outbox_seconds, outage
-        self._audit_seconds, self._began = settings.audit_seconds, time.time()
+        self._overdue_after, self._began = overdue_after(settings.audit_seconds), time.time()
+        threshold.labels("outbox_grows").set(self._outbox_seconds)
+        threshold.labels("audit_overdue").set(self._overdue_after)
         self._addresses = addresses(settings.watched_services)
         every, twice = self._every, 2 * self._every
         self._down = Conditions(alerts.SERVICE, reports, "it answers", twice, twice)
@@ -91,7 +94,7 @@ class ServiceMonitor:
         quarantined = {n: alerts.set_aside(n, o.set_aside, at) for n, o in boxes.items() if o.set_aside}
         refused = {n: alerts.topic_refuses(n, o.refusing, at) for n, o in boxes.items() if o.refusing}
         wrong = {n: alerts.money_wrong(n, audit.violations, at) for n, audit in audits.items() if audit.violations}
-        due = {n: audit for n, audit in audits.items() if audit.is_overdue(self._audit_seconds, self._began, at)}
+        due = {n: audit for n, audit in audits.items() if audit.is_overdue(self._overdue_after, self._began, at)}
         overdue = {n: alerts.audit_overdue(n, audit.finished, at) for n, audit in due.items()}
         judged = reports.keys() - unready if self._outage() else reports.keys()
         for conditions, found, known in (

@@ -4,7 +4,7 @@ from prometheus_client import REGISTRY, generate_latest
 
 import cli.audit.metrics as exported
 from services.alerts.watchdog.condition_alerts import audit_overdue, money_wrong
-from services.alerts.watchdog.service_metrics import GRACE_SECONDS, UNKNOWN, Audit, Outbox, ServiceReport, read
+from services.alerts.watchdog.service_metrics import UNKNOWN, Audit, Outbox, ServiceReport, overdue_after, read
 
 HOUR = 3600.0
 SAID = """# HELP quadrille_outbox_depth Records committed and not yet published
@@ -32,11 +32,11 @@ def test_a_service_without_audit_metrics_has_no_audit() -> None:
 
 
 def test_an_audit_is_overdue_when_two_are_missing_and_there_was_time_for_one() -> None:
-    long_ago, limit = 0.0, 2 * HOUR + GRACE_SECONDS
-    assert not Audit(0, 1_000).is_overdue(HOUR, long_ago, 1_000 + limit)
-    assert Audit(0, 1_000).is_overdue(HOUR, long_ago, 1_001 + limit)
-    assert not Audit(0, 0).is_overdue(HOUR, 5_000, 5_000 + limit), "it has only just begun"
-    assert Audit(0, 0).is_overdue(HOUR, 5_000, 5_001 + limit)
+    long_ago, limit = 0.0, overdue_after(HOUR)
+    assert not Audit(0, 1_000).is_overdue(limit, long_ago, 1_000 + limit)
+    assert Audit(0, 1_000).is_overdue(limit, long_ago, 1_001 + limit)
+    assert not Audit(0, 0).is_overdue(limit, 5_000, 5_000 + limit), "it has only just begun"
+    assert Audit(0, 0).is_overdue(limit, 5_000, 5_001 + limit)
 
 
 def test_the_alerts_of_audits_name_the_command_for_details() -> None:
