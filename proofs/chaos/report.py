@@ -1,4 +1,4 @@
-"""What came of it: faults by kind, checkouts by outcome, and what was wrong."""
+"""The report of a chaos run: faults by kind, checkouts by outcome, and violations."""
 
 import statistics
 from collections.abc import Sequence
@@ -9,11 +9,12 @@ from rich.markup import escape
 
 from cli.table import Table, number
 from proofs.chaos.schedule import Strike
+from shared.contract.text import counted
 
 
 @dataclass(frozen=True)
 class Hit:
-    """A strike that was, and the seconds from its end until a checkout in every lane was confirmed; none: it never was."""
+    """An injection, and the seconds from its end until a checkout in every partition was confirmed; ``None``: never."""
 
     strike: Strike
     seconds: float | None
@@ -21,7 +22,7 @@ class Hit:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that is told in the end. ``stories``: customers; ``as_planned``: of those whom no fault met."""
+    """The result of a run. ``stories``: customers; ``as_planned``: those with the outcome they have without faults."""
 
     seed: int
     minutes: float
@@ -38,7 +39,7 @@ class Report:
 
     @property
     def by_kind(self) -> dict[str, list[float | None]]:
-        """The seconds to recover of each kind of fault; those of a pair count for both."""
+        """The recovery times of each kind of fault, in seconds; a pair counts for both kinds."""
         found: dict[str, list[float | None]] = {}
         for hit in self.hits:
             for fault in hit.strike.faults:
@@ -47,7 +48,7 @@ class Report:
 
 
 def as_json(report: Report) -> dict[str, object]:
-    """For programs."""
+    """The report for JSON."""
     return {
         "seed": report.seed,
         "minutes": round(report.minutes, 1),
@@ -72,8 +73,8 @@ def _figures(seconds: Sequence[float | None]) -> dict[str, float | int]:
 
 
 def show(report: Report, console: Console) -> None:
-    """For people."""
-    table = Table("fault", number("count"), number("p50 s"), number("max s"), title=f"Seconds to recover (seed {report.seed})")
+    """Print the report."""
+    table = Table("fault", number("count"), number("p50 s"), number("max s"), title=f"Recovery times (seed {report.seed})")
     for kind, seconds in report.by_kind.items():
         figures = _figures(seconds)
         table.add_row(kind, str(figures["count"]), str(figures.get("p50", "")), str(figures.get("max", "")))
@@ -83,12 +84,12 @@ def show(report: Report, console: Console) -> None:
         table.add_row(outcome, str(count))
     table.print(console)
     console.print(
-        f"{report.stories} customers, {report.as_planned} with the end they would have had without faults;"
-        f" {report.open_alerts} open alerts; everything at its end {report.settled_seconds:.0f} s after the last fault"
+        f"{counted(report.stories, 'customer')}, {report.as_planned} with the same outcome as without faults;"
+        f" {counted(report.open_alerts, 'open alert')}; all finished {report.settled_seconds:.0f} s after the last fault"
     )
     for kind in report.not_possible:
-        console.print(f"not possible here: {kind}", markup=False)
+        console.print(f"not possible on this machine: {kind}", markup=False)
     for violation in report.violations:
         console.print(f"[red]{escape(violation)}[/]", soft_wrap=True)
     colour = "red" if report.violations else "green"
-    console.print(f"[{colour}]{len(report.violations)} violations[/]")
+    console.print(f"[{colour}]{counted(len(report.violations), 'violation')}[/]")

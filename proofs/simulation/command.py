@@ -29,7 +29,7 @@ def simulate(checkouts: int, seed: int, jobs: int, say: Say) -> tuple[bool, dict
         nonlocal due
         if time.monotonic() >= due:
             rate = coverage.checkouts / (time.monotonic() - started)
-            say(f"{coverage.checkouts:,} of {checkouts:,} checkouts, {rate:,.0f} a second")
+            say(f"{coverage.checkouts:,} of {checkouts:,} checkouts, {rate:,.0f} per second")
             due = time.monotonic() + EVERY_SECONDS
 
     result = run(checkouts, seed, jobs, progress)
@@ -46,7 +46,7 @@ def play_again(seed: int) -> tuple[bool, dict[str, Any], Callable[[Console], Non
 
 def every_order(say: Say) -> tuple[bool, dict[str, Any], Callable[[Console], None]]:
     """Every order of the small cases; returns as :func:`simulate`."""
-    table = Table("case", number("orders"), number("states"), number("ends"), text("wrong"))
+    table = Table("case", number("orders"), number("states"), number("ends"), text("violation"))
     found: dict[str, Any] = {}
     for case in CASES:
         say(case.name)
