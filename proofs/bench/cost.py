@@ -27,23 +27,14 @@ class Cost:
     async def watch(self) -> None:
         """Note the peak of each one's memory until cancelled."""
         while True:
-            for name, used in self.memory_mb().items():
-                self.peak_mb[name] = max(used, self.peak_mb.get(name, 0.0))
+            families = {"bench": [psutil.Process()]} | {name: _family(process) for name, process in self._processes.items()}
+            for name, family in families.items():
+                self.peak_mb[name] = max(_memory(family) / 1e6, self.peak_mb.get(name, 0.0))
             await asyncio.sleep(0.5)
-
-    def memory_mb(self) -> dict[str, float]:
-        """The memory of each as it is now, in MB."""
-        families = {"bench": [psutil.Process()]} | {name: _family(process) for name, process in self._processes.items()}
-        return {name: _memory(family) / 1e6 for name, family in families.items()}
 
     def cpu_seconds(self) -> dict[str, float]:
         """CPU seconds of each since it was started."""
         return {"bench": time.process_time()} | {name: _cpu(process) for name, process in self._processes.items()}
-
-    def signal(self, name: str, number: int) -> None:
-        """Send a signal to a process."""
-        for process in _family(self._processes[name]):
-            process.send_signal(number)
 
     async def requests(self, metric: str) -> dict[str, float]:
         """What each service has asked for so far, as its counter ``metric`` says: of its database, or of the broker."""

@@ -5,13 +5,13 @@ import contextlib
 import time
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from aiokafka import TopicPartition
 
-from devstack.demo.shop import BERLIN, card
+from devstack.demo.shop import APPROVED, BERLIN
 from shared.contract.cart import (
     AddItem,
     ConfirmCheckout,
@@ -39,9 +39,6 @@ REJECTED: Final = b"quadrille.CommandRejected.v1"
 ANSWER_SECONDS: Final = 30
 
 
-L = TypeVar("L", bound="Load")
-
-
 class LoadError(QuadrilleError):
     """Checkouts did not come to their end in time."""
 
@@ -51,9 +48,9 @@ class Load:
 
     def __init__(self, settings: Settings, producer: Any, consumer: Any) -> None:
         self._settings, self._producer, self._consumer = settings, producer, consumer
-        self.counts: Counter[bytes] = Counter()
-        self.confirmed: dict[str, float] = {}
-        self.sent: dict[str, float] = {}
+        self._counts: Counter[bytes] = Counter()
+        self._confirmed: dict[str, float] = {}
+        self._sent: dict[str, float] = {}
         self._news = asyncio.Event()
 
     async def watch(self) -> None:
@@ -65,52 +62,47 @@ class Load:
                 for record in records:
                     headers = dict(record.headers)
                     kind = headers["ce_type"]
-                    self.counts[kind] += 1
-                    self.seen(kind, record.key.decode(), now)
+                    self._counts[kind] += 1
+                    if kind == CONFIRMED:
+                        self._confirmed[record.key.decode()] = now
             self._news.set()
 
-    def seen(self, kind: bytes, cart_id: str, now: float) -> None:
-        """An event of a cart, or of a SKU, has arrived."""
-        if kind == CONFIRMED:
-            self.confirmed[cart_id] = now
-
-    async def news(self, seconds: float) -> None:
+    async def _wait_for_news(self, seconds: float) -> None:
         """Wait for events, at most so long."""
         self._news.clear()
         await happens(self._news, seconds)
 
-    async def until(self, kind: str, count: int, seconds: float = 120) -> None:
+    async def _until(self, kind: str, count: int, seconds: float = 120) -> None:
         """Wait for so many events of a type. Raises :class:`LoadError`."""
         name = f"quadrille.{kind}.v1".encode()
         deadline = time.monotonic() + seconds
-        while self.counts[name] < count:
+        while self._counts[name] < count:
             if time.monotonic() > deadline:
-                raise LoadError(f"{self.counts[name]} of {count} {kind} after {seconds:g} s")
-            await self.news(1)
+                raise LoadError(f"{self._counts[name]} of {count} {kind} after {seconds:g} s")
+            await self._wait_for_news(1)
 
     async def prepare(self, count: int) -> list[str]:
         """So many carts for which only the confirmation is missing."""
         run = uuid.uuid4().hex[:8]
-        skus = await self.products(run)
+        skus = await self._products(run)
         carts = [f"bench-{run}-{n}" for n in range(count)]
         for n, cart_id in enumerate(carts):
-            await self.fill(cart_id, skus[n % PRODUCTS])
-        await self.until("CheckoutDetailsSet", 3 * count)
-        await self.until("StockReserved", count)
+            await self._fill(cart_id, skus[n % PRODUCTS])
+        await self._until("CheckoutDetailsSet", 3 * count)
+        await self._until("StockReserved", count)
         return carts
 
-    async def products(self, run: str) -> list[str]:
-        """The SKUs of a run, listed, known to cart and in stock."""
+    async def _products(self, run: str) -> list[str]:
+        """List and stock the SKUs of a run, and wait until cart knows them."""
         skus = [f"bench-{run}-{n}" for n in range(PRODUCTS)]
-        received = self.counts[RECEIVED]
         for sku in skus:
-            await self.send(ProductListed(sku=sku, name="Bench", prices={"EUR": 1000}, weight_grams=100))
-            await self.send(ReceiveStock(sku=sku, quantity=10**6))
-        await self.until("StockReceived", received + PRODUCTS)
+            await self._send(ProductListed(sku=sku, name="Bench", prices={"EUR": 1000}, weight_grams=100))
+            await self._send(ReceiveStock(sku=sku, quantity=10**6))
+        await self._until("StockReceived", PRODUCTS)
         await self._until_sold(skus)
         return skus
 
-    async def fill(self, cart_id: str, sku: str, token: str = "tok_approve") -> None:
+    async def _fill(self, cart_id: str, sku: str) -> None:
         """Send all a customer sends before the confirmation."""
         for command in (
             OpenCart(cart_id=cart_id, currency="EUR", customer_id="bench"),
@@ -118,20 +110,20 @@ class Load:
             StartCheckout(cart_id=cart_id),
             SetShippingAddress(cart_id=cart_id, address=BERLIN),
             SetShippingMethod(cart_id=cart_id, method="standard"),
-            SetPaymentMethod(cart_id=cart_id, method=card(token)),
+            SetPaymentMethod(cart_id=cart_id, method=APPROVED),
         ):
-            await self.send(command)
+            await self._send(command)
 
     async def _until_sold(self, skus: Sequence[str]) -> None:
         """The catalogue travels in a topic of its own: ask until cart knows every product."""
         probe = f"probe-{uuid.uuid4().hex[:8]}"
-        await self.send(OpenCart(cart_id=probe, currency="EUR", customer_id="bench"))
+        await self._send(OpenCart(cart_id=probe, currency="EUR", customer_id="bench"))
         for sku in skus:
-            known = self.counts[CHANGED]
-            while self.counts[CHANGED] == known:
-                answers = self.counts[CHANGED] + self.counts[REJECTED]
-                await self.send(AddItem(cart_id=probe, sku=sku))
-                while self.counts[CHANGED] + self.counts[REJECTED] == answers:
+            known = self._counts[CHANGED]
+            while self._counts[CHANGED] == known:
+                answers = self._counts[CHANGED] + self._counts[REJECTED]
+                await self._send(AddItem(cart_id=probe, sku=sku))
+                while self._counts[CHANGED] + self._counts[REJECTED] == answers:
                     self._news.clear()
                     async with asyncio.timeout(ANSWER_SECONDS):
                         await self._news.wait()
@@ -139,24 +131,24 @@ class Load:
     async def alone(self, carts: Sequence[str]) -> list[float]:
         """One checkout after the other; returns the seconds from command to confirmation."""
         for cart_id in carts:
-            await self.confirm(cart_id)
-            await self.until_confirmed([cart_id])
-        return self.latencies(carts)
+            await self._confirm(cart_id)
+            await self._until_confirmed([cart_id])
+        return self._latencies(carts)
 
     async def top(self, carts: Sequence[str], window: int) -> float:
         """As fast as it goes with so many under way; returns confirmed checkouts per second."""
         started, next_ = time.monotonic(), 0
-        before = len(self.confirmed)
+        before = len(self._confirmed)
         while next_ < len(carts):
-            done = len(self.confirmed) - before
+            done = len(self._confirmed) - before
             free = window - (next_ - done)
             for cart_id in carts[next_ : next_ + max(0, free)]:
-                await self.confirm(cart_id)
+                await self._confirm(cart_id)
                 next_ += 1
             self._news.clear()
             await self._news.wait()
-        await self.until_confirmed(carts)
-        return len(carts) / (max(self.confirmed[c] for c in carts) - started)
+        await self._until_confirmed(carts)
+        return len(carts) / (max(self._confirmed[c] for c in carts) - started)
 
     async def paced(self, carts: Sequence[str], rate: float) -> list[float]:
         """So many a second, whatever comes back; latencies count from when a command was due, not from when it left."""
@@ -165,29 +157,29 @@ class Load:
             due = started + n / rate
             if (wait := due - time.monotonic()) > 0:
                 await asyncio.sleep(wait)
-            await self.confirm(cart_id)
-            self.sent[cart_id] = due
-        await self.until_confirmed(carts)
-        return self.latencies(carts)
+            await self._confirm(cart_id)
+            self._sent[cart_id] = due
+        await self._until_confirmed(carts)
+        return self._latencies(carts)
 
-    def latencies(self, carts: Sequence[str]) -> list[float]:
+    def _latencies(self, carts: Sequence[str]) -> list[float]:
         """Seconds from command to confirmation, sorted."""
-        return sorted(self.confirmed[c] - self.sent[c] for c in carts)
+        return sorted(self._confirmed[c] - self._sent[c] for c in carts)
 
-    async def until_confirmed(self, carts: Sequence[str], seconds: float = 120) -> None:
+    async def _until_confirmed(self, carts: Sequence[str], seconds: float = 120) -> None:
         """Wait until all of them are confirmed. Raises :class:`LoadError`."""
         deadline = time.monotonic() + seconds
-        while missing := [c for c in carts if c not in self.confirmed]:
+        while missing := [c for c in carts if c not in self._confirmed]:
             if time.monotonic() > deadline:
                 raise LoadError(f"{len(missing)} checkouts were not confirmed, {missing[0]} among them")
-            await self.news(1)
+            await self._wait_for_news(1)
 
-    async def confirm(self, cart_id: str) -> None:
+    async def _confirm(self, cart_id: str) -> None:
         """Confirm a checkout."""
-        self.sent[cart_id] = time.monotonic()
-        await self.send(ConfirmCheckout(cart_id=cart_id))
+        self._sent[cart_id] = time.monotonic()
+        await self._send(ConfirmCheckout(cart_id=cart_id))
 
-    async def send(self, message: Message) -> None:
+    async def _send(self, message: Message) -> None:
         """Publish a command, or a product of the catalogue."""
         envelope = Envelope(str(uuid.uuid4()), "/quadrille/bench", message.type_name(), message.key, "bench")
         headers, value = write(envelope, message, datetime.now(UTC))
@@ -198,14 +190,7 @@ class Load:
 
 @contextlib.asynccontextmanager
 async def load(settings: Settings) -> AsyncIterator[Load]:
-    """A load, watching from now on."""
-    async with watching(Load, settings) as made:
-        yield made
-
-
-@contextlib.asynccontextmanager
-async def watching(kind: Callable[[Settings, Any, Any], L], settings: Settings) -> AsyncIterator[L]:
-    """A load of that kind, watching from now on."""
+    """A load that sees every event from now on."""
     producer = await kafka.producer(settings, "bench")
     consumer = kafka.consumer(settings, None, "bench")
     await kafka.start(consumer)
@@ -214,7 +199,7 @@ async def watching(kind: Callable[[Settings, Any, Any], L], settings: Settings) 
     await consumer.seek_to_end(*partitions)
     for partition in partitions:
         await consumer.position(partition)
-    made = kind(settings, producer, consumer)
+    made = Load(settings, producer, consumer)
     watch = asyncio.create_task(made.watch())
     try:
         yield made

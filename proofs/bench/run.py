@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -49,32 +49,20 @@ class Result:
 
 
 async def bench(state: Path, checkouts: int, gateway: str, progress: Callable[[str], None]) -> Result:
-    """Measure ``checkouts`` confirmed checkouts; ``gateway`` is ``instant`` or ``http``.
+    """Measure ``checkouts`` confirmed checkouts on everything but the console, whose log is ``logs/bench.log``.
 
-    Each has a folder of its own in ``state``, so that one's orders are not in the other's tables.
+    ``gateway``: ``http`` is the sandbox, ``instant`` one within payment's process (:mod:`proofs.bench.payment`). Each has a
+    folder of its own in ``state``, so that one's orders are not in the other's tables.
     """
     state = state / gateway
-    async with system_of_its_own(state, "bench", {}, progress, instant=gateway == "instant") as running:
-        return await _measure(running, state, checkouts, gateway, progress)
-
-
-@contextlib.asynccontextmanager
-async def system_of_its_own(
-    state: Path, log: str, more: dict[str, str], progress: Callable[[str], None], *, instant: bool = True
-) -> AsyncIterator[Running]:
-    """Everything but the console, up while somebody measures; what the programs say is in a file of that name.
-
-    ``instant``: payment asks a gateway in its own process (:mod:`proofs.bench.payment`), and not the sandbox.
-    """
-    path = state / "logs" / f"{log}.log"
+    path = state / "logs" / "bench.log"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as lines:
-        programs = {"payment": ["proofs.bench.payment", str(state / LEDGER)]} if instant else {}
-        say = partial(note, lines)
-        running = Running(state, more, say, progress, measured=True, programs=programs)
+        programs = {"payment": ["proofs.bench.payment", str(state / LEDGER)]} if gateway == "instant" else {}
+        running = Running(state, {}, partial(note, lines), progress, measured=True, programs=programs)
         await running.start()
         try:
-            yield running
+            return await _measure(running, state, checkouts, gateway, progress)
         finally:
             await running.stop()
 
@@ -90,7 +78,8 @@ async def _measure(running: Running, state: Path, checkouts: int, gateway: str, 
     async with load(settings) as driver:
         progress(f"Preparing {checkouts} carts")
         carts = await driver.prepare(checkouts)
-        await caught_up(settings, progress)
+        progress("Waiting until every consumer group has caught up")
+        await _caught_up(settings)
         progress(f"{ALONE} checkouts, one after the other")
         alone = await driver.alone(carts[:ALONE])
         cost = Cost(state, running.health_ports)
@@ -129,14 +118,11 @@ async def _measure(running: Running, state: Path, checkouts: int, gateway: str, 
     )
 
 
-async def caught_up(
-    settings: Settings, progress: Callable[[str], None], group: str = "*", seconds: float = CATCH_UP_SECONDS
-) -> None:
+async def _caught_up(settings: Settings) -> None:
     """Wait until nobody has anything left to read: what is measured alone must be alone."""
-    progress("Waiting until every consumer group has caught up" if group == "*" else f"Waiting until {group} has caught up")
-    async with LagReader(settings) as reader, asyncio.timeout(seconds):
+    async with LagReader(settings) as reader, asyncio.timeout(CATCH_UP_SECONDS):
         while True:
-            groups = (await reader.snapshot(settings.topic(f"quadrille.{group}"), "*")).groups.values()
+            groups = (await reader.snapshot(settings.topic("quadrille.*"), "*")).groups.values()
             if not any(group.lag for group in groups):
                 return
             await asyncio.sleep(LOOK_SECONDS)
