@@ -13,13 +13,20 @@ demo: $(BIN)/ready ## watch real checkouts pass through real Kafka and PostgreSQ
 	@$(BIN)/quadrille demo
 
 .PHONY: test
-test: $(BIN)/ready ## all tests but `make crash`, on the embedded stack (STACK=compose or STACK=testcontainers for others)
+test: $(BIN)/ready ## all tests of the product but `make crash`, on the embedded stack (STACK=compose or STACK=testcontainers for others)
 	@echo "Running all tests on the $${STACK:-embedded} stack"
 	@$(BIN)/python -m pytest --numprocesses 2 $(ARGS)
 
 .PHONY: crash
 crash: $(BIN)/ready ## have every service die at every point where it can, and audit what is left (some minutes)
 	@$(BIN)/python -m pytest -m crash $(ARGS)
+
+.PHONY: proofs
+proofs: crash ## for two hours: `make crash`, tests of the proofs themselves, chaos, fuzzing, mutants
+	@$(BIN)/python -m pytest proofs
+	@$(BIN)/quadrille chaos --minutes 30
+	@$(BIN)/python -m proofs.fuzz.decoder -max_total_time=600
+	@$(BIN)/python -m proofs.mutation
 
 .PHONY: check
 check: $(BIN)/ready ## linter, formatter, type checker, import directions, links of the site

@@ -13,9 +13,7 @@ from tests.support import stacks, temporary
 from tests.support.stacks import Stack
 
 UNIT: Final = "tests/unit"
-"""The last of these asks which reactions the others have played."""
 WITHOUT_THE_STACK: Final = (
-    "proofs/fuzz",
     "tests/integration/chaos",
     "tests/integration/reference/test_checkers.py",
     "tests/integration/reference/test_command.py",
@@ -60,6 +58,12 @@ class OneStack(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneStack:
     """Say who has which tests."""
     return OneStack(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have tests that are marked as ``last`` come after all others of ``tests/unit``, ``tests/e2e`` ..."""
+    items.sort(key=lambda item: (item.nodeid.split("/")[:2], item.get_closest_marker("last") is not None))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

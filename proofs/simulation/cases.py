@@ -69,7 +69,7 @@ def ready(token: str | None = "ok", units: int = 5) -> list[Message]:
 
 DEFINED: Final = DefineCoupon(code="ONE", kind="percentage", percent_off=1000, limit=1)
 
-CASES: Final = (
+_CASES: Final = (
     Case("a checkout that goes right", ready(), [CONFIRM], Budget(doubles=3)),
     Case("from the start of the checkout", [*shop(), *filled()], [*started(), CONFIRM], Budget(doubles=1)),
     Case("confirmed twice", ready(), [CONFIRM, CONFIRM], Budget(doubles=2)),
@@ -143,3 +143,4 @@ CASES: Final = (
         Budget(doubles=0),
     ),
 )
+CASES: Final = {case.name: case for case in _CASES}

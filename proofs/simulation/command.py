@@ -48,7 +48,7 @@ def every_order(say: Say) -> tuple[bool, dict[str, Any], Callable[[Console], Non
     """Every order of the small cases; returns as :func:`simulate`."""
     table = Table("case", number("orders"), number("states"), number("ends"), text("violation"))
     found: dict[str, Any] = {}
-    for case in CASES:
+    for case in CASES.values():
         say(case.name)
         try:
             explored = explore(case.before, case.at_once, case.budget)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from services.payment import __main__ as payment
 from shared.settings import PREFIX, Settings, SettingsError, load, names_broker
 
 EXAMPLE = Path(__file__).resolve().parents[3] / ".env.example"
@@ -50,3 +51,10 @@ def test_what_is_not_named_is_asked_for_in_one_sentence() -> None:
         load({}).kafka_client()
     with pytest.raises(SettingsError, match="QUADRILLE_CART_DATABASE_URL"):
         load({}).database_url("cart")
+
+
+def test_no_setting_makes_a_production_process_approve_by_itself() -> None:
+    with pytest.raises(SettingsError, match="QUADRILLE_GATEWAY;"):
+        load({"QUADRILLE_GATEWAY": "instant"})
+    with pytest.raises(SettingsError, match="QUADRILLE_GATEWAY_URL"):
+        payment.define(load({}))

@@ -8,9 +8,7 @@ import pytest
 
 from devstack.sandbox.ledger import Ledger
 from proofs.bench.payment import InProcessGateway
-from services.payment.__main__ import define
 from services.payment.gateways.port import Authorization, Declined, Gateway, NotFound, PaymentState, Refused, Sought, Succeeded
-from shared.settings import SettingsError, load
 
 REQUEST = Authorization("checkout-1", 1000, "EUR", "tok_anything")
 SOUGHT = Sought("checkout-1", 1000, "EUR")
@@ -68,11 +66,3 @@ async def test_a_second_process_knows_the_holds_of_the_first(gateway: Gateway, l
         assert await second.capture("c", payment, 1000) == Succeeded(payment)
     finally:
         await second.close()
-
-
-def test_no_setting_makes_a_production_process_approve_by_itself() -> None:
-    named = {"QUADRILLE_GATEWAY_URL": "http://127.0.0.1:1", "QUADRILLE_GATEWAY_API_KEY": "sk"}
-    with pytest.raises(SettingsError, match="QUADRILLE_GATEWAY;"):
-        load({**named, "QUADRILLE_GATEWAY": "instant"})
-    with pytest.raises(SettingsError, match="QUADRILLE_GATEWAY_URL"):
-        define(load({}))

@@ -4,6 +4,7 @@ import asyncio
 import time
 from pathlib import Path
 
+import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from cli.audit import audit, audit_money
@@ -14,6 +15,8 @@ from services.payment.gateways.port import Authorization, Succeeded
 from shared.contract.cart import CheckoutCompleted
 from tests.support import services
 from tests.support.system import System
+
+pytestmark = pytest.mark.last
 
 
 async def test_the_audit_of_a_running_shop_finds_nothing_wrong_with_those_who_shop(quadrille: System, shop: Shop) -> None:

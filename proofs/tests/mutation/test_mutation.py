@@ -29,7 +29,7 @@ def test_what_no_test_holds_on_to_survives_and_nothing_else() -> None:
 
 
 def test_a_module_that_is_there_already_is_not_taken_for_its_mutants(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "tests.unit.proofs.mutation.parcel", ModuleType("parcel"))
+    monkeypatch.setitem(sys.modules, "proofs.tests.mutation.parcel", ModuleType("parcel"))
     with pytest.raises(RuntimeError, match="is imported already"):
         next(run(mutants_of(PARCEL), [HOLDS]))
 

@@ -1,4 +1,4 @@
-"""No reaction is left without a test: the session itself is the record. Last by its name, so that it sees all of it."""
+"""No reaction is left without a test: the session itself is the record."""
 
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from tests.support.solo import PLAYED
 HERE = Path(__file__).parent
 
 
+@pytest.mark.last
 def test_every_reaction_was_played_alone(request: pytest.FixtureRequest) -> None:
     played_from = {path for service in REDRIVABLE for path in (HERE / service).glob("test_*.py")}
     if not played_from <= {item.path for item in request.session.items} or request.config.getoption("keyword"):

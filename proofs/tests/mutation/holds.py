@@ -1,6 +1,6 @@
 """Tests that leave a gap: nothing weighs just as much as is light."""
 
-from tests.unit.proofs.mutation.parcel import postage
+from proofs.tests.mutation.parcel import postage
 
 
 def test_a_letter() -> None:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from cli.main import app
 from proofs.simulation.run import Result, run
 from proofs.simulation.show import as_data, show
-from tests.simulation.flaws import FLAWS
+from proofs.tests.simulation.flaws import FLAWS
 
 FLAW = "a void where a refund is due"
 
