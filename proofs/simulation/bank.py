@@ -1,19 +1,20 @@
-"""A payment gateway with a ledger, in memory. It is what the money is checked against."""
+"""A payment gateway in memory, by the rules of the sandbox. The money is checked against its payments."""
 
 import random
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal
+from math import inf
+from typing import Any, Final, Literal
 
+from devstack.sandbox.intents import Intent, RefusalError
 from proofs.simulation.faults import GatewayFault
 from services.payment.gateways.port import (
     Answer,
     Declined,
     LookUp,
     PaymentState,
-    PaymentStatus,
     Refused,
     Sought,
     Succeeded,
@@ -21,12 +22,15 @@ from services.payment.gateways.port import (
     Unknown,
     Unusable,
 )
+from services.payment.gateways.wire import STATE_CODES
 from services.payment.model import Payment
 
 KEYS_KEPT: Final = timedelta(hours=24)
 HOLD_KEPT: Final = timedelta(days=7)
 PENDING: Final = timedelta(seconds=2)
 """How long the gateway does not know what comes of a request."""
+FOREIGN: Final = "of somebody else"
+"""The description of a payment that is not ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,35 +55,6 @@ class Request:
         return cls(kind, payment.operation.key, payment.known_as, hold, amount, currency, token)
 
 
-@dataclass(slots=True)
-class Entry:
-    """One payment in the ledger, in minor units.
-
-    ``held``: what can be captured, where it is a part. ``known_at``: when the gateway knows what came of the last request.
-    ``foreign``: somebody else's.
-    """
-
-    hold: str
-    reference: str
-    amount: int
-    currency: str
-    token: str
-    created: datetime
-    status: PaymentStatus = "authorized"
-    captured: int = 0
-    refunded: int = 0
-    held: int | None = None
-    known_at: datetime | None = None
-    foreign: bool = False
-
-
-_CHANGES: Final[dict[str, tuple[PaymentStatus, PaymentStatus]]] = {
-    "capture": ("authorized", "captured"),
-    "void": ("authorized", "voided"),
-    "refund": ("captured", "refunded"),
-}
-
-
 class Bank:
     """Stripe-like: the same key gets the same answer, for a day.
 
@@ -90,7 +65,7 @@ class Bank:
     """
 
     def __init__(self, seed: int = 0, failing: float = 0.0, ways: Sequence[GatewayFault] = tuple(GatewayFault)) -> None:
-        self.entries: list[Entry] = []
+        self._intents: dict[str, Intent] = {}
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
         self.faults: deque[GatewayFault] = deque()
         self.troubled_until = self.now
@@ -100,17 +75,22 @@ class Bank:
         self._failing, self._ways = failing, ways
         self._answers: dict[str, tuple[datetime, Request, Answer]] = {}
 
+    @property
+    def intents(self) -> Collection[Intent]:
+        """All payments, the oldest first. A hold lapses when it is next asked about: until then it is seen as held."""
+        return tuple(self._intents.values())
+
     def fork(self) -> "Bank":
         """The same, to go on from, with no faults of its own."""
         made = Bank()
-        made.entries = [replace(entry) for entry in self.entries]
+        made._intents = self._intents.copy()
         made.troubled_until = self.troubled_until
         made.now, made.refusals, made._answers = self.now, self.refusals.copy(), self._answers.copy()
         return made
 
     def digest(self) -> bytes:
         """All that is in it, as bytes."""
-        return repr((self.entries, sorted(self._answers))).encode()
+        return repr((self.intents, sorted(self._answers))).encode()
 
     def next_fault(self) -> GatewayFault | None:
         """What goes wrong with the next request, if anything."""
@@ -133,7 +113,7 @@ class Bank:
         if request.kind == "look_up":
             return self.look_up(request) if fault is None else Unavailable("no answer")
         if fault is GatewayFault.FOREIGN:
-            self._add(replace(request, currency="JPY"), foreign=True)
+            self._add(request, currency="JPY", description=FOREIGN)
         if fault in (GatewayFault.LOST, GatewayFault.LATE, GatewayFault.FOREIGN):
             return Unknown("timed out")
         if fault is GatewayFault.ERROR and request.key not in self._answers:
@@ -156,78 +136,79 @@ class Bank:
     def look_up(self, request: Request) -> LookUp:
         """Our payment; where there are several, the one that took or holds money."""
         sought = Sought(request.reference, request.amount, request.currency, request.hold or None)
-        return sought.among([self._shown(e) for e in self.entries if e.reference == request.reference])
-
-    def _shown(self, e: Entry) -> PaymentState:
-        made = PaymentState(e.hold, e.reference, self.status(e), e.amount, e.currency, e.captured, e.refunded, held=e.held)
-        if not self._pending(e):
-            return made
-        if e.status == "authorized":
-            return replace(made, status="processing", held=None)
-        return replace(made, status="captured", refunded=0, refunding=e.refunded)
-
-    def _pending(self, entry: Entry) -> bool:
-        return entry.known_at is not None and self.now < entry.known_at
-
-    def status(self, entry: Entry) -> PaymentStatus:
-        """Where a payment stands now: a hold nobody captured ends by itself."""
-        if entry.status == "authorized" and self.now - entry.created > HOLD_KEPT:
-            entry.status = "lapsed"
-        return entry.status
+        return sought.among([self._state(i) for i in self.intents if i.reference == request.reference])
 
     def undo_by_hand(self, reference: str) -> None:
         """A person gives back what is held or was taken."""
-        for entry in self.entries:
-            if entry.reference == reference and not entry.foreign and entry.status == "authorized":
-                entry.status = "voided"
-            elif entry.reference == reference and not entry.foreign and entry.status == "captured":
-                entry.status, entry.refunded = "refunded", entry.captured
+        for intent in self.intents:
+            if intent.reference == reference and not is_foreign(intent):
+                if intent.captured:
+                    self._intents[intent.id] = replace(intent, refunded=intent.captured, pending=0)
+                elif intent.status(self.now.timestamp()) != "lapsed":
+                    self._intents[intent.id] = replace(intent, voided=True)
+
+    def _state(self, intent: Intent) -> PaymentState:
+        i, now = self._of_now(intent), self.now.timestamp()
+        return PaymentState(
+            i.id, i.reference, i.status(now), i.amount, i.currency, i.captured, i.refunded, held=i.held, refunding=i.pending
+        )
+
+    def _of_now(self, intent: Intent) -> Intent:
+        """A payment that is asked about: a hold nobody captured ends by itself, a refund under way comes to its end."""
+        now = self.now.timestamp()
+        if intent.status(now) == "authorized" and now - intent.created > HOLD_KEPT.total_seconds():
+            intent = replace(intent, lapses=now)
+        self._intents[intent.id] = intent.at(now)
+        return self._intents[intent.id]
 
     def _authorize(self, request: Request, fault: GatewayFault | None) -> Answer:
         if "decline_authorize" in request.token:
             return Declined("declined", "the card was declined")
-        entry = self._add(request)
         if fault is GatewayFault.PENDING:
-            entry.known_at = self.now + PENDING
+            self._add(request, ready=(self.now + PENDING).timestamp())
             return Unknown("not known yet", "pending", pending=True)
         if fault is GatewayFault.PART:
-            entry.held = request.amount // 2
-            return Unusable(entry.hold, "other_amount", "only a part is held")
-        return Succeeded(entry.hold)
+            return Unusable(self._add(request, held=request.amount // 2), "other_amount", "only a part is held")
+        return Succeeded(self._add(request))
 
-    def _add(self, request: Request, *, foreign: bool = False) -> Entry:
-        entry = Entry(
-            f"h{len(self.entries)}",
-            request.reference,
-            request.amount,
-            request.currency,
-            request.token,
-            self.now,
-            foreign=foreign,
+    def _add(self, request: Request, **more: Any) -> str:
+        """Add a payment; returns its id. ``more``: its other fields."""
+        name, now = f"h{len(self._intents)}", self.now.timestamp()
+        fields = {"description": "", "currency": request.currency, "held": None} | more
+        self._intents[name] = Intent(
+            name, request.reference, request.token, amount=request.amount, created=now, lapses=inf, updated=now, **fields
         )
-        self.entries.append(entry)
-        return entry
+        return name
 
     def _change(self, request: Request, fault: GatewayFault | None) -> Answer:
-        entry = next((e for e in self.entries if e.hold == request.hold), None)
-        if entry is None:
+        if request.hold not in self._intents:
             return Refused("no_such_hold", f"there is no hold {request.hold!r}")
-        if f"refuse_{request.kind}" in entry.token:
+        before = self._of_now(self._intents[request.hold])
+        if f"refuse_{request.kind}" in before.token:
             return Declined("refused", f"the {request.kind} was refused")
-        before, after = _CHANGES[request.kind]
-        if self.status(entry) != before or self._pending(entry):
-            return Declined("wrong_state", f"the payment is {entry.status}")
+        now = self.now.timestamp()
+        if request.kind == "refund" and before.status(now) == "captured" and request.amount != before.captured:
+            return Refused("other_amount", f"{before.captured} were captured, and {request.amount} are to be refunded")
         part = fault is GatewayFault.PART and request.kind == "capture" and request.amount > 1
-        if request.kind == "capture":
-            entry.captured = request.amount // 2 if part else request.amount
-        elif request.kind == "refund":
-            if request.amount != entry.captured:
-                return Refused("other_amount", f"{entry.captured} were captured, and {request.amount} are to be refunded")
-            entry.refunded = request.amount
-        entry.status = after
+        pending = fault is GatewayFault.PENDING and request.kind == "refund"
+        try:
+            match request.kind:
+                case "capture":
+                    after = before.capture(request.amount // 2 if part else request.amount, now)
+                case "refund" if pending:
+                    after = before.begin_refund(request.amount, now, PENDING.total_seconds(), failing=False)
+                case "refund":
+                    after = before.refund(request.amount, now)
+                case _:
+                    after = before.void(now)
+        except RefusalError as refusal:
+            return (Declined if refusal.code in STATE_CODES else Refused)(refusal.code, refusal.message)
+        self._intents[after.id] = after
         if part:
-            return Unusable(entry.hold, "other_amount", "only a part was captured")
-        if fault is GatewayFault.PENDING and request.kind == "refund":
-            entry.known_at = self.now + PENDING
-            return Unknown("not known yet", "pending", pending=True)
-        return Succeeded(entry.hold)
+            return Unusable(after.id, "other_amount", "only a part was captured")
+        return Unknown("not known yet", "pending", pending=True) if pending else Succeeded(after.id)
+
+
+def is_foreign(intent: Intent) -> bool:
+    """Whether a payment is somebody else's."""
+    return intent.description == FOREIGN

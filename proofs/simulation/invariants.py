@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-from proofs.simulation.bank import Bank
+from proofs.simulation.bank import Bank, is_foreign
 from proofs.simulation.faults import DeadLetter
 from proofs.simulation.watch import BrokenError, Watch
 from proofs.simulation.wiring import wiring
@@ -66,14 +66,15 @@ def _money(world: Rested) -> None:
     checkouts = world.services["order"].aggregates[Checkout]
     alerted = world.watch.alerts
     kept: Counter[str] = Counter()
-    for entry in world.bank.entries:
-        if entry.foreign:
-            if entry.status not in ("authorized", "lapsed"):
-                raise BrokenError("money", entry.reference, f"somebody else's payment is {entry.status}")
+    for intent in world.bank.intents:
+        reference, status = intent.reference, intent.status(world.now.timestamp())
+        if is_foreign(intent):
+            if status not in ("authorized", "lapsed"):
+                raise BrokenError("money", reference, f"somebody else's payment is {status}")
             continue
-        kept[entry.reference] += entry.captured - entry.refunded
-        if entry.reference not in alerted and entry.status == "authorized":
-            raise BrokenError("money", entry.reference, "is still held, and no alert is open")
+        kept[reference] += intent.captured - intent.refunded - intent.pending
+        if reference not in alerted and status in ("authorized", "processing"):
+            raise BrokenError("money", reference, "is still held, and no alert is open")
     for checkout_id, checkout in checkouts.items():
         confirmed = checkout.state is CheckoutState.CONFIRMED and checkout.payment == "authorized"
         due = checkout.totals.total if confirmed and checkout.totals else 0

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from proofs.simulation.bank import Bank, Request
+from proofs.simulation.bank import Bank, Request, is_foreign
 from services.inventory.model import Stock
 from services.order.coupon import Coupon
 from services.order.model import Checkout, CheckoutState
@@ -81,7 +81,7 @@ class Watch:
 
     def asked(self, bank: Bank, request: Request) -> None:
         """A request has reached the gateway."""
-        charged = sum(e.captured > 0 for e in bank.entries if e.reference == request.reference and not e.foreign)
+        charged = sum(i.captured > 0 for i in bank.intents if i.reference == request.reference and not is_foreign(i))
         if charged > 1:
             raise BrokenError("money", request.reference, "was charged twice")
         if request.kind == "capture" and charged and request.reference not in self.orders:
