@@ -1,4 +1,4 @@
-"""The HTTP face of the sandbox: paths, headers and bodies; what they mean is the till's business."""
+"""The HTTP interface of the sandbox: paths, headers and bodies. What they mean is in :mod:`devstack.sandbox.service`."""
 
 import hmac
 import logging
@@ -14,7 +14,7 @@ from devstack.sandbox import answers
 from devstack.sandbox.answers import Answer
 from devstack.sandbox.calls import MAX_KEY, Authorize, Call, Capture, Refund, Void
 from devstack.sandbox.operations import unknown_payment
-from devstack.sandbox.till import ClosedError, Till
+from devstack.sandbox.service import ClosedError, PaymentService
 from devstack.sandbox.tokens import Operation
 from devstack.sandbox.trouble import Trouble
 
@@ -39,33 +39,33 @@ class BadRequestError(Exception):
         self.answer = answers.error(status, "invalid_request_error", code, message)
 
 
-def make_app(till: Till, api_key: str) -> web.Application:
+def make_app(service: PaymentService, api_key: str) -> web.Application:
     """The application: Stripe-like paths under ``/v1``, the audit's under ``/admin``, ``/livez`` and ``/readyz``."""
-    counter = Counter(till)
-    middlewares = [_errors_as_json, counter.turn_away, _only_with_key(api_key)]
+    handlers = Handlers(service)
+    middlewares = [_errors_as_json, handlers.turn_away, _only_with_key(api_key)]
     app = web.Application(client_max_size=MAX_BODY, middlewares=middlewares)
     app.add_routes(
         [
-            web.post("/v1/payment_intents", counter.authorize),
-            web.get("/v1/payment_intents", counter.search),
-            web.get("/v1/payment_intents/{id}", counter.show),
-            web.post("/v1/payment_intents/{id}/capture", counter.capture),
-            web.post("/v1/payment_intents/{id}/cancel", counter.void),
-            web.post("/v1/refunds", counter.refund),
-            web.get("/admin/ledger", counter.ledger),
-            web.post("/admin/trouble", counter.trouble),
-            web.get("/livez", counter.live),
-            web.get("/readyz", counter.ready),
+            web.post("/v1/payment_intents", handlers.authorize),
+            web.get("/v1/payment_intents", handlers.search),
+            web.get("/v1/payment_intents/{id}", handlers.show),
+            web.post("/v1/payment_intents/{id}/capture", handlers.capture),
+            web.post("/v1/payment_intents/{id}/cancel", handlers.void),
+            web.post("/v1/refunds", handlers.refund),
+            web.get("/admin/ledger", handlers.ledger),
+            web.post("/admin/trouble", handlers.trouble),
+            web.get("/livez", handlers.live),
+            web.get("/readyz", handlers.ready),
         ]
     )
     return app
 
 
-class Counter:
+class Handlers:
     """The handlers, one per path."""
 
-    def __init__(self, till: Till) -> None:
-        self._till = till
+    def __init__(self, service: PaymentService) -> None:
+        self._service = service
         self._trouble, self._until = Trouble(status=503, seconds=0), 0.0
 
     async def trouble(self, request: web.Request) -> web.Response:
@@ -108,7 +108,7 @@ class Counter:
 
     async def show(self, request: web.Request) -> web.Response:
         """One payment by its id."""
-        intent = self._till.find(request.match_info["id"])
+        intent = self._service.find(request.match_info["id"])
         if intent is None:
             return _response(unknown_payment(request.match_info["id"]))
         return _response(answers.succeeded(intent, time.time()))
@@ -119,14 +119,14 @@ class Counter:
         if not reference:
             raise BadRequestError("parameter_missing", "Name the payments by ?reference=.")
         now = time.time()
-        found = [answers.payment(intent, now) for intent in self._till.with_reference(reference)]
+        found = [answers.payment(intent, now) for intent in self._service.with_reference(reference)]
         return _json({"object": "list", "data": found})
 
     async def ledger(self, request: web.Request) -> web.Response:
         """A page of the ledger: payments after number ``?since=``; ``next`` is the ``since`` of the next page."""
         since, most = _number(request, "since", 0, 2**62), _number(request, "limit", MAX_PAGE, MAX_PAGE)
         now = time.time()
-        rows = [answers.ledger_row(seq, charges, intent, now) for seq, charges, intent in self._till.page(since, most)]
+        rows = [answers.ledger_row(seq, charges, intent, now) for seq, charges, intent in self._service.page(since, most)]
         return _json({"object": "list", "data": rows, "next": rows[-1]["seq"] if len(rows) == most else None})
 
     async def live(self, request: web.Request) -> web.Response:
@@ -135,13 +135,13 @@ class Counter:
 
     async def ready(self, request: web.Request) -> web.Response:
         """Whether the ledger can be read."""
-        self._till.page(0, 1)
+        self._service.page(0, 1)
         return _json({"service": "gateway", "ready": True})
 
     async def _take(self, request: web.Request, operation: Operation) -> web.StreamResponse:
         call = await _read_call(request, operation)
         try:
-            answer, replayed = await self._till.take(call)
+            answer, replayed = await self._service.take(call)
         except ClosedError:
             if request.transport is not None:
                 request.transport.abort()

@@ -1,13 +1,14 @@
-"""The sandbox's durable ledger: one SQLite file of payments, idempotency keys and strikes.
+"""The sandbox's durable ledger: one SQLite file of payments, idempotency keys and counts of faults.
 
 ``synchronous=FULL``: an answer the shop has seen must outlive even a power cut, or its databases, which do sync,
 would know of money the gateway forgot. Group commits (:mod:`sandbox.commits`) make that cheap.
 """
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from devstack.sandbox.intents import Intent
 
@@ -26,7 +27,14 @@ CREATE TABLE IF NOT EXISTS intents (
     captured INTEGER NOT NULL CHECK (captured BETWEEN 0 AND amount),
     refunded INTEGER NOT NULL CHECK (refunded BETWEEN 0 AND captured),
     voided INTEGER NOT NULL CHECK (NOT (voided AND captured > 0)),
-    declined TEXT
+    declined TEXT,
+    held INTEGER,
+    ready REAL NOT NULL,
+    challenged INTEGER NOT NULL,
+    pending INTEGER NOT NULL,
+    settles REAL NOT NULL,
+    failing INTEGER NOT NULL,
+    refund_failed INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS intents_by_reference ON intents (reference);
 CREATE TABLE IF NOT EXISTS keys (
@@ -37,28 +45,17 @@ CREATE TABLE IF NOT EXISTS keys (
     at REAL NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS keys_by_age ON keys (at);
-CREATE TABLE IF NOT EXISTS strikes (
+CREATE TABLE IF NOT EXISTS fault_counts (
     who TEXT NOT NULL,
     what TEXT NOT NULL,
     times INTEGER NOT NULL,
     PRIMARY KEY (who, what)
 ) STRICT, WITHOUT ROWID;
 """
-NEWER_COLUMNS: Final = (
-    "held INTEGER",
-    "ready REAL NOT NULL DEFAULT 0",
-    "challenged INTEGER NOT NULL DEFAULT 0",
-    "pending INTEGER NOT NULL DEFAULT 0",
-    "settles REAL NOT NULL DEFAULT 0",
-    "failing INTEGER NOT NULL DEFAULT 0",
-    "refund_failed INTEGER NOT NULL DEFAULT 0",
-)
-"""Columns of a payment that a ledger made by an earlier version has not."""
-_FIELDS: Final = (
-    "id, reference, token, description, amount, currency, created, lapses, updated, captured, refunded, voided, declined,"
-    " held, ready, challenged, pending, settles, failing, refund_failed"
-)
-_PLACES: Final = ", ".join("?" * len(_FIELDS.split(",")))
+_NAMES: Final = tuple(field.name for field in fields(Intent))
+_FIELDS: Final = ", ".join(_NAMES)
+_PLACES: Final = ", ".join("?" * len(_NAMES))
+_VALUES: Final = attrgetter(*_NAMES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +84,9 @@ class Ledger:
                 self._db.execute("PRAGMA journal_mode=WAL")
                 self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'OFF'}")
                 self._db.executescript(SCHEMA)
-                self._add_columns()
         except BaseException:
             self._db.close()
             raise
-
-    def _add_columns(self) -> None:
-        known = {row[1] for row in self._db.execute("PRAGMA table_info(intents)")}
-        for column in NEWER_COLUMNS:
-            if column.split()[0] not in known:
-                self._db.execute(f"ALTER TABLE intents ADD COLUMN {column}")
 
     def close(self) -> None:
         """Close the connection."""
@@ -118,14 +108,14 @@ class Ledger:
     def find(self, intent_id: str) -> Intent | None:
         """The payment with this id."""
         row = self._db.execute(f"SELECT {_FIELDS} FROM intents WHERE id = ?", (intent_id,)).fetchone()
-        return _intent(row) if row else None
+        return Intent(*row) if row else None
 
     def with_reference(self, reference: str, most: int = 100) -> list[Intent]:
         """The payments made under one reference, the newest first: more than one only where a client asked twice."""
         rows = self._db.execute(
             f"SELECT {_FIELDS} FROM intents WHERE reference = ? ORDER BY seq DESC LIMIT ?", (reference, most)
         )
-        return [_intent(row) for row in rows]
+        return [Intent(*row) for row in rows]
 
     def page(self, since: int, most: int) -> list[tuple[int, int, Intent]]:
         """Up to ``most`` payments after number ``since``, oldest first: number, charges of its reference, payment.
@@ -137,11 +127,11 @@ class Ledger:
             f"{_FIELDS} FROM intents AS o WHERE seq > ? ORDER BY seq LIMIT ?",
             (since, most),
         )
-        return [(row[0], row[1], _intent(row[2:])) for row in rows]
+        return [(row[0], row[1], Intent(*row[2:])) for row in rows]
 
     def add(self, intent: Intent) -> None:
         """Write a new payment."""
-        self._db.execute(f"INSERT INTO intents ({_FIELDS}) VALUES ({_PLACES})", _row(intent))
+        self._db.execute(f"INSERT INTO intents ({_FIELDS}) VALUES ({_PLACES})", _VALUES(intent))
 
     def update(self, intent: Intent) -> None:
         """Write what captures, voids and refunds change."""
@@ -173,24 +163,11 @@ class Ledger:
         statement = "DELETE FROM keys WHERE key IN (SELECT key FROM keys WHERE at <= ? LIMIT ?)"
         return self._db.execute(statement, (not_after, most)).rowcount
 
-    def strikes(self, who: str, what: str) -> int:
+    def fault_count(self, who: str, what: str) -> int:
         """How often ``what`` has happened to ``who``."""
-        row = self._db.execute("SELECT times FROM strikes WHERE who = ? AND what = ?", (who, what)).fetchone()
+        row = self._db.execute("SELECT times FROM fault_counts WHERE who = ? AND what = ?", (who, what)).fetchone()
         return int(row[0]) if row else 0
 
-    def strike(self, who: str, what: str) -> None:
+    def count_fault(self, who: str, what: str) -> None:
         """Count one more time that ``what`` happened to ``who``."""
-        self._db.execute("INSERT INTO strikes VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET times = times + 1", (who, what))
-
-
-def _intent(row: tuple[Any, ...]) -> Intent:
-    return Intent(*row)
-
-
-def _row(intent: Intent) -> tuple[Any, ...]:
-    return (
-        *(intent.id, intent.reference, intent.token, intent.description, intent.amount, intent.currency),
-        *(intent.created, intent.lapses, intent.updated),
-        *(intent.captured, intent.refunded, intent.voided, intent.declined),
-        *(intent.held, intent.ready, intent.challenged, intent.pending, intent.settles, intent.failing, intent.refund_failed),
-    )
+        self._db.execute("INSERT INTO fault_counts VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET times = times + 1", (who, what))

@@ -45,7 +45,7 @@ def perform(
         elif behaviour.kind in ODD:
             odd[behaviour.kind] = behaviour
         elif (early := _turned_away(behaviour)) is not None:
-            ledger.strike(call.key, ATTEMPTS)
+            ledger.count_fault(call.key, ATTEMPTS)
             return Outcome(early, hangs=behaviour.kind == "timeout_before")
         else:
             answer = _failed(ledger, call, behaviour, now)
@@ -60,9 +60,9 @@ def _strikes(ledger: Ledger, reference: str, behaviour: Behaviour) -> bool:
     """Whether a behaviour happens this time; it is counted if it happens only so often."""
     if behaviour.count is None:
         return True
-    if ledger.strikes(reference, behaviour.name) >= behaviour.count:
+    if ledger.fault_count(reference, behaviour.name) >= behaviour.count:
         return False
-    ledger.strike(reference, behaviour.name)
+    ledger.count_fault(reference, behaviour.name)
     return True
 
 

@@ -13,8 +13,8 @@ from typing import Final
 from aiohttp import web
 
 from devstack.sandbox.app import make_app
+from devstack.sandbox.service import PaymentService
 from devstack.sandbox.settings import Settings
-from devstack.sandbox.till import Till
 from shared.settings import SettingsError
 
 STOP_SECONDS: Final = 2.0
@@ -28,10 +28,10 @@ async def serve(settings: Settings) -> None:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        till = Till(settings)
-        pruning = asyncio.create_task(till.prune())
+        service = PaymentService(settings)
+        pruning = asyncio.create_task(service.prune())
         runner = web.AppRunner(
-            make_app(till, settings.api_key.get_secret_value()),
+            make_app(service, settings.api_key.get_secret_value()),
             access_log=None,
             keepalive_timeout=KEEPALIVE_SECONDS,
             shutdown_timeout=STOP_SECONDS,
@@ -44,9 +44,9 @@ async def serve(settings: Settings) -> None:
         finally:
             pruning.cancel()
             await asyncio.gather(pruning, return_exceptions=True)
-            till.stop_waiting()
+            service.stop_waiting()
             await runner.cleanup()
-            await till.close()
+            await service.close()
 
 
 def _announce(settings: Settings, port: int) -> None:

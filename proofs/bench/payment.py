@@ -18,7 +18,7 @@ from devstack.sandbox import answers
 from devstack.sandbox.calls import Authorize, Call, Capture, Refund, Void
 from devstack.sandbox.ledger import Ledger
 from devstack.sandbox.operations import perform
-from devstack.sandbox.till import other_parameters
+from devstack.sandbox.service import other_parameters
 from services.payment import migrations
 from services.payment.__main__ import define
 from services.payment.gateways import wire

@@ -11,7 +11,7 @@ from devstack.supervisor import Program, Supervisor
 WAIT_SECONDS: Final = 30.0
 
 
-class Kept:
+class ManagedProcess:
     """One process under supervision. ``say`` gets its name and the lines of its log."""
 
     def __init__(

@@ -18,10 +18,10 @@ NO_FAREWELL: Final = struct.pack("ii", 1, 0)
 """A connection that ends is reset (RST), as where a cable is cut or a firewall forgets it."""
 
 
-class Weather(Enum):
-    """What becomes of what passes."""
+class NetworkFault(Enum):
+    """What a bad network does to what passes."""
 
-    FAIR = "fair"
+    NONE = "none"
     CUT = "cut"
     """Connections are reset, and new ones too."""
     DELAY = "delay"
@@ -33,11 +33,11 @@ class Weather(Enum):
 
 
 class Proxy:
-    """Passes every connection to its own port on to ``server``'s, as the weather is."""
+    """Passes every connection to its own port on to ``server``'s, with one fault or none."""
 
     def __init__(self, server: int) -> None:
         self._server = server
-        self._weather = Weather.FAIR
+        self._fault = NetworkFault.NONE
         self._changed = asyncio.Event()
         self._writers: set[asyncio.StreamWriter] = set()
         self._connections: set[asyncio.Task[None]] = set()
@@ -57,12 +57,12 @@ class Proxy:
             connection.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
 
-    def turn(self, weather: Weather) -> None:
-        """The weather from now on. What was held back goes on where the connection still is."""
-        self._weather = weather
+    def set_fault(self, fault: NetworkFault) -> None:
+        """Have this fault from now on. What was held back goes on where the connection still is."""
+        self._fault = fault
         self._changed.set()
         self._changed = asyncio.Event()
-        if weather is Weather.CUT:
+        if fault is NetworkFault.CUT:
             self._reset()
 
     def _reset(self) -> None:
@@ -76,7 +76,7 @@ class Proxy:
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async with self._held(writer):
-            if self._weather is Weather.CUT:
+            if self._fault is NetworkFault.CUT:
                 return
             there, away = await asyncio.open_connection("127.0.0.1", self._server)
             async with self._held(away), asyncio.TaskGroup() as group:
@@ -100,11 +100,11 @@ class Proxy:
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool) -> None:
         while data := await reader.read(CHUNK):
-            while self._weather is Weather.STALL or (answers and self._weather is Weather.HALF_OPEN):
+            while self._fault is NetworkFault.STALL or (answers and self._fault is NetworkFault.HALF_OPEN):
                 await self._changed.wait()
-            if self._weather is Weather.DELAY:
+            if self._fault is NetworkFault.DELAY:
                 await asyncio.sleep(DELAY_SECONDS)
-            while data and self._weather is Weather.TRICKLE:
+            while data and self._fault is NetworkFault.TRICKLE:
                 writer.write(data[:TRICKLE_BYTES])
                 data = data[TRICKLE_BYTES:]
                 await happens(self._changed, TRICKLE_SECONDS)

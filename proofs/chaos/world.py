@@ -14,7 +14,7 @@ from cli.status import health
 from devstack import databases
 from devstack.ports import free_port
 from devstack.up import StartError
-from proofs.chaos.programs import Kept
+from proofs.chaos.programs import ManagedProcess
 from proofs.chaos.proxy import Proxy
 from proofs.chaos.servers import Broker, Database, Server
 from shared.contract.services import DATABASES
@@ -45,7 +45,7 @@ class World:
         self.database = Database(DATABASES, state, uuid.uuid4().hex)
         self._gateway_port = free_port()
         self.gateway_proxy = Proxy(self._gateway_port)
-        self.programs: dict[str, Kept] = {}
+        self.programs: dict[str, ManagedProcess] = {}
         self.ports: dict[str, int] = {}
         self._passwords = {name: uuid.uuid4().hex for name in DATABASES}
         self._numbers = count(2)
@@ -88,19 +88,19 @@ class World:
             file.unlink()
         arguments = ["devstack.sandbox", "--port", str(self._gateway_port), "--ledger", str(ledger)]
         self.ports = {"gateway": self._gateway_port, **{name: free_port() for name in DATABASES}}
-        self.programs["gateway"] = Kept("gateway", arguments, {f"{PREFIX}SANDBOX_API_KEY": API_KEY}, self._say)
+        self.programs["gateway"] = ManagedProcess("gateway", arguments, {f"{PREFIX}SANDBOX_API_KEY": API_KEY}, self._say)
         for name in DATABASES:
-            self.programs[name] = self._kept(name, name, self.ports[name])
+            self.programs[name] = self._managed(name, name, self.ports[name])
         for program in self.programs.values():
             program.start()
         if ill := await self.until_healthy(HEALTHY_SECONDS):
             raise StartError(f"not healthy after {HEALTHY_SECONDS:g} s: {', '.join(ill)}")
 
-    def another(self, service: str) -> Kept:
+    def another(self, service: str) -> ManagedProcess:
         """One more instance of a service, to be started."""
-        return self._kept(f"{service}-{next(self._numbers)}", service, free_port())
+        return self._managed(f"{service}-{next(self._numbers)}", service, free_port())
 
-    def _kept(self, name: str, service: str, port: int) -> Kept:
+    def _managed(self, name: str, service: str, port: int) -> ManagedProcess:
         kafka = ",".join(f"127.0.0.1:{broker.proxies[service].port}" for broker in self.brokers)
         proxy = self.database.proxies[service].port
         watched = ",".join(f"{other}=http://127.0.0.1:{self.ports[other]}" for other in DATABASES)
@@ -114,7 +114,7 @@ class World:
             f"{PREFIX}WATCHED_SERVICES": watched,
             f"{PREFIX}HEALTH_PORT": str(port),
         }
-        return Kept(name, [f"services.{service}"], environment, self._say)
+        return ManagedProcess(name, [f"services.{service}"], environment, self._say)
 
     async def until_healthy(self, seconds: float, *names: str) -> dict[str, str]:
         """Wait until these are, or all; returns what is wrong with those that are not by then."""

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
-from proofs.simulation.agenda import Happening
-from proofs.simulation.bank import Bank, Request
+from proofs.simulation.events import Event
 from proofs.simulation.faults import GatewayFault
+from proofs.simulation.gateway import FakeGateway, Request
 from proofs.simulation.lanes import Lane, Member
 from proofs.simulation.service import Input, Service
 from proofs.simulation.watch import Watch
@@ -29,11 +29,11 @@ STRAY: Final = timedelta(minutes=1)
 class Calls:
     """Calls the gateway for one service. ``deaths``: the next requests take effect, and the service is down for so long."""
 
-    def __init__(self, service: Service, bank: Bank, watch: Watch) -> None:
-        self._service, self._bank, self._watch = service, bank, watch
+    def __init__(self, service: Service, gateway: FakeGateway, watch: Watch) -> None:
+        self._service, self._gateway, self._watch = service, gateway, watch
         self._env = service.env
         self.deaths: deque[timedelta] = deque()
-        self._going: list[Happening] = []
+        self._going: list[Event] = []
         self._breaker = Breaker()
         service.on_commit = self.start
         service.group.on_take = self.take_over
@@ -64,13 +64,13 @@ class Calls:
 
     def _claim_later(self, payment: Payment) -> None:
         assert payment.due_at is not None
-        claiming = Happening(lambda: self._claim(claiming, payment.checkout_id))
+        claiming = Event(lambda: self._claim(claiming, payment.checkout_id))
         self._env.timers.set(max(payment.due_at, self._env.now), claiming)
 
-    def _claim(self, claiming: Happening, checkout_id: str) -> None:
+    def _claim(self, claiming: Event, checkout_id: str) -> None:
         payment = self._service.aggregates[Payment][checkout_id]
         if payment.due_at is None or payment.due_at > self._env.now:
-            self._env.agenda.remove(claiming)
+            self._env.ready.remove(claiming)
             return
         lane = self._service.group.lanes[self._env.lane_of(payment.cart_id)]
         if not lane.taken or lane.owner is None:
@@ -84,13 +84,13 @@ class Calls:
         elif not self._service.commit(lane.owner, lane.number, [(None, HoldAged(checkout_id))]):
             lane.park(claiming)
             return
-        self._env.agenda.remove(claiming)
+        self._env.ready.remove(claiming)
 
     def _is_held(self, operation: PaymentOperation) -> bool:
         """Whether a request has to wait for the gateway's trouble to end; the next one that is due may be a probe."""
         return self._breaker.is_open and not operation.for_a_person
 
-    def _hold(self, claiming: Happening, member: Member, lane: Lane, payment: Payment) -> None:
+    def _hold(self, claiming: Event, member: Member, lane: Lane, payment: Payment) -> None:
         """A call waits, is made as a probe, or is given up when nobody can wait for it any longer."""
         operation, now = payment.operation, self._env.now
         assert operation is not None
@@ -98,15 +98,15 @@ class Calls:
             asked = (member.asked.get(payment.checkout_id), member.inherited.get(payment.checkout_id))
             up = TimeIsUp(payment.checkout_id, payment.serial, payment.serial in asked)
             if self._service.commit(member, lane.number, [(None, up)]):
-                self._env.agenda.remove(claiming)
+                self._env.ready.remove(claiming)
             else:
                 lane.park(claiming)
         elif self._breaker.may_probe(0, now.timestamp()):
             self._breaker.probed(now.timestamp())
-            self._env.agenda.remove(claiming)
+            self._env.ready.remove(claiming)
             self._call(member, payment)
         else:
-            self._env.agenda.remove(claiming)
+            self._env.ready.remove(claiming)
             self._env.timers.set(min(now + HELD, max(operation.gives_up_at, now)), claiming)
 
     def _call(self, member: Member, payment: Payment) -> None:
@@ -128,9 +128,9 @@ class Calls:
             call.act = lambda: self._answer(call, member, lane, epoch, heard)
 
         lane = self._service.group.lanes[self._env.lane_of(cart_id)]
-        call = Happening(arrive)
+        call = Event(arrive)
         self._going.append(call)
-        self._env.agenda.add(call)
+        self._env.ready.add(call)
 
     def hurry(self) -> None:
         """Time passes: no request is longer on its way than :data:`STRAY`; its answer may have to wait."""
@@ -139,13 +139,13 @@ class Calls:
 
     def _arrive(self, member: Member, request: Request) -> Answer | LookUp:
         if not self.deaths or not member.answers:
-            return self._ask(request, self._bank.next_fault())
+            return self._ask(request, self._gateway.next_fault())
         answer = self._ask(request, None)
         self._service.group.go_down(self._env.now + self.deaths.popleft())
         return answer
 
     def _ask(self, request: Request, fault: GatewayFault | None) -> Answer | LookUp:
-        answer = self._bank.ask(request, fault)
+        answer = self._gateway.ask(request, fault)
         if fault is not None:
             self._env.coverage.faults[f"gateway: {fault}"] += 1
         if self._env.timeline is not None:
@@ -153,29 +153,29 @@ class Calls:
             self._env.note("gateway", f"{request.kind} {request.reference}: {answered}")
         if fault is GatewayFault.LATE and request.kind != "look_up":
             self._stray(request)
-        self._watch.asked(self._bank, request)
+        self._watch.asked(self._gateway, request)
         return answer
 
     def _stray(self, request: Request) -> None:
         def arrive() -> None:
-            self._env.agenda.remove(stray)
+            self._env.ready.remove(stray)
             self._env.note("gateway", f"{request.kind} {request.reference} takes effect late")
-            self._bank.perform(request)
-            self._watch.asked(self._bank, request)
+            self._gateway.perform(request)
+            self._watch.asked(self._gateway, request)
 
-        stray = Happening(arrive)
+        stray = Event(arrive)
         self._env.timers.set(self._env.now + STRAY * self._env.chance(), stray)
 
-    def _answer(self, call: Happening, member: Member, lane: Lane, epoch: int | None, heard: Sequence[Input]) -> None:
+    def _answer(self, call: Event, member: Member, lane: Lane, epoch: int | None, heard: Sequence[Input]) -> None:
         """The answer is committed like a message of its cart, by the process that asked, if it has kept the lane."""
         if member.paused:
-            self._env.agenda.remove(call)
+            self._env.ready.remove(call)
             member.held.append(call)
         elif lane.owner is member and not lane.taken:
             lane.park(call)
         elif epoch is None or member.epochs.get(lane.number) != epoch:
-            self._env.agenda.remove(call)  # it is asked for anew
+            self._env.ready.remove(call)  # it is asked for anew
         elif self._service.commit(member, lane.number, heard) or lane.owner is not member:
-            self._env.agenda.remove(call)
+            self._env.ready.remove(call)
         else:
             lane.park(call)

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from proofs.simulation.agenda import Agenda, Timers
 from proofs.simulation.coverage import Coverage
 from proofs.simulation.database import Row
+from proofs.simulation.events import ReadySet, Timers
 from proofs.simulation.lanes import Feed
 from proofs.simulation.timeline import Timeline
 from proofs.simulation.watch import BrokenError
@@ -24,7 +24,7 @@ class Environment:
         self.dice = random.Random(seed)
         self.chance: Callable[[], float] = self.dice.random
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
-        self.agenda, self.timers = Agenda(), Timers()
+        self.ready, self.timers = ReadySet(), Timers()
         self._readers: list[dict[type[Message], list[Feed]]] = [{} for _ in range(lanes)]
         self.log: list[Any] = []
         self.coverage, self.timeline = coverage, timeline

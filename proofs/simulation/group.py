@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from proofs.simulation.agenda import Happening
 from proofs.simulation.database import Database
 from proofs.simulation.environment import Environment
+from proofs.simulation.events import Event
 from proofs.simulation.lanes import Lane, Member
 from proofs.simulation.relay import Relay
 
@@ -21,13 +21,13 @@ class ConsumerGroup:
         self, name: str, env: Environment, database: Database, relay: Relay, members: int, resume: Callable[[Member], None]
     ) -> None:
         self._name, self._env, self._database, self._relay, self._resume = name, env, database, relay, resume
-        self.lanes = [Lane(number, env.agenda, self.take) for number in range(len(database.epochs))]
+        self.lanes = [Lane(number, env.ready, self.take) for number in range(len(database.epochs))]
         self._born = 0
         self.members = [self._new() for _ in range(members)]
         self.on_take: Callable[[Member, Lane], None] | None = None
         self.away_until = self.down_until = env.now
         self.offsets_fail = False
-        self._gathering = Happening(self.gather)
+        self._gathering = Event(self.gather)
 
     def begin(self) -> None:
         """The first members join, and own their lanes."""
@@ -38,7 +38,7 @@ class ConsumerGroup:
     def gather(self) -> None:
         """The group forms anew, of those who live and answer. Some of the dead may take longer to come back."""
         if self.down_until > self._env.now:
-            self._env.agenda.remove(self._gathering)
+            self._env.ready.remove(self._gathering)
             self._env.timers.set(self.down_until, self._gathering)
             return
         for number, member in enumerate(self.members):
@@ -51,7 +51,7 @@ class ConsumerGroup:
         self._revoke()
         self._assign(ready)
         if all(member.alive for member in self.members):
-            self._env.agenda.remove(self._gathering)
+            self._env.ready.remove(self._gathering)
 
     def rewind(self) -> None:
         """Somebody sets the group's offsets back to the beginning of the topics."""
@@ -82,7 +82,7 @@ class ConsumerGroup:
 
     def take(self, lane: Lane) -> None:
         """The owner raises the epoch, and its relay gets what the former owner left, before any commit."""
-        self._env.agenda.remove(lane.taking)
+        self._env.ready.remove(lane.taking)
         member = lane.owner
         if lane.taken or member is None or member.paused:
             return
@@ -106,19 +106,19 @@ class ConsumerGroup:
         for lane in self.lanes:
             if lane.owner is member:
                 lane.shut()
-                self._env.agenda.add(lane.taking)
+                self._env.ready.add(lane.taking)
 
     def die(self, member: Member) -> None:
         """A process ends, wherever it is."""
         member.alive = False
         member.epochs.clear()
         member.waiting.clear()
-        self._env.agenda.remove(member.relaying)
-        self._env.agenda.remove(member.resuming)
+        self._env.ready.remove(member.relaying)
+        self._env.ready.remove(member.resuming)
         for lane in self.lanes:
             if lane.owner is member:
                 lane.assign(None)
-        self._env.agenda.add(self._gathering)
+        self._env.ready.add(self._gathering)
 
     def go_down(self, until: datetime) -> None:
         """All processes end, and none comes back before that."""
@@ -129,21 +129,21 @@ class ConsumerGroup:
     def pause(self, member: Member) -> None:
         """A process stops in the middle of what it does, and knows nothing of it; the group may notice at once or later."""
         member.paused = True
-        self._env.agenda.remove(member.relaying)
+        self._env.ready.remove(member.relaying)
         for lane in self.lanes:
             if lane.owner is member:
                 lane.shut()
-        self._env.agenda.add(member.resuming)
+        self._env.ready.add(member.resuming)
         if self._env.chance() < 0.5:
             self.gather()
         else:
-            self._env.agenda.add(self._gathering)
+            self._env.ready.add(self._gathering)
 
     def resume(self, member: Member) -> None:
         """It goes on where it was; where others own its lanes by now, ``resume`` says what that is."""
         mine = [lane for lane in self.lanes if lane.owner is member]
         if member.waiting:
-            self._env.agenda.add(member.relaying)
+            self._env.ready.add(member.relaying)
         if not mine and (member.epochs or member.stale):
             self._resume(member)
             return
@@ -152,20 +152,20 @@ class ConsumerGroup:
             if lane.number in member.epochs:
                 lane.open()
             else:
-                self._env.agenda.add(lane.taking)
+                self._env.ready.add(lane.taking)
 
     def fence(self, member: Member) -> None:
         """The member has learnt that others own its lanes: it drops what it has in hand and joins anew."""
         member.epochs.clear()
         member.stale.clear()
         self._awake(member)
-        self._env.agenda.add(self._gathering)
+        self._env.ready.add(self._gathering)
 
     def _awake(self, member: Member) -> None:
         member.paused = False
-        self._env.agenda.remove(member.resuming)
-        for happening in member.held:
-            self._env.agenda.add(happening)
+        self._env.ready.remove(member.resuming)
+        for event in member.held:
+            self._env.ready.add(event)
         member.held.clear()
 
     def _new(self) -> Member:

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
-from proofs.simulation.agenda import Happening
 from proofs.simulation.calls import Calls
+from proofs.simulation.events import Event
 from proofs.simulation.faults import Garbage, ServiceFault
 from proofs.simulation.lanes import Feed
 from proofs.simulation.service import ANY, Service
@@ -50,11 +50,11 @@ def _stall(service: Service, lasts: timedelta) -> None:
     feed.lane.look(feed)
 
     def move() -> None:
-        service.env.agenda.remove(moving)
+        service.env.ready.remove(moving)
         feed.stalled = False
         feed.lane.look(feed)
 
-    moving = Happening(move)
+    moving = Event(move)
     service.env.timers.set(service.env.now + lasts, moving)
 
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-from proofs.simulation.bank import Bank, is_foreign
 from proofs.simulation.faults import DeadLetter
+from proofs.simulation.gateway import FakeGateway, is_foreign
 from proofs.simulation.watch import BrokenError, Watch
 from proofs.simulation.wiring import wiring
 from proofs.simulation.world import World
@@ -32,7 +32,7 @@ class Books(Protocol):
 class Rested(Protocol):
     """Where nothing will happen any more by itself: the books of every service, the gateway's, and what was seen."""
 
-    bank: Bank
+    gateway: FakeGateway
     watch: Watch
 
     @property
@@ -66,7 +66,7 @@ def _money(world: Rested) -> None:
     checkouts = world.services["order"].aggregates[Checkout]
     alerted = world.watch.alerts
     kept: Counter[str] = Counter()
-    for intent in world.bank.intents:
+    for intent in world.gateway.intents:
         reference, status = intent.reference, intent.status(world.now.timestamp())
         if is_foreign(intent):
             if status not in ("authorized", "lapsed"):
@@ -90,7 +90,7 @@ def _alerts(world: Rested) -> None:
         stuck, alerted = payment.state in STUCK, payment.checkout_id in world.watch.alerts
         if stuck != alerted:
             raise BrokenError("alerts", payment.checkout_id, f"is {payment.state}; an alert is open: {alerted}")
-        if alerted and payment.token is not None and not world.bank.refusals[payment.checkout_id]:
+        if alerted and payment.token is not None and not world.gateway.refusals[payment.checkout_id]:
             raise BrokenError("alerts", payment.checkout_id, "is stuck, though the gateway never failed it")
 
 

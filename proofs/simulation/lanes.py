@@ -5,8 +5,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from proofs.simulation.agenda import Agenda, Happening
 from proofs.simulation.database import Row
+from proofs.simulation.events import Event, ReadySet
 from shared.contract.envelope import Envelope
 
 Delivery = tuple[Envelope, Any]
@@ -46,9 +46,9 @@ class Member:
         self.asked: dict[str, int] = {}
         self.inherited: dict[str, int] = {}
         self.stale: deque[tuple[int, list[Delivery]]] = deque()
-        self.held: list[Happening] = []
-        self.relaying = Happening(partial(relay, self))
-        self.resuming = Happening(partial(resume, self))
+        self.held: list[Event] = []
+        self.relaying = Event(partial(relay, self))
+        self.resuming = Event(partial(resume, self))
 
     @property
     def answers(self) -> bool:
@@ -73,7 +73,7 @@ class Feed:
         self.latest = -1
         self.fetched: deque[tuple[int, list[Delivery]]] = deque()
         self.stalled = False
-        self.polling = Happening(partial(poll, self))
+        self.polling = Event(partial(poll, self))
 
     @property
     def waits(self) -> bool:
@@ -92,50 +92,50 @@ class Lane:
     ``taken``: the owner has raised the epoch and may commit. ``parked``: what waits for that.
     """
 
-    __slots__ = ("agenda", "feeds", "number", "owner", "parked", "taken", "taking")
+    __slots__ = ("feeds", "number", "owner", "parked", "ready", "taken", "taking")
 
-    def __init__(self, number: int, agenda: Agenda, take: Callable[["Lane"], None]) -> None:
-        self.number, self.agenda = number, agenda
+    def __init__(self, number: int, ready: ReadySet, take: Callable[["Lane"], None]) -> None:
+        self.number, self.ready = number, ready
         self.feeds: list[Feed] = []
         self.owner: Member | None = None
         self.taken = False
-        self.parked: list[Happening] = []
-        self.taking = Happening(partial(take, self))
+        self.parked: list[Event] = []
+        self.taking = Event(partial(take, self))
 
     def append(self, feed: Feed, delivery: Delivery) -> None:
         """A record arrives."""
         feed.records.append(delivery)
         if self.taken and feed.polling.place < 0 and not feed.stalled:
-            self.agenda.add(feed.polling)
+            self.ready.add(feed.polling)
 
     def open(self) -> None:
         """The owner may commit: everything that waits can happen."""
         self.taken = True
         for feed in self.feeds:
             self.look(feed)
-        for happening in self.parked:
-            self.agenda.add(happening)
+        for event in self.parked:
+            self.ready.add(event)
         self.parked.clear()
 
     def look(self, feed: Feed) -> None:
         """Poll the feed, or do not, as things stand."""
         if self.taken and feed.waits and not feed.stalled:
-            self.agenda.add(feed.polling)
+            self.ready.add(feed.polling)
         else:
-            self.agenda.remove(feed.polling)
+            self.ready.remove(feed.polling)
 
     def shut(self) -> None:
         """Nobody may commit until it is taken (again)."""
         self.taken = False
-        self.agenda.remove(self.taking)
+        self.ready.remove(self.taking)
         for feed in self.feeds:
             if feed.polling.place >= 0:
-                self.agenda.remove(feed.polling)
+                self.ready.remove(feed.polling)
 
-    def park(self, happening: Happening) -> None:
+    def park(self, event: Event) -> None:
         """Let something wait until the lane is taken."""
-        self.agenda.remove(happening)
-        self.parked.append(happening)
+        self.ready.remove(event)
+        self.parked.append(event)
 
     def assign(self, member: Member | None) -> None:
         """Kafka gives the lane to another member, or to none."""
@@ -144,4 +144,4 @@ class Lane:
         for feed in self.feeds:
             feed.restart()
         if member is not None:
-            self.agenda.add(self.taking)
+            self.ready.add(self.taking)

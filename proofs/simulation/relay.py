@@ -31,7 +31,7 @@ class Relay:
         """Rows that are in the outbox, to be sent by this member."""
         member.waiting.extend(rows)
         member.known.update(row.id for row in rows)
-        self._env.agenda.add(member.relaying)
+        self._env.ready.add(member.relaying)
 
     def sweep(self, member: Member, lane: Lane) -> None:
         """What is in the outbox for a lane, and this member has not in hand: left by a crash or by another member."""
@@ -40,7 +40,7 @@ class Relay:
     def run(self, member: Member) -> None:
         """Send some of what waits."""
         if self.away_until > self._env.now:
-            self._env.agenda.remove(member.relaying)
+            self._env.ready.remove(member.relaying)
             self._env.timers.set(self.away_until, member.relaying)
             return
         group = [member.waiting.popleft() for _ in range(min(len(member.waiting), 1 + int(self._env.chance() * 8)))]
@@ -53,7 +53,7 @@ class Relay:
                 self._send(row)
         self._forget(member, group)
         if not member.waiting:
-            self._env.agenda.remove(member.relaying)
+            self._env.ready.remove(member.relaying)
 
     def send_and_die(self, member: Member, rows: Sequence[Row]) -> None:
         """All that waits and the rows of a last commit reach the topics, and nobody lives to delete them."""

@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
 from proofs.simulation import races
-from proofs.simulation.agenda import Happening
 from proofs.simulation.database import Database, Draft, Row
 from proofs.simulation.environment import Environment
+from proofs.simulation.events import Event
 from proofs.simulation.faults import CommitFault, DeadLetter, Garbage
 from proofs.simulation.group import ConsumerGroup
 from proofs.simulation.lanes import Delivery, Feed, Member
@@ -86,7 +86,7 @@ class Service:
             start, batch = feed.fetched.popleft()
         self._handle(feed, start, batch)
         if not feed.fetched and feed.position == len(feed.records):
-            self.env.agenda.remove(feed.polling)
+            self.env.ready.remove(feed.polling)
 
     def _handle(self, feed: Feed, start: int, batch: list[Delivery]) -> None:
         owner = feed.lane.owner
@@ -193,7 +193,7 @@ class Service:
         self.watch.dead += 1
         lane = self.env.lane_of(cause.key)
         rows.append(self._row(cause, 0, DeadLetter(f"{self.name}/{cause.id}"), lane))
-        redriving = Happening(lambda: self._redrive(redriving, (replace(cause, redriven=True), trigger), lane))
+        redriving = Event(lambda: self._redrive(redriving, (replace(cause, redriven=True), trigger), lane))
         self.env.timers.set(self.env.now + mended_after, redriving)
         self.env.note(self.name, f"{cause.type} {cause.key} becomes a dead letter")
         return True
@@ -208,8 +208,8 @@ class Service:
             del self.dying[name]
         return those.pop()
 
-    def _redrive(self, redriving: Happening, delivery: Delivery, lane: int) -> None:
-        self.env.agenda.remove(redriving)
+    def _redrive(self, redriving: Event, delivery: Delivery, lane: int) -> None:
+        self.env.ready.remove(redriving)
         self.env.coverage.redriven[self.name, delivery[0].type] += 1
         self._redrives[lane].lane.append(self._redrives[lane], delivery)
 
@@ -233,7 +233,7 @@ class Service:
         for others in related.values():
             for other in others.values():
                 if type(other) in self.wiring.by_deadline and other.due_at is not None and other.due_at <= now:
-                    self.env.agenda.add(self._ringing(other))
+                    self.env.ready.add(self._timer(other))
         if env.timeline is not None:
             self._describe(member, wired, trigger, state, own, emitted)
         for index, message in enumerate(emitted):
@@ -272,23 +272,23 @@ class Service:
     # --- deadlines
 
     def _set_timer(self, own: Any, due_at: datetime) -> None:
-        self.env.timers.set(due_at, self._ringing(own))
+        self.env.timers.set(due_at, self._timer(own))
 
-    def _ringing(self, own: Any) -> Happening:
+    def _timer(self, own: Any) -> Event:
         trigger = Deadline(getattr(own, id_field(type(own))), type(own))
-        ringing = Happening(lambda: self._ring(ringing, trigger))
-        return ringing
+        timer = Event(lambda: self._fire(timer, trigger))
+        return timer
 
-    def _ring(self, ringing: Happening, trigger: Deadline) -> None:
+    def _fire(self, timer: Event, trigger: Deadline) -> None:
         aggregate: Any = self.database.find(trigger.kind, trigger.aggregate_id)
         if aggregate.due_at is None or aggregate.due_at > self.env.now:
-            self.env.agenda.remove(ringing)
+            self.env.ready.remove(timer)
             return
         lane = self.group.lanes[self.env.lane_of(aggregate.cart_id)]
         if lane.taken and lane.owner and self.commit(lane.owner, lane.number, [(None, trigger)]):
-            self.env.agenda.remove(ringing)
+            self.env.ready.remove(timer)
         else:
-            lane.park(ringing)
+            lane.park(timer)
 
     # --- notes
 

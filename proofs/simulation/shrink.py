@@ -77,8 +77,8 @@ def _same(error: Exception, other: Exception) -> bool:
 
 
 def _simpler(story: Story) -> Iterator[Story]:
-    """Without each cart, and with a gateway in a good mood."""
-    yield replace(story, mood=(0.0, ()))
+    """Without each cart, and with a gateway that never fails."""
+    yield replace(story, faults=(0.0, ()))
     for cart in sorted({name for action in story.actions if (name := _cart(action))}):
         yield replace(story, actions=tuple(action for action in story.actions if _cart(action) != cart))
 

@@ -13,9 +13,9 @@ from typing import Any, Final, Literal
 
 from pydantic import TypeAdapter
 
-from proofs.simulation.bank import Bank, Request
 from proofs.simulation.database import Database, copied
 from proofs.simulation.faults import GatewayFault
+from proofs.simulation.gateway import FakeGateway, Request
 from proofs.simulation.lanes import Delivery
 from proofs.simulation.watch import Watch
 from proofs.simulation.wiring import Deadline, envelope, inner_cause, react, wiring
@@ -127,8 +127,8 @@ class State:
         self.queues: dict[Queue, tuple[Delivery, ...]] = {}
         self.heard: tuple[tuple[str, Delivery], ...] = ()
         self.calls: tuple[Call, ...] = ()
-        self.bank, self.watch, self.budget = Bank(), Watch(), budget
-        self.ledger = self.bank.digest()
+        self.gateway, self.watch, self.budget = FakeGateway(), Watch(), budget
+        self.ledger = self.gateway.digest()
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
         self.races: set[str] = set()
         """Those seen in any state that goes on from this one."""
@@ -139,7 +139,7 @@ class State:
         made = State.__new__(State)
         made.services, made.queues = self.services.copy(), self.queues.copy()
         made.heard, made.calls = self.heard, self.calls
-        made.bank, made.ledger, made.watch, made.budget = self.bank, self.ledger, self.watch, self.budget
+        made.gateway, made.ledger, made.watch, made.budget = self.gateway, self.ledger, self.watch, self.budget
         made.now, made.races, made._sent = self.now, self.races, self._sent
         return made
 
@@ -262,8 +262,8 @@ class State:
             return
         if fault is not None:
             self.budget = replace(self.budget, failures=self.budget.failures - 1)
-        self.bank = self.bank.fork()
-        self.bank.now = self.now
-        self.calls = (*self.calls, replace(call, answer=self.bank.ask(call.request, fault)))
-        self.ledger = self.bank.digest()
-        self.watch.asked(self.bank, call.request)
+        self.gateway = self.gateway.fork()
+        self.gateway.now = self.now
+        self.calls = (*self.calls, replace(call, answer=self.gateway.ask(call.request, fault)))
+        self.ledger = self.gateway.digest()
+        self.watch.asked(self.gateway, call.request)

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
-from proofs.simulation.bank import Bank
 from proofs.simulation.coverage import Coverage
 from proofs.simulation.faults import CommitFault, GatewayFault, ServiceFault
+from proofs.simulation.gateway import FakeGateway
 from proofs.simulation.invariants import check
 from proofs.simulation.races import AWAY
 from proofs.simulation.timeline import Timeline
@@ -29,7 +29,7 @@ class Send:
     def play(self, world: World) -> None:
         """Do it."""
         if self.dead_for:
-            world.doom(type(self.message), hours=self.dead_for)
+            world.dead_letter_next(type(self.message), hours=self.dead_for)
         world.send(self.message)
 
 
@@ -96,9 +96,9 @@ class Inject:
     def play(self, world: World) -> None:
         """Do it."""
         if self.what is GatewayFault.TROUBLE:
-            world.bank.troubled_until = world.now + timedelta(hours=self.hours)
+            world.gateway.troubled_until = world.now + timedelta(hours=self.hours)
         elif isinstance(self.what, GatewayFault):
-            world.bank.faults.append(self.what)
+            world.gateway.faults.append(self.what)
         elif isinstance(self.what, CommitFault):
             world.services[self.where].faults.append(self.what)
         else:
@@ -121,29 +121,29 @@ class ByHand:
         failed = PaymentState.VOID_FAILED if isinstance(self.command, MarkVoided) else PaymentState.REFUND_FAILED
         if payment.state is failed:
             world.settle(hours=0.1)  # what is on its way to the gateway arrives while they look
-            world.bank.undo_by_hand(self.command.checkout_id)
+            world.gateway.undo_by_hand(self.command.checkout_id)
         if payment.state is failed or payment.state in OVER:
             world.send(self.command)
 
 
 OVER: Final = (PaymentState.DECLINED, PaymentState.VOIDED, PaymentState.REFUNDED)
 """States in which saying that money was given back by hand is a mistake that does no harm."""
-Mood = tuple[float, tuple[GatewayFault, ...]]
+FaultProfile = tuple[float, tuple[GatewayFault, ...]]
 """The part of requests a gateway fails, and the ways in which it does."""
 Action = Send | Go | Settle | Wait | Amid | Inject | ByHand
 
 
 @dataclass(frozen=True)
 class Story:
-    """What is done to a world whose dice fall as ``seed`` says. ``mood``: how the gateway is, all the time."""
+    """What is done to a world whose dice fall as ``seed`` says. ``faults``: of the gateway, all the time."""
 
     seed: int
-    mood: Mood
+    faults: FaultProfile
     actions: Sequence[Action] = field(repr=False)
 
     def play(self, coverage: Coverage | None = None, timeline: Timeline | None = None) -> World:
         """Play it to its end. Raises :class:`simulation.watch.BrokenError`."""
-        world = World(self.seed, Bank(self.seed, *self.mood), coverage=coverage, timeline=timeline)
+        world = World(self.seed, FakeGateway(self.seed, *self.faults), coverage=coverage, timeline=timeline)
         for action in self.actions:
             action.play(world)
         world.rest()

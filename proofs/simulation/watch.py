@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from proofs.simulation.bank import Bank, Request, is_foreign
+from proofs.simulation.gateway import FakeGateway, Request, is_foreign
 from services.inventory.model import Stock
 from services.order.coupon import Coupon
 from services.order.model import Checkout, CheckoutState
@@ -79,9 +79,9 @@ class Watch:
         if note is not None:
             note(self, message)
 
-    def asked(self, bank: Bank, request: Request) -> None:
+    def asked(self, gateway: FakeGateway, request: Request) -> None:
         """A request has reached the gateway."""
-        charged = sum(i.captured > 0 for i in bank.intents if i.reference == request.reference and not is_foreign(i))
+        charged = sum(i.captured > 0 for i in gateway.intents if i.reference == request.reference and not is_foreign(i))
         if charged > 1:
             raise BrokenError("money", request.reference, "was charged twice")
         if request.kind == "capture" and charged and request.reference not in self.orders:

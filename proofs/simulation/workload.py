@@ -7,7 +7,7 @@ from functools import cache, partial
 from typing import Any, Final
 
 from proofs.simulation.faults import CommitFault, GatewayFault, ServiceFault
-from proofs.simulation.story import Action, Amid, ByHand, Go, Inject, Mood, Send, Settle, Story, Wait
+from proofs.simulation.story import Action, Amid, ByHand, FaultProfile, Go, Inject, Send, Settle, Story, Wait
 from services.payment.model import PaymentState
 from shared.contract.cart import (
     AbandonCheckout,
@@ -64,7 +64,7 @@ SOON: Final = datetime(2026, 1, 1, 1, tzinfo=UTC)
 def generate(seed: int) -> Story:
     """The story of a seed: always the same."""
     workload = _Workload(seed)
-    return Story(seed, workload.mood(), tuple(workload.actions()))
+    return Story(seed, workload.faults(), tuple(workload.actions()))
 
 
 class _Dice(random.Random):
@@ -85,7 +85,7 @@ class _Workload:
         self.stock = self.dice.choice((1, 5, 50, 50, 50, 50))
         self.carts = [f"cart{n}" for n in range(self.dice.choice((1, 3, 6, 10, 14)))]
 
-    def mood(self) -> Mood:
+    def faults(self) -> FaultProfile:
         """Mostly good; sometimes bad in every way, sometimes in one."""
         ways = self.dice.choice((tuple(GatewayFault), (self.dice.choice(tuple(GatewayFault)),)))
         return self.dice.choice((0.0, 0.0, 0.0, 0.1, 0.4, 0.8)), ways

@@ -3,12 +3,12 @@
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from proofs.simulation.bank import Bank
 from proofs.simulation.calls import STRAY, Calls
 from proofs.simulation.coverage import Coverage
 from proofs.simulation.database import Row
 from proofs.simulation.environment import Environment
 from proofs.simulation.faults import ServiceFault
+from proofs.simulation.gateway import FakeGateway
 from proofs.simulation.injection import inject
 from proofs.simulation.service import Service
 from proofs.simulation.timeline import Timeline
@@ -28,7 +28,7 @@ class World:
     def __init__(
         self,
         seed: int,
-        bank: Bank | None = None,
+        gateway: FakeGateway | None = None,
         twice: float = 0.1,
         *,
         lanes: int = 2,
@@ -37,11 +37,11 @@ class World:
         timeline: Timeline | None = None,
     ) -> None:
         self.env = Environment(seed, lanes, coverage or Coverage(), timeline)
-        self.bank = bank or Bank()
-        self.bank.now = self.env.now
+        self.gateway = gateway or FakeGateway()
+        self.gateway.now = self.env.now
         self.watch = Watch()
         self.services: dict[str, Service] = {name: Service(name, self.env, self.watch, lanes, members) for name in SERVICES}
-        self.calls = Calls(self.services["payment"], self.bank, self.watch)
+        self.calls = Calls(self.services["payment"], self.gateway, self.watch)
         for service in self.services.values():
             service.group.begin()
         self._twice = twice
@@ -86,7 +86,7 @@ class World:
 
     def go(self, steps: int) -> bool:
         """So many things, one after the other; returns whether there were as many."""
-        now, chance, coverage = self.env.agenda.now, self.env.chance, self.env.coverage
+        now, chance, coverage = self.env.ready.events, self.env.chance, self.env.coverage
         for _ in range(steps):
             where = chance()
             if not now:
@@ -122,8 +122,8 @@ class World:
         if moment > self.now:
             if moment - self.now > timedelta(minutes=1):
                 self.env.note("", f"… {moment - self.now} pass")
-            self.env.now = self.bank.now = moment
-        self.env.timers.ring(moment, self.env.agenda)
+            self.env.now = self.gateway.now = moment
+        self.env.timers.move_due(moment, self.env.ready)
 
     def _retrying(self, due: datetime) -> bool:
         """Whether a call to the gateway is tried again soon."""
@@ -135,7 +135,7 @@ class World:
         """Let something happen to a service."""
         inject(self.services[service], self.calls, fault, hours)
 
-    def doom(self, kind: type[Message], hours: float) -> None:
+    def dead_letter_next(self, kind: type[Message], hours: float) -> None:
         """The next message of a type becomes a dead letter in the services that react to it, redriven after some hours."""
         for service in self.services.values():
             if kind in service.wiring.by_trigger:

@@ -103,8 +103,8 @@ def codes(world: World, kind: type[Message], cart_id: str | None = "a") -> list[
 
 
 def paid(world: World, cart_id: str = "a") -> tuple[int, int]:
-    """What the bank captured and gave back for a cart, in all."""
-    entries = [entry for entry in world.bank.intents if entry.reference == f"{cart_id}.1"]
+    """What the gateway captured and gave back for a cart, in all."""
+    entries = [entry for entry in world.gateway.intents if entry.reference == f"{cart_id}.1"]
     return sum(entry.captured for entry in entries), sum(entry.refunded for entry in entries)
 
 

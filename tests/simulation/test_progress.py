@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from proofs.simulation.bank import Bank
+from proofs.simulation.gateway import FakeGateway
 from proofs.simulation.service import Service
 from proofs.simulation.story import Inject
 from proofs.simulation.workload import generate
@@ -74,7 +74,7 @@ def play(seed: int, waiting: Waiting, monkeypatch: pytest.MonkeyPatch) -> None:
     story = generate(seed)
     with monkeypatch.context() as patch:
         patch.setattr(Service, "_react", react)
-        world = World(seed, Bank(seed, *story.mood))
+        world = World(seed, FakeGateway(seed, *story.faults))
         for action in story.actions:
             if not isinstance(action, Inject):
                 action.play(world)

@@ -61,7 +61,7 @@ def test_confirmed_twice_there_is_one_checkout_and_the_second_hears_of_the_first
         confirm(world, "a")
         world.settle()
         assert len(world.emitted(CheckoutConfirmed)) == 1
-        assert len([entry for entry in world.bank.intents if entry.captured]) == (token == "ok")
+        assert len([entry for entry in world.gateway.intents if entry.captured]) == (token == "ok")
         (second,) = world.emitted(CheckoutAlreadyConfirmed)
         return str(second.state)
 
@@ -138,7 +138,7 @@ def test_a_checkout_confirmed_before_its_change_was_judged_is_paid_as_reserved_o
             assert len(world.emitted(CheckoutChangeRejected)) == 1
             return "told first"
         assert codes(world, CartReopened) == ["out_of_stock"]
-        assert not world.bank.intents
+        assert not world.gateway.intents
         return "confirmed first"
 
     race(play, "told first", "confirmed first")
@@ -160,7 +160,7 @@ def test_stock_that_lapsed_is_had_again_or_its_lack_is_named_and_nothing_paid() 
             return "had again"
         (reopened,) = world.emitted(CartReopened, cart_id="a")
         assert reopened.shortages == (Shortage(sku="tea", wanted=2, available=1),)
-        assert not world.bank.intents
+        assert not world.gateway.intents
         return "gone"
 
     race(play, "had again", "gone")
@@ -180,7 +180,7 @@ def test_a_price_that_changed_before_the_confirmation_is_told_and_nothing_is_hel
             return "confirmed first"
         assert codes(world, CheckoutRejected) == ["price_changed"]
         assert not world.emitted(ReservationExtended)
-        assert not world.bank.intents
+        assert not world.gateway.intents
         return "changed first"
 
     race(play, "confirmed first", "changed first")
@@ -197,7 +197,7 @@ def test_a_coupon_that_expired_before_the_bill_is_told_and_the_stock_let_go() ->
             return "billed first"
         assert codes(world, OrderRejected) == codes(world, CartReopened) == ["coupon_expired"]
         assert reservation_of(world).state is ReservationState.RELEASED
-        assert not world.bank.intents
+        assert not world.gateway.intents
         return "expired first"
 
     race(play, "billed first", "expired first")
@@ -229,7 +229,7 @@ def test_every_message_many_times_has_one_effect(token: str) -> None:
         ends = OrderConfirmed, OrderCancelled, CartReopened, CheckoutCompleted, PaymentAuthorized, StockCommitted, PaymentVoided
         assert all(len(world.emitted(end)) <= 1 for end in ends)
         assert len(world.emitted(CheckoutCompleted)) + len(world.emitted(CartReopened)) == 1
-        assert sum(entry.captured for entry in world.bank.intents) == (1490 if token == "ok" else 0)
+        assert sum(entry.captured for entry in world.gateway.intents) == (1490 if token == "ok" else 0)
         return "once"
 
     race(play, "once", twice=0.8)

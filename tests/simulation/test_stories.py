@@ -4,8 +4,8 @@ import pytest
 
 from devstack.reference import stories
 from devstack.reference.diagrams import Story
-from proofs.simulation.bank import Bank
 from proofs.simulation.cases import shop, started
+from proofs.simulation.gateway import FakeGateway
 from proofs.simulation.world import World
 from shared.contract.cart import AddItem, ConfirmCheckout, OpenCart
 
@@ -19,7 +19,7 @@ TOKENS = {
 
 @pytest.mark.parametrize("story", stories.STORIES, ids=lambda story: str(story.title))
 def test_a_story_tells_all_that_follows_the_confirmation(story: Story) -> None:
-    world = World(seed=1, bank=Bank(1, failing=0.0))
+    world = World(seed=1, gateway=FakeGateway(1, failing=0.0))
     world.send(*shop(10))
     world.send(OpenCart(cart_id="c", currency="EUR", customer_id="k"))
     world.settle()

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from proofs.chaos.faults.kinds import Begin
-from proofs.chaos.proxy import Proxy, Weather
+from proofs.chaos.proxy import NetworkFault, Proxy
 from proofs.chaos.schedule import Kind
 from proofs.chaos.world import World
 from shared.contract.services import DATABASES
@@ -16,26 +16,26 @@ GATEWAY: Final = "payment to gateway"
 
 
 def kinds(world: World) -> dict[Kind, Begin]:
-    """The kinds of this family: each weather but the fair."""
+    """The kinds of this family: each fault of the network."""
     pairs = tuple(f"{service} to {server}" for service in DATABASES for server in ("broker", "database"))
     return {
-        Kind(FAMILY, f"network {weather.value}", (*pairs, GATEWAY), SECONDS): _begin(weather)
-        for weather in Weather
-        if weather is not Weather.FAIR
+        Kind(FAMILY, f"network {fault.value}", (*pairs, GATEWAY), SECONDS): _begin(fault)
+        for fault in NetworkFault
+        if fault is not NetworkFault.NONE
     }
 
 
-def _begin(weather: Weather) -> Begin:
+def _begin(fault: NetworkFault) -> Begin:
     @contextlib.asynccontextmanager
     async def begin(world: World, target: str) -> AsyncIterator[None]:
         proxies = _between(world, target)
         for proxy in proxies:
-            proxy.turn(weather)
+            proxy.set_fault(fault)
         try:
             yield
         finally:
             for proxy in proxies:
-                proxy.turn(Weather.FAIR)
+                proxy.set_fault(NetworkFault.NONE)
 
     return begin
 

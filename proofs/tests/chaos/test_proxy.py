@@ -1,4 +1,4 @@
-"""The proxy between a client and a server: what each weather does to what passes."""
+"""The proxy between a client and a server: what each fault does to what passes."""
 
 import asyncio
 import contextlib
@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from proofs.chaos.proxy import DELAY_SECONDS, TRICKLE_BYTES, TRICKLE_SECONDS, Proxy, Weather
+from proofs.chaos.proxy import DELAY_SECONDS, TRICKLE_BYTES, TRICKLE_SECONDS, NetworkFault, Proxy
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -65,13 +65,13 @@ async def ask(connection: Connection, words: bytes) -> bytes:
 async def test_a_cut_resets_connections_and_refuses_new_ones_until_it_heals(echo: tuple[Echo, Proxy]) -> None:
     _, proxy = echo
     async with connected(proxy) as (reader, _):
-        proxy.turn(Weather.CUT)
+        proxy.set_fault(NetworkFault.CUT)
         with pytest.raises(ConnectionResetError):
             await reader.read()
     async with opened(proxy) as (reader, _):
         with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
             await reader.readexactly(1)
-    proxy.turn(Weather.FAIR)
+    proxy.set_fault(NetworkFault.NONE)
     async with connected(proxy):
         pass
 
@@ -79,36 +79,36 @@ async def test_a_cut_resets_connections_and_refuses_new_ones_until_it_heals(echo
 async def test_a_half_open_connection_takes_requests_and_keeps_the_answers(echo: tuple[Echo, Proxy]) -> None:
     server, proxy = echo
     async with connected(proxy) as connection:
-        proxy.turn(Weather.HALF_OPEN)
+        proxy.set_fault(NetworkFault.HALF_OPEN)
         server.news.clear()
         asking = asyncio.create_task(ask(connection, b"are you there?"))
         await server.news.wait()
         assert server.asked.endswith(b"are you there?")
         assert not asking.done()
-        proxy.turn(Weather.FAIR)
+        proxy.set_fault(NetworkFault.NONE)
         assert await asking == b"are you there?"
 
 
 async def test_a_stalled_connection_passes_nothing_until_it_heals(echo: tuple[Echo, Proxy]) -> None:
     server, proxy = echo
     async with connected(proxy) as connection:
-        proxy.turn(Weather.STALL)
+        proxy.set_fault(NetworkFault.STALL)
         asking = asyncio.create_task(ask(connection, b"are you there?"))
         await asyncio.sleep(0)
         async with opened(proxy):  # a whole turn of the network later
             assert server.asked == b"hello"
-        proxy.turn(Weather.FAIR)
+        proxy.set_fault(NetworkFault.NONE)
         assert await asking == b"are you there?"
 
 
 @pytest.mark.parametrize(
-    ("weather", "size", "seconds"),
-    [(Weather.DELAY, 10, 2 * DELAY_SECONDS), (Weather.TRICKLE, 4 * TRICKLE_BYTES, 3 * TRICKLE_SECONDS)],
+    ("fault", "size", "seconds"),
+    [(NetworkFault.DELAY, 10, 2 * DELAY_SECONDS), (NetworkFault.TRICKLE, 4 * TRICKLE_BYTES, 3 * TRICKLE_SECONDS)],
 )
-async def test_what_is_slow_arrives_whole(echo: tuple[Echo, Proxy], weather: Weather, size: int, seconds: float) -> None:
+async def test_what_is_slow_arrives_whole(echo: tuple[Echo, Proxy], fault: NetworkFault, size: int, seconds: float) -> None:
     _, proxy = echo
     async with connected(proxy) as connection:
-        proxy.turn(weather)
+        proxy.set_fault(fault)
         started, words = asyncio.get_running_loop().time(), b"x" * size
         assert await ask(connection, words) == words
         assert asyncio.get_running_loop().time() - started >= seconds

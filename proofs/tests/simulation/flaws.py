@@ -159,7 +159,7 @@ def a_lost_answer_to_a_commit_is_taken_for_a_failure(patch: pytest.MonkeyPatch) 
         for lane in self.lanes:
             if lane.owner is member and lane.number in epochs and self.away_until <= self._env.now:
                 member.epochs[lane.number] = epochs[lane.number]
-                self._env.agenda.remove(lane.taking)
+                self._env.ready.remove(lane.taking)
                 lane.open()
 
     patch.setattr(ConsumerGroup, "release", release)
@@ -167,15 +167,15 @@ def a_lost_answer_to_a_commit_is_taken_for_a_failure(patch: pytest.MonkeyPatch) 
 
 @flaw
 def deadlines_forgotten_by_a_restart(patch: pytest.MonkeyPatch) -> None:
-    usual = Service._ring
+    usual = Service._fire
 
-    def ring(self: Service, ringing: Any, trigger: Any) -> None:
-        usual(self, ringing, trigger)
+    def fire(self: Service, timer: Any, trigger: Any) -> None:
+        usual(self, timer, trigger)
         for lane in self.group.lanes:
-            if not lane.taken and ringing in lane.parked:
-                lane.parked.remove(ringing)
+            if not lane.taken and timer in lane.parked:
+                lane.parked.remove(timer)
 
-    patch.setattr(Service, "_ring", ring)
+    patch.setattr(Service, "_fire", fire)
 
 
 # --- reactions and models

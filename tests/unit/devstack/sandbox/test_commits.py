@@ -18,12 +18,12 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 def strike(ledger: Ledger) -> int:
-    ledger.strike("someone", "something")
-    return ledger.strikes("someone", "something")
+    ledger.count_fault("someone", "something")
+    return ledger.fault_count("someone", "something")
 
 
 def fail(ledger: Ledger) -> int:
-    ledger.strike("someone", "something")
+    ledger.count_fault("someone", "something")
     raise LookupError("on purpose")
 
 
@@ -40,7 +40,7 @@ async def test_work_that_raises_spoils_nothing_but_its_own(ledger: Ledger, tmp_p
     assert isinstance(results[1], LookupError)
     await commits.close()
     reader = Ledger(tmp_path / "ledger.db", read_only=True)
-    assert reader.strikes("someone", "something") == 2
+    assert reader.fault_count("someone", "something") == 2
     reader.close()
 
 

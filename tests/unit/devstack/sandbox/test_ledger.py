@@ -1,15 +1,13 @@
 """What the ledger remembers, and what it forgets."""
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from devstack.sandbox.intents import Intent
-from devstack.sandbox.ledger import SCHEMA, Ledger, StoredAnswer
+from devstack.sandbox.ledger import Ledger, StoredAnswer
 
 ANSWER = StoredAnswer(b"what", 200, b"{}")
 
@@ -55,14 +53,3 @@ def test_a_payment_is_read_as_it_was_written(ledger: Ledger) -> None:
 def test_what_is_odd_about_a_payment_is_kept(ledger: Ledger, odd: dict[str, Any]) -> None:
     ledger.add(intent := Intent("pi_1", "a", "tok", "", 1000, "EUR", 1.5, 9.5, 1.5, **odd))
     assert ledger.find("pi_1") == intent
-
-
-def test_a_ledger_of_an_earlier_version_is_read_on(tmp_path: Path) -> None:
-    with closing(sqlite3.connect(tmp_path / "old.db")) as old:
-        old.executescript(SCHEMA)
-        old.execute("INSERT INTO intents VALUES (1, 'pi_1', 'a', 'tok', '', 5, 'JPY', 0, 9, 0, 0, 0, 0, NULL)")
-        old.commit()
-    for _ in range(2):
-        ledger = Ledger(tmp_path / "old.db")
-        assert ledger.find("pi_1") == Intent("pi_1", "a", "tok", "", 5, "JPY", 0, 9, 0)
-        ledger.close()

@@ -55,7 +55,7 @@ class Request:
         return cls(kind, payment.operation.key, payment.known_as, hold, amount, currency, token)
 
 
-class Bank:
+class FakeGateway:
     """Stripe-like: the same key gets the same answer, for a day.
 
     ``failing``: the part of requests that go wrong, and ``ways`` in which of these.
@@ -80,9 +80,9 @@ class Bank:
         """All payments, the oldest first. A hold lapses when it is next asked about: until then it is seen as held."""
         return tuple(self._intents.values())
 
-    def fork(self) -> "Bank":
+    def fork(self) -> "FakeGateway":
         """The same, to go on from, with no faults of its own."""
-        made = Bank()
+        made = FakeGateway()
         made._intents = self._intents.copy()
         made.troubled_until = self.troubled_until
         made.now, made.refusals, made._answers = self.now, self.refusals.copy(), self._answers.copy()

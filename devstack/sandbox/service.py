@@ -1,4 +1,4 @@
-"""The till takes calls one by one: replays what was answered before, and performs what is new, exactly once."""
+"""Answers calls: replays what was answered before under a key, and performs what is new, exactly once."""
 
 import asyncio
 import logging
@@ -23,10 +23,10 @@ _log: Final = logging.getLogger(__name__)
 
 
 class ClosedError(Exception):
-    """The till was closed while an answer was being kept back: there is none."""
+    """The service was closed while an answer was being kept back: there is none."""
 
 
-class Till:
+class PaymentService:
     """All state of the sandbox: its ledger, and the idempotency keys that are being worked on."""
 
     def __init__(self, settings: Settings) -> None:
@@ -66,7 +66,7 @@ class Till:
     async def take(self, call: Call) -> tuple[Answer, bool]:
         """The answer to a call, and whether it was given before.
 
-        Raises :class:`ClosedError` where the till closed before the answer was given.
+        Raises :class:`ClosedError` where the service closed before the answer was given.
         """
         if call.key in self._in_flight:
             message = "A request with this idempotency key is still being worked on; try again later."
@@ -106,7 +106,7 @@ class Till:
             return "", []
         behaviours = [behaviour for behaviour in tokens.parse(token) if behaviour.operation == call.operation]
         if self._faults:
-            behaviours += self._faults.draw(call.operation, call.key, self._reader.strikes(call.key, ATTEMPTS))
+            behaviours += self._faults.draw(call.operation, call.key, self._reader.fault_count(call.key, ATTEMPTS))
         return reference, tokens.in_order(behaviours)
 
     async def _wait(self, seconds: float) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 
-class Happening:
+class Event:
     """Something the scheduler may choose. ``place`` is where it stands among what can happen now, -1 where it cannot."""
 
     __slots__ = ("act", "place")
@@ -15,29 +15,29 @@ class Happening:
         self.place = -1
 
 
-class Agenda:
-    """What can happen ``now``, in no order, each once."""
+class ReadySet:
+    """The ``events`` that can happen now, in no order, each once."""
 
-    __slots__ = ("now",)
+    __slots__ = ("events",)
 
     def __init__(self) -> None:
-        self.now: list[Happening] = []
+        self.events: list[Event] = []
 
-    def add(self, happening: Happening) -> None:
+    def add(self, event: Event) -> None:
         """From now on it can happen."""
-        if happening.place < 0:
-            happening.place = len(self.now)
-            self.now.append(happening)
+        if event.place < 0:
+            event.place = len(self.events)
+            self.events.append(event)
 
-    def remove(self, happening: Happening) -> None:
+    def remove(self, event: Event) -> None:
         """It cannot happen any more."""
-        place = happening.place
+        place = event.place
         if place >= 0:
-            last = self.now.pop()
-            if last is not happening:
-                self.now[place] = last
+            last = self.events.pop()
+            if last is not event:
+                self.events[place] = last
                 last.place = place
-            happening.place = -1
+            event.place = -1
 
 
 class Timers:
@@ -46,20 +46,20 @@ class Timers:
     __slots__ = ("_count", "_heap")
 
     def __init__(self) -> None:
-        self._heap: list[tuple[datetime, int, Happening]] = []
+        self._heap: list[tuple[datetime, int, Event]] = []
         self._count = 0
 
-    def set(self, moment: datetime, happening: Happening) -> None:
+    def set(self, moment: datetime, event: Event) -> None:
         """Let it happen then."""
         self._count += 1
-        heapq.heappush(self._heap, (moment, self._count, happening))
+        heapq.heappush(self._heap, (moment, self._count, event))
 
     def next(self) -> datetime | None:
         """When the first is due."""
         return self._heap[0][0] if self._heap else None
 
-    def ring(self, now: datetime, agenda: Agenda) -> None:
-        """Move what is due by now to the agenda."""
+    def move_due(self, now: datetime, ready: ReadySet) -> None:
+        """Move what is due by now to those that can happen."""
         heap = self._heap
         while heap and heap[0][0] <= now:
-            agenda.add(heapq.heappop(heap)[2])
+            ready.add(heapq.heappop(heap)[2])
