@@ -10,14 +10,15 @@ from httpx import AsyncClient
 
 from devstack.demo.shop import CASH, Shop, card, unique
 from services.alerts import views
-from services.alerts.model import Alert, DeadLetter
-from services.alerts.views import Filter
+from services.alerts.model import Alert
 from shared.contract.cart import CheckoutCompleted
 from shared.contract.payment import VoidFailed
+from tests.support.alerts import dead_letter_of, resolved
 from tests.support.cli import quadrille as command
-from tests.support.console import SECONDS, logged_in, until
+from tests.support.console import SECONDS, logged_in
 from tests.support.system import System
 from tests.support.topics import raw_producer
+from tests.support.waiting import until
 from tests.unit.console.helpers import Seen, token
 
 EVIL = '<img src=x onerror="alert(1)"></script><script>alert(2)</script>'
@@ -36,7 +37,7 @@ async def text_of(at: AsyncClient, page: str, wanted: str) -> str:
     async def ask() -> str:
         return Seen((await at.get(page, follow_redirects=True)).text).text
 
-    return await until(ask, lambda text: wanted in text)
+    return str(await until(ask, good=lambda text: wanted in text))
 
 
 async def decide(at: AsyncClient, page: str, to: str, action: str, why: str) -> str:
@@ -45,11 +46,6 @@ async def decide(at: AsyncClient, page: str, to: str, action: str, why: str) -> 
     answer = await at.post(to, data=filled)
     assert (answer.status_code, answer.headers["location"]) == (303, page), answer.text
     return Seen((await at.get(page)).text).text
-
-
-async def is_resolved(shop: Shop, alert: Alert) -> Alert:
-    """The alert, once it is over."""
-    return await until(lambda: views.alert(shop.engine, alert.alert_id), lambda found: found.state == "resolved")
 
 
 async def void_failed(shop: Shop) -> tuple[VoidFailed, Alert]:
@@ -117,7 +113,7 @@ async def test_a_stuck_payment_is_settled_on_its_alert_page(shop: Shop, ada: Asy
     await text_of(ada, f"/orders/{checkout_id}", "staff to settle the payment")
     said = await decide(ada, page, f"/decide/payment/{checkout_id}", "retry-void", "the bank is back")
     assert f"14.90 EUR of checkout {checkout_id}: the authorization is released" in said
-    done = (await is_resolved(shop, alert)).actions
+    done = (await resolved(shop, alert)).actions
     assert [(action.what, action.by) for action in done[:2]] == [("acknowledged", "ada"), ("retried", "ada")]
     assert done[1].why == "the bank is back"
     again = await decide(ada, f"/orders/{checkout_id}", f"/decide/payment/{checkout_id}", "retry-void", "again")
@@ -147,7 +143,7 @@ async def test_a_dead_letter_is_shown_redriven_parked_and_resolved(shop: Shop, q
     async with raw_producer(quadrille.settings) as producer:
         topic = quadrille.settings.topic("cart.commands")
         await producer.send_and_wait(topic, EVIL.encode(), key.encode(), headers=[("mine", EVIL.encode()), ("raw", b"\x00")])
-    letter = await letter_of(shop, key)
+    letter = await dead_letter_of(shop, key)
     page, to = f"/letters/{letter.letter_id}", f"/decide/letter/{letter.letter_id}"
     shown = await ada.get(page)
     assert EVIL in Seen(shown.text).text
@@ -167,16 +163,6 @@ async def test_a_dead_letter_is_shown_redriven_parked_and_resolved(shop: Shop, q
     live = await parts(ada, f"/live?view=letter&name={letter.letter_id}", "letter", "resolved")
     assert "<button" not in live["decide_letter"]
     assert "garbage of a test" in live["history"]
-
-
-async def letter_of(shop: Shop, key: str) -> DeadLetter:
-    """The dead letter of this key, once alerts has it."""
-
-    async def newest() -> list[DeadLetter]:
-        letters = await views.dead_letters(shop.engine, Filter(service="cart"), 10_000)
-        return [one for one in letters if (await views.record(shop.engine, one.letter_id)).key == key.encode()]
-
-    return (await until(newest, bool))[0]
 
 
 async def test_lag_and_money_are_shown_with_their_numbers(shop: Shop, ada: AsyncClient) -> None:

@@ -12,8 +12,9 @@ from shared.contract.cart import CheckoutCompleted, ConfirmCheckout
 from shared.contract.order import OrderCreated
 from shared.contract.payment import VoidFailed
 from tests.support.browser import chromium
-from tests.support.console import SECONDS, until
+from tests.support.console import SECONDS
 from tests.support.system import System
+from tests.support.waiting import until
 
 PHONE, LAPTOP = ViewportSize(width=390, height=844), ViewportSize(width=1280, height=900)
 PAGES = ("/", "/orders", "/money", "/money?span=7d", "/lag", "/alerts", "/letters", "/letters?which=resolved")
@@ -67,7 +68,7 @@ async def test_the_overview_is_live(page: Page, shop: Shop) -> None:
 async def test_an_open_timeline_is_live(page: Page, shop: Shop) -> None:
     cart_id = await shop.cart(await shop.product(stock=1))
     await shop.prepare(cart_id)
-    await until(lambda: page.goto(f"/orders/{cart_id}.1"), lambda answer: answer and answer.ok)  # once the journal has it
+    await until(lambda: page.goto(f"/orders/{cart_id}.1"), good=lambda answer: answer and answer.ok)  # once the journal has it
     await expect(page.locator(".what", has_text="StockReserved")).to_be_visible()
     await shop.client.send(ConfirmCheckout(cart_id=cart_id))
     await expect(page.get_by_label("Status")).to_contain_text("Finished: order Q-")

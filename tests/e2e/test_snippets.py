@@ -11,13 +11,11 @@ import pytest
 from cli import system as noted
 from cli.processes import Child
 from devstack.demo.shop import Shop, card, unique
-from services.alerts import views
-from services.alerts.model import DeadLetter
-from services.alerts.views import Filter
 from shared.contract.order import OrderCreated
 from shared.contract.payment import VoidFailed
 from shared.contract.rejection import CommandRejected
 from shared.settings import PREFIX
+from tests.support.alerts import dead_letter_of
 from tests.support.cli import quadrille as command
 from tests.support.snippets import Snippet, is_for_a_person, parts, snippets
 from tests.support.system import System
@@ -62,7 +60,7 @@ async def stand_ins(shop: Shop, quadrille: System) -> dict[str, str]:
     key = unique("poison")
     await shop.client.publish_bytes("cart.commands", key, b"garbage")
     await shop.client.dead_letter(key)
-    letter = await newest(shop, key)
+    letter = await dead_letter_of(shop, key)
     return {
         "void:CART.1": f"void:{failed.checkout_id}",
         "Q-0001001": number,
@@ -70,16 +68,6 @@ async def stand_ins(shop: Shop, quadrille: System) -> dict[str, str]:
         "1f2e": letter.letter_id,
         "--group billing": f"--group {quadrille.settings.topic('quadrille.cart')}",
     }
-
-
-async def newest(shop: Shop, key: str) -> DeadLetter:
-    """The dead letter of the record with this key."""
-    async with asyncio.timeout(20):
-        while True:
-            for letter in await views.dead_letters(shop.engine, Filter(), 10**6):
-                if (await views.record(shop.engine, letter.letter_id)).key == key.encode():
-                    return letter
-            await asyncio.sleep(0.05)
 
 
 async def run(folder: Path, line: str) -> tuple[int, str]:

@@ -1,22 +1,22 @@
 """Everything that needs a person is handled to its end with the commands that its alert says to run."""
 
-import asyncio
 import re
 import shlex
 
 from devstack.demo.shop import CASH, Shop, card, unique
 from services.alerts import views
-from services.alerts.model import Alert, DeadLetter
-from services.alerts.views import Filter
+from services.alerts.model import Alert
 from services.payment.gateways.http import HttpGateway
 from services.payment.gateways.port import Succeeded
 from shared.contract.cart import CheckoutCompleted
 from shared.contract.order import CancelOrder, OrderCreated
 from shared.contract.payment import FailedCompensation, RefundFailed, VoidFailed
+from tests.support.alerts import dead_letter_of, resolved
 from tests.support.cli import Ran, process
 from tests.support.cli import quadrille as command
 from tests.support.system import System
 from tests.support.topics import raw_producer
+from tests.support.waiting import until
 
 NOBODY = "Q-9999999"
 
@@ -27,25 +27,15 @@ def advised(alert: Alert, words: str) -> list[str]:
     return shlex.split(command)
 
 
-async def over(shop: Shop, alert: Alert) -> Alert:
-    """The alert, once it is resolved."""
-    async with asyncio.timeout(20):
-        while True:
-            found = await views.alert(shop.engine, alert.alert_id)
-            if found.state == "resolved":
-                return found
-            await asyncio.sleep(0.05)
-
-
 async def acted(shop: Shop, alert: Alert, what: str, state: str) -> Alert:
     """The alert, once somebody has done this about it and it is in that state."""
-    async with asyncio.timeout(20):
-        while True:
-            found = await views.alert(shop.engine, alert.alert_id)
-            done = any(action.what.startswith(what) for action in found.actions)
-            if done and found.state == state and found.times_seen > alert.times_seen:
-                return found
-            await asyncio.sleep(0.05)
+
+    def done(found: Alert) -> bool:
+        acted = any(action.what.startswith(what) for action in found.actions)
+        return acted and found.state == state and found.times_seen > alert.times_seen
+
+    found: Alert = await until(lambda: views.alert(shop.engine, alert.alert_id), what, good=done)
+    return found
 
 
 async def void_failed(shop: Shop) -> tuple[VoidFailed, Alert]:
@@ -61,7 +51,7 @@ async def test_a_hold_is_released_as_the_alert_says_and_the_alert_closes_by_itse
     ran = await process(quadrille.environment, *advised(alert, "retry-void"), "--by", "ada")
     assert ran.code == 0, ran
     assert b"the authorization is released" in ran.out
-    closed = await over(shop, alert)
+    closed = await resolved(shop, alert)
     assert [(action.what, action.by, action.why) for action in closed.actions] == [
         ("retried", "ada", "..."),
         ("resolved", "payment", "the payment was voided"),
@@ -79,7 +69,7 @@ async def test_a_hold_released_by_hand_is_said_so_by_order_number(shop: Shop, qu
     await by_hand.close()
     ran = await decide(quadrille, "mark-voided", number, "--why", "the bank released it, call 4711")
     assert ran.code == 0, ran
-    last = (await over(shop, alert)).actions[-1]
+    last = (await resolved(shop, alert)).actions[-1]
     assert (last.what, last.by, last.why) == ("resolved", "ada", "the bank released it, call 4711")
 
 
@@ -109,14 +99,14 @@ async def test_nothing_a_person_says_or_tries_closes_an_alert_while_the_gateway_
 
     released = await process(environment, *advised(alert, "retry-void"))
     assert released.code == 0, released
-    await over(shop, alert)
+    await resolved(shop, alert)
 
 
 async def test_a_refund_that_failed_is_tried_again(shop: Shop, quadrille: System) -> None:
     failed, alert = await refund_failed(shop, "tok_refuse_refund_4")
     ran = await command(quadrille.environment, *advised(alert, "retry-refund"), "--json")
     assert (ran.code, ran.json["event"], ran.json["amount"]) == (0, "PaymentRefunded", failed.amount), ran
-    await over(shop, alert)
+    await resolved(shop, alert)
 
 
 async def test_all_that_failed_is_tried_again_by_one_command(shop: Shop, quadrille: System) -> None:
@@ -125,7 +115,7 @@ async def test_all_that_failed_is_tried_again_by_one_command(shop: Shop, quadril
     outcomes = {one["subject"]: one["outcome"] for one in ran.json}
     assert {outcomes[failed.checkout_id] for failed, _ in refunds} == {"PaymentRefunded"}, ran
     for _, alert in refunds:
-        await over(shop, alert)
+        await resolved(shop, alert)
 
 
 async def test_money_received_on_delivery_is_given_back_by_hand(shop: Shop, quadrille: System) -> None:
@@ -140,7 +130,7 @@ async def test_money_received_on_delivery_is_given_back_by_hand(shop: Shop, quad
     alert = await shop.alert(failed.checkout_id)
     assert "retry" not in alert.text
     assert (await command(quadrille.environment, *advised(alert, "mark-refunded"))).code == 0
-    await over(shop, alert)
+    await resolved(shop, alert)
 
 
 async def test_an_alert_of_money_is_acknowledged_but_not_closed_while_the_money_is_stuck(shop: Shop, quadrille: System) -> None:
@@ -155,7 +145,7 @@ async def test_an_alert_of_money_is_acknowledged_but_not_closed_while_the_money_
     listed = await command(environment, "alerts", "list", "--is", "acknowledged", "--json")
     assert alert.alert_id in [one["alert_id"] for one in listed.json["alerts"]]
     assert (await command(environment, *advised(alert, "retry-refund"))).code == 0
-    await over(shop, alert)
+    await resolved(shop, alert)
 
 
 async def test_an_unreadable_record_is_handled_to_its_end(shop: Shop, quadrille: System) -> None:
@@ -165,7 +155,7 @@ async def test_an_unreadable_record_is_handled_to_its_end(shop: Shop, quadrille:
         topic = quadrille.settings.topic("cart.commands")
         await producer.send_and_wait(topic, b'\xff{"not": json', cart_id.encode(), headers=[("mine", b"\x00")])
     await shop.client.dead_letter(cart_id)
-    letter = await newest(shop, cart_id)
+    letter = await dead_letter_of(shop, cart_id)
     alert = await views.alert(shop.engine, letter.alert_id)
 
     shown = await process(quadrille.environment, *advised(alert, "dlq show"))
@@ -179,9 +169,9 @@ async def test_an_unreadable_record_is_handled_to_its_end(shop: Shop, quadrille:
     assert "1 of 1 redrive failed" in alert.text
     listed = await command(quadrille.environment, "dlq", "list", "--service", "cart", "--limit", "1000")
     assert letter.letter_id.encode() in listed.out
-    resolved = await command(quadrille.environment, *advised(alert, "resolve"))
-    assert resolved.code == 0, resolved
-    assert (await over(shop, alert)).times_seen == 2
+    closed = await command(quadrille.environment, *advised(alert, "resolve"))
+    assert closed.code == 0, closed
+    assert (await resolved(shop, alert)).times_seen == 2
 
 
 async def test_what_cannot_be_done_is_one_sentence_and_exit_code_2(quadrille: System) -> None:
@@ -194,16 +184,6 @@ async def test_what_cannot_be_done_is_one_sentence_and_exit_code_2(quadrille: Sy
     ):
         ran = await command(environment, *arguments)
         assert (ran.code, ran.err.count(b"\n")) == (2, 1), ran
-
-
-async def newest(shop: Shop, key: str) -> DeadLetter:
-    """The dead letter of this key, once alerts has it."""
-    async with asyncio.timeout(20):
-        while True:
-            for letter in await views.dead_letters(shop.engine, Filter(service="cart"), 10_000):
-                if (await views.record(shop.engine, letter.letter_id)).key == key.encode():
-                    return letter
-            await asyncio.sleep(0.05)
 
 
 async def refund_failed(shop: Shop, token: str) -> tuple[FailedCompensation, Alert]:

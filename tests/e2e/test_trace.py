@@ -16,6 +16,7 @@ from shared.contract.cart import CheckoutCompleted, ConfirmCheckout
 from shared.contract.inventory import ReservationReleased, StockCommitted
 from shared.contract.payment import VoidFailed
 from tests.support.system import System
+from tests.support.waiting import until
 
 SECONDS = 40.0
 CUSTOMER = "Waiting for CheckoutConfirmed or CheckoutAbandoned from customer"
@@ -41,13 +42,14 @@ async def asked(quadrille: System, name: str, *, follow: bool = False) -> tuple[
 async def until_kept(quadrille: System, name: str, told: Callable[[list[str]], bool]) -> tuple[bool, list[str]]:
     """Ask until the journal has kept what is waited for."""
 
-    async with asyncio.timeout(SECONDS):
-        while True:
-            with contextlib.suppress(NotOneError):  # not read yet
-                found = await asked(quadrille, name)
-                if told(found[1]):
-                    return found
-            await asyncio.sleep(0.1)
+    async def found() -> tuple[bool, list[str]] | None:
+        with contextlib.suppress(NotOneError):  # not read yet
+            well, lines = await asked(quadrille, name)
+            return (well, lines) if told(lines) else None
+        return None
+
+    kept: tuple[bool, list[str]] = await until(found, name)
+    return kept
 
 
 async def test_a_paid_order_is_told_from_its_command_to_its_end(shop: Shop, quadrille: System) -> None:

@@ -1,7 +1,6 @@
 """The console of the running system, for whoever is logged in."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -23,14 +22,3 @@ async def logged_in(quadrille: System, name: str = "ada") -> AsyncIterator[Async
         filled = {"csrf": await token(at, "/login"), "name": name, "password": password.get_secret_value(), "next": "/"}
         assert (await at.post("/login", data=filled)).status_code == 303
         yield at
-
-
-async def until(ask: Callable[[], Awaitable[T]], good: Callable[[T], object]) -> T:
-    """Ask until the answer is as it should be."""
-
-    async with asyncio.timeout(SECONDS):
-        while True:
-            found = await ask()
-            if good(found):
-                return found
-            await asyncio.sleep(0.1)

@@ -33,6 +33,7 @@ from tests.support.cli import Ran, quadrille
 from tests.support.clock import NOW
 from tests.support.stacks import Stack
 from tests.support.topics import raw_producer, records
+from tests.support.waiting import until
 
 COMMANDS, REDRIVES = "inventory.commands", redrive_topic("inventory")
 Header = tuple[str, bytes | None]
@@ -69,13 +70,14 @@ class Floor:
 
     async def dead_letter(self, key: str, *, seen: int = 1, state: str | None = None) -> DeadLetter:
         """The one dead letter with this key, once it failed so often and is in this state."""
-        async with asyncio.timeout(30):
-            while True:
-                found = await self._letters(key)
-                assert len(found) <= 1, "one record, one dead letter"
-                if found and found[0].seen >= seen and state in (None, found[0].state):
-                    return found[0]
-                await asyncio.sleep(0.05)
+
+        async def found() -> DeadLetter | None:
+            letters = await self._letters(key)
+            assert len(letters) <= 1, "one record, one dead letter"
+            return next((one for one in letters if one.seen >= seen and state in (None, one.state)), None)
+
+        letter: DeadLetter = await until(found, f"the dead letter of {key}")
+        return letter
 
     async def _letters(self, key: str) -> list[DeadLetter]:
         query = text("SELECT letter_id FROM dead_records WHERE key = :key")
@@ -112,11 +114,7 @@ class Floor:
 
     async def until_on_hand(self, sku: str, wanted: int) -> None:
         """Wait for it."""
-        async with asyncio.timeout(20):
-            while True:
-                if await self.on_hand(sku) == wanted:
-                    return
-                await asyncio.sleep(0.05)
+        await until(lambda: self.on_hand(sku), good=lambda found: found == wanted)
 
     async def run(self, *arguments: str) -> Ran:
         """Run ``quadrille``."""
@@ -341,10 +339,9 @@ async def test_decisions_are_published_as_events(floor: Floor) -> None:
 
 
 async def test_nothing_stays_in_the_outbox(floor: Floor) -> None:
-    async with asyncio.timeout(20):
-        while True:
-            async with floor.alerts.connect() as connection:
-                if not (await connection.execute(text("SELECT count(*) FROM outbox"))).scalar():
-                    break
-            await asyncio.sleep(0.1)
+    async def is_empty() -> bool:
+        async with floor.alerts.connect() as connection:
+            return not (await connection.execute(text("SELECT count(*) FROM outbox"))).scalar()
+
+    await until(is_empty, "an empty outbox")
     assert await views.dead_letters(floor.alerts, Filter(service="alerts"), 10) == []

@@ -40,6 +40,7 @@ from tests.support.pager import Pager, listening
 from tests.support.services import Running
 from tests.support.stacks import Stack
 from tests.support.topics import raw_producer, transactional_producer
+from tests.support.waiting import until
 
 TOTALS = Totals(currency="EUR", lines=(), subtotal=1490, discount=0, shipping=0, tax=0, tax_included=True, total=1490)
 LATER = datetime(2027, 1, 1, tzinfo=UTC)

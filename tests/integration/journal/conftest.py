@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -27,18 +27,11 @@ from shared.runtime.postgres.migrations import upgrade
 from shared.settings import Settings, load
 from tests.support.stacks import Stack
 from tests.support.topics import raw_producer
+from tests.support.waiting import until
 
 SECONDS = 60.0
 AT = datetime.now(UTC)
 """When what tests publish happened: shortly before it is published."""
-
-
-async def eventually(condition: Callable[[], Awaitable[bool]], what: str) -> None:
-    """Wait for a condition to hold; fails after :data:`SECONDS`."""
-    deadline = asyncio.get_running_loop().time() + SECONDS
-    while not await condition():
-        assert asyncio.get_running_loop().time() < deadline, f"{what} did not happen within {SECONDS:g} s"
-        await asyncio.sleep(0.02)
 
 
 @dataclass
@@ -93,14 +86,12 @@ class Journal:
 
     async def until_kept(self, key: str, count: int) -> list[Entry]:
         """Wait until there are ``count`` entries of a cart or SKU. Fails if there are more, or too few in time."""
-        found: list[Entry] = []
 
-        async def kept() -> bool:
-            found[:] = await self.entries(key)
+        def kept(found: list[Entry]) -> bool:
             assert len(found) <= count, f"{len(found)} entries of {key} and not {count}"
             return len(found) == count
 
-        await eventually(kept, f"{count} entries of {key}")
+        found: list[Entry] = await until(lambda: self.entries(key), f"{count} entries of {key}", SECONDS, good=kept)
         return found
 
     async def checkout(self, checkout_id: str) -> dict[str, Any]:

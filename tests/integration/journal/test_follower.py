@@ -13,11 +13,11 @@ from shared.contract.inventory import StockReceived
 from shared.contract.order import OrderRejected
 from shared.contract.topics import DEAD_LETTERS, TOPICS
 from shared.contract.values import Item
-from tests.integration.journal.conftest import AT, Journal, eventually
+from tests.integration.journal.conftest import AT, Journal
 from tests.support import services
 from tests.support.away import away
 from tests.support.stacks import Stack
-from tests.support.waiting import becomes
+from tests.support.waiting import until
 
 ITEMS = (Item(sku="tea", quantity=2),)
 CUT_OTHERS = (
@@ -81,7 +81,7 @@ async def test_the_successor_of_a_killed_process_stores_its_records_once(journal
     ids = [f"id-{n:05d}" for n in range(6000)]
     messages = [opened(f"cart-{n % 12}") for n in range(6000)]
     sending = asyncio.create_task(journal.publish(*messages, ids=ids))
-    await eventually(lambda: journal.has("entries", 500), "the first 500 entries")
+    await until(lambda: journal.has("entries", 500), "the first 500 entries")
     first.process.send_signal(signal.SIGKILL)
     await sending
     second = services.start("journal", "services.journal", environment, tmp_path)
@@ -101,27 +101,27 @@ async def test_a_database_outage_loses_nothing(journal: Journal) -> None:
             await journal.db.execute(CUT_OTHERS)
         for n in range(4):
             await journal.until_kept(f"c{n}", 50)
-        await eventually(lambda: ready(follower), "health")
+        await until(lambda: ready(follower), "health")
 
 
 async def test_it_is_not_ready_during_a_database_outage(stack: Stack, journal: Journal) -> None:
     """Also while nothing arrives that it would have to keep."""
     async with journal.followed() as follower:
-        await eventually(lambda: ready(follower), "readiness")
+        await until(lambda: ready(follower), "readiness")
         async with away(stack, journal.settings.database_url("journal")):
-            await becomes(lambda: not follower.state()["ready"])
-            until = time.monotonic() + LAG_SECONDS + 1
-            while time.monotonic() < until:
+            await until(lambda: not follower.state()["ready"])
+            end = time.monotonic() + LAG_SECONDS + 1
+            while time.monotonic() < end:
                 assert "the database is away" in str(follower.state()["trouble"])
                 await asyncio.sleep(0.01)
-        await eventually(lambda: ready(follower), "readiness")
+        await until(lambda: ready(follower), "readiness")
 
 
 async def test_it_reports_its_lag(journal: Journal) -> None:
     await journal.publish(opened("c1"))
     async with journal.followed() as follower:
         await journal.until_kept("c1", 1)
-        await eventually(lambda: caught_up(journal), "the lag of every partition")
+        await until(lambda: caught_up(journal), "the lag of every partition")
         assert follower.state() == {
             "service": "journal", "ready": True, "trouble": None, "lanes": [0, 1, 2, 3, 4, 5], "behind": 0,
         }  # fmt: skip

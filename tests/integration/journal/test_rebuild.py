@@ -8,8 +8,9 @@ from services.journal.rebuild import RebuildError, rebuild
 from shared.contract.cart import CheckoutAbandoned, CheckoutStarted
 from shared.contract.inventory import StockReserved
 from shared.contract.values import Item
-from tests.integration.journal.conftest import AT, Journal, eventually
+from tests.integration.journal.conftest import AT, Journal
 from tests.support import stories
+from tests.support.waiting import until
 
 ITEMS = (Item(sku="tea", quantity=2),)
 CARTS = 40
@@ -25,7 +26,7 @@ async def fill(journal: Journal) -> None:
     await journal.publish_bytes("cart.commands", "bad", b"\xff")
     await journal.publish_bytes("checkout.dlq", "dead", b"\xff")
     async with journal.followed():
-        await eventually(lambda: journal.has("entries", CARTS + CARTS // 2 + 2), "every entry")
+        await until(lambda: journal.has("entries", CARTS + CARTS // 2 + 2), "every entry")
 
 
 async def test_a_rebuild_restores_lost_and_wrong_rows(journal: Journal) -> None:
@@ -60,7 +61,7 @@ async def test_a_rebuild_may_run_beside_the_journal_but_not_twice(journal: Journ
             gone = CheckoutAbandoned(cart_id=f"c{n}", checkout_id=f"c{n}.1", by="customer")
             await journal.publish(gone)
         outcomes = await asyncio.gather(*rebuilding, return_exceptions=True)
-        await eventually(lambda: journal.has("entries", 2 * CARTS + CARTS // 2 + 2), "every entry")
+        await until(lambda: journal.has("entries", 2 * CARTS + CARTS // 2 + 2), "every entry")
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["RebuildError", "Rebuilt"]
     assert {row["outcome"] for row in await journal.all("checkouts")} == {"abandoned"}
     with pytest.raises(RebuildError, match="is running"):

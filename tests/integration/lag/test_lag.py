@@ -23,6 +23,7 @@ from shared.runtime import kafka
 from shared.settings import Settings, load
 from tests.support.stacks import Stack
 from tests.support.topics import raw_producer, transactional_producer
+from tests.support.waiting import until
 
 
 class Cluster:
@@ -254,11 +255,7 @@ async def test_many_topics_are_looked_at_together_and_not_one_after_the_other(cl
     name = unique("many")
     many = {f"{name}-{number}" for number in range(60)}
     await admin.create_topics([NewTopic(topic, 1, 1) for topic in many])
-    async with asyncio.timeout(20):
-        while True:
-            if many <= set(await admin.list_topics()):
-                break
-            await asyncio.sleep(0.1)
+    await until(admin.list_topics, "the topics", good=many.issubset)
     await admin.close()
     async with LagReader(cluster.settings) as reader:
         started = time.monotonic()

@@ -17,7 +17,7 @@ from tests.support import services
 from tests.support.away import away
 from tests.support.stacks import Stack
 from tests.support.topics import headers, records
-from tests.support.waiting import becomes
+from tests.support.waiting import until
 
 CUT_OTHERS = text(
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -50,11 +50,7 @@ async def test_what_a_crash_left_in_the_outbox_is_published_in_order_and_forgott
     published = await records(inventory.settings, "inventory.events", 600)
     for lane in range(6):
         assert [int(r.value) for r in published if r.partition == lane] == list(range(lane, 600, 6))
-    for _ in range(200):
-        if await inventory.count("outbox") == 0:
-            break
-        await asyncio.sleep(0.05)
-    assert await inventory.count("outbox") == 0
+    await until(lambda: inventory.count("outbox"), "an empty outbox", good=lambda found: found == 0)
     await asyncio.to_thread(member.stop)
 
 
@@ -83,11 +79,7 @@ async def test_two_members_share_the_lanes(inventory: Inventory, tmp_path: Path)
         lanes = [member.probe("/readyz")[1].get("lanes") for member in (first, second)]
         return all(isinstance(some, list) and len(some) == 3 for some in lanes)
 
-    for _ in range(400):
-        if await asyncio.to_thread(shared):
-            break
-        await asyncio.sleep(0.05)
-    assert shared(), (first.probe("/readyz"), second.probe("/readyz"))
+    await until(lambda: asyncio.to_thread(shared), "three lanes for each")
     assert await asyncio.to_thread(first.stop) < 5
     await inventory.receive("tea", ids(0, 10))
     await inventory.until_on_hand("tea", 10)
@@ -160,9 +152,9 @@ async def test_a_member_without_lanes_says_that_the_database_is_away(
     troubles: dict[str, str] = {}
     looking = asyncio.create_task(backlog.watch("inventory", inventory.engine, troubles))
     async with away(stack, inventory.settings.database_url("inventory")):
-        await becomes(lambda: troubles)
+        await until(lambda: troubles)
     assert "the database is away" in troubles["outbox"]
-    await becomes(lambda: not troubles)
+    await until(lambda: not troubles)
     looking.cancel()
 
 
@@ -171,9 +163,6 @@ async def test_what_is_old_is_forgotten_as_fast_as_a_busy_service_remembers(inve
         await connection.execute(text("INSERT INTO inbox (source, id) SELECT '/new', n::text FROM generate_series(1, 5) AS n"))
         await connection.execute(OLD, {"count": 30_000, "kept": KEPT})
     member = await start(inventory, tmp_path)
-    for _ in range(300):
-        if await inventory.count("inbox") == 5:
-            break
-        await asyncio.sleep(0.1)
+    await until(lambda: inventory.count("inbox"), "the end of what is old", good=lambda found: found == 5)
     assert await inventory.count("inbox WHERE source = '/new'") == 5
     await asyncio.to_thread(member.stop)

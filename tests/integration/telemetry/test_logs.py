@@ -22,6 +22,7 @@ from tests.support.collector import Collector, collecting
 from tests.support.stacks import Stack
 from tests.support.system import System
 from tests.support.topics import raw_producer
+from tests.support.waiting import until
 
 NAME, STREET, CITY, MAIL, NUMBER = "Ada Example", "Hauptstr. 1", "Berlin", "ada@example.com", "4242424242424242"
 TOKEN = "tok_decline_capture+refuse_void_forever"
@@ -64,12 +65,10 @@ def lines(logs: Path) -> list[dict[str, Any]]:
 
 async def until_told(logs: Path, message: str, **ids: object) -> dict[str, Any]:
     """The first line with this message and these ids."""
-    async with asyncio.timeout(30):
-        while True:
-            for line in lines(logs):
-                if line["message"].startswith(message) and ids.items() <= line.items():
-                    return line
-            await asyncio.sleep(0.2)
+    found: dict[str, Any] = await until(
+        lambda: next((o for o in lines(logs) if o["message"].startswith(message) and ids.items() <= o.items()), None), message
+    )
+    return found
 
 
 async def test_a_handled_message_is_told_with_its_ids(shop: Shop, logs: Path) -> None:

@@ -10,7 +10,7 @@ from services.inventory.__main__ import define
 from shared.runtime.observability.health import TURN_SECONDS, Turns
 from shared.runtime.service import Service
 from shared.settings import load
-from tests.support.waiting import becomes
+from tests.support.waiting import until
 
 
 def test_a_loop_that_stands_still_is_in_trouble_until_it_turns_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,7 +34,7 @@ async def test_a_service_that_waits_for_the_broker_to_take_more_does_not_stand_s
     member: Any = None  # it is not looked at before there is room
     waiting = asyncio.create_task(service._arrived(member))
     try:
-        await becomes(lambda: service._turns.trouble is None)
+        await until(lambda: service._turns.trouble is None)
         assert not waiting.done()
     finally:
         waiting.cancel()

@@ -1,0 +1,26 @@
+"""Alerts and dead letters, once the service alerts has them."""
+
+from devstack.demo.shop import Shop
+from services.alerts import views
+from services.alerts.model import Alert, DeadLetter
+from services.alerts.views import Filter
+from tests.support.waiting import until
+
+
+async def resolved(shop: Shop, alert: Alert) -> Alert:
+    """Wait for the end of an alert, and return it."""
+    found: Alert = await until(lambda: views.alert(shop.engine, alert.alert_id), good=lambda found: found.state == "resolved")
+    return found
+
+
+async def dead_letter_of(shop: Shop, key: str) -> DeadLetter:
+    """Wait for the dead letter of a record with this key, and return it."""
+
+    async def newest() -> DeadLetter | None:
+        for letter in await views.dead_letters(shop.engine, Filter(), 10**6):
+            if (await views.record(shop.engine, letter.letter_id)).key == key.encode():
+                return letter
+        return None
+
+    letter: DeadLetter = await until(newest, f"the dead letter of {key}")
+    return letter
