@@ -62,6 +62,14 @@ def embedded() -> Iterator[Stack]:
             empty(state)
 
 
+def link_jars(state: Path) -> None:
+    """Have a folder use Kafka's jars of the other tests, where they are there already."""
+    jars = ROOT / ".quadrille" / "tests" / "kafka" / "jars"
+    if jars.exists():
+        (state / "kafka").mkdir()
+        (state / "kafka" / "jars").symlink_to(jars)
+
+
 def empty(state: Path) -> None:
     """Remove the data of a stack that does not run."""
     shutil.rmtree(state / "kafka" / "data", ignore_errors=True)

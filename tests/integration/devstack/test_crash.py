@@ -24,15 +24,12 @@ from tests.support import stacks
 from tests.support.topics import raw_producer
 
 pytestmark = pytest.mark.skipif(stacks.chosen() != "embedded", reason="of the embedded stack alone")
-JARS = stacks.ROOT / ".quadrille" / "tests" / "kafka" / "jars"
 
 
 @pytest.fixture
 def state(tmp_path: Path) -> Iterator[Path]:
     """A folder with the jars the other tests use, where they are there already."""
-    if JARS.exists():
-        (tmp_path / "kafka").mkdir()
-        (tmp_path / "kafka" / "jars").symlink_to(JARS)
+    stacks.link_jars(tmp_path)
     yield tmp_path
     stacks.empty(tmp_path)
 

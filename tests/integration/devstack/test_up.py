@@ -19,7 +19,6 @@ from shared.contract.services import DATABASES
 from tests.support import stacks
 
 pytestmark = pytest.mark.skipif(stacks.chosen() != "embedded", reason="of the embedded stack alone")
-JARS = stacks.ROOT / ".quadrille" / "tests" / "kafka" / "jars"
 SECONDS = 150.0
 OUTAGE_BYTES = 100_000
 """More than all services together write while Kafka is away for a moment."""
@@ -28,9 +27,7 @@ OUTAGE_BYTES = 100_000
 @pytest.fixture
 def state(tmp_path: Path) -> Iterator[Path]:
     """A folder with the jars the other tests use, where they are there already."""
-    if JARS.exists():
-        (tmp_path / "kafka").mkdir()
-        (tmp_path / "kafka" / "jars").symlink_to(JARS)
+    stacks.link_jars(tmp_path)
     yield tmp_path
     quadrille("down", tmp_path)
     stacks.empty(tmp_path)

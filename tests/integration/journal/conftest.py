@@ -12,8 +12,7 @@ import asyncpg
 import pytest_asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from devstack import databases
-from services.journal import migrations, queries
+from services.journal import queries
 from services.journal.follower import Follower
 from services.journal.model import Entry
 from services.journal.writer import JournalWriter
@@ -21,10 +20,9 @@ from shared.contract.envelope import Envelope, write
 from shared.contract.message import Message
 from shared.contract.topics import EVENT_SOURCES, events_topic
 from shared.runtime import kafka
-from shared.runtime.kafka.topics import create_topics
 from shared.runtime.postgres.database import connect
-from shared.runtime.postgres.migrations import upgrade
 from shared.settings import Settings, load
+from tests.support import system
 from tests.support.stacks import Stack
 from tests.support.topics import raw_producer
 from tests.support.waiting import until
@@ -111,24 +109,10 @@ class Journal:
         return sorted((dict(row) for row in await self.db.fetch(f"SELECT * FROM {table}")), key=repr)
 
 
-def prepare(stack: Stack) -> dict[str, str]:
-    """Topics and the journal's database, under a name of their own; returns the settings."""
-    name = f"j{uuid.uuid4().hex[:8]}"
-    environment = {
-        **stack.environment,
-        **databases.create(stack.admin_url, name, {"journal": "tests"}, ["journal"]),
-        "QUADRILLE_TOPIC_PREFIX": f"{name}.",
-    }
-    settings = load(environment)
-    asyncio.run(upgrade(settings.database_url("journal"), migrations))
-    asyncio.run(create_topics(settings))
-    return environment
-
-
 @contextlib.asynccontextmanager
 async def opened(stack: Stack) -> AsyncIterator[Journal]:
     """A new journal."""
-    environment = await asyncio.to_thread(prepare, stack)
+    environment = await asyncio.to_thread(system.prepare, stack)
     settings = load(environment)
     url = settings.database_url("journal")
     made = Journal(environment, settings, connect(url), await queries.connect(url))

@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 
+import pytest
 import pytest_asyncio
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.inventory.__main__ import define
+from services.inventory.model import Stock
 from shared.contract.envelope import Envelope, write
 from shared.contract.inventory import ReceiveStock
 from shared.runtime import kafka
@@ -97,6 +99,19 @@ class Inventory:
             assert found < wanted, f"{found} units and not {wanted}: something counted twice"
             assert asyncio.get_running_loop().time() < deadline, f"only {found} of {wanted} units after {seconds} s"
             await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+def bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inventory cannot receive 13 units."""
+    usual = Stock.receive
+
+    def receive(stock: Stock, quantity: int) -> None:
+        if quantity == 13:
+            raise ZeroDivisionError("a bug")
+        usual(stock, quantity)
+
+    monkeypatch.setattr(Stock, "receive", receive)
 
 
 @pytest_asyncio.fixture

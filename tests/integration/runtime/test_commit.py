@@ -121,15 +121,8 @@ async def test_what_a_guest_commits_is_known_to_the_owner_of_the_lane(inventory:
     assert first.rows[0].id < guest.rows[0].id < second.rows[0].id
 
 
-async def test_a_reaction_that_raises_costs_only_its_own_message(inventory: Inventory, monkeypatch: pytest.MonkeyPatch) -> None:
-    usual = Stock.receive
-
-    def receive(stock: Stock, quantity: int) -> None:
-        if quantity == 13:
-            raise ZeroDivisionError("a bug")
-        usual(stock, quantity)
-
-    monkeypatch.setattr(Stock, "receive", receive)
+@pytest.mark.usefixtures("bug")
+async def test_a_reaction_that_raises_costs_only_its_own_message(inventory: Inventory) -> None:
     epochs = await inventory.own("a")
     lane = inventory.lane_of("tea")
     items = [received("tea", f"m{n}", lane, quantity=13 if n == 5 else 1) for n in range(10)]

@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 
-from services.inventory.model import Stock
 from services.inventory.reactions import reactions
 from shared.contract.envelope import Envelope, Record, write
 from shared.contract.inventory import ReceiveStock
@@ -28,15 +27,8 @@ def received(offset: int, lane: int, quantity: int, flags: str) -> Input:
     return item
 
 
-async def test_what_was_rolled_back_leaves_no_span(inventory: Inventory, monkeypatch: pytest.MonkeyPatch) -> None:
-    usual = Stock.receive
-
-    def receive(stock: Stock, quantity: int) -> None:
-        if quantity == 13:
-            raise ZeroDivisionError("a bug")
-        usual(stock, quantity)
-
-    monkeypatch.setattr(Stock, "receive", receive)
+@pytest.mark.usefixtures("bug")
+async def test_what_was_rolled_back_leaves_no_span(inventory: Inventory) -> None:
     epochs = await inventory.own("a")
     lane = inventory.lane_of("tea")
     items = [received(n, lane, 13 if n == 5 else 1, "01") for n in range(10)] + [received(10, lane, 1, "00")]
