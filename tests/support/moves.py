@@ -38,16 +38,16 @@ def rows(table: Table, states: Iterable[str]) -> list[tuple[str, Move]]:
     ]
 
 
-def play(dancer: Solo, kind: type[Any], aggregate_id: str, trigger: Any, move: Move) -> list[Message]:
+def play(service: Solo, kind: type[Any], aggregate_id: str, trigger: Any, move: Move) -> list[Message]:
     """Play a move and return what was emitted."""
-    before = deepcopy(dancer.aggregates)
-    state = dancer.own(kind, aggregate_id).state
-    emitted = dancer.hear(trigger)
+    before = deepcopy(service.aggregates)
+    state = service.own(kind, aggregate_id).state
+    emitted = service.hear(trigger)
     assert tuple(type(message) for message in emitted) == move.emitted, emitted
     if move.idle:
-        assert dancer.own(kind, aggregate_id) == before[kind].get(aggregate_id, kind(aggregate_id))
-        assert _without_blanks(dancer.aggregates) == _without_blanks(before)
-    assert dancer.own(kind, aggregate_id).state == (state if move.idle else move.end)
+        assert service.own(kind, aggregate_id) == before[kind].get(aggregate_id, kind(aggregate_id))
+        assert _without_blanks(service.aggregates) == _without_blanks(before)
+    assert service.own(kind, aggregate_id).state == (state if move.idle else move.end)
     return emitted
 
 

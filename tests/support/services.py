@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -89,7 +89,7 @@ def start(name: str, module: str, environment: Mapping[str, str], logs: Path, *a
 
 
 @contextlib.contextmanager
-def running(names: tuple[str, ...], environment: Mapping[str, str], logs: Path) -> Iterator[dict[str, Running]]:
+def running(names: Sequence[str], environment: Mapping[str, str], logs: Path) -> Iterator[dict[str, Running]]:
     """These services, healthy and watched by alerts; stopped at the end."""
     ports = {name: free_port() for name in names}
     watched = ",".join(f"{name}=http://127.0.0.1:{port}" for name, port in ports.items())

@@ -1,27 +1,42 @@
-"""A dancer alone on the floor: what it does when it hears something, in unit tests."""
+"""One service in memory: its real reactions, called on its aggregates as the runtime calls them."""
 
 from datetime import timedelta
+from importlib import import_module
 from typing import Any, Final, TypeVar
 
+from proofs.simulation.database import Database
+from proofs.simulation.wiring import react
 from shared.contract.envelope import Envelope
 from shared.contract.message import Message
-from shared.runtime.reactions import Due
+from shared.runtime.reactions import Due, Reaction, Reactions
 from tests.support.clock import NOW
-from tests.support.dancer import Dancer
 
+A = TypeVar("A")
 M = TypeVar("M", bound=Message)
 
 PLAYED: Final[set[tuple[str, str]]] = set()
 """Service and name of every reaction that was played alone in this session."""
 
 
-class Solo(Dancer):
+class Solo:
     """A service that hears one message after the other. ``now`` is its clock."""
 
     def __init__(self, service: str) -> None:
-        super().__init__(service)
+        self.reactions: Reactions = import_module(f"services.{service}.reactions").reactions
+        assert self.reactions.service == service
+        self.database = Database(1)
         self.service = service
         self.now = NOW
+
+    @property
+    def aggregates(self) -> dict[type[Any], dict[str, Any]]:
+        """Those in the database, by type and id."""
+        return self.database.aggregates
+
+    def own(self, kind: type[A], aggregate_id: str) -> A:
+        """An aggregate, made blank where it does not exist."""
+        found: A = self.database.own(kind, aggregate_id)
+        return found
 
     def hear(self, trigger: Any, message_id: str = "m1", **more: Any) -> list[Message]:
         """What it emits at a message, or at an answer from outside. ``more``: what else its envelope says."""
@@ -29,7 +44,7 @@ class Solo(Dancer):
         PLAYED.add((self.service, reaction.name))
         key = trigger.key if isinstance(trigger, Message) else "-"
         envelope = Envelope(message_id, "/tests", type(trigger).__name__, key, "-", **more)
-        return self.run(reaction, trigger, envelope, self.now)
+        return self._run(reaction, trigger, envelope)
 
     def hear_all(self, *triggers: Any) -> list[Message]:
         """All it emits at these, one after the other."""
@@ -43,8 +58,13 @@ class Solo(Dancer):
         assert due_at <= self.now, f"the deadline of {aggregate_id} is {due_at - self.now} away"
         reaction = self.reactions.by_deadline[kind]
         PLAYED.add((self.service, reaction.name))
-        emitted = self.run(reaction, Due(aggregate_id), Envelope("due", "/tests", "Due", "-", "-"), self.now)
+        emitted = self._run(reaction, Due(aggregate_id), Envelope("due", "/tests", "Due", "-", "-"))
         assert self.own(kind, aggregate_id).due_at != due_at, f"{reaction.name} left the deadline where it was"
+        return emitted
+
+    def _run(self, reaction: Reaction, trigger: Any, cause: Envelope) -> list[Message]:
+        own: Any = self.own(reaction.aggregate, reaction.id_of(trigger)) if reaction.aggregate else None
+        _, emitted = react(self.database, reaction, own, trigger, cause, self.now)
         return emitted
 
 

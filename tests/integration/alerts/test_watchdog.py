@@ -5,7 +5,6 @@ import contextlib
 import random
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any
 
 import aiohttp
@@ -34,7 +33,7 @@ from shared.runtime import kafka
 from shared.runtime.postgres.database import connect
 from shared.runtime.records import pack
 from shared.settings import load
-from tests.support import services, system, waiting
+from tests.support import services, system
 from tests.support.facts import a
 from tests.support.pager import Pager, listening
 from tests.support.services import Running
@@ -44,7 +43,6 @@ from tests.support.waiting import until
 
 TOTALS = Totals(currency="EUR", lines=(), subtotal=1490, discount=0, shipping=0, tax=0, tax_included=True, total=1490)
 LATER = datetime(2027, 1, 1, tzinfo=UTC)
-until = partial(waiting.until, seconds=30)
 
 
 class Watching:

@@ -1,23 +1,21 @@
-"""The four dancers on the stack, and a storefront, for tests that look at what they tell."""
+"""Services on the stack, and a storefront, for tests of their logs and traces."""
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from devstack.demo.limits import LIMITS
 from devstack.demo.shop import Shop
 from shared.client import HEARD, CheckoutClient
-from shared.contract.topics import DEAD_LETTERS
+from shared.contract.topics import DEAD_LETTERS, SERVICES
 from shared.runtime.postgres.database import connect
 from tests.support import services, system
 from tests.support.stacks import Stack
 from tests.support.system import System
 
-DANCERS = ("cart", "inventory", "order", "payment")
-
 
 @contextlib.contextmanager
-def dancing(stack: Stack, logs: Path, settings: Mapping[str, str], names: tuple[str, ...] = DANCERS) -> Iterator[System]:
+def running(stack: Stack, logs: Path, settings: Mapping[str, str], names: Sequence[str] = SERVICES) -> Iterator[System]:
     """The services of a checkout, or those that are named, with these settings beside their usual ones."""
     with services.sandbox(logs) as gateway:
         environment = system.prepare(stack, **gateway, **LIMITS, **settings)
@@ -26,9 +24,9 @@ def dancing(stack: Stack, logs: Path, settings: Mapping[str, str], names: tuple[
 
 
 @contextlib.asynccontextmanager
-async def storefront(dancers: System) -> AsyncIterator[Shop]:
+async def storefront(quadrille: System) -> AsyncIterator[Shop]:
     """A shop on them."""
-    alerts = connect(dancers.settings.database_url("alerts"))
-    async with CheckoutClient(dancers.settings, topics=(*HEARD, DEAD_LETTERS)) as client:
+    alerts = connect(quadrille.settings.database_url("alerts"))
+    async with CheckoutClient(quadrille.settings, topics=(*HEARD, DEAD_LETTERS)) as client:
         yield Shop(client, alerts)
     await alerts.dispose()

@@ -17,7 +17,7 @@ from shared.contract.cart import CheckoutCompleted, SetShippingAddress
 from shared.contract.payment import VoidFailed
 from shared.contract.rejection import CommandRejected
 from shared.contract.services import DATABASES
-from tests.integration.telemetry.conftest import dancing, storefront
+from tests.integration.telemetry.conftest import running, storefront
 from tests.support.collector import Collector, collecting
 from tests.support.stacks import Stack
 from tests.support.system import System
@@ -46,7 +46,7 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def telling(stack: Stack, collector: Collector, logs: Path) -> Iterator[System]:
     """Every service, telling all it can."""
     settings = {"QUADRILLE_LOG_LEVEL": "DEBUG", "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint}
-    with dancing(stack, logs, settings, DATABASES) as started:
+    with running(stack, logs, settings, DATABASES) as started:
         yield started
 
 

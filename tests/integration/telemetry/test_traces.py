@@ -10,7 +10,8 @@ from devstack.demo.shop import Shop, card
 from shared.contract.cart import CheckoutCompleted
 from shared.contract.inventory import ReservationExpired
 from shared.contract.payment import PaymentVoided
-from tests.integration.telemetry.conftest import DANCERS, dancing, storefront
+from shared.contract.services import SERVICES
+from tests.integration.telemetry.conftest import running, storefront
 from tests.support.collector import Collector, Span, collecting
 from tests.support.stacks import Stack
 from tests.support.system import System
@@ -31,8 +32,8 @@ def traced(stack: Stack, collector: Collector, tmp_path_factory: pytest.TempPath
         "QUADRILLE_RETRY_HOLD_SECONDS": "1",
         "OTEL_BSP_SCHEDULE_DELAY": "100",
     }
-    with dancing(stack, tmp_path_factory.mktemp("traced"), settings) as dancers:
-        yield dancers
+    with running(stack, tmp_path_factory.mktemp("traced"), settings) as started:
+        yield started
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -87,7 +88,7 @@ async def test_a_paid_checkout_is_one_trace_across_all_services(shop: Shop, coll
     cart_id, outcome = await shop.check_out(sku)
     assert isinstance(outcome, CheckoutCompleted)
     spans = await trace_of(collector, cart_id, ("producer", "CheckoutCompleted"), ("producer", "StockCommitted"))
-    assert {span.service for span in spans} == set(DANCERS)
+    assert {span.service for span in spans} == set(SERVICES)
     assert not any(span.failed for span in spans)
     by_id = {span.id: span for span in spans}
     for span in spans:
