@@ -12,6 +12,7 @@ from typing import Any, Final
 from aiokafka import TopicPartition
 
 from devstack.demo.shop import APPROVED, BERLIN
+from proofs.background import background
 from shared.contract.cart import (
     AddItem,
     ConfirmCheckout,
@@ -200,12 +201,9 @@ async def load(settings: Settings) -> AsyncIterator[Load]:
     for partition in partitions:
         await consumer.position(partition)
     made = Load(settings, producer, consumer)
-    watch = asyncio.create_task(made.watch())
     try:
-        yield made
+        async with background(made.watch()):
+            yield made
     finally:
-        watch.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watch
         await kafka.stop(consumer)
         await kafka.stop(producer)

@@ -1,7 +1,6 @@
 """The bench: three figures, their cost, and an audit of what was done."""
 
 import asyncio
-import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from cli.audit import audit
 from cli.table import Table, number
 from devstack.output import as_json
 from devstack.up import LEDGER, Running
+from proofs.background import background
 from proofs.bench.cost import KAFKA_REQUESTS, STATEMENTS, Cost
 from proofs.bench.load import load
 from shared.lag.reader import LagReader
@@ -83,21 +83,18 @@ async def _measure(running: Running, state: Path, checkouts: int, gateway: str, 
         progress(f"{ALONE} checkouts, one after the other")
         alone = await driver.alone(carts[:ALONE])
         cost = Cost(state, running.health_ports)
-        watching = asyncio.create_task(cost.watch())
-        before = {name: await cost.requests(name) for name in (STATEMENTS, KAFKA_REQUESTS)}
-        cpu = cost.cpu_seconds()
-        progress(f"{half} checkouts as fast as it goes")
-        rate = await driver.top(carts[ALONE : ALONE + half], WINDOW)
-        used = {name: (seconds - cpu[name]) * 1000 / half for name, seconds in cost.cpu_seconds().items()}
-        asked = {
-            name: {service: (n - counts[service]) / half for service, n in (await cost.requests(name)).items()}
-            for name, counts in before.items()
-        }
-        progress(f"{checkouts - half - ALONE} checkouts at 80 % of {rate:.0f} a second")
-        paced = await driver.paced(carts[ALONE + half :], 0.8 * rate)
-        watching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watching
+        async with background(cost.watch()):
+            before = {name: await cost.requests(name) for name in (STATEMENTS, KAFKA_REQUESTS)}
+            cpu = cost.cpu_seconds()
+            progress(f"{half} checkouts as fast as it goes")
+            rate = await driver.top(carts[ALONE : ALONE + half], WINDOW)
+            used = {name: (seconds - cpu[name]) * 1000 / half for name, seconds in cost.cpu_seconds().items()}
+            asked = {
+                name: {service: (n - counts[service]) / half for service, n in (await cost.requests(name)).items()}
+                for name, counts in before.items()
+            }
+            progress(f"{checkouts - half - ALONE} checkouts at 80 % of {rate:.0f} a second")
+            paced = await driver.paced(carts[ALONE + half :], 0.8 * rate)
     progress("Checking the invariants")
     report = await audit(settings, patience=60)
     return Result(

@@ -1,7 +1,6 @@
 """The run: load, strikes one after the other, and at the end the question whether everything is right."""
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections import Counter
@@ -13,6 +12,7 @@ from cli.audit import audit
 from cli.audit.books import Books, read
 from cli.shell import UsageError, stop_signals
 from devstack.demo.shop import Shop
+from proofs.background import background
 from proofs.bench.run import note
 from proofs.chaos.client import DurableClient
 from proofs.chaos.faults import Begin, kinds
@@ -98,13 +98,8 @@ class Run:
             cart_id = await shop.cart(sku)  # it is known to cart by now
             client.forget([sku, cart_id])
             load = Load(client, shop, self._seed)
-            customers = asyncio.create_task(load.run(rate))
-            try:
+            async with background(load.run(rate)):
                 hits = [await self._strike(client, sku, strike, ways, started) for strike in strikes]
-            finally:
-                customers.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await customers
             minutes = (time.monotonic() - started) / 60
             self._tell("Everything has healed; waiting for every checkout to come to its end")
             settled = await self._settle(client)

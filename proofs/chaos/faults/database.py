@@ -8,6 +8,7 @@ from typing import Final
 
 import asyncpg
 
+from proofs.background import background
 from proofs.chaos.faults.broker import full_disk
 from proofs.chaos.faults.kinds import Begin
 from proofs.chaos.schedule import Kind
@@ -53,13 +54,8 @@ async def cut(world: World, _: str) -> AsyncIterator[None]:
             await _as_admin(world, CUT)
             await asyncio.sleep(CUT_SECONDS)
 
-    task = asyncio.create_task(cutting())
-    try:
+    async with background(cutting()):
         yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 @contextlib.asynccontextmanager

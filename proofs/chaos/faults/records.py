@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from aiokafka.errors import KafkaError
 
+from proofs.background import background
 from proofs.chaos.faults.kinds import Begin
 from proofs.chaos.schedule import Kind
 from proofs.chaos.world import World
@@ -56,13 +57,8 @@ async def poison(world: World, target: str) -> AsyncIterator[None]:
             await _pour(world, target, ((lane, value, ()) for lane in range(world.settings.partitions) for value in POISON))
             await asyncio.sleep(POISON_SECONDS)
 
-    task = asyncio.create_task(pouring())
-    try:
+    async with background(pouring()):
         yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 @contextlib.asynccontextmanager
