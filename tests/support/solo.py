@@ -44,7 +44,7 @@ class Solo:
         PLAYED.add((self.service, reaction.name))
         key = trigger.key if isinstance(trigger, Message) else "-"
         envelope = Envelope(message_id, "/tests", type(trigger).__name__, key, "-", **more)
-        return self._run(reaction, trigger, envelope)
+        return self.run(reaction, trigger, envelope)
 
     def hear_all(self, *triggers: Any) -> list[Message]:
         """All it emits at these, one after the other."""
@@ -58,11 +58,12 @@ class Solo:
         assert due_at <= self.now, f"the deadline of {aggregate_id} is {due_at - self.now} away"
         reaction = self.reactions.by_deadline[kind]
         PLAYED.add((self.service, reaction.name))
-        emitted = self._run(reaction, Due(aggregate_id), Envelope("due", "/tests", "Due", "-", "-"))
+        emitted = self.run(reaction, Due(aggregate_id), Envelope("due", "/tests", "Due", "-", "-"))
         assert self.own(kind, aggregate_id).due_at != due_at, f"{reaction.name} left the deadline where it was"
         return emitted
 
-    def _run(self, reaction: Reaction, trigger: Any, cause: Envelope) -> list[Message]:
+    def run(self, reaction: Reaction, trigger: Any, cause: Envelope) -> list[Message]:
+        """What a reaction emits. Raises what it raises, and ``UndeclaredEmissionError`` for what it did not declare."""
         own: Any = self.own(reaction.aggregate, reaction.id_of(trigger)) if reaction.aggregate else None
         _, emitted = react(self.database, reaction, own, trigger, cause, self.now)
         return emitted

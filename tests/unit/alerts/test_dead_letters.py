@@ -170,7 +170,7 @@ def handled(alerts: Alerts, service: str) -> list[Any]:
     """What alerts emits when a service reports that it handled its redrive."""
     command = ResolveDeadLetter(letter_id=alerts.dead_letter.letter_id, by=service, why="handled at last")
     said = Envelope("m1", f"/quadrille/{service}", command.type_name(), command.key, "-")
-    return alerts.run(alerts.reactions.by_trigger[ResolveDeadLetter], command, said, alerts.now)
+    return alerts.run(alerts.reactions.by_trigger[ResolveDeadLetter], command, said)
 
 
 def test_it_is_one_dead_letter_and_one_alert() -> None:
