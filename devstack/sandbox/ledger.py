@@ -1,7 +1,7 @@
 """The sandbox's durable ledger: one SQLite file of payments, idempotency keys and counts of faults.
 
 ``synchronous=FULL``: an answer the shop has seen must outlive even a power cut, or its databases, which do sync,
-would know of money the gateway forgot. Group commits (:mod:`sandbox.commits`) make that cheap.
+would know of money the gateway forgot. Group commits (:mod:`devstack.sandbox.commits`) make that cheap.
 """
 
 import sqlite3

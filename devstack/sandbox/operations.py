@@ -1,6 +1,6 @@
 """Performs a call on the ledger: first what its token or the faults want to go wrong, then the rules.
 
-Runs inside the writer's transaction (:mod:`sandbox.commits`): all that it reads and writes is one commit.
+Runs inside the writer's transaction (:mod:`devstack.sandbox.commits`): all that it reads and writes is one commit.
 """
 
 import secrets

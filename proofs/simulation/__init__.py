@@ -2,5 +2,5 @@
 
 Topics with partitions, consumer groups with members, a database for each service, and a payment gateway with a
 ledger, all under the rules of :mod:`shared.runtime` and with one clock. What the world may do wrong is in
-:mod:`simulation.faults`; what must hold in spite of it, in :mod:`simulation.invariants`.
+:mod:`proofs.simulation.faults`; what must hold in spite of it, in :mod:`simulation.invariants`.
 """

@@ -142,7 +142,7 @@ class Story:
     actions: Sequence[Action] = field(repr=False)
 
     def play(self, coverage: Coverage | None = None, timeline: Timeline | None = None) -> World:
-        """Play it to its end. Raises :class:`simulation.watch.BrokenError`."""
+        """Play it to its end. Raises :class:`proofs.simulation.watch.BrokenError`."""
         world = World(self.seed, FakeGateway(self.seed, *self.faults), coverage=coverage, timeline=timeline)
         for action in self.actions:
             action.play(world)

@@ -65,7 +65,7 @@ def an_inbox_that_is_not_in_the_commit(patch: pytest.MonkeyPatch) -> None:
 
 @flaw
 def one_id_for_all_that_follows_from_a_message(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("simulation.service.envelope", lambda name, cause, index, message: envelope(name, cause, 0, message))
+    patch.setattr("proofs.simulation.service.envelope", lambda name, cause, index, message: envelope(name, cause, 0, message))
 
 
 @flaw
