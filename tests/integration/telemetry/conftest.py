@@ -7,7 +7,8 @@ from pathlib import Path
 from devstack.demo.limits import LIMITS
 from devstack.demo.shop import Shop
 from shared.client import HEARD, CheckoutClient
-from shared.contract.topics import DEAD_LETTERS, SERVICES
+from shared.contract.services import SERVICES
+from shared.contract.topics import DEAD_LETTERS
 from shared.runtime.postgres.database import connect
 from tests.support import services, system
 from tests.support.stacks import Stack
