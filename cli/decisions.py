@@ -1,7 +1,7 @@
 """Sends what an operator decided as commands, and prints the outcome of each."""
 
-import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,19 +17,14 @@ from shared.client.staff import DecisionResult, FaultsError
 from shared.contract.alerts import AlertCommand, DeadLetterCommand
 from shared.contract.message import Command, Message
 from shared.contract.topics import events_topic
-from shared.runtime.postgres.database import connect
+from shared.runtime.postgres.database import open_engine
 
 C = TypeVar("C", bound=Command)
 
 
-@contextlib.asynccontextmanager
-async def alerts_db(state: Path) -> AsyncIterator[AsyncEngine]:
+def alerts_db(state: Path) -> AbstractAsyncContextManager[AsyncEngine]:
     """The database of alerts and dead letters, for queries."""
-    engine = connect(system.settings(state).database_url("alerts"))
-    try:
-        yield engine
-    finally:
-        await engine.dispose()
+    return open_engine(system.settings(state).database_url("alerts"))
 
 
 def client_for(state: Path, service: str) -> CheckoutClient:

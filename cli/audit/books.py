@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from services.alerts.model import Alert
 from services.alerts.views import open_alerts
 from services.payment.gateways.ledger import LedgerEntry, read_ledger
-from shared.runtime.postgres.database import connect
+from shared.runtime.postgres.database import open_engine
 from shared.settings import Settings
 
 Rows = dict[str, Any]
@@ -106,9 +106,8 @@ async def money_in_pages(settings: Settings, size: int) -> AsyncIterator[Books]:
     left = await ledger(settings)
     prefix = f"{settings.shop}/" if settings.shop else ""
     async with AsyncExitStack() as stack:
-        engines = {service: connect(settings.database_url(service)) for service in _TABLES}
-        for engine in engines.values():
-            stack.push_async_callback(engine.dispose)
+        urls = {service: settings.database_url(service) for service in _TABLES}
+        engines = {service: await stack.enter_async_context(open_engine(url)) for service, url in urls.items()}
         alerts = await open_alerts(engines["alerts"])
         after = ""
         while payments := await _rows(engines["payment"], _PAGE, after=after, limit=size):
@@ -137,13 +136,9 @@ async def _rows(engine: AsyncEngine, query: TextClause, **parameters: Any) -> Ro
 @asynccontextmanager
 async def _snapshot(settings: Settings, service: str) -> AsyncIterator[AsyncConnection]:
     """A connection to a service's database that reads one snapshot."""
-    engine = connect(settings.database_url(service))
-    try:
-        async with engine.connect() as connection:
-            await connection.execution_options(isolation_level="REPEATABLE READ")
-            yield connection
-    finally:
-        await engine.dispose()
+    async with open_engine(settings.database_url(service)) as engine, engine.connect() as connection:
+        await connection.execution_options(isolation_level="REPEATABLE READ")
+        yield connection
 
 
 async def ledger(settings: Settings) -> Ledger:

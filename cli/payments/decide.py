@@ -19,7 +19,7 @@ from shared.contract.message import Message
 from shared.contract.payment import PaymentCommand, RetryRefund, RetryVoid, SettlementDisputed
 from shared.contract.rejection import CommandRejected
 from shared.contract.values import cart_of
-from shared.runtime.postgres.database import connect
+from shared.runtime.postgres.database import open_engine
 
 MAX_CONCURRENCY: Final = 8
 """Retries in flight at once."""
@@ -97,12 +97,8 @@ async def checkout_of(state: Path, name: str) -> tuple[str, str]:
 
 
 async def _of_order(state: Path, number: int) -> str:
-    engine = connect(system.settings(state).database_url("order"))
-    try:
-        async with engine.connect() as connection:
-            found: str | None = (await connection.execute(_ORDER, {"number": number})).scalar_one_or_none()
-    finally:
-        await engine.dispose()
+    async with open_engine(system.settings(state).database_url("order")) as engine, engine.connect() as connection:
+        found: str | None = (await connection.execute(_ORDER, {"number": number})).scalar_one_or_none()
     if found is None:
         raise UsageError(f"no order Q-{number:07d}")
     return found

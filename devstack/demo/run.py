@@ -25,7 +25,7 @@ from shared.contract.order import OrderConfirmed, OrderCreated
 from shared.contract.payment import CaptureFailed, VoidFailed
 from shared.contract.products import ProductListed
 from shared.contract.topics import DEAD_LETTERS
-from shared.runtime.postgres.database import connect
+from shared.runtime.postgres.database import open_engine
 from shared.settings import Settings, load, names_broker
 
 PRODUCTS: Final = 1_000
@@ -72,19 +72,16 @@ def _write(lines: TextIO, name: str, line: str) -> None:
 
 
 async def _show(settings: Settings, console: Console, progress: Callable[[str], None], started: float) -> bool:
-    engine = connect(settings.database_url("alerts"))
-    try:
-        async with CheckoutClient(settings, "/quadrille/demo", (*HEARD, DEAD_LETTERS)) as client:
-            scenarios = _possible(settings, progress)
-            shops = [Shop(client, engine) for _ in scenarios]
-            progress(f"Publishing {PRODUCTS} products with stock")
-            await _catalogue(client)
-            progress(f"Running {len(scenarios)} scenarios")
-            slots = asyncio.Semaphore(MAX_CONCURRENCY)
-            runs = (_run(scenario, shop, slots, console) for scenario, shop in zip(scenarios, shops, strict=True))
-            results = await asyncio.gather(*runs)
-    finally:
-        await engine.dispose()
+    client = CheckoutClient(settings, "/quadrille/demo", (*HEARD, DEAD_LETTERS))
+    async with open_engine(settings.database_url("alerts")) as engine, client:
+        scenarios = _possible(settings, progress)
+        shops = [Shop(client, engine) for _ in scenarios]
+        progress(f"Publishing {PRODUCTS} products with stock")
+        await _catalogue(client)
+        progress(f"Running {len(scenarios)} scenarios")
+        slots = asyncio.Semaphore(MAX_CONCURRENCY)
+        runs = (_run(scenario, shop, slots, console) for scenario, shop in zip(scenarios, shops, strict=True))
+        results = await asyncio.gather(*runs)
     _table(results).print(console)
     progress("Checking the invariants across databases and gateway")
     report = await audit(settings, patience=PATIENCE_SECONDS)

@@ -21,7 +21,7 @@ from shared.contract.topics import TOPICS
 from shared.errors import QuadrilleError
 from shared.runtime import kafka
 from shared.runtime.kafka.topics import check_topics
-from shared.runtime.postgres.database import connect
+from shared.runtime.postgres.database import open_engine
 from shared.runtime.postgres.migrations import check
 from shared.settings import Settings
 from shared.timeouts import within
@@ -52,20 +52,16 @@ async def rebuild(settings: Settings, progress: Callable[[int, int], None] = lam
     url = settings.database_url("journal")
     await check(url, "journal", migrations)
     await check_topics(settings)
-    engine = connect(url, pool=2)
-    try:
-        async with engine.connect() as alone:
-            await alone.execution_options(isolation_level="AUTOCOMMIT")
-            if not (await alone.execute(_LOCK)).scalar():
-                raise RebuildError("another rebuild of this journal is running; wait until it ends")
-            writer = JournalWriter(engine)
-            records = await _write_again(settings, writer, progress)
-            last: str | None = ""
-            while last is not None:
-                last = await writer.recompute(last)
-            return Rebuilt(records, await _count(engine))
-    finally:
-        await engine.dispose()
+    async with open_engine(url, pool=2) as engine, engine.connect() as alone:
+        await alone.execution_options(isolation_level="AUTOCOMMIT")
+        if not (await alone.execute(_LOCK)).scalar():
+            raise RebuildError("another rebuild of this journal is running; wait until it ends")
+        writer = JournalWriter(engine)
+        records = await _write_again(settings, writer, progress)
+        last: str | None = ""
+        while last is not None:
+            last = await writer.recompute(last)
+        return Rebuilt(records, await _count(engine))
 
 
 async def _write_again(settings: Settings, writer: JournalWriter, progress: Callable[[int, int], None]) -> int:

@@ -1,6 +1,8 @@
 """Connections to PostgreSQL with time limits on everything, and what its errors mean."""
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 import asyncpg
@@ -55,6 +57,16 @@ def connect(url: str, *, pool: int = 4, seconds: float | None = STATEMENT_SECOND
     )
     event.listen(engine.sync_engine, "before_cursor_execute", lambda *_: metrics.statements.inc())
     return engine
+
+
+@asynccontextmanager
+async def open_engine(url: str, *, pool: int = 4, seconds: float | None = STATEMENT_SECONDS) -> AsyncIterator[AsyncEngine]:
+    """An engine as of :func:`connect`, whose connections are closed at the end."""
+    engine = connect(url, pool=pool, seconds=seconds)
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
 
 
 def sqlstate(error: BaseException) -> str:

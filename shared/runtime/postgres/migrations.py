@@ -13,7 +13,7 @@ from sqlalchemy import Connection, MetaData
 
 from shared.errors import QuadrilleError
 from shared.runtime.pacing import Pacing
-from shared.runtime.postgres.database import connect, is_away
+from shared.runtime.postgres.database import is_away, open_engine
 
 
 class MigrationsError(QuadrilleError):
@@ -30,15 +30,13 @@ def config(migrations: ModuleType) -> Config:
 
 async def upgrade(url: str, migrations: ModuleType) -> None:
     """Bring a database to the newest version. Raises :class:`MigrationsError` where it is at one this code does not know."""
-    engine = connect(url, seconds=None)  # an index of millions of rows takes as long as it takes
     try:
-        async with engine.begin() as connection:
+        # an index of millions of rows takes as long as it takes
+        async with open_engine(url, seconds=None) as engine, engine.begin() as connection:
             await connection.run_sync(_upgrade, config(migrations))
     except CommandError as error:
         name = migrations.__name__.split(".")[1]
         raise MigrationsError(f"the database of {name} is of a newer release, or of one before 0.2: {error}") from None
-    finally:
-        await engine.dispose()
 
 
 def _upgrade(connection: Connection, settings: Config) -> None:
@@ -48,12 +46,8 @@ def _upgrade(connection: Connection, settings: Config) -> None:
 
 async def check(url: str, service: str, migrations: ModuleType) -> None:
     """Raises :class:`MigrationsError` where the database is older or newer than this code."""
-    engine = connect(url)
-    try:
-        async with engine.connect() as connection:
-            at = await connection.run_sync(lambda c: MigrationContext.configure(c).get_current_revision())
-    finally:
-        await engine.dispose()
+    async with open_engine(url) as engine, engine.connect() as connection:
+        at = await connection.run_sync(lambda c: MigrationContext.configure(c).get_current_revision())
     head = await asyncio.to_thread(lambda: ScriptDirectory.from_config(config(migrations)).get_current_head())
     if at != head:
         raise MigrationsError(f"the database of {service} has version {at}, this code needs {head}: run `quadrille migrate`")
