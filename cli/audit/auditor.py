@@ -12,9 +12,8 @@ from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from cli.audit import metrics
+from cli.audit import audit_money, metrics
 from cli.audit.invariants import Violation
-from cli.audit.money import audit_money
 from services.payment.gateways.ledger import LedgerError
 from shared.settings import Settings
 

@@ -1,18 +1,14 @@
 """The five invariants (docs/reliability.md): functions from the books to violations."""
 
-import asyncio
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Any
 
-from cli.audit.books import Books, read
+from cli.audit.books import Books
 from shared.contract.order import order_number
 from shared.contract.text import counted
-from shared.settings import Settings
 
-POLL_SECONDS: Final = 0.5
 CONFIRMED_PAYMENTS = ("captured", "deferred", "paid")
 UNPAID_ENDS = ("declined", "voided", "refunded", "void_failed", "refund_failed", "deferred")
 LIVE = ("held", "extended", "allocated")
@@ -46,25 +42,6 @@ class Report:
     open_alerts: int = 0
 
 
-async def audit(settings: Settings, *, patience: float = 30.0, at_rest: bool = True) -> Report:
-    """Check all invariants until none is violated and nothing is in flight, for ``patience`` seconds at most.
-
-    ``at_rest``: there are no new checkouts, so a checkout that is not finished by then and has no open alert violates
-    invariant 3. Otherwise only violations that persist for the whole time count.
-    """
-    deadline = time.monotonic() + patience
-    wrong: list[Violation] | None = None
-    while True:
-        began = time.monotonic()
-        books = await read(settings)
-        report = check(books)
-        now = report.violations + [Violation(3, i, "not finished, and no alert is open") for i in _stuck(books)]
-        wrong = now if at_rest or wrong is None else persistent(wrong, now)
-        if not wrong or time.monotonic() > deadline:
-            return replace(report, violations=wrong)
-        await asyncio.sleep(max(POLL_SECONDS, time.monotonic() - began))  # at most half of the time is spent reading
-
-
 def persistent(before: Iterable[Violation], now: Iterable[Violation]) -> list[Violation]:
     """The current violations that were there before."""
     known = {violation.key for violation in before}
@@ -76,7 +53,7 @@ def check(books: Books) -> Report:
     report = Report(
         checkouts=len(books.checkouts),
         orders=sum(c.state in ("created", "confirmed", "cancelled") for c in books.checkouts.values()),
-        in_flight=len(list(_stuck(books))),
+        in_flight=len(set(in_flight(books))),
         open_alerts=len(books.alerts),
     )
     for found in INVARIANTS:
@@ -84,12 +61,8 @@ def check(books: Books) -> Report:
     return report
 
 
-def _busy(books: Books) -> set[str]:
-    """Checkouts in flight."""
-    return set(_stuck(books))
-
-
-def _stuck(books: Books) -> Iterator[str]:
+def in_flight(books: Books) -> Iterator[str]:
+    """Checkouts that are not finished and have no open alert."""
     alerted = {alert.checkout_id for alert in books.alerts}
     for i in books.checkouts.keys() | books.payments.keys():
         checkout, payment = books.checkouts.get(i), books.payments.get(i)
@@ -124,7 +97,7 @@ def _ended(books: Books, checkout: Any, payment: Any) -> bool:
 def money(books: Books) -> Iterator[Violation]:
     """1. captured - refunded = total if the order is confirmed and not deferred, else 0; nothing held without an alert."""
     alerted = {alert.checkout_id for alert in books.alerts}
-    busy = _busy(books)
+    busy = set(in_flight(books))
     for reference, entries in books.ledger.items():
         checkout = books.checkouts.get(reference)
         if reference in alerted or reference in busy:
