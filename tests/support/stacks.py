@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
+from devstack import postgres
 from devstack.embedded import EmbeddedStack
 from devstack.ports import free_port
 from devstack.postgres import Postgres
@@ -50,14 +52,20 @@ def start(kind: str) -> Iterator[Stack]:
 
 @contextlib.contextmanager
 def embedded() -> Iterator[Stack]:
-    """The embedded stack in a folder of its own, with nothing in it; only the jars are kept."""
+    """The embedded stack in a folder of its own, with nothing in it; only the jars are kept.
+
+    PostgreSQL does not wait for its disk: no test takes the machine's power.
+    """
     state = ROOT / ".quadrille" / "tests"
     if EmbeddedStack.running(state) is None:
         empty(state)
+    stack = EmbeddedStack(state)
     try:
-        with EmbeddedStack(state) as stack:
-            yield Stack("embedded", stack.environment["QUADRILLE_KAFKA_BOOTSTRAP_SERVERS"], stack.admin_url)
+        with patch.dict(postgres.SETTINGS, fsync="off"):
+            stack.start()
+        yield Stack("embedded", stack.environment["QUADRILLE_KAFKA_BOOTSTRAP_SERVERS"], stack.admin_url)
     finally:
+        stack.stop()
         if EmbeddedStack.running(state) is None:
             empty(state)
 

@@ -58,7 +58,7 @@ async def test_a_killed_member_s_lanes_go_to_another_and_every_message_counts_on
     inventory: Inventory, tmp_path: Path
 ) -> None:
     skus = [f"sku-{n}" for n in range(12)]
-    first, second = await start(inventory, tmp_path), await start(inventory, tmp_path)
+    first, second = await asyncio.gather(start(inventory, tmp_path), start(inventory, tmp_path))
     for n, sku in enumerate(skus):
         await inventory.receive(sku, ids(1000 * n, 50))
     first.process.send_signal(signal.SIGKILL)
@@ -73,7 +73,7 @@ async def test_a_killed_member_s_lanes_go_to_another_and_every_message_counts_on
 
 
 async def test_two_members_share_the_lanes(inventory: Inventory, tmp_path: Path) -> None:
-    first, second = await start(inventory, tmp_path), await start(inventory, tmp_path)
+    first, second = await asyncio.gather(start(inventory, tmp_path), start(inventory, tmp_path))
 
     def shared() -> bool:
         lanes = [member.probe("/readyz")[1].get("lanes") for member in (first, second)]
