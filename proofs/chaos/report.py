@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from cli.table import Table, number
-from proofs.chaos.schedule import Strike
+from proofs.chaos.schedule import Injection
 from shared.contract.text import counted
 
 
@@ -16,7 +16,7 @@ from shared.contract.text import counted
 class Hit:
     """An injection, and the seconds from its end until a checkout in every partition was confirmed; ``None``: never."""
 
-    strike: Strike
+    injection: Injection
     seconds: float | None
 
 
@@ -42,7 +42,7 @@ class Report:
         """The recovery times of each kind of fault, in seconds; a pair counts for both kinds."""
         found: dict[str, list[float | None]] = {}
         for hit in self.hits:
-            for fault in hit.strike.faults:
+            for fault in hit.injection.faults:
                 found.setdefault(fault.kind, []).append(hit.seconds)
         return dict(sorted(found.items()))
 
@@ -54,7 +54,7 @@ def as_json(report: Report) -> dict[str, object]:
         "minutes": round(report.minutes, 1),
         "brokers": report.brokers,
         "faults": {kind: _figures(seconds) for kind, seconds in report.by_kind.items()},
-        "strikes": [{"faults": [str(f) for f in hit.strike.faults], "seconds": hit.seconds} for hit in report.hits],
+        "injections": [{"faults": [str(f) for f in hit.injection.faults], "seconds": hit.seconds} for hit in report.hits],
         "stories": report.stories,
         "as_planned": report.as_planned,
         "checkouts": report.checkouts,

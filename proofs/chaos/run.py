@@ -1,4 +1,4 @@
-"""The run: load, strikes one after the other, and at the end the question whether everything is right."""
+"""The run: load, injections one after the other, and at the end the question whether everything is right."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ from proofs.chaos.client import DurableClient
 from proofs.chaos.faults import Begin, kinds
 from proofs.chaos.load import Load, recovered
 from proofs.chaos.report import Hit, Report
-from proofs.chaos.schedule import Fault, Strike, plan
+from proofs.chaos.schedule import Fault, Injection, plan
 from proofs.chaos.world import World
 from services.alerts.views import open_alerts
 from shared.runtime.observability.logs import JsonLines
@@ -58,12 +58,12 @@ async def chaos(state: Path, minutes: float, seed: int, rate: float, brokers: in
 async def _run(world: World, seed: int, seconds: float, rate: float, tell: Callable[[str], None]) -> Report:
     try:
         ways = kinds(world)
-        strikes = plan(list(ways), seed, seconds)
-        tell(f"{len(strikes)} strikes by seed {seed}:")
-        for strike in strikes:
-            tell(str(strike))
+        injections = plan(list(ways), seed, seconds)
+        tell(f"{len(injections)} injections by seed {seed}:")
+        for injection in injections:
+            tell(str(injection))
         await world.start()
-        return await Run(world, seed, tell).run({kind.name: begin for kind, begin in ways.items()}, strikes, rate)
+        return await Run(world, seed, tell).run({kind.name: begin for kind, begin in ways.items()}, injections, rate)
     finally:
         tell("Stopping what was started")
         await world.stop()
@@ -88,8 +88,8 @@ class Run:
         self._restarts: Counter[str] = Counter()
         self._wrong: list[str] = []
 
-    async def run(self, ways: dict[str, Begin], strikes: Sequence[Strike], rate: float) -> Report:
-        """The load, the strikes, the end."""
+    async def run(self, ways: dict[str, Begin], injections: Sequence[Injection], rate: float) -> Report:
+        """The load, the injections, the end."""
         started = time.monotonic()
         engine = connect(self._world.settings.database_url("alerts"))
         async with DurableClient(self._world.settings) as client:
@@ -99,7 +99,7 @@ class Run:
             client.forget([sku, cart_id])
             load = Load(client, shop, self._seed)
             async with background(load.run(rate)):
-                hits = [await self._strike(client, sku, strike, ways, started) for strike in strikes]
+                hits = [await self._inject(client, sku, injection, ways, started) for injection in injections]
             minutes = (time.monotonic() - started) / 60
             self._tell("Everything has healed; waiting for every checkout to come to its end")
             settled = await self._settle(client)
@@ -121,15 +121,17 @@ class Run:
             violations=self._wrong,
         )
 
-    async def _strike(self, client: DurableClient, sku: str, strike: Strike, ways: dict[str, Begin], started: float) -> Hit:
-        await asyncio.sleep(max(0.0, started + strike.at - time.monotonic()))
-        self._tell(f"{time.monotonic() - started:6.0f} s  {' and '.join(map(str, strike.faults))}")
-        await asyncio.gather(*(self._fault(fault, ways[fault.kind]) for fault in strike.faults))
+    async def _inject(
+        self, client: DurableClient, sku: str, injection: Injection, ways: dict[str, Begin], started: float
+    ) -> Hit:
+        await asyncio.sleep(max(0.0, started + injection.at - time.monotonic()))
+        self._tell(f"{time.monotonic() - started:6.0f} s  {' and '.join(map(str, injection.faults))}")
+        await asyncio.gather(*(self._fault(fault, ways[fault.kind]) for fault in injection.faults))
         seconds = await recovered(client, self._world.settings, sku, RECOVERY_SECONDS)
         if seconds is None:
-            self._wrong.append(f"no checkout was confirmed within {RECOVERY_SECONDS:g} s after {strike}")
+            self._wrong.append(f"no checkout was confirmed within {RECOVERY_SECONDS:g} s after {injection}")
         self._tell(f"         recovered after {seconds or RECOVERY_SECONDS:.1f} s")
-        return Hit(strike, seconds)
+        return Hit(injection, seconds)
 
     async def _fault(self, fault: Fault, begin: Begin) -> None:
         await asyncio.sleep(fault.start)

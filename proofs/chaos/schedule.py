@@ -10,7 +10,7 @@ FIRST_SECONDS: Final = 5.0
 CALM_SECONDS: Final = 8.0
 """For the shop to recover in before the next fault; where it takes longer, all that follows comes later."""
 PAIRS: Final = 1 / 3
-"""How many of the strikes are of two faults at once."""
+"""How many of the injections are of two faults at once."""
 APART_SECONDS: Final = 3.0
 """The second fault of a pair begins so long after the first at most."""
 
@@ -27,7 +27,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault. ``start``: seconds after the beginning of its strike."""
+    """One fault. ``start``: seconds after the beginning of its injection."""
 
     kind: str
     target: str
@@ -39,7 +39,7 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class Strike:
+class Injection:
     """One fault, or two at once. ``at``: seconds after the beginning of all, where nothing before it took longer."""
 
     at: float
@@ -54,20 +54,20 @@ class Strike:
         return f"{self.at:6.0f} s  {' and '.join(map(str, self.faults))}"
 
 
-def plan(kinds: Sequence[Kind], seed: int, seconds: float) -> list[Strike]:
-    """The strikes of so many seconds. Every kind has its turn before one comes again."""
+def plan(kinds: Sequence[Kind], seed: int, seconds: float) -> list[Injection]:
+    """The injections of so many seconds. Every kind has its turn before one comes again."""
     chance = random.Random(seed)
-    strikes: list[Strike] = []
+    injections: list[Injection] = []
     deck: list[Kind] = []
     at = FIRST_SECONDS
     while True:
         if not deck:
             deck = chance.sample(kinds, len(kinds))
-        strike = Strike(at, tuple(_faults(chance, deck)))
-        at += round(strike.seconds + CALM_SECONDS, 1)
+        injection = Injection(at, tuple(_faults(chance, deck)))
+        at += round(injection.seconds + CALM_SECONDS, 1)
         if at > seconds:
-            return strikes
-        strikes.append(strike)
+            return injections
+        injections.append(injection)
 
 
 def _faults(chance: random.Random, deck: list[Kind]) -> list[Fault]:

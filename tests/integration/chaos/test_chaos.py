@@ -20,6 +20,6 @@ async def test_nothing_is_wrong_after_two_minutes_of_faults(tmp_path: Path) -> N
     report = ran.json
     assert report["violations"] == [], ran.err.decode()
     assert ran.code == 0
-    assert len(report["strikes"]) >= 5
-    assert all(strike["seconds"] is not None for strike in report["strikes"])
+    assert len(report["injections"]) >= 5
+    assert all(injection["seconds"] is not None for injection in report["injections"])
     assert report["checkouts"]["confirmed, payment captured"] > 0
