@@ -80,22 +80,22 @@ async def _measure(running: Running, state: Path, checkouts: int, gateway: str, 
         carts = await driver.prepare(checkouts)
         progress("Waiting until every consumer group has caught up")
         await _caught_up(settings)
-        progress(f"{ALONE} checkouts, one after the other")
+        progress(f"Running {ALONE} checkouts one at a time")
         alone = await driver.alone(carts[:ALONE])
         cost = Cost(state, running.health_ports)
         async with background(cost.watch()):
             before = {name: await cost.requests(name) for name in (STATEMENTS, KAFKA_REQUESTS)}
             cpu = cost.cpu_seconds()
-            progress(f"{half} checkouts as fast as it goes")
+            progress(f"Running {half} checkouts at full load")
             rate = await driver.top(carts[ALONE : ALONE + half], WINDOW)
             used = {name: (seconds - cpu[name]) * 1000 / half for name, seconds in cost.cpu_seconds().items()}
             asked = {
                 name: {service: (n - counts[service]) / half for service, n in (await cost.requests(name)).items()}
                 for name, counts in before.items()
             }
-            progress(f"{checkouts - half - ALONE} checkouts at 80 % of {rate:.0f} a second")
+            progress(f"Running {checkouts - half - ALONE} checkouts at 80 % of {rate:.0f} per second")
             paced = await driver.paced(carts[ALONE + half :], 0.8 * rate)
-    progress("Checking the invariants")
+    progress("Checking the invariants across databases and gateway")
     report = await audit(settings, patience=60)
     return Result(
         gateway=gateway,
@@ -134,14 +134,14 @@ def show(result: Result, console: Console) -> None:
     console.print(
         f"{result.checkouts} checkouts, gateway {result.gateway}, {result.cores} cores, load {result.load_average:.1f}\n"
         f"confirmed per second: {result.per_second:.0f}\n"
-        f"command to OrderConfirmed, alone: p50 {result.alone_p50:.0f} ms, p99 {result.alone_p99:.0f} ms\n"
+        f"command to OrderConfirmed, one at a time: p50 {result.alone_p50:.0f} ms, p99 {result.alone_p99:.0f} ms\n"
         f"at 80 % of the top rate: p50 {result.at_80_percent_p50:.0f} ms, p99 {result.at_80_percent_p99:.0f} ms\n"
-        f"violations found by the audit: {len(result.violations)}"
+        f"violations: {len(result.violations)}"
     )
     for violation in result.violations:
         console.print(violation, markup=False, soft_wrap=True)
     table = Table(
-        "process", *map(number, ("CPU ms a checkout", "peak MB", "statements a checkout", "Kafka requests a checkout"))
+        "process", *map(number, ("CPU ms per checkout", "peak MB", "statements per checkout", "Kafka requests per checkout"))
     )
     for name, cpu in result.cpu_ms_per_checkout.items():
         asked = (result.statements_per_checkout.get(name), result.kafka_requests_per_checkout.get(name))
