@@ -25,16 +25,16 @@ GAP: Final = 2
 class Column:
     """``drop``: if the table is too wide, the column with the highest ``drop`` is left out first; 0 is never left out.
 
-    ``least``: text may wrap to this many characters. ``once``: a terminal shows a repeated value only in its first row.
-    ``picture``: left out of a pipe.
+    ``min_width``: text may wrap to this many characters. ``merge``: a terminal shows a repeated value only in its first row.
+    ``graphic``: left out of a pipe.
     """
 
     name: str
     right: bool = False
     drop: int = 0
-    least: int | None = None
-    once: bool = False
-    picture: bool = False
+    min_width: int | None = None
+    merge: bool = False
+    graphic: bool = False
 
 
 def number(name: str, drop: int = 0) -> Column:
@@ -42,9 +42,9 @@ def number(name: str, drop: int = 0) -> Column:
     return Column(name, right=True, drop=drop)
 
 
-def text(name: str, least: int = 20, drop: int = 0) -> Column:
+def text(name: str, min_width: int = 20, drop: int = 0) -> Column:
     """A column of sentences, which may wrap."""
-    return Column(name, least=least, drop=drop)
+    return Column(name, min_width=min_width, drop=drop)
 
 
 class Table:
@@ -72,15 +72,16 @@ class Table:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         widths = [self._natural(console, options, index) for index in range(len(self.columns))]
         kept, left_out = self._fitting(
-            [min(width, column.least or width) for width, column in zip(widths, self.columns, strict=True)], options.max_width
+            [min(width, column.min_width or width) for width, column in zip(widths, self.columns, strict=True)],
+            options.max_width,
         )
         room = options.max_width - GAP * (len(kept) - 1)
-        tight = sum(min(widths[index], self.columns[index].least or widths[index]) for index in kept) > room
+        tight = sum(min(widths[index], self.columns[index].min_width or widths[index]) for index in kept) > room
         made = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), show_header=self._header)
         made.title = self.title or None
         for index in kept:
             column = self.columns[index]
-            wraps = column.least is not None or (tight and not column.right)
+            wraps = column.min_width is not None or (tight and not column.right)
             made.add_column(column.name, justify="right" if column.right else "left", no_wrap=not wraps, overflow="fold")
         for row in self._without_repeats():
             made.add_row(*(row[index] for index in kept))
@@ -111,14 +112,14 @@ class Table:
         for row in self.rows:
             cells = list(row)
             for index, column in enumerate(self.columns):
-                if not column.once or not last or row[index] != last[index]:
+                if not column.merge or not last or row[index] != last[index]:
                     break
                 cells[index] = Text()
             yield cells
             last = row
 
     def _plain(self, console: Console) -> Iterable[str]:
-        columns = [(index, column) for index, column in enumerate(self.columns) if not column.picture]
+        columns = [(index, column) for index, column in enumerate(self.columns) if not column.graphic]
         rows = [[column.name for _, column in columns]] if self._header else []
         rows += [[_text(row[index]) or "-" for index, _ in columns] for row in self.rows]
         widths = [0] * len(self.columns)

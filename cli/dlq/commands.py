@@ -54,13 +54,13 @@ def list_letters(
             total, causes = await views.causes(engine, chosen, MAX_REASONS)
             return total, causes, await views.dead_letters(engine, chosen, limit, (page - 1) * limit)
 
-    total, causes, letters = run(work())
+    total, causes, dead_letters = run(work())
     if as_json:
-        print_json({"total": total, "reasons": causes, "letters": letters})
+        print_json({"total": total, "reasons": causes, "letters": dead_letters})
     elif total:
         reasons_table(causes).print(console)
-        table(letters).print(console)
-        console.print(page_line("dead letter", len(letters), total, page))
+        table(dead_letters).print(console)
+        console.print(page_line("dead letter", len(dead_letters), total, page))
     else:
         console.print("No dead letters")
 
@@ -83,16 +83,20 @@ def show_letter(
 
     async def work() -> tuple[DeadLetter, DeadRecord, Alert]:
         async with alerts_db(state) as engine:
-            letter = await views.dead_letter(engine, letter_id)
-            return letter, await views.record(engine, letter.letter_id), await views.alert(engine, letter.alert_id)
+            dead_letter = await views.dead_letter(engine, letter_id)
+            return (
+                dead_letter,
+                await views.record(engine, dead_letter.letter_id),
+                await views.alert(engine, dead_letter.alert_id),
+            )
 
-    letter, record, alert = run(work())
+    dead_letter, record, alert = run(work())
     if raw:
         sys.stdout.buffer.write(record.value or b"")
     elif as_json:
-        print_json(as_data(letter, record, alert))
+        print_json(as_data(dead_letter, record, alert))
     else:
-        show(letter, record, alert, console)
+        show(dead_letter, record, alert, console)
 
 
 @app.command(

@@ -38,9 +38,9 @@ class Redrive:
     rate: float
     timeout: float
 
-    def command(self, letter: DeadLetter) -> RedriveDeadLetter:
+    def command(self, dead_letter: DeadLetter) -> RedriveDeadLetter:
         """The command for one dead letter. Raises ``UsageError`` if ``by`` or ``why`` is invalid."""
-        return build_command(RedriveDeadLetter, letter_id=letter.letter_id, by=self.by, why=self.why, parked=self.parked)
+        return build_command(RedriveDeadLetter, letter_id=dead_letter.letter_id, by=self.by, why=self.why, parked=self.parked)
 
 
 def redrive_letters(
@@ -49,10 +49,10 @@ def redrive_letters(
     """Redrive the dead letters with these ids, or those of the filter; exit with :data:`WRONG` unless all were handled."""
 
     async def work() -> list[RedriveResult]:
-        letters = await _choose(state, ids, chosen, every, most)
+        dead_letters = await _choose(state, ids, chosen, every, most)
         if not dry_run:
-            return await _redrive_all(state, letters, how, as_json)
-        results = [_would(letter, how) for letter in letters]
+            return await _redrive_all(state, dead_letters, how, as_json)
+        results = [_would(dead_letter, how) for dead_letter in dead_letters]
         if not as_json:
             for result in results:
                 _print(result)
@@ -83,26 +83,26 @@ async def _choose(state: Path, ids: Sequence[str], chosen: Filter, every: bool, 
         return await views.dead_letters(engine, replace(chosen, kind="record"), most)
 
 
-async def _redrive_all(state: Path, letters: Sequence[DeadLetter], how: Redrive, as_json: bool) -> list[RedriveResult]:
+async def _redrive_all(state: Path, dead_letters: Sequence[DeadLetter], how: Redrive, as_json: bool) -> list[RedriveResult]:
     hidden = as_json or not console.is_terminal
     async with client_for(state, "alerts") as client:
         with Progress(console=console, disable=hidden, transient=True) as progress:
-            task = progress.add_task("Redriving", total=len(letters))
+            task = progress.add_task("Redriving", total=len(dead_letters))
 
             def report(result: RedriveResult) -> None:
                 progress.advance(task)
                 if not as_json:
                     _print(result)
 
-            return await redrive_at_rate(client, letters, how, report)
+            return await redrive_at_rate(client, dead_letters, how, report)
 
 
 async def redrive_at_rate(
-    client: CheckoutClient, letters: Sequence[DeadLetter], how: Redrive, report: Callable[[RedriveResult], None]
+    client: CheckoutClient, dead_letters: Sequence[DeadLetter], how: Redrive, report: Callable[[RedriveResult], None]
 ) -> list[RedriveResult]:
     """Redrive dead letters in order; calls ``report`` with each outcome when it is known."""
-    commands = [how.command(letter) for letter in letters]
-    largest = max((letter.size for letter in letters), default=0)
+    commands = [how.command(dead_letter) for dead_letter in dead_letters]
+    largest = max((dead_letter.size for dead_letter in dead_letters), default=0)
     slots = asyncio.Semaphore(max(1, min(MAX_CONCURRENCY, MAX_BYTES // max(largest, 1))))
     started = time.monotonic()
 
@@ -123,11 +123,11 @@ async def redrive_at_rate(
     return [task.result() for task in tasks]
 
 
-def _would(letter: DeadLetter, how: Redrive) -> RedriveResult:
-    if fault := letter.why_not_redriven(parked=how.parked):
-        return RedriveResult(letter.letter_id, "would be refused", fault.message)
-    text = f"{letter.message_type or 'a record'} from {letter.place} to {letter.who}"
-    return RedriveResult(letter.letter_id, "would be redriven", text)
+def _would(dead_letter: DeadLetter, how: Redrive) -> RedriveResult:
+    if fault := dead_letter.why_not_redriven(parked=how.parked):
+        return RedriveResult(dead_letter.letter_id, "would be refused", fault.message)
+    text = f"{dead_letter.message_type or 'a record'} from {dead_letter.place} to {dead_letter.who}"
+    return RedriveResult(dead_letter.letter_id, "would be redriven", text)
 
 
 def _print(result: RedriveResult) -> None:

@@ -29,14 +29,14 @@ COLOURS: Final = {
 
 def reasons_table(causes: Sequence[Cause]) -> Table:
     """The number of dead letters for each reason, with a bar."""
-    made = Table(number("letters"), Column("", drop=1, picture=True), "service", text("reason"))
+    made = Table(number("letters"), Column("", drop=1, graphic=True), "service", text("reason"))
     most = max(cause.letters for cause in causes)
     for cause in causes:
         made.add_row(str(cause.letters), Bar(most, 0, cause.letters, width=24), cause.service, escape(cause.cause))
     return made
 
 
-def table(letters: Sequence[DeadLetter]) -> Table:
+def table(dead_letters: Sequence[DeadLetter]) -> Table:
     """One row per dead letter."""
     now = datetime.now(UTC)
     made = Table(
@@ -44,39 +44,39 @@ def table(letters: Sequence[DeadLetter]) -> Table:
         *(text("message", 14), text("from", 14), Column("failed", drop=2)),
         *(number("returns", drop=4), text("reason", 18)),
     )
-    for letter in letters:
-        assert letter.state is not None
+    for dead_letter in dead_letters:
+        assert dead_letter.state is not None
         made.add_row(
-            letter.letter_id,
-            Text(letter.state, COLOURS[letter.state]),
-            letter.who,
-            escape(letter.stage),
-            escape((letter.message_type or "").removeprefix("quadrille.")),
-            escape(letter.place),
-            age(letter.last_failed_at, now),
-            str(letter.returned or ""),
-            escape(f"{letter.error}: {letter.reason}"[:120]),
+            dead_letter.letter_id,
+            Text(dead_letter.state, COLOURS[dead_letter.state]),
+            dead_letter.who,
+            escape(dead_letter.stage),
+            escape((dead_letter.message_type or "").removeprefix("quadrille.")),
+            escape(dead_letter.place),
+            age(dead_letter.last_failed_at, now),
+            str(dead_letter.returned or ""),
+            escape(f"{dead_letter.error}: {dead_letter.reason}"[:120]),
         )
     return made
 
 
-def as_data(letter: DeadLetter, record: DeadRecord, alert: Alert) -> dict[str, Any]:
+def as_data(dead_letter: DeadLetter, record: DeadRecord, alert: Alert) -> dict[str, Any]:
     """One dead letter, its record and what to do, for JSON."""
     headers = [[name, bytes_to_json(value)] for name, value in unpack(record.headers)]
     return {
-        **asdict(letter),
+        **asdict(dead_letter),
         "text": alert.text,
         "record": {"key": bytes_to_json(record.key), "headers": headers, "value": bytes_to_json(record.value)},
     }
 
 
-def show(letter: DeadLetter, record: DeadRecord, alert: Alert, console: Console) -> None:
+def show(dead_letter: DeadLetter, record: DeadRecord, alert: Alert, console: Console) -> None:
     """Why it failed, what to do, what has been done, and the record decoded and raw."""
     console.print(f"[bold]{escape(alert.title)}[/]", soft_wrap=True)
     console.print(escape(alert.text), soft_wrap=True)
-    _facts(letter).print(console)
-    if letter.actions:
-        history(letter.actions).print(console)
+    _facts(dead_letter).print(console)
+    if dead_letter.actions:
+        history(dead_letter.actions).print(console)
     headers = Table("header", text("value"))
     for name, value in unpack(record.headers):
         headers.add_row(escape(shown(name.encode())), escape(shown(value)))
@@ -85,18 +85,18 @@ def show(letter: DeadLetter, record: DeadRecord, alert: Alert, console: Console)
     _payload(record.value, console)
 
 
-def _facts(letter: DeadLetter) -> Table:
+def _facts(dead_letter: DeadLetter) -> Table:
     return facts(
         (
-            ("id", letter.letter_id),
-            ("state", letter.state),
-            ("kind", letter.kind),
-            ("alert", letter.alert_id),
-            ("service", f"{letter.who}, at {letter.stage}"),
-            ("from", letter.place),
-            ("checkout", letter.checkout_id),
-            ("failed", f"{letter.seen} ×, first {at(letter.first_failed_at)}, last {at(letter.last_failed_at)}"),
-            ("redriven", f"{letter.replays} ×, returned {letter.returned} ×" if letter.replays else ""),
+            ("id", dead_letter.letter_id),
+            ("state", dead_letter.state),
+            ("kind", dead_letter.kind),
+            ("alert", dead_letter.alert_id),
+            ("service", f"{dead_letter.who}, at {dead_letter.stage}"),
+            ("from", dead_letter.place),
+            ("checkout", dead_letter.checkout_id),
+            ("failed", f"{dead_letter.seen} ×, first {at(dead_letter.first_failed_at)}, last {at(dead_letter.last_failed_at)}"),
+            ("redriven", f"{dead_letter.replays} ×, returned {dead_letter.returned} ×" if dead_letter.replays else ""),
         )
     )
 

@@ -34,7 +34,7 @@ def table(window: Sequence[Snapshot], *, every_partition: bool) -> Table:
 
 def live(window: Sequence[Snapshot], history: Sequence[Snapshot], rows: int) -> Table:
     """One row per group and topic with its recent lag; those with most lag if there are more than ``rows``."""
-    made = _table(Column(f"lag, last {counted(len(history[-SPARKS:]), 'poll')}", drop=1, picture=True))
+    made = _table(Column(f"lag, last {counted(len(history[-SPARKS:]), 'poll')}", drop=1, graphic=True))
     found = [topic for group in window[-1].groups.values() for topic, _ in topics(partitions(window, group))]
     kept = {id(line) for line in sorted(found, key=lambda line: (line.remarkable, line.lag), reverse=True)[: max(1, rows)]}
     for line in found:
@@ -95,7 +95,7 @@ def _past(history: Sequence[Snapshot], line: Line) -> list[int]:
 
 def _table(*columns: Column) -> Table:
     return Table(
-        *(Column("group", once=True), Column("topic", once=True), *columns),
+        *(Column("group", merge=True), Column("topic", merge=True), *columns),
         *(number("lag"), number("oldest", 2), number("in/s", 4), number("out/s", 4), number("catch-up", 3)),
         text("status", 6),
     )

@@ -139,7 +139,7 @@ async def _run(scenario: Scenario, shop: Shop, slots: asyncio.Semaphore, console
         except (UnexpectedError, OutcomeTimeoutError, AssertionError) as error:
             outcome, passed = str(error), False
         seconds = time.monotonic() - started
-    events = sum(len(shop.story(cart_id)) for cart_id in shop.carts)
+    events = sum(len(shop.event_names(cart_id)) for cart_id in shop.carts)
     mark = "[green]passed[/]" if passed else "[red]FAILED[/]"
     console.print(f"  {mark} {seconds:5.1f} s  {escape(scenario.name)}: {escape(outcome)}", soft_wrap=True)
     return Result(scenario, passed, outcome, events, seconds)

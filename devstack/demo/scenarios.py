@@ -193,7 +193,7 @@ async def double_confirm(shop: Shop) -> str:
     await shop.client.send(ConfirmCheckout(cart_id=cart_id), ConfirmCheckout(cart_id=cart_id))
     second = await shop.client.wait_for(cart_id, CheckoutAlreadyConfirmed)
     first = await shop.client.wait_for(cart_id, CheckoutCompleted)
-    if shop.story(cart_id).count("OrderCreated") != 1:
+    if shop.event_names(cart_id).count("OrderCreated") != 1:
         raise UnexpectedError("there is more than one order")
     later = expect(await shop.client.confirm(cart_id), CheckoutAlreadyConfirmed)
     if later.order_number != first.order_number:
@@ -262,7 +262,7 @@ async def cancel_before_capture(shop: Shop) -> str:
     await _cancel(shop, cart_id, totals.checkout_id)
     await shop.client.wait_for(cart_id, OrderRejected)
     await shop.client.wait_for(cart_id, PaymentVoided)
-    if "OrderCreated" in shop.story(cart_id):
+    if "OrderCreated" in shop.event_names(cart_id):
         raise UnexpectedError("an order was created")
     return "no order; the authorization is voided"
 

@@ -134,7 +134,7 @@ class Shop:
         """A unique coupon code."""
         return unique("C").upper()
 
-    def story(self, cart_id: str) -> list[str]:
+    def event_names(self, cart_id: str) -> list[str]:
         """The names of the events of a cart, in their order."""
         return [type(event).__name__ for event in self.events(cart_id)]
 

@@ -31,7 +31,7 @@ def written(table: Table, width: int = 80, *, terminal: bool = True) -> str:
 
 
 def example() -> Table:
-    made = Table("id", number("count", 1), Column("", drop=2, picture=True), text("why"))
+    made = Table("id", number("count", 1), Column("", drop=2, graphic=True), text("why"))
     made.add_row("void:1", "7", Bar(7, 0, 7, width=9), "[red]late[/]\nand again")
     made.add_row("refund:22", "1,000", Bar(7, 0, 1, width=9), Text("[as it is]\x1b[2J"))
     return made
