@@ -1,4 +1,4 @@
-"""Books for audits: healthy ones, with a checkout at each end it can come to, and room to plant something wrong."""
+"""Healthy books for audits, with a checkout in each final state, in which tests plant violations."""
 
 from types import SimpleNamespace
 from typing import Any

@@ -1,4 +1,4 @@
-"""The audit finds nothing wrong in healthy books, and each thing that is planted in them."""
+"""The audit finds no violation in healthy books, and each violation that is planted in them."""
 
 from collections.abc import Callable
 
@@ -15,13 +15,13 @@ def found(books: Books) -> list[tuple[int, str]]:
     return [(violation.invariant, violation.subject) for violation in check(books).violations]
 
 
-def test_healthy_books_have_nothing_wrong_and_nothing_on_its_way() -> None:
+def test_healthy_books_have_no_violations_and_nothing_in_flight() -> None:
     report = check(healthy())
     assert (report.violations, report.in_flight) == ([], 0)
     assert (report.checkouts, report.orders, report.open_alerts) == (6, 4, 1)
 
 
-# --- what is wrong
+# --- violations
 
 Planted = Callable[[Books], object]
 
@@ -185,13 +185,13 @@ def set_aside(books: Books) -> None:
         (set_aside, [(5, "cart")]),
     ],
 )
-def test_what_is_planted_is_found_and_nothing_else(plant: Planted, expected: list[tuple[int, str]]) -> None:
+def test_a_planted_violation_is_the_only_one_found(plant: Planted, expected: list[tuple[int, str]]) -> None:
     books = healthy()
     plant(books)
     assert found(books) == expected
 
 
-def test_each_violation_says_what_is_wrong() -> None:
+def test_a_violation_says_what_is_wrong() -> None:
     books = healthy()
     for plant in (capture_too_little, lose_a_unit, leave_unpublished):
         plant(books)
@@ -202,7 +202,7 @@ def test_each_violation_says_what_is_wrong() -> None:
     ]
 
 
-# --- what has not reached its end (invariant 3)
+# --- checkouts in flight (invariant 3)
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_each_violation_says_what_is_wrong() -> None:
         ({"state": "closed"}, {"state": "authorized"}, {"state": "released"}),
     ],
 )
-def test_a_checkout_on_its_way_is_no_violation_yet(
+def test_a_checkout_in_flight_is_not_a_violation(
     checkout: dict[str, object], payment: dict[str, object] | None, reservation: dict[str, object] | None
 ) -> None:
     books = healthy()
@@ -232,49 +232,49 @@ def test_a_checkout_on_its_way_is_no_violation_yet(
 
 
 @pytest.mark.parametrize("number", [None, "Q-0000002"])
-def test_a_confirmed_order_whose_cart_is_not_completed_by_it_is_on_its_way(number: str | None) -> None:
+def test_a_confirmed_order_with_an_open_cart_is_in_flight(number: str | None) -> None:
     books = healthy()
     books.carts["a"].order_number = number
     assert check(books).in_flight == 1
 
 
-def test_a_cart_still_locked_after_the_end_is_on_its_way() -> None:
+def test_a_cart_still_locked_after_the_end_is_in_flight() -> None:
     books = healthy()
     books.carts["c"].__dict__.update(state="locked", checkout_id="c.1")
     assert check(books).in_flight == 1
 
 
-def test_a_locked_cart_nobody_else_has_heard_of_is_on_its_way() -> None:
+def test_a_locked_cart_that_order_does_not_know_is_in_flight() -> None:
     books = healthy()
     books.carts["g"].__dict__.update(state="locked")
     assert check(books).in_flight == 1
 
 
-def test_a_payment_of_a_checkout_order_does_not_know_is_on_its_way() -> None:
+def test_a_payment_that_order_does_not_know_is_in_flight() -> None:
     books = healthy()
     del books.checkouts["c.1"]
     assert check(books).in_flight == 1
 
 
-def test_what_has_an_open_alert_waits_for_a_person_and_is_not_on_its_way() -> None:
+def test_a_checkout_with_an_open_alert_is_not_in_flight() -> None:
     books = healthy()
     books.payments["e.1"].__dict__.update(state="voiding", busy=True)
     assert (found(books), check(books).in_flight) == ([], 0)
 
 
-async def test_no_setting_spares_the_money_its_check_against_the_gateway() -> None:
+async def test_no_setting_skips_the_comparison_with_the_gateway() -> None:
     with pytest.raises(SettingsError, match="QUADRILLE_GATEWAY_URL"):
         await ledger(load({}))
 
 
-def test_on_a_running_shop_counts_what_lasts_however_it_changes_and_not_what_has_just_begun() -> None:
+def test_on_a_live_shop_only_persistent_violations_count() -> None:
     before = [Violation(5, "cart, from outbox row 7 on", "2 records"), Violation(3, "a.1", "has not reached its end")]
     now = [Violation(5, "cart, from outbox row 7 on", "3 records"), Violation(3, "b.1", "has not reached its end")]
     assert persistent(before, now) == now[:1]
     assert persistent(before, []) == []
 
 
-def test_the_ledger_is_read_by_checkout_and_other_shops_payments_are_not_ours() -> None:
+def test_the_ledger_is_grouped_by_checkout_without_payments_of_other_shops() -> None:
     payments = {i: row(id=i, reference=reference) for i, reference in [("a.1", None), ("b.1", "old/b.1"), ("c.1", "tea/c.1")]}
     ledger = {name: [entry(name)] for name in ("a.1", "old/b.1", "tea/c.1", "tea/lost.1", "cup/c.1", "c.1")}
     assert {i: entries[0].reference for i, entries in by_checkout(ledger, payments, "tea").items()} == {

@@ -10,19 +10,19 @@ from shared.settings import load
 
 
 def value(name: str, **labels: str) -> float:
-    """A metric, as it is now."""
+    """The value of a metric."""
     found = REGISTRY.get_sample_value(name, labels)
     assert found is not None, name
     return found
 
 
 def auditor() -> Auditor:
-    """One whose gateway is away."""
+    """An auditor whose gateway cannot be reached."""
     nowhere = {"QUADRILLE_GATEWAY_URL": "http://127.0.0.1:1", "QUADRILLE_GATEWAY_API_KEY": "sk"}
     return Auditor(load(nowhere))
 
 
-async def test_an_audit_that_cannot_be_done_says_so_and_counts_as_none() -> None:
+async def test_a_failed_audit_is_reported_and_does_not_count_as_finished() -> None:
     failed, finished = value("quadrille_audits_total", outcome="failed"), value("quadrille_audit_finished_timestamp_seconds")
     made = auditor()
     assert made.state()["ready"] is True, "it has not tried yet"
@@ -32,7 +32,7 @@ async def test_an_audit_that_cannot_be_done_says_so_and_counts_as_none() -> None
     assert value("quadrille_audit_finished_timestamp_seconds") == finished
 
 
-def test_what_an_audit_finds_is_counted_and_dated() -> None:
+def test_violations_are_counted_and_dated() -> None:
     made, now = auditor(), time.time()
     made.report([Violation(1, "c.1", "the gateway kept 1490 minor units, but 0 are owed")] * 30, 1.5)
     assert value("quadrille_audit_violations") == 30

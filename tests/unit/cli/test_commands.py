@@ -27,7 +27,7 @@ def _is_group(command: Any) -> bool:
 
 @pytest.fixture(autouse=True)
 def nothing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder in which nothing runs, and settings that name nothing."""
+    """An empty folder, and no settings."""
     monkeypatch.chdir(tmp_path)
     for name in list(os.environ):
         if name.startswith("QUADRILLE_"):
@@ -49,7 +49,7 @@ def test_the_version_is_that_of_the_distribution() -> None:
 
 
 def call(line: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
-    """The exit code of a command, and what it said on standard error."""
+    """The exit code of a command, and its standard error."""
     with pytest.raises(SystemExit) as ended:
         app(line.split())
     return int(ended.value.code or 0), capsys.readouterr().err
@@ -75,14 +75,14 @@ NOTHING = "nothing is running in .quadrille: run `quadrille up`, or set QUADRILL
         ("send -", 2, NOTHING),
     ],
 )
-def test_where_nothing_runs(
+def test_without_a_running_system(
     line: str, code: int, said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     type_in(monkeypatch, b'{"type": "PreviewCheckout", "data": {"cart_id": "c1"}}')
     assert call(line, capsys) == (code, said)
 
 
-def test_a_line_that_cannot_be_sent_ends_with_code_2_and_says_why(
+def test_invalid_lines_exit_with_code_2_and_their_faults(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     type_in(monkeypatch, b'{"type": "Nonsense"}\n\n\xff{}\n')
@@ -93,7 +93,7 @@ def test_a_line_that_cannot_be_sent_ends_with_code_2_and_says_why(
     assert second == "line 3: not UTF-8"
 
 
-def test_a_setting_nobody_knows_ends_with_code_2(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_setting_exits_with_code_2(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QUADRILLE_KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
     monkeypatch.setenv("QUADRILLE_PARTITION", "6")
     code, said = call("topics check", capsys)
@@ -101,9 +101,7 @@ def test_a_setting_nobody_knows_ends_with_code_2(capsys: pytest.CaptureFixture[s
     assert "QUADRILLE_PARTITION" in said
 
 
-def test_a_broker_that_is_not_there_ends_with_code_2(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unreachable_broker_exits_with_code_2(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QUADRILLE_KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
     code, said = call("topics check", capsys)
     assert code == 2
@@ -112,7 +110,7 @@ def test_a_broker_that_is_not_there_ends_with_code_2(
 
 
 @pytest.mark.parametrize("line", ["frobnicate", "status --frobnicate", "send", "send /not/there", "bench --checkouts 1"])
-def test_a_call_that_cannot_be_meant_ends_with_code_2(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_arguments_exit_with_code_2(line: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, said = call(line, capsys)
     assert code == 2
     assert said

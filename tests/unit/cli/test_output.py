@@ -1,4 +1,4 @@
-"""The joined log: in words on a terminal, JSON elsewhere."""
+"""The joined log: text on a terminal, JSON elsewhere."""
 
 import io
 import json

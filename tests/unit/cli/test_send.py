@@ -32,17 +32,17 @@ def test_lines_become_messages_in_their_order() -> None:
 
 
 @pytest.mark.parametrize("kind", ["AddItem", "quadrille.AddItem.v1"])
-def test_a_type_may_be_named_in_short_or_whole(kind: str) -> None:
+def test_a_type_is_a_short_or_a_full_name(kind: str) -> None:
     assert parse([line(kind)]) == [AddItem(cart_id="c1", sku="tea", quantity=2)]
 
 
-def test_whatever_a_client_sends_can_be_written_as_a_line() -> None:
+def test_every_command_can_be_written_as_a_line() -> None:
     for name, kind in SENDABLE.items():
         message = a(kind)
         assert parse([json.dumps({"type": name, "data": message.model_dump(mode="json")})]) == [message]
 
 
-def test_only_what_a_client_sends_is_sent() -> None:
+def test_events_of_services_are_not_sent() -> None:
     assert {"AddItem", "CancelOrder", "ProductListed", "ReceiveStock", "RetryVoid"} <= SENDABLE.keys()
     events = {kind.__name__ for kind in MESSAGES.values() if not issubclass(kind, Command)}
     assert SENDABLE.keys() & events == {"ProductListed", "ProductPriceChanged", "ProductDelisted"}
@@ -50,7 +50,7 @@ def test_only_what_a_client_sends_is_sent() -> None:
     assert fault.startswith("line 1: 'OrderConfirmed' is not a command. Commands: AbandonCheckout, ")
 
 
-def test_every_line_at_fault_is_named_with_all_its_faults() -> None:
+def test_every_invalid_line_is_listed_with_all_its_faults() -> None:
     wrong = line(data={"sku": "no spaces", "quantity": 0, "colour": "red"})
     assert faults("{", line(), "", wrong, "7") == [
         "line 1: not JSON: EOF while parsing an object at line 1 column 1",
@@ -79,7 +79,7 @@ def test_every_line_at_fault_is_named_with_all_its_faults() -> None:
     ],
     ids=range(13),
 )
-def test_a_line_nobody_could_read_is_not_sent(spoilt: str, said: str) -> None:
+def test_unreadable_lines_are_rejected(spoilt: str, said: str) -> None:
     (fault,) = faults(spoilt)
     assert fault.startswith("line 1: ")
     assert said in fault

@@ -1,4 +1,4 @@
-"""The command starts fast: what only some commands need is not imported for all."""
+"""Help and trace start fast: they import no heavy library."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Which system a command speaks to."""
+"""Which system a command uses."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,9 @@ from cli import system
 from cli.processes import Child
 
 
-def test_a_file_that_names_no_broker_does_not_hide_what_runs_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dotenv_file_without_a_broker_does_not_hide_the_running_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PYTHON_DOTENV_DISABLED")
     Path(".env").write_text("QUADRILLE_LOG_LEVEL=DEBUG\n")
@@ -21,9 +23,7 @@ def test_a_file_that_names_no_broker_does_not_hide_what_runs_here(tmp_path: Path
     assert (named.kafka_bootstrap_servers, named.log_level) == ("kafka:9092", "DEBUG")
 
 
-def test_naming_the_broker_of_what_runs_here_hides_none_of_its_databases(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_naming_the_running_broker_keeps_its_databases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = Child.of(os.getpid())
     environment = {
         "QUADRILLE_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9999",

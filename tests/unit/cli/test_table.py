@@ -1,4 +1,4 @@
-"""Tables: a terminal has them in its width with every name whole, a pipe in plain columns."""
+"""Tables fit a terminal without shortening names, and are plain columns in a pipe."""
 
 import io
 import os

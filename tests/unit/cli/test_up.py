@@ -1,4 +1,4 @@
-"""``quadrille up`` before and after anything runs: settings that cannot work, and notes of others."""
+"""``quadrille up``: invalid settings, programs that cannot start, and a second start in a folder."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ OPEN = {"QUADRILLE_CONSOLE_HOST": "0.0.0.0"}
         ({"QUADRILLE_CONSOLE_PORT": "many"}, "invalid settings: QUADRILLE_CONSOLE_PORT: "),
     ],
 )
-async def test_settings_that_cannot_work_are_told_before_anything_is_started(
+async def test_invalid_settings_are_reported_before_anything_starts(
     tmp_path: Path, settings: dict[str, str], sentence: str
 ) -> None:
     ran = await process(settings, "up", "--state", str(tmp_path / "state"))
@@ -32,7 +32,7 @@ async def test_settings_that_cannot_work_are_told_before_anything_is_started(
     assert not (tmp_path / "state").exists()
 
 
-async def test_a_program_that_refuses_to_start_is_told_with_its_last_word() -> None:
+async def test_a_configuration_error_is_reported_with_the_last_line_of_the_log() -> None:
     script = f"import os; print('a console at home needs a password', flush=True); os._exit({REFUSED})"
     supervisor = Supervisor([Program("console", ["timeit", "-n1", "-r1", script], {})], lambda name, line: None)
     await supervisor.run()
@@ -44,7 +44,7 @@ async def test_a_program_that_refuses_to_start_is_told_with_its_last_word() -> N
 
 
 @pytest.mark.parametrize("broker", [{}, {"QUADRILLE_KAFKA_BOOTSTRAP_SERVERS": "kafka:9092"}])
-async def test_a_second_start_in_a_folder_leaves_the_first_ones_note(
+async def test_a_second_start_in_a_folder_keeps_the_file_of_the_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broker: dict[str, str]
 ) -> None:
     for name, value in broker.items():
