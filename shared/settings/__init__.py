@@ -20,7 +20,7 @@ from shared.settings.addresses import FORM, database_address
 M = TypeVar("M", bound=BaseModel)
 PREFIX = "QUADRILLE_"
 SANDBOX = f"{PREFIX}SANDBOX_"
-"""What begins so is the sandbox gateway's own (``devstack/sandbox/settings.py``)."""
+"""Prefix of the sandbox gateway's settings (``devstack/sandbox/settings.py``)."""
 
 
 class SettingsError(QuadrilleError):
@@ -28,7 +28,7 @@ class SettingsError(QuadrilleError):
 
 
 class Settings(BaseModel):
-    """What may be set. Field ``x`` is the variable ``QUADRILLE_X``."""
+    """All settings. Field ``x`` is the variable ``QUADRILLE_X``."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -37,23 +37,26 @@ class Settings(BaseModel):
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
     kafka_sasl_username: str | None = None
     kafka_sasl_password: SecretStr | None = None
-    kafka_ssl_cafile: Path | None = Field(None, description="authorities to trust; default: the system's")
-    kafka_ssl_certfile: Path | None = Field(None, description="our certificate, where the broker asks for one")
+    kafka_ssl_cafile: Path | None = Field(None, description="certificate authorities to trust; default: the system's")
+    kafka_ssl_certfile: Path | None = Field(None, description="client certificate, if the broker requires one")
     kafka_ssl_keyfile: Path | None = None
-    topic_prefix: str = Field("", description="put before every topic and group name: several shops on one broker")
+    topic_prefix: str = Field("", description="prefix of every topic and group name, for several shops on one broker")
     partitions: int = Field(6, ge=1, le=1000, description="partitions of every topic")
     replication_factor: int = Field(1, ge=1, le=9)
     kafka_compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = Field(
-        "none", description="of the records we write; every client reads none and gzip"
+        "none", description="codec of produced records; every client can read none and gzip"
     )
     topic_compression: Literal["producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"] = Field(
-        "producer", description="compression.type of new topics; producer: as each record was written"
+        "producer", description="compression.type of new topics; producer: keep the codec of each record"
     )
     topic_max_bytes: int = Field(
         1_048_576, ge=524_288, le=16_777_216, description="max.message.bytes of new topics of commands and events"
     )
     dead_letter_max_bytes: int = Field(
-        16_777_216, ge=1_048_576, le=16_777_216, description="of new topics of dead letters; some clouds allow 8388608"
+        16_777_216,
+        ge=1_048_576,
+        le=16_777_216,
+        description="the same of dead-letter topics; some clouds allow 8388608",
     )
 
     cart_database_url: SecretStr | None = Field(None, description=FORM)
@@ -63,51 +66,51 @@ class Settings(BaseModel):
     alerts_database_url: SecretStr | None = None
     journal_database_url: SecretStr | None = None
 
-    gateway_url: str | None = Field(None, description="base address of the payment gateway")
+    gateway_url: str | None = Field(None, description="base URL of the payment gateway")
     gateway_api_key: SecretStr | None = None
     gateway_timeout_seconds: float = Field(10.0, gt=0, le=120)
     shop: str = Field(
         "",
         pattern=r"^[A-Za-z0-9_\-]{0,32}$",
-        description="name put before references at the gateway; each of several shops on one gateway needs its own",
+        description="prefix of references at the gateway; unique per shop if several share a gateway",
     )
-    payment_attempts: int = Field(8, ge=1, le=100, description="how often a void or a refund may be refused")
-    payment_backoff_seconds: float = Field(0.5, gt=0, le=60, description="wait before the second call; doubles to 60 s")
+    payment_attempts: int = Field(8, ge=1, le=100, description="refusals after which a void or refund has failed")
+    payment_backoff_seconds: float = Field(0.5, gt=0, le=60, description="delay before the second attempt; doubles up to 60 s")
 
-    rules_file: Path | None = Field(None, description="shipping and tax rules (TOML); default: those shipped with order")
-    session_seconds: int = Field(1800, ge=1, le=604_800, description="how long a checkout may last")
-    reservation_seconds: int = Field(900, ge=1, le=604_800, description="how long stock is held for a checkout")
-    extension_seconds: int = Field(1800, ge=1, le=604_800, description="how long it is held once confirmed")
-    retry_hold_seconds: int = Field(300, ge=1, le=604_800, description="how long it is held after a declined payment")
+    rules_file: Path | None = Field(None, description="shipping and tax rules (TOML); default: the rules shipped with order")
+    session_seconds: int = Field(1800, ge=1, le=604_800, description="longest duration of a checkout session")
+    reservation_seconds: int = Field(900, ge=1, le=604_800, description="how long stock is reserved for a checkout")
+    extension_seconds: int = Field(1800, ge=1, le=604_800, description="how long it stays reserved after the confirmation")
+    retry_hold_seconds: int = Field(300, ge=1, le=604_800, description="how long it stays reserved after a declined payment")
 
     hold_warning_seconds: int = Field(
-        518_400, ge=1, le=2_592_000, description="age of a hold that is warned of, and not captured any more"
+        518_400, ge=1, le=2_592_000, description="age at which an authorization raises an alert and is no longer captured"
     )
-    outbox_seconds: float = Field(30.0, gt=0, le=86_400, description="age of an outbox's oldest record that is warned of")
-    audit_seconds: int = Field(3600, ge=1, le=604_800, description="how often the money is audited against the gateway")
-    watch_seconds: float = Field(5.0, ge=0.1, le=300, description="how often alerts looks at groups and services")
-    watched_services: str = Field("", description="cart=http://host:port,order=...: whose metrics alerts looks at")
+    outbox_seconds: float = Field(30.0, gt=0, le=86_400, description="age at which the oldest outbox record raises an alert")
+    audit_seconds: int = Field(3600, ge=1, le=604_800, description="interval of audits of payments against the gateway")
+    watch_seconds: float = Field(5.0, ge=0.1, le=300, description="interval at which alerts polls groups and services")
+    watched_services: str = Field("", description="cart=http://host:port,order=...: services that alerts polls")
 
-    step_seconds: float = Field(30.0, gt=0, le=86_400, description="longer than this, a step of a checkout counts as stuck")
-    journal_days: int = Field(90, ge=28, le=36_500, description="how long the journal keeps a story")
+    step_seconds: float = Field(30.0, gt=0, le=86_400, description="duration after which a step of a checkout is overdue")
+    journal_days: int = Field(90, ge=28, le=36_500, description="how long the journal keeps entries")
 
-    console_host: str = Field("127.0.0.1", description="where the console is; beyond loopback it needs a password")
+    console_host: str = Field("127.0.0.1", description="address of the console; other than loopback needs a password")
     console_port: int = Field(8790, ge=0, le=65_535, description="0: any free port")
     console_trusted_proxies: str = Field(
-        "", description="addresses or networks of the proxies before the console, comma separated: they say who asks"
+        "", description="addresses or networks of proxies in front of the console, comma separated"
     )
-    console_password: SecretStr | None = Field(None, min_length=8, description="whoever opens the console has to know it")
+    console_password: SecretStr | None = Field(None, min_length=8, description="password of the console")
 
-    alert_targets: str = Field("", description="Apprise addresses, comma separated; the log in any case")
+    alert_targets: str = Field("", description="Apprise URLs, comma separated; alerts are always logged too")
     health_host: str = "127.0.0.1"
     health_port: int = Field(0, ge=0, le=65_535, description="0: any free port")
     otlp_endpoint: str = Field(
-        "", pattern=r"^(https?://[^/].*)?$", description="http://host:4318 of an OpenTelemetry collector: traces are sent there"
+        "", pattern=r"^(https?://[^/].*)?$", description="http://host:4318 of an OpenTelemetry collector, for traces"
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     def database_url(self, service: str) -> str:
-        """The address of a service's own database. Raises :class:`SettingsError` where it is not set, or is none."""
+        """The address of a service's database. Raises :class:`SettingsError` if it is missing or invalid."""
         secret: SecretStr | None = getattr(self, f"{service}_database_url", None)
         if secret is None:
             raise SettingsError(f"no database for {service}: set {PREFIX}{service.upper()}_DATABASE_URL")
@@ -117,27 +120,27 @@ class Settings(BaseModel):
             raise SettingsError(f"{PREFIX}{service.upper()}_DATABASE_URL is invalid: {error}") from None
 
     def payment_gateway(self) -> tuple[str, str]:
-        """The payment gateway's address and our key to it. Raises :class:`SettingsError` where one of them is not set."""
+        """The payment gateway's URL and API key. Raises :class:`SettingsError` if one is missing."""
         if not self.gateway_url or self.gateway_api_key is None:
             raise SettingsError(f"no payment gateway: set {PREFIX}GATEWAY_URL and {PREFIX}GATEWAY_API_KEY")
         return self.gateway_url, self.gateway_api_key.get_secret_value()
 
     @property
     def console_address(self) -> str:
-        """Where the console is to be seen."""
+        """The URL of the console."""
         host = f"[{self.console_host}]" if ":" in self.console_host else self.console_host
         return f"http://{host}:{self.console_port}"
 
     def topic(self, name: str) -> str:
-        """The name of a topic, or of a consumer group, on the broker."""
+        """The name of a topic or consumer group on the broker."""
         return self.topic_prefix + name
 
     def require_broker(self) -> None:
-        """Raise :class:`SettingsError` where no broker is named, or not all that reaching it takes."""
+        """Raise :class:`SettingsError` if the broker or a setting it needs is missing."""
         self.kafka_client()
 
     def kafka_client(self) -> dict[str, Any]:
-        """The arguments every aiokafka client takes. Raises :class:`SettingsError` where no broker is named."""
+        """The arguments of every aiokafka client. Raises :class:`SettingsError` if one is missing."""
         if not self.kafka_bootstrap_servers:
             raise SettingsError(f"no Kafka broker: set {PREFIX}KAFKA_BOOTSTRAP_SERVERS")
         arguments: dict[str, Any] = {
@@ -164,9 +167,9 @@ class Settings(BaseModel):
 
 
 def given(prefix: str = PREFIX) -> dict[str, str]:
-    """The variables of that prefix in the process's environment and, where that is silent, in ``.env``.
+    """The variables with a prefix in the environment, and those in ``.env`` that the environment does not set.
 
-    A process that has ``PYTHON_DOTENV_DISABLED`` in its environment does not look at ``.env``.
+    ``.env`` is ignored if ``PYTHON_DOTENV_DISABLED`` is set.
     """
     file = {} if os.environ.get("PYTHON_DOTENV_DISABLED") else dotenv_values(".env")
     named = {**file, **os.environ}
@@ -174,12 +177,12 @@ def given(prefix: str = PREFIX) -> dict[str, str]:
 
 
 def names_broker() -> bool:
-    """Whether the environment or ``.env`` says which Kafka is meant."""
+    """Whether the environment or ``.env`` names a Kafka broker."""
     return bool(given().get(f"{PREFIX}KAFKA_BOOTSTRAP_SERVERS"))
 
 
 def load(environment: Mapping[str, str] | None = None) -> Settings:
-    """The settings of the process's environment and ``.env``, or of ``environment`` alone.
+    """The settings of the environment and ``.env``, or of ``environment`` alone.
 
     Raises :class:`SettingsError` naming every unknown or invalid setting.
     """

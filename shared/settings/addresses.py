@@ -1,4 +1,4 @@
-"""Addresses of databases, as PostgreSQL's own programs take them: checked before anything connects."""
+"""Addresses of databases, as in PostgreSQL's own programs, validated before anything connects."""
 
 import re
 from pathlib import Path
@@ -10,13 +10,13 @@ SCHEMES: Final = ("postgres", "postgresql", "postgresql+asyncpg")
 SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 FILES: Final = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 DEFAULT_AUTHORITIES: Final = Path("~/.postgresql/root.crt")
-INSTEAD: Final = {"ssl": "write sslmode in its place", "hostaddr": "write host in its place"}
+INSTEAD: Final = {"ssl": "use sslmode", "hostaddr": "use host"}
 UNKNOWN: Final = (
     *("channel_binding", "connect_timeout", "fallback_application_name", "gssencmode", "keepalives", "keepalives_count"),
     *("keepalives_idle", "keepalives_interval", "load_balance_hosts", "replication", "require_auth", "requirepeer"),
     *("sslcertmode", "sslcompression", "sslsni"),
 )
-"""Parameters of libpq's that asyncpg would hand to the server, which knows none of them."""
+"""Parameters of libpq that asyncpg would pass to the server, which does not know them."""
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]*)(:\d+)?")
 
 
@@ -44,15 +44,15 @@ def _check(parts: SplitResult) -> None:
     try:
         given = dict(parse_qsl(parts.query, strict_parsing=True)) if parts.query else {}
     except ValueError:
-        raise ValueError("what follows the ? must be name=value, with & between them") from None
+        raise ValueError("the part after ? must be name=value pairs, joined by &") from None
     for name in given:
         if name in INSTEAD or name in UNKNOWN:
-            raise ValueError(f"the parameter {name} is not supported: {INSTEAD.get(name, 'leave it out')}")
+            raise ValueError(f"the parameter {name} is not supported: {INSTEAD.get(name, 'remove it')}")
     mode = given.get("sslmode", "prefer")
     if mode not in SSL_MODES:
         raise ValueError(f"sslmode must be one of {', '.join(SSL_MODES)}, not {mode!r}")
     for name in FILES:
         if name in given and not Path(given[name]).is_file():
-            raise ValueError(f"{name} must be the path of a file, and there is none at {given[name]!r}")
+            raise ValueError(f"{name} must be the path of a file; there is no file {given[name]!r}")
     if mode.startswith("verify") and "sslrootcert" not in given and not DEFAULT_AUTHORITIES.expanduser().is_file():
         raise ValueError(f"sslmode={mode} needs the authorities to trust: add &sslrootcert=/path/of/ca.pem")
