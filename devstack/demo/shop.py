@@ -24,7 +24,7 @@ from shared.contract.cart import (
     StartCheckout,
 )
 from shared.contract.inventory import ReceiveStock, StockReceived, StockReserved
-from shared.contract.message import Message
+from shared.contract.message import Command, Message
 from shared.contract.products import ProductListed
 from shared.contract.values import Address, PaymentMethod
 
@@ -42,6 +42,18 @@ def unique(prefix: str) -> str:
 def card(token: str) -> PaymentMethod:
     """A card with a token of the sandbox gateway."""
     return PaymentMethod(kind="card", token=token)
+
+
+def checkout(
+    cart_id: str, payment: PaymentMethod = APPROVED, address: Address = BERLIN, method: str = "standard"
+) -> tuple[Command, ...]:
+    """The commands that start a checkout and set all its details, so that it can be confirmed."""
+    return (
+        StartCheckout(cart_id=cart_id),
+        SetShippingAddress(cart_id=cart_id, address=address),
+        SetShippingMethod(cart_id=cart_id, method=method),
+        SetPaymentMethod(cart_id=cart_id, method=payment),
+    )
 
 
 @dataclass
@@ -91,12 +103,7 @@ class Shop:
     ) -> None:
         """Start the checkout and set all its details, so that it can be confirmed."""
         before = self.client.count
-        await self.client.send(
-            StartCheckout(cart_id=cart_id),
-            SetShippingAddress(cart_id=cart_id, address=address),
-            SetShippingMethod(cart_id=cart_id, method=method),
-            SetPaymentMethod(cart_id=cart_id, method=payment),
-        )
+        await self.client.send(*checkout(cart_id, payment, address, method))
         await self.client.wait_for(cart_id, CheckoutDetailsSet, where=lambda e: not e.missing, after=before)
         if reserved:
             await self.client.wait_for(cart_id, StockReserved, after=before)

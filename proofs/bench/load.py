@@ -11,17 +11,9 @@ from typing import Any, Final
 
 from aiokafka import TopicPartition
 
-from devstack.demo.shop import APPROVED, BERLIN
+from devstack.demo.shop import checkout
 from proofs.background import background
-from shared.contract.cart import (
-    AddItem,
-    ConfirmCheckout,
-    OpenCart,
-    SetPaymentMethod,
-    SetShippingAddress,
-    SetShippingMethod,
-    StartCheckout,
-)
+from shared.contract.cart import AddItem, ConfirmCheckout, OpenCart
 from shared.contract.envelope import Envelope, write
 from shared.contract.inventory import ReceiveStock
 from shared.contract.message import Message
@@ -34,7 +26,6 @@ from shared.timeouts import happens
 PRODUCTS: Final = 50
 WATCHED: Final = ("cart.events", "inventory.events", "order.events")
 CONFIRMED: Final = b"quadrille.OrderConfirmed.v1"
-RECEIVED: Final = b"quadrille.StockReceived.v1"
 CHANGED: Final = b"quadrille.CartChanged.v1"
 REJECTED: Final = b"quadrille.CommandRejected.v1"
 ANSWER_SECONDS: Final = 30
@@ -108,10 +99,7 @@ class Load:
         for command in (
             OpenCart(cart_id=cart_id, currency="EUR", customer_id="bench"),
             AddItem(cart_id=cart_id, sku=sku),
-            StartCheckout(cart_id=cart_id),
-            SetShippingAddress(cart_id=cart_id, address=BERLIN),
-            SetShippingMethod(cart_id=cart_id, method="standard"),
-            SetPaymentMethod(cart_id=cart_id, method=APPROVED),
+            *checkout(cart_id),
         ):
             await self._send(command)
 

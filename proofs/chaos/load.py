@@ -13,19 +13,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from devstack.demo import scenarios
 from devstack.demo.scenarios import UnexpectedError, expect
-from devstack.demo.shop import APPROVED, BERLIN, Shop, card
+from devstack.demo.shop import Shop, card, checkout
 from proofs.chaos.client import DurableClient
 from shared.client import OutcomeTimeoutError
-from shared.contract.cart import (
-    AddItem,
-    CheckoutCompleted,
-    CheckoutDetailsSet,
-    OpenCart,
-    SetPaymentMethod,
-    SetShippingAddress,
-    SetShippingMethod,
-    StartCheckout,
-)
+from shared.contract.cart import AddItem, CheckoutCompleted, CheckoutDetailsSet, OpenCart
 from shared.contract.inventory import ReservationFailed, StockReserved
 from shared.contract.order import OrderCancelled
 from shared.contract.payment import PaymentVoided
@@ -147,10 +138,7 @@ async def _probe(client: DurableClient, cart_id: str, sku: str) -> None:
     await client.send(
         OpenCart(cart_id=cart_id, currency="EUR", customer_id="probe"),
         AddItem(cart_id=cart_id, sku=sku),
-        StartCheckout(cart_id=cart_id),
-        SetShippingAddress(cart_id=cart_id, address=BERLIN),
-        SetShippingMethod(cart_id=cart_id, method="standard"),
-        SetPaymentMethod(cart_id=cart_id, method=APPROVED),
+        *checkout(cart_id),
     )
     await client.wait_for(cart_id, CheckoutDetailsSet, where=lambda e: not e.missing, timeout=PROBE_SECONDS)
     await client.wait_for(cart_id, StockReserved, timeout=PROBE_SECONDS)

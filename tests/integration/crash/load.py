@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from devstack.demo.shop import APPROVED, BERLIN, CASH, card
+from devstack.demo.shop import APPROVED, CASH, card, checkout
 from shared.client import CheckoutClient
 from shared.contract.cart import (
     AbandonCheckout,
@@ -18,10 +18,6 @@ from shared.contract.cart import (
     ConfirmCheckout,
     OpenCart,
     PreviewCheckout,
-    SetPaymentMethod,
-    SetShippingAddress,
-    SetShippingMethod,
-    StartCheckout,
 )
 from shared.contract.inventory import ReceiveStock
 from shared.contract.order import CancelOrder, OrderConfirmed, TotalsCalculated
@@ -125,10 +121,7 @@ class Load:
             OpenCart(cart_id=cart_id, currency="EUR", customer_id="customer-1"),
             AddItem(cart_id=cart_id, sku=sku),
             ApplyCoupon(cart_id=cart_id, code=self._coupon),
-            StartCheckout(cart_id=cart_id),
-            SetShippingAddress(cart_id=cart_id, address=BERLIN),
-            SetShippingMethod(cart_id=cart_id, method="standard"),
-            SetPaymentMethod(cart_id=cart_id, method=payment),
+            *checkout(cart_id, payment),
         )
         await ending(self._client, cart_id)
 
