@@ -17,6 +17,7 @@ KIND: Final = re.compile(r'(?:\bkind=|^[A-Z_]+: Final = )"([a-z_]+)"', re.MULTIL
 PREFIXES: Final = {"group", "service", "outage", "outbox", "alert_target", "watchdog", "paid_in_cash"}
 """Of the constants beside the kinds: names of conditions whose alerts have longer names, and what is no kind at all."""
 CODE: Final = re.compile(r'(?:\bcode=|_reason\()"([a-z_]+)"')
+PATH: Final = re.compile(r"`((?:cli|deploy|devstack|docs|proofs|services|shared|tests)/[\w./-]+)`")
 
 
 def anchors(page: Path) -> set[str]:
@@ -31,6 +32,11 @@ def test_every_link_leads_somewhere() -> None:
     assert [f"{page}: {path}" for page, path, _ in links if not (page.parent / path).exists()] == []
     anchored = [(page, page.parent / path if path else page, anchor) for page, path, anchor in links if anchor]
     assert [f"{page}: {anchor}" for page, target, anchor in anchored if anchor not in anchors(target)] == []
+
+
+def test_every_file_that_is_named_is_there() -> None:
+    named = {path for page in (ROOT / "docs").rglob("*.md") for path in PATH.findall(page.read_text())}
+    assert [path for path in sorted(named) if not (ROOT / path).exists() and "shipping" not in path] == []
 
 
 def kinds() -> set[str]:
