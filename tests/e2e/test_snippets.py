@@ -64,7 +64,7 @@ async def stand_ins(shop: Shop, quadrille: System) -> dict[str, str]:
     return {
         "void:CART.1": f"void:{failed.checkout_id}",
         "Q-0001001": number,
-        "trace 1005": f"trace {int(number.removeprefix('Q-'))}",
+        "trace 1001": f"trace {int(number.removeprefix('Q-'))}",
         "1f2e": letter.letter_id,
         "--group billing": f"--group {quadrille.settings.topic('quadrille.cart')}",
     }

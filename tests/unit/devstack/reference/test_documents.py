@@ -46,7 +46,7 @@ def kinds() -> set[str]:
         for name in ("failures.py", "watchdog/checkout_alerts.py", "watchdog/condition_alerts.py")
     ]
     found = {kind for path in sources for kind in KIND.findall(path.read_text())}
-    return found - PREFIXES | {"group_stall", "group_stop", "void_failed", "refund_failed", "cleanup_failing"}
+    return found - PREFIXES | {"group_stall", "group_stop", "void_failed", "refund_failed", "unhandled"}
 
 
 @pytest.mark.parametrize("kind", sorted(kinds()))
