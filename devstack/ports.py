@@ -17,9 +17,10 @@ BLOCK: Final = 100
 def free_port(preferred: int | None = None) -> int:
     """``preferred`` where nobody uses it, else a port nobody uses and no call before was given, in no process."""
     if preferred and _is_free(preferred):
+        _preferred.add(preferred)
         return preferred
     for port in _ports:
-        if _is_free(port):
+        if port not in _preferred and _is_free(port):
             return port
     raise StackError("no port is free")
 
@@ -49,4 +50,6 @@ def _own_ports() -> Iterator[int]:
 
 
 _guards: Final[list[socket.socket]] = []
+_preferred: Final[set[int]] = set()
+"""What was preferred and given: perhaps nobody listens there yet."""
 _ports: Final = _own_ports()

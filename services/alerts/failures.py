@@ -195,7 +195,7 @@ def stuck_money(event: FailedCompensation, event_id: str) -> Failure:
         kind=f"{kind}_failed",
         severity="critical",
         title=f"{kind.capitalize()} failed: {display(event.amount, event.currency)} of checkout {event.checkout_id} {stuck}",
-        text=f"Payment gave up the {kind} after {attempts}: {redacted(event.reason, MAX_QUOTE)}. {advice}",
+        text=f"Payment gave up the {kind} after {attempts}: {redacted(event.reason, MAX_QUOTE).rstrip('.')}. {advice}",
         service="payment",
         checkout_id=event.checkout_id,
         occurrence=event_id,

@@ -94,7 +94,7 @@ async def test_nothing_a_person_says_or_tries_closes_an_alert_while_the_gateway_
     assert b"--although" in refused.out
     recorded = await decide(quadrille, "mark-voided", failed.checkout_id, "--why", "the bank says so", "--although", "--json")
     assert (recorded.code, recorded.json["settled"], recorded.json["event"]) == (0, False, "SettlementDisputed"), recorded
-    noted = await acted(shop, alert, "says that it is settled, though the gateway still holds", "acknowledged")
+    noted = await acted(shop, alert, "claims it is settled, though the gateway still holds", "acknowledged")
     assert (noted.actions[-1].by, noted.actions[-1].why) == ("ada", "the bank says so")
 
     released = await process(environment, *advised(alert, "retry-void"))

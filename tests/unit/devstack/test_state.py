@@ -17,6 +17,7 @@ import pytest
 from cli import system
 from cli.notes import write_secret
 from cli.processes import Child
+from devstack import ports
 from devstack.embedded import EmbeddedStack
 from devstack.errors import StackError
 from devstack.ports import FIRST, LAST, free_port
@@ -145,6 +146,13 @@ def test_the_port_of_the_last_run_is_taken_again_unless_somebody_has_it() -> Non
         assert listens(port)
         assert free_port(port) not in (0, port)
     assert not listens(port)
+
+
+def test_the_port_of_the_last_run_is_not_given_to_another_server_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    last, other = free_port(), free_port()
+    monkeypatch.setattr(ports, "_ports", iter([last, other]))  # as of a process whose block it happens to be in
+    assert free_port(last) == last
+    assert free_port() == other
 
 
 # --- python -m devstack
