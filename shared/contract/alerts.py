@@ -60,7 +60,7 @@ class RedriveDeadLetter(DeadLetterCommand):
 
 
 class ParkDeadLetter(DeadLetterCommand):
-    """Set it aside: it is not redriven with others until somebody names it."""
+    """Park it: only a redrive that asks for parked dead letters takes it."""
 
 
 class ResolveDeadLetter(DeadLetterCommand):

@@ -75,7 +75,7 @@ async def test_a_dead_target_repeats_nothing_to_the_others_and_is_reported(setti
         await store.report(failure(2))
         await until(lambda: pager.about("service_down 2"))
         async with engine.begin() as connection:  # the dead one is tried again and again
-            await connection.execute(text("UPDATE notifications SET due_at = now()"))
+            await connection.execute(text("UPDATE notifications SET due_at = now() WHERE attempts > 0"))
         retried = text("SELECT min(attempts) FROM notifications HAVING min(attempts) >= 2")
 
         async def tried_again() -> Any:
