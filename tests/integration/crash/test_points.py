@@ -100,7 +100,7 @@ def test_every_statement_and_every_way_out_is_a_point(found: Found, service: str
 
 def test_no_statement_hides_in_a_function(found: Found) -> None:
     rooms = (ROOT / room for room in ("shared/runtime", *(f"services/{service}" for service in SERVICES)))
-    inline = {statement for room in rooms for path in room.glob("*.py") for statement in _inline(path)}
+    inline = {statement for room in rooms for path in room.rglob("*.py") for statement in _inline(path)}
     assert inline
     assert {f"before {statement}" for statement in inline} - found.anywhere == set()
 

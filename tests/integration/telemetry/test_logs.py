@@ -90,7 +90,8 @@ async def test_a_failing_payment_is_told_with_its_checkout(shop: Shop, logs: Pat
     assert await until_told(logs, "the answer to authorize is: unavailable", checkout_id=f"{unlucky}.1", service="payment")
     stuck, _ = await shop.check_out(sku, payment=card(TOKEN))
     failed = await shop.client.wait_for(stuck, VoidFailed, timeout=60)
-    line = await until_told(logs, "ALERT 14.90 EUR", checkout_id=failed.checkout_id, service="alerts", kind="void_failed")
+    told = {"checkout_id": failed.checkout_id, "service": "alerts", "kind": "void_failed"}
+    line = await until_told(logs, "ALERT Void failed: 14.90 EUR", **told)
     assert line["level"] == "CRITICAL"
 
 
