@@ -19,6 +19,7 @@ from tests.support.pager import listening
 from tests.support.stacks import ROOT, Stack
 from tests.support.waiting import until
 
+DATABASE = "The database of alerts does not answer"
 MINUTE = 60.0
 
 
@@ -72,11 +73,11 @@ async def database_away(watching: Watching, stack: Stack, service: str) -> Async
     await watching.payment.dispose()
 
 
-async def heard(watching: Watching, words: str) -> None:
+async def heard(watching: Watching, words: str, before: int = 0) -> None:
     """Wait for a notification."""
 
     async def told() -> bool:
-        return bool(watching.pager.about(words))
+        return len(watching.pager.about(words)) > before
 
     await until(told, words, MINUTE)
 
@@ -92,7 +93,7 @@ async def test_a_frozen_broker_is_reported_and_listed_without_kafka(watching: Wa
 async def test_without_alerts_own_database_notifications_are_sent_directly_and_once(watching: Watching, stack: Stack) -> None:
     past = await watching.past(condition_alerts.SERVICE, "payment")  # it may have been slow while the broker was frozen
     async with database_away(watching, stack, "alerts"):
-        await heard(watching, "The database of alerts does not answer")
+        await heard(watching, DATABASE)
         await asyncio.to_thread(watching.running["payment"].stop)
         await heard(watching, "payment does not answer")
     await watching.closed(condition_alerts.OUTAGE, "database")
@@ -110,8 +111,9 @@ async def test_a_service_that_answers_but_is_not_ready(watching: Watching, stack
 
 
 async def test_alerts_starting_without_its_database_reports_that(watching: Watching, stack: Stack) -> None:
+    past, before = await watching.past(condition_alerts.OUTAGE, "database"), len(watching.pager.about(DATABASE))
     await asyncio.to_thread(watching.running["alerts"].stop)
     async with database_away(watching, stack, "alerts"):
         await asyncio.to_thread(watching.start, "alerts")
-        await heard(watching, "The database of alerts does not answer")
-    await watching.closed(condition_alerts.OUTAGE, "database")
+        await heard(watching, DATABASE, before)
+    await watching.closed(condition_alerts.OUTAGE, "database", past)

@@ -99,7 +99,7 @@ class Watching:
                 found = await alert(self.alerts, identity(kind, subject))
             except NotFoundError:
                 return None
-            return found if found.over else None
+            return found if found.over and len(found.actions) > len(past) else None
 
         found: Alert = await until(over, f"the end of {kind} of {subject}")
         assert [action.what for action in found.actions] == [*past, "resolved"]
