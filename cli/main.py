@@ -25,7 +25,7 @@ app = Commands(
         "default_map": dict.fromkeys(("help", "install_completion", "show_completion"), False),
     },
     help="A checkout run by four services that react to each other's events on Kafka.",
-    epilog="Example: quadrille demo. Exit codes: 0 success, 1 a problem was found, 2 could not run; the last line says why.",
+    epilog="Example: quadrille status. Exit codes: 0 success, 1 a problem was found, 2 could not run; the last line says why.",
 )
 topics = typer.Typer(no_args_is_help=True, help="Create and check Kafka topics.", epilog="Example: quadrille topics check")
 journal = typer.Typer(no_args_is_help=True, help="Maintain the journal.", epilog="Example: quadrille journal rebuild")
