@@ -92,10 +92,11 @@ async def test_a_frozen_broker_is_reported_and_listed_without_kafka(watching: Wa
 
 async def test_without_alerts_own_database_notifications_are_sent_directly_and_once(watching: Watching, stack: Stack) -> None:
     past = await watching.past(condition_alerts.SERVICE, "payment")  # it may have been slow while the broker was frozen
+    before = len(watching.pager.about("payment does not answer"))
     async with database_away(watching, stack, "alerts"):
         await heard(watching, DATABASE)
         await asyncio.to_thread(watching.running["payment"].stop)
-        await heard(watching, "payment does not answer")
+        await heard(watching, "payment does not answer", before)
     await watching.closed(condition_alerts.OUTAGE, "database")
     await watching.opened(condition_alerts.SERVICE, "payment")
     await asyncio.to_thread(watching.restart, "payment")
