@@ -34,8 +34,8 @@ _PAYMENTS = text(
     "SELECT checkout_id AS id, cart_id, state, amount, currency, token, operation IS NOT NULL AS busy, reference FROM payments"
 )
 _OUTBOX = text(
-    "SELECT count(*) FILTER (WHERE set_aside IS NULL) AS waiting, min(id) FILTER (WHERE set_aside IS NULL) AS first,"
-    " count(set_aside) AS aside FROM outbox"
+    "SELECT count(*) FILTER (WHERE quarantined IS NULL) AS waiting, min(id) FILTER (WHERE quarantined IS NULL) AS first,"
+    " count(quarantined) AS quarantined FROM outbox"
 )
 _TABLES: dict[str, dict[str, Any]] = {
     "cart": {"carts": _CARTS},

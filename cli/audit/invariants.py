@@ -212,8 +212,8 @@ def published(books: Books) -> Iterator[Violation]:
         if outbox.waiting:
             subject = f"{service}, from outbox row {outbox.first} on"
             yield Violation(5, subject, f"{counted(outbox.waiting, 'committed record')} not published")
-        if outbox.aside:
-            yield Violation(5, service, f"{counted(outbox.aside, 'record')} set aside, as the broker refused them")
+        if outbox.quarantined:
+            yield Violation(5, service, f"{counted(outbox.quarantined, 'record')} quarantined, as the broker refused them")
 
 
 INVARIANTS: tuple[Callable[[Books], Iterator[Violation]], ...] = (

@@ -161,7 +161,7 @@ class Relay:
         return group
 
     async def _send_all(self, group: Sequence[OutboxRow]) -> None:
-        """Send a group until every row of it is acknowledged, set aside, or left in the outbox as its topic refuses it."""
+        """Send a group until every row of it is acknowledged, quarantined, or left in the outbox as its topic refuses it."""
         left = list(group)
         attempt = 0
         while left:
@@ -205,7 +205,7 @@ class Relay:
         return list(unsent.values())
 
     async def _sent_alone(self, row: OutboxRow) -> bool:
-        """Send a row by itself, or set it aside as too large; returns whether it is either."""
+        """Send a row by itself, or quarantine it as too large; returns whether it is either."""
         alone = Outcome(failed={row.record.topic: MessageSizeTooLargeError()})
         if len(row.record.value or b"") <= kafka.MAX_REQUEST_BYTES:
             alone = await self._sender.send([row])
@@ -214,7 +214,7 @@ class Relay:
             await self._sender.close()
             if not isinstance(error, TOO_LARGE):
                 return False
-            await self._set_aside(row, error)
+            await self._quarantine(row, error)
         return True
 
     def _note_acked(self, rows: Sequence[OutboxRow]) -> None:
@@ -258,15 +258,15 @@ class Relay:
             for error in outcome.failed.values():
                 if not isinstance(error, TOO_LARGE):
                     raise error
-                await self._set_aside(row, error)
+                await self._quarantine(row, error)
             self._known.update(row.id for row in outcome.acked)  # until it is deleted, a sweep would find it
             self._note_acked(outcome.acked)
 
-    async def _set_aside(self, row: OutboxRow, error: Exception) -> None:
+    async def _quarantine(self, row: OutboxRow, error: Exception) -> None:
         what = about(ids(row.record))
-        log.error("%s: outbox row %d cannot be sent and is set aside: %s", self._service, row.id, error, extra=what)
+        log.error("%s: outbox row %d cannot be sent and is quarantined: %s", self._service, row.id, error, extra=what)
         async with self._engine.begin() as connection:
-            await outbox.set_aside(connection, row.id, str(error))
+            await outbox.quarantine(connection, row.id, str(error))
         self._known.discard(row.id)
 
     async def _delete_acked(self) -> None:

@@ -16,7 +16,7 @@ from shared.runtime.kafka.lost import LostRecords
 
 GROUP: Final = "group"
 OUTBOX: Final = "outbox"
-SET_ASIDE: Final = "set_aside"
+QUARANTINED: Final = "quarantined"
 REFUSES: Final = "topic_refuses"
 HELD_BACK: Final = "held_back"
 LOST: Final = "records_lost"
@@ -127,16 +127,16 @@ def outbox_grows(service: str, depth: float, age: float, at: float) -> Failure:
     )
 
 
-def set_aside(service: str, count: float, at: float) -> Failure:
+def outbox_quarantined(service: str, count: float, at: float) -> Failure:
     """Brokers reject committed records, so they are quarantined in the outbox and never sent."""
     return _condition(
-        SET_ASIDE,
+        QUARANTINED,
         service,
         at,
         f"Kafka rejects {counted(round(count), 'committed record')} of {service}",
-        "Its outbox table keeps rejected records in quarantine; the column set_aside has the reason. Others are published, but"
-        " consumers never receive the rejected ones. Fix the cause, most likely a size limit of the topic or the broker, then"
-        " release them: UPDATE outbox SET set_aside = NULL.",
+        "They stay in its outbox; the column quarantined has the reason. Other records are published, but consumers never"
+        " receive these. Fix the cause, most likely a size limit of the topic or the broker, then"
+        " release them: UPDATE outbox SET quarantined = NULL.",
         service,
     )
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from prometheus_client.parser import text_string_to_metric_families
 
-OUTBOX: Final = ("quadrille_outbox_depth", "quadrille_outbox_age_seconds", "quadrille_outbox_set_aside")
+OUTBOX: Final = ("quadrille_outbox_depth", "quadrille_outbox_age_seconds", "quadrille_outbox_quarantined")
 REFUSES: Final = "quadrille_topic_refuses"
 HEALTHY: Final = "quadrille_healthy"
 AUDIT: Final = ("quadrille_audit_violations", "quadrille_audit_finished_timestamp_seconds")
@@ -23,7 +23,7 @@ class Outbox:
 
     depth: float = 0.0
     age: float = 0.0
-    set_aside: float = 0.0
+    quarantined: float = 0.0
     refusing: tuple[str, ...] = ()
 
 
@@ -57,9 +57,9 @@ def read(metrics: str) -> ServiceReport:
     """Read the metrics of a service. One without these metrics has no trouble."""
     lines = "".join(f"{line}\n" for line in metrics.splitlines() if line.startswith((*OUTBOX, REFUSES, HEALTHY, *AUDIT)))
     samples = [sample for family in text_string_to_metric_families(lines) for sample in family.samples]
-    depth, age, aside = (max((s.value for s in samples if s.name == name), default=0.0) for name in OUTBOX)
+    depth, age, quarantined = (max((s.value for s in samples if s.name == name), default=0.0) for name in OUTBOX)
     refusing = sorted(s.labels["topic"] for s in samples if s.name == REFUSES and s.value)
     healthy = all(s.value for s in samples if s.name == HEALTHY)
     audited = {s.name: s.value for s in samples if s.name in AUDIT}
     audit = Audit(int(audited[AUDIT[0]]), audited[AUDIT[1]]) if len(audited) == len(AUDIT) else None
-    return ServiceReport(Outbox(depth, age, aside, tuple(refusing)), None if healthy else UNKNOWN, audit)
+    return ServiceReport(Outbox(depth, age, quarantined, tuple(refusing)), None if healthy else UNKNOWN, audit)

@@ -49,7 +49,7 @@ class ServiceMonitor:
         self._down = Conditions(alerts.SERVICE, reports, "it answers", twice, twice)
         self._unready = Conditions(alerts.UNREADY, reports, "it is ready", UNREADY_LOOKS * every, twice)
         self._late = Conditions(alerts.OUTBOX, reports, "it publishes", every, twice)
-        self._quarantined = Conditions(alerts.SET_ASIDE, reports, "no record is quarantined any more", 0, twice)
+        self._quarantined = Conditions(alerts.QUARANTINED, reports, "no record is quarantined any more", 0, twice)
         self._refused = Conditions(alerts.REFUSES, reports, "its topics accept records again", every, twice)
         self._wrong = Conditions(alerts.MONEY_WRONG, reports, "an audit found nothing wrong")
         self._overdue = Conditions(alerts.AUDIT_OVERDUE, reports, "the money was audited")
@@ -91,7 +91,7 @@ class ServiceMonitor:
         down = {n: alerts.service_down(n, self._addresses[n], why, at) for n, why in silent.items()}
         unready = {n: alerts.service_not_ready(n, report.trouble, at) for n, report in reports.items() if report.trouble}
         late = {n: alerts.outbox_grows(n, o.depth, o.age, at) for n, o in boxes.items() if o.age > self._outbox_seconds}
-        quarantined = {n: alerts.set_aside(n, o.set_aside, at) for n, o in boxes.items() if o.set_aside}
+        quarantined = {n: alerts.outbox_quarantined(n, o.quarantined, at) for n, o in boxes.items() if o.quarantined}
         refused = {n: alerts.topic_refuses(n, o.refusing, at) for n, o in boxes.items() if o.refusing}
         wrong = {n: alerts.money_wrong(n, audit.violations, at) for n, audit in audits.items() if audit.violations}
         due = {n: audit for n, audit in audits.items() if audit.is_overdue(self._overdue_after, self._began, at)}

@@ -31,6 +31,6 @@ async def watch(service: str, engine: AsyncEngine, troubles: dict[str, str]) -> 
         else:
             troubles.pop(OUTBOX, None)
             metrics.outbox_depth.labels(service).set(found.depth)
-            metrics.outbox_set_aside.labels(service).set(found.set_aside)
+            metrics.outbox_quarantined.labels(service).set(found.quarantined)
             metrics.outbox_age.labels(service).set(found.age)
         await asyncio.sleep(LOOK_SECONDS)

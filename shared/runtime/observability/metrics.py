@@ -38,7 +38,7 @@ published = Counter("quadrille_records_published_total", "Records the broker ack
 relay_failures = Counter("quadrille_relay_failures_total", "Failed attempts to publish", ["service"])
 outbox_depth = Gauge("quadrille_outbox_depth", "Records committed and not yet published, of the whole service", ["service"])
 outbox_age = Gauge("quadrille_outbox_age_seconds", "Seconds the oldest of them has waited", ["service"])
-outbox_set_aside = Gauge("quadrille_outbox_set_aside", "Records that cannot be sent and were set aside", ["service"])
+outbox_quarantined = Gauge("quadrille_outbox_quarantined", "Records that cannot be sent and are quarantined", ["service"])
 topic_refuses = Gauge(
     "quadrille_topic_refuses", "Whether a topic refuses records of the service; they wait in the outbox", ["service", "topic"]
 )

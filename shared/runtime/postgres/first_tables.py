@@ -23,7 +23,7 @@ def create() -> None:
         sa.Column("key", sa.LargeBinary(), nullable=True),
         sa.Column("value", sa.LargeBinary(), nullable=True),
         sa.Column("headers", sa.LargeBinary(), nullable=False),
-        sa.Column("set_aside", sa.Text(), nullable=True),
+        sa.Column("quarantined", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("outbox_lane", "outbox", ["lane", "id"], unique=False)

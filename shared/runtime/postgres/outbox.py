@@ -24,11 +24,11 @@ class OutboxRow:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What waits to be published: how many records, the oldest for how many seconds, and how many were set aside."""
+    """What waits to be published: how many records, the oldest for how many seconds, and how many are quarantined."""
 
     depth: int
     age: float
-    set_aside: int
+    quarantined: int
 
 
 _INSERT: Final = text(
@@ -46,7 +46,7 @@ _SWEEP: Final = text(
     " SELECT *, count(*) OVER () AS found, sum(octet_length(coalesce(value, '')) + octet_length(headers))"
     "  OVER (ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before FROM ("
     "   SELECT id, lane, topic, key, value, headers FROM outbox"
-    "   WHERE lane = ANY(:lanes) AND set_aside IS NULL AND id <> ALL(:known) AND topic <> ALL(:refusing)"
+    "   WHERE lane = ANY(:lanes) AND quarantined IS NULL AND id <> ALL(:known) AND topic <> ALL(:refusing)"
     "   ORDER BY id LIMIT :limit"
     "  ) AS first) AS summed WHERE coalesce(before, 0) < :bytes ORDER BY id"
 ).bindparams(
@@ -56,14 +56,14 @@ _SWEEP: Final = text(
 )
 _FIRST: Final = text(
     "SELECT id, lane, topic, key, value, headers FROM outbox"
-    " WHERE lane = ANY(:lanes) AND set_aside IS NULL AND id <> ALL(:known) AND topic = :topic ORDER BY id LIMIT 1"
+    " WHERE lane = ANY(:lanes) AND quarantined IS NULL AND id <> ALL(:known) AND topic = :topic ORDER BY id LIMIT 1"
 ).bindparams(bindparam("lanes", type_=ARRAY(Integer)), bindparam("known", type_=ARRAY(BigInteger)))
 _DELETE: Final = text("DELETE FROM outbox WHERE id = ANY(:ids)").bindparams(bindparam("ids", type_=ARRAY(BigInteger)))
-_SET_ASIDE: Final = text("UPDATE outbox SET set_aside = :why WHERE id = :id")
+_QUARANTINE: Final = text("UPDATE outbox SET quarantined = :why WHERE id = :id")
 _BACKLOG: Final = text(
-    "SELECT clock_timestamp() AS now, depth, set_aside, (SELECT headers FROM outbox WHERE id = first) AS headers FROM ("
-    " SELECT count(*) FILTER (WHERE set_aside IS NULL) AS depth, count(set_aside) AS set_aside,"
-    " min(id) FILTER (WHERE set_aside IS NULL) AS first FROM outbox) AS waiting"
+    "SELECT clock_timestamp() AS now, depth, quarantined, (SELECT headers FROM outbox WHERE id = first) AS headers FROM ("
+    " SELECT count(*) FILTER (WHERE quarantined IS NULL) AS depth, count(quarantined) AS quarantined,"
+    " min(id) FILTER (WHERE quarantined IS NULL) AS first FROM outbox) AS waiting"
 )
 
 
@@ -123,9 +123,9 @@ async def delete(connection: AsyncConnection, ids: Sequence[int]) -> None:
     await connection.execute(_DELETE, {"ids": list(ids)})
 
 
-async def set_aside(connection: AsyncConnection, row_id: int, why: str) -> None:
+async def quarantine(connection: AsyncConnection, row_id: int, why: str) -> None:
     """Keep a row that cannot be sent, out of the way of the others."""
-    await connection.execute(_SET_ASIDE, {"id": row_id, "why": why})
+    await connection.execute(_QUARANTINE, {"id": row_id, "why": why})
 
 
 async def backlog(connection: AsyncConnection) -> Backlog:
@@ -134,4 +134,4 @@ async def backlog(connection: AsyncConnection) -> Backlog:
     headers = dict(unpack(row.headers)) if row.headers else {}
     told = headers.get(f"{ERRORS}quadrille.failed_at") or headers.get("ce_time") or b""  # of a dead letter only ours counts
     written = moment(told.decode("utf-8", "replace"))
-    return Backlog(row.depth, max(0.0, (row.now - written).total_seconds()) if written else 0.0, row.set_aside)
+    return Backlog(row.depth, max(0.0, (row.now - written).total_seconds()) if written else 0.0, row.quarantined)

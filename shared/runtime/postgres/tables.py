@@ -41,7 +41,7 @@ def runtime_tables(metadata: MetaData) -> None:
         Column("key", LargeBinary),
         Column("value", LargeBinary),
         Column("headers", LargeBinary, nullable=False),
-        Column("set_aside", Text),
+        Column("quarantined", Text),
         Index("outbox_lane", "lane", "id"),
     )
     Table(

@@ -364,11 +364,11 @@ async def test_a_record_that_the_broker_rejects(watching: Watching) -> None:
     insert = text("INSERT INTO outbox (lane, topic, value, headers) VALUES (0, 'payment.events', :value, :headers)")
     async with watching.payment.begin() as connection:
         await connection.execute(insert, {"value": random.Random(1).randbytes(3_000_000), "headers": pack([])})
-    alert = await watching.opened(condition_alerts.SET_ASIDE, "payment")
+    alert = await watching.opened(condition_alerts.QUARANTINED, "payment")
     assert alert.title == "Kafka rejects 1 committed record of payment"
     async with watching.payment.begin() as connection:
-        await connection.execute(text("DELETE FROM outbox WHERE set_aside IS NOT NULL"))
-    await watching.closed(condition_alerts.SET_ASIDE, "payment")
+        await connection.execute(text("DELETE FROM outbox WHERE quarantined IS NOT NULL"))
+    await watching.closed(condition_alerts.QUARANTINED, "payment")
 
 
 async def test_a_transaction_that_stays_open(watching: Watching) -> None:

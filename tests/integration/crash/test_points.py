@@ -45,7 +45,7 @@ NOT_REACHED: Final = {
     "gateway_health lock": "of a gateway in trouble",
     "gateway_health upsert": "of a gateway in trouble",
     "ownership visit": "of members of different versions, or topics of unequal size",
-    "outbox set aside": "of a record the broker refuses, which an audit would find",
+    "outbox quarantine": "of a record the broker refuses, which an audit would find",
     **{f"{table} postpone": "after a fault in a reaction to a deadline" for table in TABLES},
     **{f"{table} read": "nothing is read of them that is not also locked" for table in TABLES - {"products"}},
     **{

@@ -40,7 +40,7 @@ async def test_it_knows_how_long_a_record_waits_to_be_published(inventory: Inven
     with time_machine.travel(datetime.now(UTC) + timedelta(seconds=WRONG_SECONDS), tick=True):
         async with inventory.engine.connect() as connection:
             found = await outbox.backlog(connection)
-    assert (found.depth, found.set_aside) == (1, 0)
+    assert (found.depth, found.quarantined) == (1, 0)
     assert 30 <= found.age < WRONG_SECONDS / 2
 
 

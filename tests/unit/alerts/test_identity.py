@@ -17,7 +17,7 @@ KINDS = (
     checkout_alerts.HOLD,
     condition_alerts.GROUP,
     condition_alerts.OUTBOX,
-    condition_alerts.SET_ASIDE,
+    condition_alerts.QUARANTINED,
     condition_alerts.SERVICE,
     condition_alerts.UNREADY,
     condition_alerts.OUTAGE,

@@ -12,8 +12,8 @@ SAID = """# HELP quadrille_outbox_depth Records committed and not yet published
 quadrille_outbox_depth{service="cart"} 17.0
 # TYPE quadrille_outbox_age_seconds gauge
 quadrille_outbox_age_seconds{service="cart"} 42.5
-# TYPE quadrille_outbox_set_aside gauge
-quadrille_outbox_set_aside{service="cart"} 2.0
+# TYPE quadrille_outbox_quarantined gauge
+quadrille_outbox_quarantined{service="cart"} 2.0
 # TYPE quadrille_topic_refuses gauge
 quadrille_topic_refuses{service="cart",topic="order.redrive"} 0.0
 quadrille_topic_refuses{service="cart",topic="cart.events"} 1.0

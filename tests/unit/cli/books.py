@@ -69,7 +69,7 @@ def healthy() -> Books:
             i: row(id=i, cart_id=i[0], state=state, amount=1000, currency="EUR", token="t", busy=False, reference=None)
             for i, (_, _, state, _) in ends.items() if state
         },
-        outboxes={name: row(waiting=0, first=None, aside=0) for name in ("cart", "inventory", "order", "payment")},
+        outboxes={name: row(waiting=0, first=None, quarantined=0) for name in ("cart", "inventory", "order", "payment")},
         alerts=[row(checkout_id="e.1")],
         ledger={
             "a.1": [entry("a.1", captured=1000)],

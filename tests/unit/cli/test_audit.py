@@ -147,8 +147,8 @@ def leave_unpublished(books: Books) -> None:
     books.outboxes["order"].waiting, books.outboxes["order"].first = 3, 41
 
 
-def set_aside(books: Books) -> None:
-    books.outboxes["cart"].aside = 1
+def quarantine_a_record(books: Books) -> None:
+    books.outboxes["cart"].quarantined = 1
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def set_aside(books: Books) -> None:
         (redeem_for_nobody, [(4, "ANY")]),
         (redeem_and_not_count, [(4, "TEN")]),
         (leave_unpublished, [(5, "order, from outbox row 41 on")]),
-        (set_aside, [(5, "cart")]),
+        (quarantine_a_record, [(5, "cart")]),
     ],
 )
 def test_a_planted_violation_is_the_only_one_found(plant: Planted, expected: list[tuple[int, str]]) -> None:
