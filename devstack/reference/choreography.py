@@ -12,7 +12,7 @@ from shared.contract.message import Command, Message
 from shared.contract.registry import MESSAGES
 from shared.contract.services import SERVICES
 from shared.contract.topics import DEAD_LETTERS, TOPICS, events_topic
-from shared.runtime.reactions import Due, Reaction
+from shared.runtime.reactions import Reaction, TimerFired
 
 Kind = type[Message]
 
@@ -77,7 +77,7 @@ def from_outside(kind: Kind) -> bool:
 
 def named(reaction: Reaction) -> str:
     """What sets a reaction off, in words."""
-    if reaction.trigger is Due:
+    if reaction.trigger is TimerFired:
         return f"timer of {reaction.aggregate.__name__}" if reaction.aggregate else "timer"
     return f"`{label(reaction.trigger) if issubclass(reaction.trigger, Message) else reaction.trigger.__name__}`"
 

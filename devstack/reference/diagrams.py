@@ -9,11 +9,11 @@ from devstack.reference.schemas import label
 from shared.client import OUTCOMES
 from shared.contract.message import Message
 from shared.contract.topics import DEAD_LETTERS, TOPICS
-from shared.runtime.reactions import Due, Reaction
+from shared.runtime.reactions import Reaction, TimerFired
 
 CLIENT: Final = "client"
 GATEWAY: Final = "gateway"
-"""Who answers where a reaction's trigger is neither a message nor a deadline."""
+"""Who answers where a reaction's trigger is neither a message nor a timer."""
 
 
 class StoryError(Exception):
@@ -96,9 +96,9 @@ def _cause(kind: Kind, told: Sequence[Kind], choreography: Choreography) -> Reac
 
 
 def from_gateway(reaction: Reaction) -> bool:
-    """Whether an answer of the gateway sets the reaction off, and neither a message nor a deadline nor a dead letter."""
+    """Whether an answer of the gateway sets the reaction off, and neither a message nor a timer nor a dead letter."""
     trigger: type[Any] = reaction.trigger
-    return trigger is not Due and not issubclass(trigger, Message) and reaction.service != _reader(DEAD_LETTERS)
+    return trigger is not TimerFired and not issubclass(trigger, Message) and reaction.service != _reader(DEAD_LETTERS)
 
 
 def _reader(topic: str) -> str:

@@ -120,7 +120,7 @@ def _progress(world: Rested) -> None:
             _ended(checkout, payments.get(checkout.checkout_id), reservations.get(checkout.checkout_id))
     _carts(world)
     for name, books in world.services.items():
-        for kind in wiring(name).by_deadline:
+        for kind in wiring(name).timers:
             for aggregate in books.aggregates[kind].values():
                 if aggregate.due_at is not None and aggregate.due_at <= world.now:
                     raise BrokenError("deadlines", str(aggregate), "was due and nothing happened")

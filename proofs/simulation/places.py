@@ -63,7 +63,7 @@ def places() -> Iterator[Place]:
     """Every reaction with every state its aggregate can be in."""
     for service in SERVICES:
         known = wiring(service)
-        for wired in (*known.by_trigger.values(), *known.by_deadline.values()):
+        for wired in (*known.by_trigger.values(), *known.timers.values()):
             for state in TIMED.get(wired.name) or states(wired):
                 if state not in NEVER.get(wired.name, ()):
                     yield service, wired.name, state

@@ -23,7 +23,7 @@ from proofs.simulation.watch import BrokenError, Watch
 from proofs.simulation.wiring import Deadline, Wired, envelope, inner_cause, react, wiring
 from shared.contract.envelope import Envelope
 from shared.contract.message import Message
-from shared.runtime.reactions import Due, id_field
+from shared.runtime.reactions import TimerFired, id_field
 
 A = TypeVar("A")
 Input = tuple[Envelope | None, Any]
@@ -219,7 +219,7 @@ class Service:
         own = wired.own(self.database, trigger)
         due_at = own.due_at if wired.timed else None
         if cause is None:
-            if isinstance(trigger, Due) and (due_at is None or due_at > now):
+            if isinstance(trigger, TimerFired) and (due_at is None or due_at > now):
                 return own  # moved or cleared since it was found
             cause = inner_cause(self.name, trigger, own)
         state = own.state if wired.stateful else None
@@ -232,7 +232,7 @@ class Service:
             self._after(own, due_at, trigger)
         for others in related.values():
             for other in others.values():
-                if type(other) in self.wiring.by_deadline and other.due_at is not None and other.due_at <= now:
+                if type(other) in self.wiring.timers and other.due_at is not None and other.due_at <= now:
                     self.env.ready.add(self._timer(other))
         if env.timeline is not None:
             self._describe(member, wired, trigger, state, own, emitted)
@@ -243,9 +243,9 @@ class Service:
     def _after(self, own: Any, due_before: datetime | None, trigger: Any) -> None:
         due_at = own.due_at
         if due_at != due_before:
-            if due_at is not None and type(own) in self.wiring.by_deadline:
+            if due_at is not None and type(own) in self.wiring.timers:
                 self._set_timer(own, due_at)
-        elif isinstance(trigger, Due):
+        elif isinstance(trigger, TimerFired):
             raise BrokenError("deadlines", trigger.aggregate_id, "neither moved nor cleared its deadline")
 
     def _row(self, cause: Envelope, index: int, message: Message | DeadLetter, lane: int | None = None) -> Row:

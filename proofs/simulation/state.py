@@ -198,7 +198,7 @@ class State:
         found: list[tuple[datetime, str, Deadline]] = [
             (aggregate.due_at, name, Deadline(aggregate_id, kind))
             for name, books in self.services.items()
-            for kind in wiring(name).by_deadline
+            for kind in wiring(name).timers
             for aggregate_id, aggregate in books.aggregates[kind].items()
             if aggregate.due_at is not None
         ]

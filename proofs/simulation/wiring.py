@@ -16,7 +16,7 @@ from services.order.rules import Rules, load_rules
 from services.payment import model as payment_model
 from shared.contract.envelope import Envelope
 from shared.contract.message import Message
-from shared.runtime.reactions import Due, Reaction, Search, arguments
+from shared.runtime.reactions import Reaction, Search, TimerFired, arguments
 
 CONTEXT: Final[Mapping[type[Any], Any]] = {
     cart_model.Policy: cart_model.Policy(session_seconds=1800),
@@ -34,7 +34,7 @@ CONTEXT: Final[Mapping[type[Any], Any]] = {
 
 
 @dataclass(frozen=True)
-class Deadline(Due):
+class Deadline(TimerFired):
     """The trigger of a deadline, and the type of the aggregate whose deadline it is."""
 
     kind: type[Any]
@@ -66,7 +66,7 @@ class Wiring:
     def __init__(self, service: str) -> None:
         reactions = import_module(f"services.{service}.reactions").reactions
         self.by_trigger = {trigger: Wired(reaction) for trigger, reaction in reactions.by_trigger.items()}
-        self.by_deadline = {kind: Wired(reaction) for kind, reaction in reactions.by_deadline.items()}
+        self.timers = {kind: Wired(reaction) for kind, reaction in reactions.timers.items()}
         self.topics: dict[str, list[type[Message]]] = {}
         for trigger in self.by_trigger:
             if issubclass(trigger, Message):
@@ -80,7 +80,7 @@ class Wiring:
     def of(self, trigger: Any) -> Wired:
         """The reaction to a trigger."""
         found = self.by_trigger.get(type(trigger))
-        return found if found is not None else self.by_deadline[trigger.kind]
+        return found if found is not None else self.timers[trigger.kind]
 
 
 @cache
@@ -101,10 +101,10 @@ def react(
     related: dict[str, Mapping[str, Any]] = {}
     for wanted in reaction.related:
         given = [trigger, *related.values()] if own is None else [own, trigger, *related.values()]
-        if isinstance(wanted.needs, Search):
-            ids: Iterable[str] = books.ids(wanted.aggregate) if wanted.needs.parameters(*given) is not None else []
+        if isinstance(wanted.loads, Search):
+            ids: Iterable[str] = books.ids(wanted.aggregate) if wanted.loads.parameters(*given) is not None else []
         else:
-            ids = wanted.needs(*given)
+            ids = wanted.loads(*given)
         if wanted.writes:
             related[wanted.parameter] = {i: books.own(wanted.aggregate, i) for i in ids}
         else:
@@ -114,7 +114,7 @@ def react(
 
 def inner_cause(service: str, trigger: Any, own: Any) -> Envelope:
     """The envelope of a deadline or an answer, named as the runtime names it."""
-    if isinstance(trigger, Due):
+    if isinstance(trigger, TimerFired):
         cause_id = f"due/{type(own).__name__}/{trigger.aggregate_id}/{own.due_at.isoformat()}"
     else:
         cause_id = trigger.id

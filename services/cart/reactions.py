@@ -354,7 +354,7 @@ def abandon_checkout(cart: Cart, command: AbandonCheckout, envelope: Envelope) -
     yield CheckoutAbandoned(cart_id=cart.cart_id, checkout_id=session.checkout_id, by="customer")
 
 
-@reactions.when_due()
+@reactions.on_timer()
 def lapse_session(cart: Cart) -> Emits[CheckoutAbandoned]:
     """A checkout nobody confirmed in time."""
     session = cart.session

@@ -3,7 +3,7 @@
 from sqlalchemy import ARRAY, JSON, BigInteger, Boolean, Column, Integer, MetaData, Table, Text
 
 from services.cart.model import Cart, Product
-from shared.runtime.postgres.store import Store, deadline_columns, version_column
+from shared.runtime.postgres.store import Store, timer_columns, version_column
 from shared.runtime.postgres.tables import runtime_tables
 
 metadata = MetaData()
@@ -24,7 +24,7 @@ carts = Table(
     Column("order_number", Text),
     Column("failed", Boolean, nullable=False),
     Column("position", BigInteger, nullable=False),
-    *deadline_columns("carts"),
+    *timer_columns("carts"),
 )
 
 products = Table(

@@ -173,7 +173,7 @@ def _names(reservation: Reservation) -> dict[str, Any]:
     return {"cart_id": reservation.cart_id, "checkout_id": reservation.checkout_id}
 
 
-@reactions.when_due(stocks=held)
+@reactions.on_timer(stocks=held)
 def expire_reservation(
     reservation: Reservation, stocks: dict[str, Stock]
 ) -> Emits[ReservationExpired | ReservationFailed | ReservationLost]:

@@ -3,7 +3,7 @@
 from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, DateTime, Index, Integer, MetaData, Table, Text, text
 
 from services.inventory.model import LIVE, Reservation, Stock
-from shared.runtime.postgres.store import Store, deadline_columns, version_column
+from shared.runtime.postgres.store import Store, timer_columns, version_column
 from shared.runtime.postgres.tables import runtime_tables
 
 metadata = MetaData()
@@ -22,7 +22,7 @@ reservations = Table(
     Column("revision", Integer, nullable=False),
     Column("reserved_at", DateTime(timezone=True)),
     Column("loss", JSON),
-    *deadline_columns("reservations"),
+    *timer_columns("reservations"),
     Index("reservations_live", "reserved_at", postgresql_where=text(f"state IN ({_LIVE})")),
 )
 

@@ -4,7 +4,7 @@ from sqlalchemy import JSON, BigInteger, Boolean, Column, DateTime, Integer, Met
 
 from services.payment.model import Payment
 from services.payment.trouble import GatewayHealth
-from shared.runtime.postgres.store import Store, deadline_columns, version_column
+from shared.runtime.postgres.store import Store, timer_columns, version_column
 from shared.runtime.postgres.tables import runtime_tables
 
 metadata = MetaData()
@@ -26,7 +26,7 @@ payments = Table(
     Column("serial", Integer, nullable=False),
     Column("keys", Integer, nullable=False),
     Column("asked_at", DateTime(timezone=True)),
-    *deadline_columns("payments"),
+    *timer_columns("payments"),
     Column("reference", Text),
     Column("foreign_hold", Text),
     Column("leased_until", DateTime(timezone=True)),

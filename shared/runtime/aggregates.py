@@ -38,7 +38,7 @@ class Aggregates:
         for depth in (0, 1):
             beside: dict[type[Any], set[str]] = defaultdict(set)
             for item in items:
-                if any(isinstance(related.needs, Search) for related in item.reaction.related[: depth + 1]):
+                if any(isinstance(related.loads, Search) for related in item.reaction.related[: depth + 1]):
                     continue  # what a search finds is known when its reaction runs
                 for wanted in item.reaction.related[depth : depth + 1]:
                     before = [self._pick(b, self._needs(item, b, [])) for b in item.reaction.related[:depth]]
@@ -55,8 +55,8 @@ class Aggregates:
         """What a reaction needs beside its own aggregate, as things stand now: by parameter, then by id."""
         related: dict[str, Mapping[str, Any]] = {}
         for wanted in item.reaction.related:
-            if isinstance(wanted.needs, Search):
-                ids = await self._search(item, wanted, wanted.needs, list(related.values()))
+            if isinstance(wanted.loads, Search):
+                ids = await self._search(item, wanted, wanted.loads, list(related.values()))
             else:
                 ids = self._needs(item, wanted, list(related.values()))
             await self._load({wanted.aggregate: set(ids)})
@@ -102,8 +102,8 @@ class Aggregates:
         return known + await self._stores[wanted.aggregate].search(self._connection, search.name, parameters, known)
 
     def _needs(self, item: Handle, wanted: Related, before: Iterable[Mapping[str, Any]]) -> list[str]:
-        assert not isinstance(wanted.needs, Search)
-        return list(self._asked(item, wanted.needs, before))
+        assert not isinstance(wanted.loads, Search)
+        return list(self._asked(item, wanted.loads, before))
 
     def _asked(self, item: Handle, function: Callable[..., T], before: Iterable[Mapping[str, Any]]) -> T:
         own = self.own(item.reaction.aggregate, item.reaction.id_of(item.trigger)) if item.reaction.aggregate else None

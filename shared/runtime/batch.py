@@ -26,13 +26,13 @@ from shared.runtime.postgres import outbox, ownership
 from shared.runtime.postgres.database import is_away, is_conflict
 from shared.runtime.postgres.outbox import OutboxRow
 from shared.runtime.postgres.store import ConflictError, Loaded, Origin, Store
-from shared.runtime.reactions import Due, arguments
+from shared.runtime.reactions import TimerFired, arguments
 from shared.runtime.records import Outgoing
 from shared.runtime.sifting import sifted
 
 log = logging.getLogger(__name__)
 POSTPONED: Final = timedelta(minutes=15)
-"""When a deadline is tried again whose reaction failed."""
+"""When a timer fires again whose reaction failed."""
 HANDLED, REFUSED, BEFORE = "handled at last", "refused at last", "handled before"
 CLOSINGS: Final = (HANDLED, REFUSED, BEFORE)
 """What can become of a redrive, for the record of its dead letter."""
@@ -42,8 +42,8 @@ class DatabaseAwayError(Exception):
     """The database cannot be reached or takes no writes: wait and hand the same batch in again."""
 
 
-class StuckDeadlineError(Exception):
-    """A reaction neither moved nor cleared the deadline it was called for: a bug in the reaction."""
+class StuckTimerError(Exception):
+    """A reaction neither moved nor cleared the timer it was called for: a bug in the reaction."""
 
 
 class CulpritError(Exception):
@@ -219,7 +219,7 @@ class _Work:
         if reaction.aggregate:
             own = self.aggregates.own(reaction.aggregate, reaction.id_of(item.trigger))
             due_at = getattr(own.aggregate, "due_at", None)
-            if isinstance(item.trigger, Due) and (due_at is None or due_at > self.now):
+            if isinstance(item.trigger, TimerFired) and (due_at is None or due_at > self.now):
                 return  # moved or cleared since it was found
         cause = self.spans.handling(item, item.envelope or self._inner_cause(item, own))
         related = await self.aggregates.related(item) if reaction.related else {}
@@ -228,8 +228,8 @@ class _Work:
             aggregate = own.aggregate if own else None
             given = arguments(reaction, item.trigger, cause, self.now, aggregate, related, self.processor.context)
             emitted = reaction.run(given)
-            if isinstance(item.trigger, Due) and own and own.aggregate.due_at == due_at:
-                raise StuckDeadlineError(reaction.name)
+            if isinstance(item.trigger, TimerFired) and own and own.aggregate.due_at == due_at:
+                raise StuckTimerError(reaction.name)
         except Exception as error:
             if restore:
                 restore()
@@ -245,10 +245,10 @@ class _Work:
             self._refused.add(id(item))
 
     def _inner_cause(self, item: Handle, own: Loaded[Any] | None) -> Envelope:
-        """The envelope of a deadline or an answer: it belongs to the story of its aggregate."""
+        """The envelope of a timer or an answer: it belongs to the story of its aggregate."""
         assert own is not None
         name = type(own.aggregate).__name__
-        if isinstance(item.trigger, Due):
+        if isinstance(item.trigger, TimerFired):
             cause_id = f"due/{name}/{item.trigger.aggregate_id}/{own.aggregate.due_at.isoformat()}"
         else:
             cause_id = item.trigger.id
@@ -338,10 +338,10 @@ class _Work:
         why = failure_headers(self.processor.service, name, "", item.lane, -1, type(error).__name__, str(error), self.now)
         self.dead[name] += 1
         self.outgoing.append(Outgoing(item.lane, DEAD_LETTERS, item.reaction.id_of(item.trigger).encode(), body, why))
-        if isinstance(item.trigger, Due) and item.reaction.aggregate:
+        if isinstance(item.trigger, TimerFired) and item.reaction.aggregate:
             self._overdue.append((self.processor.stores[item.reaction.aggregate], item.trigger.aggregate_id))
 
     async def postpone(self) -> None:
-        """Move the deadlines whose reactions failed, once all is saved: another input may have moved or cleared them."""
+        """Move the timers whose reactions failed, once all is saved: another input may have moved or cleared them."""
         for store, aggregate_id in self._overdue:
             await store.postpone(self.connection, aggregate_id, self.now + POSTPONED)

@@ -1,4 +1,4 @@
-"""What a batch is made of: records that were read, refused or are beyond reading, deadlines, and answers from outside."""
+"""What a batch is made of: records that were read, refused or are beyond reading, timers, and answers from outside."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from shared.runtime import records
 from shared.runtime.observability.logs import Ids
 from shared.runtime.postgres import inbox
 from shared.runtime.postgres.inbox import Seen
-from shared.runtime.reactions import Due, Reaction, Reactions, id_field
+from shared.runtime.reactions import Reaction, Reactions, TimerFired, id_field
 
 NAMED: Final = ("cart_id", "checkout_id", "order_number", "sku")
 """The fields of messages that log lines name."""
@@ -22,7 +22,7 @@ NAMED: Final = ("cart_id", "checkout_id", "order_number", "sku")
 
 @dataclass(frozen=True, slots=True)
 class Handle:
-    """Run a reaction. ``envelope`` and ``record`` are missing for deadlines and answers from outside.
+    """Run a reaction. ``envelope`` and ``record`` are missing for timers and answers from outside.
 
     ``traceparent``: of the call that an answer is to.
     """
@@ -60,7 +60,7 @@ class Discard:
 
 @dataclass(frozen=True, slots=True)
 class Postpone:
-    """A deadline or an answer whose reaction failed: tell a person, and try the deadline again later."""
+    """A timer or an answer whose reaction failed: tell a person, and let the timer fire again later."""
 
     lane: int
     reaction: Reaction
@@ -114,7 +114,7 @@ def reused(item: Input, digest: bytes) -> Input:
 
 
 def size(item: Input) -> int:
-    """Bytes of its record; none of a deadline or an answer."""
+    """Bytes of its record; none of a timer or an answer."""
     record = getattr(item, "record", None)
     return records.size(record) if record else 0
 
@@ -124,7 +124,7 @@ def ids(item: Input) -> Ids:
     named: dict[str, str | int | None] = {}
     if isinstance(item, Handle | Postpone):
         named = {name: getattr(item.trigger, name, None) for name in NAMED}
-        if isinstance(item.trigger, Due) and item.reaction.aggregate:
+        if isinstance(item.trigger, TimerFired) and item.reaction.aggregate:
             named[id_field(item.reaction.aggregate)] = item.trigger.aggregate_id
     if envelope := item.error.envelope if isinstance(item, Refuse) else getattr(item, "envelope", None):
         named |= {"message_id": envelope.id, "message_type": envelope.type, "traceparent": envelope.traceparent}

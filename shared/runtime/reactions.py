@@ -7,9 +7,9 @@ A reaction is a generator function. Its signature says all the runtime needs to 
 
 Parameters are filled by their annotations: the trigger, ``datetime`` (the database's clock), ``Envelope`` (the
 trigger's), an aggregate (the one whose id the trigger carries), ``dict[str, A]`` (aggregates to change, one for each
-key of ``needs``), ``Mapping[str, A]`` (those that exist, to read), and anything else from the service's context.
+key of ``loads``), ``Mapping[str, A]`` (those that exist, to read), and anything else from the service's context.
 
-A reaction that hands on a record as it is says so too: ``Emits[DeadLetterRedriven | Outgoing]``.
+A reaction that forwards a record as it is says so too: ``Emits[DeadLetterRedriven | Outgoing]``.
 """
 
 import types
@@ -25,7 +25,7 @@ from shared.runtime.records import Outgoing
 
 Emits = Iterator
 """What a reaction yields, such as ``Emits[OrderCreated | OrderRejected]``; ``Emits[Never]`` for none."""
-Needs = Callable[..., Iterable[str]]
+Loads = Callable[..., Iterable[str]]
 """Names related aggregates: gets the aggregate (if the reaction has one), the message, and what was related before."""
 Function = Callable[..., Emits[Any]]
 
@@ -34,7 +34,7 @@ Function = Callable[..., Emits[Any]]
 class Search:
     """Finds related aggregates by their content, where no message can name them.
 
-    ``name``: the search of their store. ``parameters``: gets what :data:`Needs` gets, and returns the parameters of the
+    ``name``: the search of their store. ``parameters``: gets what :data:`Loads` gets, and returns the parameters of the
     search, or ``None`` to find nothing. The reaction gets those that are found and all that its transaction has loaded
     before, whatever their content is now: it picks those it wants.
     """
@@ -48,8 +48,8 @@ class UndeclaredEmissionError(Exception):
 
 
 @dataclass(frozen=True)
-class Due:
-    """The trigger of a deadline: the aggregate's ``due_at`` has passed."""
+class TimerFired:
+    """The trigger of a timer: the ``due_at`` of the aggregate has passed."""
 
     aggregate_id: str
 
@@ -61,12 +61,12 @@ class Related:
     parameter: str
     aggregate: type[Any]
     writes: bool
-    needs: Needs | Search
+    loads: Loads | Search
 
 
 @dataclass(frozen=True)
 class Reaction:
-    """One reaction and what its signature says. ``trigger`` is ``Due`` for deadlines.
+    """One reaction and what its signature says. ``trigger`` is ``TimerFired`` for timers.
 
     ``id_name``: the attribute of the trigger that is the id of the aggregate.
     """
@@ -79,8 +79,8 @@ class Reaction:
     emits: frozenset[type[Message]]
     parameters: Mapping[str, type[Any]]
     id_name: str
-    hands_on: bool = False
-    """Whether it may also yield records as they are."""
+    forwards_raw: bool = False
+    """Whether it may also yield records as they are, in place of messages."""
 
     @property
     def name(self) -> str:
@@ -92,13 +92,13 @@ class Reaction:
         return str(getattr(trigger, self.id_name))
 
     def run(self, arguments: Mapping[str, Any]) -> list[Any]:
-        """The messages the reaction emits, and the records it hands on.
+        """The messages the reaction emits, and the records it forwards.
 
         Raises :class:`UndeclaredEmissionError`, or whatever the reaction raises.
         """
         emitted = list(self.function(**arguments))
         for message in emitted:
-            if type(message) not in self.emits and not (self.hands_on and isinstance(message, Outgoing)):
+            if type(message) not in self.emits and not (self.forwards_raw and isinstance(message, Outgoing)):
                 raise UndeclaredEmissionError(f"{self.service}.{self.name} emits an undeclared {type(message).__name__}")
         return emitted
 
@@ -117,22 +117,22 @@ def id_field(aggregate: type[Any]) -> str:
 
 
 class Reactions:
-    """The reactions of one service: at most one for each type of message and for each aggregate's deadline."""
+    """The reactions of one service: at most one for each type of message and for each aggregate's timer."""
 
     def __init__(self, service: str) -> None:
         self.service = service
         self.by_trigger: dict[type[Any], Reaction] = {}
-        self.by_deadline: dict[type[Any], Reaction] = {}
+        self.timers: dict[type[Any], Reaction] = {}
 
     def __iter__(self) -> Iterator[Reaction]:
         yield from self.by_trigger.values()
-        yield from self.by_deadline.values()
+        yield from self.timers.values()
 
-    def on(self, trigger: type[Any], **needs: Needs | Search) -> Callable[[Function], Function]:
-        """React to a message. ``needs``: for each parameter of related aggregates, which of them."""
+    def on(self, trigger: type[Any], **loads: Loads | Search) -> Callable[[Function], Function]:
+        """React to a message. ``loads``: for each parameter of related aggregates, which of them."""
 
         def register(function: Function) -> Function:
-            reaction = _inspect(self.service, function, trigger, needs)
+            reaction = _inspect(self.service, function, trigger, loads)
             if trigger in self.by_trigger:
                 raise ValueError(f"{self.service} reacts to {trigger.__name__} twice")
             self.by_trigger[trigger] = reaction
@@ -140,16 +140,16 @@ class Reactions:
 
         return register
 
-    def when_due(self, **needs: Needs | Search) -> Callable[[Function], Function]:
-        """React to the deadline ``due_at`` of the aggregate in the signature; the reaction must move or clear it."""
+    def on_timer(self, **loads: Loads | Search) -> Callable[[Function], Function]:
+        """React when the ``due_at`` of the aggregate in the signature has passed; the reaction must move or clear it."""
 
         def register(function: Function) -> Function:
-            reaction = _inspect(self.service, function, Due, needs)
+            reaction = _inspect(self.service, function, TimerFired, loads)
             if reaction.aggregate is None:
-                raise ValueError(f"{self.service}.{function.__name__} takes no aggregate whose deadline it could be for")
-            if reaction.aggregate in self.by_deadline:
-                raise ValueError(f"{self.service} reacts to the deadline of {reaction.aggregate.__name__} twice")
-            self.by_deadline[reaction.aggregate] = reaction
+                raise ValueError(f"{self.service}.{function.__name__} takes no aggregate, so it has no timer to react to")
+            if reaction.aggregate in self.timers:
+                raise ValueError(f"{self.service} reacts to the timer of {reaction.aggregate.__name__} twice")
+            self.timers[reaction.aggregate] = reaction
             return function
 
         return register
@@ -160,9 +160,9 @@ class Reactions:
         return {t.type_name(): t for t in self.by_trigger if issubclass(t, Message)}
 
 
-def _inspect(service: str, function: Function, trigger: type[Any], needs: Mapping[str, Needs | Search]) -> Reaction:
+def _inspect(service: str, function: Function, trigger: type[Any], loads: Mapping[str, Loads | Search]) -> Reaction:
     hints = get_type_hints(function)
-    if unknown := needs.keys() - hints.keys():
+    if unknown := loads.keys() - hints.keys():
         raise ValueError(f"{service}.{function.__name__} has no parameter {', '.join(sorted(unknown))}")
     emits = _members(get_args(hints.pop("return"))[0])
     aggregate: type[Any] | None = None
@@ -171,16 +171,16 @@ def _inspect(service: str, function: Function, trigger: type[Any], needs: Mappin
     for name, hint in hints.items():
         origin = get_origin(hint)
         if origin in (dict, Mapping):
-            if name not in needs:
-                raise ValueError(f"{service}.{function.__name__} says not which {name} it needs")
-            related.append(Related(name, get_args(hint)[1], origin is dict, needs[name]))
+            if name not in loads:
+                raise ValueError(f"{service}.{function.__name__} does not say which {name} it loads")
+            related.append(Related(name, get_args(hint)[1], origin is dict, loads[name]))
         elif is_aggregate(hint):
             aggregate = hint
             parameters[name] = hint
         else:
             parameters[name] = hint
     messages = frozenset(kind for kind in emits if issubclass(kind, Message))
-    id_name = "aggregate_id" if trigger is Due else id_field(aggregate) if aggregate else ""
+    id_name = "aggregate_id" if trigger is TimerFired else id_field(aggregate) if aggregate else ""
     return Reaction(service, function, trigger, aggregate, tuple(related), messages, parameters, id_name, Outgoing in emits)
 
 

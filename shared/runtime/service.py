@@ -1,4 +1,4 @@
-"""A service at work: its consumer, its commits, its relay and its deadlines in one loop."""
+"""A service at work: its consumer, its commits, its relay and its timers in one loop."""
 
 import asyncio
 import contextlib
@@ -29,7 +29,7 @@ from shared.runtime.pacing import Pacing
 from shared.runtime.postgres import inbox, migrations, ownership
 from shared.runtime.postgres.database import connect, is_away
 from shared.runtime.postgres.store import Loaded, Store
-from shared.runtime.reactions import Due, Reactions
+from shared.runtime.reactions import Reactions, TimerFired
 from shared.runtime.records import portions
 from shared.runtime.relay import Relay
 from shared.settings import Settings
@@ -37,7 +37,7 @@ from shared.timeouts import within
 
 log = logging.getLogger(__name__)
 TICK_SECONDS: Final = 0.25
-"""How often deadlines are looked for."""
+"""How often timers are looked for whose time has come."""
 PACE: Final = 4.0
 PACE_SECONDS: Final = 0.2
 """A poll and a commit cost nearly the same whatever they bring, here, at the broker and at the database. So after a commit
@@ -262,7 +262,7 @@ class Service:
         return member.take()
 
     async def _turn(self, member: Member, records: Sequence[Record]) -> None:
-        """One commit: the records, the answers handed in, the deadlines that are due."""
+        """One commit: the records, the answers handed in, the timers that are due."""
         async with self._busy:
             if lost := list(member.lost):
                 self.relay.publish(await tell(self.engine, self.name, lost))
@@ -305,12 +305,12 @@ class Service:
         if not member.epochs or not self._pacing.is_time("due", TICK_SECONDS):
             return []
         items: list[Input] = []
-        deadlines = self.definition.reactions.by_deadline
+        timers = self.definition.reactions.timers
         async with self.engine.begin() as connection:
             for store in self.definition.stores:
-                if store.kind in deadlines:
+                if store.kind in timers:
                     found = await store.due(connection, member.epochs, DUE_AT_ONCE)
-                    items += [Handle(lane, deadlines[store.kind], Due(i)) for i, lane in found]
+                    items += [Handle(lane, timers[store.kind], TimerFired(i)) for i, lane in found]
         return items
 
     async def _prune(self) -> bool:

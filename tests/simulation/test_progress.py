@@ -19,7 +19,7 @@ from shared.contract.order import OrderCreated
 from shared.contract.payment import RetryRefund, RetryVoid
 from shared.contract.values import cart_of
 from shared.progress import KINDS, STEPS, Pace, Step, status_of
-from shared.runtime.reactions import Due
+from shared.runtime.reactions import TimerFired
 
 STORIES = 150
 RETRIES = {"VoidFailed": RetryVoid, "RefundFailed": RetryRefund}
@@ -46,7 +46,7 @@ class Waiting:
         seen = self.seen[checkout_id]
         steps = {step.name for step in STEPS if KINDS[kind] in step.answers and open_or_moot(step, seen)}
         self.answered |= steps
-        asked_for = isinstance(trigger, Command | Due | CheckoutChanged)
+        asked_for = isinstance(trigger, Command | TimerFired | CheckoutChanged)
         in_doubt = kind in UNFORESEEN and "PaymentDeclined" in seen and isinstance(trigger, GatewayAnswered)
         next_attempt = kind == "ReservationReleased" and isinstance(trigger, CheckoutStarted)
         not_allocated = kind == "ReservationLost" and isinstance(trigger, OrderCreated)  # where it succeeds, nothing is said

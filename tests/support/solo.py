@@ -8,7 +8,7 @@ from proofs.simulation.database import Database
 from proofs.simulation.wiring import react
 from shared.contract.envelope import Envelope
 from shared.contract.message import Message
-from shared.runtime.reactions import Due, Reaction, Reactions
+from shared.runtime.reactions import Reaction, Reactions, TimerFired
 from tests.support.clock import NOW
 
 A = TypeVar("A")
@@ -56,9 +56,9 @@ class Solo:
         due_at = self.own(kind, aggregate_id).due_at
         assert due_at is not None, f"{aggregate_id} has no deadline"
         assert due_at <= self.now, f"the deadline of {aggregate_id} is {due_at - self.now} away"
-        reaction = self.reactions.by_deadline[kind]
+        reaction = self.reactions.timers[kind]
         PLAYED.add((self.service, reaction.name))
-        emitted = self.run(reaction, Due(aggregate_id), Envelope("due", "/tests", "Due", "-", "-"))
+        emitted = self.run(reaction, TimerFired(aggregate_id), Envelope("due", "/tests", "TimerFired", "-", "-"))
         assert self.own(kind, aggregate_id).due_at != due_at, f"{reaction.name} left the deadline where it was"
         return emitted
 

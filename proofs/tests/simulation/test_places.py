@@ -5,7 +5,7 @@ from proofs.simulation.wiring import wiring
 from shared.contract.services import SERVICES
 
 REACTIONS = {
-    wired.name: wired for known in map(wiring, SERVICES) for wired in (*known.by_trigger.values(), *known.by_deadline.values())
+    wired.name: wired for known in map(wiring, SERVICES) for wired in (*known.by_trigger.values(), *known.timers.values())
 }
 
 
@@ -15,5 +15,5 @@ def test_it_names_reactions_and_states_that_there_are() -> None:
 
 
 def test_each_deadline_has_the_states_it_can_strike_in() -> None:
-    deadlines = {wired.name for known in map(wiring, SERVICES) for wired in known.by_deadline.values()}
+    deadlines = {wired.name for known in map(wiring, SERVICES) for wired in known.timers.values()}
     assert deadlines <= TIMED.keys()

@@ -9,7 +9,7 @@ from shared.contract.message import Command, Event, Message
 from shared.runtime.inputs import Handle, Input, Refuse
 from shared.runtime.observability import metrics
 from shared.runtime.observability.metrics import Children
-from shared.runtime.reactions import Due, Reaction
+from shared.runtime.reactions import Reaction, TimerFired
 
 READ: Final = "read"
 """The stage of a dead letter that could not even be read."""
@@ -72,6 +72,6 @@ class Meter:
 
 
 def _name(reaction: Reaction) -> str:
-    if reaction.trigger is Due and reaction.aggregate:
-        return f"{reaction.aggregate.__name__}Due"
+    if reaction.trigger is TimerFired and reaction.aggregate:
+        return f"{reaction.aggregate.__name__}Timer"
     return reaction.trigger.__name__

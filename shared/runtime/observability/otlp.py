@@ -79,7 +79,7 @@ class OtlpSpans(Spans):
         self._begun: list[Span] = []
 
     def handling(self, item: Handle | Refuse, cause: Envelope) -> Envelope:
-        """A message is processed; or a deadline or an answer is, which came by no topic."""
+        """A message is processed; or a timer or an answer is, which came by no topic."""
         if item.record is None:
             assert isinstance(item, Handle)
             about = {"quadrille.subject": item.reaction.id_of(item.trigger), **_conversation(cause)}

@@ -26,7 +26,7 @@ class ConflictError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The story an aggregate belongs to, handed on to what its deadline causes."""
+    """The story an aggregate belongs to, handed on to what its timer causes."""
 
     correlation_id: str
     traceparent: str | None = None
@@ -47,7 +47,7 @@ def version_column() -> Column[int]:
     return Column("version", Integer, nullable=False)
 
 
-def deadline_columns(table: str) -> tuple[Column[Any] | Index, ...]:
+def timer_columns(table: str) -> tuple[Column[Any] | Index, ...]:
     """What the table of an aggregate with a ``due_at`` also has: its lane and its origin, and an index of what is due."""
     due_at = Column("due_at", DateTime(timezone=True))
     return (
@@ -62,7 +62,7 @@ def deadline_columns(table: str) -> tuple[Column[Any] | Index, ...]:
 class Store(Generic[A]):
     """Loads and saves the aggregates of one type.
 
-    Where an aggregate has a ``due_at`` it also has a ``cart_id``, whose lane its deadline belongs to. ``searches``: by
+    Where an aggregate has a ``due_at`` it also has a ``cart_id``, whose lane its timer belongs to. ``searches``: by
     name, statements that select the ids of some, but for those in ``:known``.
     """
 
@@ -147,11 +147,11 @@ class Store(Generic[A]):
         return orjson.dumps(head)[:-1] + b","
 
     async def postpone(self, connection: AsyncConnection, aggregate_id: str, due_at: datetime) -> None:
-        """Move a deadline that has passed, beyond the reactions' own rules: the one it was for failed."""
+        """Move a timer that has fired, beyond the reactions' own rules: the one it was for failed."""
         await connection.execute(self._postpone, {"id": aggregate_id, "due_at": due_at})
 
     async def due(self, connection: AsyncConnection, lanes: Iterable[int], limit: int) -> list[tuple[str, int]]:
-        """The ids and lanes of those whose deadline has passed, the longest waiting first."""
+        """The ids and lanes of those whose timer is due, the longest waiting first."""
         rows = await connection.execute(self._due, {"lanes": sorted(lanes), "limit": limit})
         return [(row.id, row.lane) for row in rows]
 

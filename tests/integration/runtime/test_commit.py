@@ -18,7 +18,7 @@ from shared.contract.values import Item
 from shared.runtime.batch import POSTPONED
 from shared.runtime.inputs import Discard, Handle, Input, Reader
 from shared.runtime.postgres.ownership import FencedError
-from shared.runtime.reactions import Due
+from shared.runtime.reactions import TimerFired
 from shared.runtime.records import Outgoing
 from tests.integration.runtime.conftest import Inventory
 from tests.support.clock import NOW
@@ -227,7 +227,7 @@ async def test_a_deadline_that_falls_over_is_put_off_unless_another_input_moves_
     stock = [received(item.sku, f"m{n}", inventory.lane_of(item.sku), 100) for n, item in enumerate(ITEMS)]
     await processor.process([*stock, heard(a(CheckoutStarted), lane)], epochs)
     monkeypatch.setattr(Reservation, "free", free)
-    due = Handle(lane, reactions.by_deadline[Reservation], Due(CHECKOUT))
+    due = Handle(lane, reactions.timers[Reservation], TimerFired(CHECKOUT))
     confirmed = heard(a(CheckoutConfirmed), lane)
     for items, wanted in (([due], POSTPONED), ([due, confirmed], timedelta(seconds=inventory.settings.extension_seconds))):
         await inventory.run_out(CHECKOUT)

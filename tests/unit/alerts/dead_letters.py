@@ -58,7 +58,7 @@ def lost(service: str = "cart", first: int | None = 17) -> Arrival:
 def deadline(aggregate_id: str = "c1") -> Arrival:
     """A timer for which a reaction raised."""
     why = failure_headers("cart", "lapse_session", "", 3, -1, "ZeroDivisionError", "a bug", NOW)
-    return Arrival(3, 0, 1_000, aggregate_id.encode(), f"Due(aggregate_id={aggregate_id!r})".encode(), why)
+    return Arrival(3, 0, 1_000, aggregate_id.encode(), f"TimerFired(aggregate_id={aggregate_id!r})".encode(), why)
 
 
 class Alerts(Solo):

@@ -19,7 +19,7 @@ from shared.contract.rejection import CommandRejected
 from shared.contract.topics import TOPICS, Topic
 from shared.runtime.inputs import Discard, Handle, Input, Postpone, Reader, Refuse, identity
 from shared.runtime.postgres.inbox import Seen
-from shared.runtime.reactions import Due
+from shared.runtime.reactions import TimerFired
 from tests.support.facts import a
 from tests.unit.contract.records import binary, body, record, structured
 
@@ -126,9 +126,9 @@ def test_a_dead_letter_is_known_by_its_place_so_that_a_redrive_is_new() -> None:
 
 
 def test_deadlines_and_answers_from_outside_are_never_known_before() -> None:
-    (lapse,) = cart.by_deadline.values()
-    assert identity(Handle(3, lapse, Due("cart1"))) is None
-    assert identity(Postpone(3, lapse, Due("cart1"), ValueError("a bug"))) is None
+    (lapse,) = cart.timers.values()
+    assert identity(Handle(3, lapse, TimerFired("cart1"))) is None
+    assert identity(Postpone(3, lapse, TimerFired("cart1"), ValueError("a bug"))) is None
 
 
 def _item(reactions: object, made: Record) -> Handle | Refuse | Discard | Postpone:

@@ -13,7 +13,7 @@ from shared.contract.cart import OpenCart
 from shared.contract.envelope import Envelope, Record, UnreadableError
 from shared.runtime.inputs import Discard, Handle, ids
 from shared.runtime.observability.logs import JsonLines, Words, about
-from shared.runtime.reactions import Due
+from shared.runtime.reactions import TimerFired
 
 NAME = "Ada Example"
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -43,7 +43,7 @@ def test_a_line_names_the_message_it_is_about() -> None:
         "offset": 17,
         "trace_id": TRACE,
     }
-    assert about(ids(Handle(3, reactions.by_deadline[Cart], Due("c1")))) == {"about": {"cart_id": "c1"}}
+    assert about(ids(Handle(3, reactions.timers[Cart], TimerFired("c1")))) == {"about": {"cart_id": "c1"}}
     place = {"topic": "cart.commands", "partition": 3, "offset": 17}
     assert about(ids(Discard(3, RECORD, UnreadableError("Ada"), "read"))) == {"about": place}
 

@@ -10,7 +10,7 @@ import pytest
 from shared.contract.cart import CheckoutStarted
 from shared.contract.envelope import Envelope
 from shared.contract.inventory import ReservationFailed, StockReserved
-from shared.runtime.reactions import Due, Emits, Reactions, UndeclaredEmissionError, arguments, id_field, is_aggregate
+from shared.runtime.reactions import Emits, Reactions, TimerFired, UndeclaredEmissionError, arguments, id_field, is_aggregate
 from tests.support.clock import NOW
 from tests.support.facts import a
 
@@ -90,26 +90,26 @@ def test_a_service_reacts_to_a_message_once() -> None:
     assert len(list(reactions)) == 1
 
 
-def test_a_service_reacts_to_a_deadline_once() -> None:
+def test_a_service_reacts_to_a_timer_once() -> None:
     reactions = Reactions("toy")
 
     def lapse(holding: Holding) -> Emits[Never]:
         yield from ()
 
-    reactions.when_due()(lapse)
-    assert reactions.by_deadline[Holding].trigger is Due
-    assert reactions.by_deadline[Holding].id_of(Due("cart1.1")) == "cart1.1"
-    with pytest.raises(ValueError, match="toy reacts to the deadline of Holding twice"):
-        reactions.when_due()(lapse)
+    reactions.on_timer()(lapse)
+    assert reactions.timers[Holding].trigger is TimerFired
+    assert reactions.timers[Holding].id_of(TimerFired("cart1.1")) == "cart1.1"
+    with pytest.raises(ValueError, match="toy reacts to the timer of Holding twice"):
+        reactions.on_timer()(lapse)
     assert reactions.messages == {}
 
 
-def test_a_deadline_is_some_aggregates() -> None:
+def test_a_timer_is_some_aggregates() -> None:
     def tick(now: datetime) -> Emits[Never]:
         yield from ()
 
     with pytest.raises(ValueError, match=r"toy\.tick takes no aggregate"):
-        Reactions("toy").when_due()(tick)
+        Reactions("toy").on_timer()(tick)
 
 
 @pytest.mark.parametrize("hint", ["dict[str, Shelf]", "Mapping[str, Shelf]"])
@@ -118,7 +118,7 @@ def test_related_aggregates_must_be_named(hint: str) -> None:
         yield from ()
 
     hold.__annotations__["shelves"] = dict[str, Shelf] if hint.startswith("dict") else Mapping[str, Shelf]
-    with pytest.raises(ValueError, match=r"toy\.hold says not which shelves it needs"):
+    with pytest.raises(ValueError, match=r"toy\.hold does not say which shelves it loads"):
         Reactions("toy").on(CheckoutStarted)(hold)
     with pytest.raises(ValueError, match=r"toy\.hold has no parameter shelf$"):
         Reactions("toy").on(CheckoutStarted, shelves=skus, shelf=skus)(hold)
