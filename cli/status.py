@@ -13,7 +13,7 @@ from cli.system import RunningSystem
 from shared.contract.services import DATABASES
 from shared.runtime import kafka
 from shared.settings import Settings, load
-from shared.timeouts import within
+from shared.timeouts import run_with_timeout
 
 ASK_SECONDS = 3.0
 
@@ -79,7 +79,7 @@ async def _ask_kafka(settings: Settings) -> None:
         finally:
             await kafka.stop(client, 1)
 
-    await within(ASK_SECONDS, ask())
+    await run_with_timeout(ASK_SECONDS, ask())
 
 
 async def _ask_postgres(settings: Settings, name: str) -> None:

@@ -14,7 +14,7 @@ import psutil
 
 from cli.processes import Child
 from shared.settings import PREFIX
-from shared.timeouts import backoff, happens
+from shared.timeouts import backoff, wait_for_event
 
 MAX_BACKOFF: Final = 30.0
 """The longest wait before a restart, in seconds; the first wait is 1 s."""
@@ -80,7 +80,7 @@ class Supervisor:
             attempt += 1
             self.restarts[program.name] += 1
             self._log(program.name, f"exited with code {code}; restarting in {wait:.1f} s")
-            await happens(self._stopping, wait)
+            await wait_for_event(self._stopping, wait)
 
     async def _run_once(self, program: Program) -> int:
         process = await asyncio.create_subprocess_exec(

@@ -20,7 +20,7 @@ def backoff(attempt: int, longest: float, first: float = 0.1) -> float:
     return float(min(longest, first * 2 ** min(attempt, 30)) * random.uniform(0.5, 1))
 
 
-async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
+async def run_with_timeout(seconds: float, work: Coroutine[Any, Any, T]) -> T:
     """What ``work`` returns, if it does in so many seconds; else it is cancelled. Raises ``TimeoutError``.
 
     The work has a task of its own, for there is some, in aiokafka, that takes a cancellation from outside for one of its
@@ -38,7 +38,7 @@ async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
     return task.result()
 
 
-async def happens(event: asyncio.Event, seconds: float) -> bool:
+async def wait_for_event(event: asyncio.Event, seconds: float) -> bool:
     """Wait for an event, so many seconds at most; returns whether it is set."""
     try:
         async with asyncio.timeout(seconds):

@@ -21,7 +21,7 @@ from shared.contract.products import ProductListed
 from shared.errors import QuadrilleError
 from shared.runtime import kafka
 from shared.settings import Settings
-from shared.timeouts import happens
+from shared.timeouts import wait_for_event
 
 PRODUCTS: Final = 50
 WATCHED: Final = ("cart.events", "inventory.events", "order.events")
@@ -62,7 +62,7 @@ class Load:
     async def _wait_for_news(self, seconds: float) -> None:
         """Wait for events, at most so long."""
         self._news.clear()
-        await happens(self._news, seconds)
+        await wait_for_event(self._news, seconds)
 
     async def _until(self, kind: str, count: int, seconds: float = 120) -> None:
         """Wait for so many events of a type. Raises :class:`LoadError`."""

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from enum import Enum
 from typing import Final
 
-from shared.timeouts import happens
+from shared.timeouts import wait_for_event
 
 CHUNK: Final = 65_536
 DELAY_SECONDS: Final = 0.4
@@ -107,7 +107,7 @@ class Proxy:
             while data and self._fault is NetworkFault.TRICKLE:
                 writer.write(data[:TRICKLE_BYTES])
                 data = data[TRICKLE_BYTES:]
-                await happens(self._changed, TRICKLE_SECONDS)
+                await wait_for_event(self._changed, TRICKLE_SECONDS)
             writer.write(data)
             await writer.drain()
         raise ConnectionResetError  # ends the other direction too

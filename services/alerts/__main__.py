@@ -20,7 +20,7 @@ from shared.runtime.main import Worker, main
 from shared.runtime.postgres.store import Loaded
 from shared.runtime.service import Definition, Service
 from shared.settings import Settings, SettingsError
-from shared.timeouts import within
+from shared.timeouts import run_with_timeout
 
 STOP_SECONDS: Final = 3.0
 AT_ONCE: Final = 8
@@ -70,7 +70,7 @@ async def _listen(service: Service, store: DeadLetterStore) -> None:
         await Reconciler(service.settings, service.engine, store).run()
     finally:
         with contextlib.suppress(TimeoutError):
-            await within(STOP_SECONDS, app.stop())
+            await run_with_timeout(STOP_SECONDS, app.stop())
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from services.alerts.pace import Choice, Pacer, Pending
 from services.alerts.targets import LogTarget, Notification, SendError, Target
 from shared.runtime.observability.logs import about
 from shared.runtime.observability.repeats import REPEATED
-from shared.timeouts import happens
+from shared.timeouts import wait_for_event
 
 log = logging.getLogger(__name__)
 TICK_SECONDS: Final = 1.0
@@ -202,7 +202,7 @@ async def _repeat(what: str, woken: asyncio.Event, work: Callable[[], Awaitable[
     """Work at every tick and when woken. An outage of the database is logged once."""
     away = False
     while True:
-        await happens(woken, TICK_SECONDS)
+        await wait_for_event(woken, TICK_SECONDS)
         woken.clear()
         try:
             await work()

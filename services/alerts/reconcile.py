@@ -33,7 +33,7 @@ from shared.runtime.member import StalledError
 from shared.runtime.observability.repeats import REPEATED
 from shared.runtime.postgres.database import is_away
 from shared.settings import Settings
-from shared.timeouts import within
+from shared.timeouts import run_with_timeout
 
 log = logging.getLogger(__name__)
 EVERY_SECONDS: Final = 30.0
@@ -127,8 +127,8 @@ class Reconciler:
             partitions = [TopicPartition(topic, p) for p in range(self._settings.partitions)]
             consumer.assign(partitions)
             consumer.pause(*partitions)  # a partition without new records is not read
-            starts = await within(READ_SECONDS, consumer.beginning_offsets(partitions))
-            ends = await within(READ_SECONDS, consumer.end_offsets(partitions))
+            starts = await run_with_timeout(READ_SECONDS, consumer.beginning_offsets(partitions))
+            ends = await run_with_timeout(READ_SECONDS, consumer.end_offsets(partitions))
             return sum([await self._reconciled(consumer, p, starts[p], ends[p]) for p in partitions])
         finally:
             await kafka.stop(consumer)
@@ -136,7 +136,7 @@ class Reconciler:
     async def _reconciled(self, consumer: Any, tp: TopicPartition, start: int, end: int) -> int:
         """Save the records of a partition without a row, and record whether the group makes progress there."""
         found = await self._partition(consumer, tp, start, end)
-        committed = await within(READ_SECONDS, consumer.committed(tp))
+        committed = await run_with_timeout(READ_SECONDS, consumer.committed(tp))
         stalled = found > 0 and tp in self._committed and committed == self._committed[tp]
         self._stalled[tp] = self._stalled[tp] + 1 if stalled else 0
         self._committed[tp] = committed

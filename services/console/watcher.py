@@ -29,7 +29,7 @@ from shared.lag.window import Window
 from shared.progress import limits
 from shared.runtime.observability.repeats import REPEATED
 from shared.settings import Settings
-from shared.timeouts import happens
+from shared.timeouts import wait_for_event
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -139,7 +139,7 @@ class Watcher:
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
                 if not self._watchers:
                     self._wanted.clear()
-                    await happens(self._wanted, IDLE_SECONDS - POLL_SECONDS)
+                    await wait_for_event(self._wanted, IDLE_SECONDS - POLL_SECONDS)
         finally:
             if self._polling:
                 self._polling.cancel()

@@ -27,7 +27,7 @@ from shared.runtime.pacing import Pacing
 from shared.runtime.postgres import migrations as runtime_migrations
 from shared.runtime.postgres.database import is_away, is_conflict
 from shared.settings import Settings
-from shared.timeouts import happens, within
+from shared.timeouts import run_with_timeout, wait_for_event
 
 log = logging.getLogger(__name__)
 NAME: Final = "journal"
@@ -129,7 +129,7 @@ class Follower:
                     letter = one.dead_letter(NAME, datetime.now(UTC))
                     topic, headers = self._settings.topic(letter.topic), list(letter.headers)
                     sending = producer.send_and_wait(topic, letter.value, letter.key, partition=letter.lane, headers=headers)
-                    await within(PUBLISH_SECONDS, sending)
+                    await run_with_timeout(PUBLISH_SECONDS, sending)
             finally:
                 await kafka.stop(producer)
         except (OSError, TimeoutError) as error:
@@ -137,7 +137,7 @@ class Follower:
         member.told(lost)
 
     async def _arrived(self, member: Member) -> list[Record]:
-        await happens(member.ready, OFFSETS_SECONDS)
+        await wait_for_event(member.ready, OFFSETS_SECONDS)
         member.ready.clear()
         return member.take()
 
@@ -157,7 +157,7 @@ class Follower:
         if not self._pacing.is_time("lag", LAG_SECONDS):
             return
         try:
-            lags = await within(LAG_SECONDS, member.behind())
+            lags = await run_with_timeout(LAG_SECONDS, member.behind())
         except (KafkaError, TimeoutError):
             return
         self._behind = sum(lags.values())

@@ -24,7 +24,7 @@ from shared.runtime.kafka.topics import check_topics
 from shared.runtime.postgres.database import open_engine
 from shared.runtime.postgres.migrations import check
 from shared.settings import Settings
-from shared.timeouts import within
+from shared.timeouts import run_with_timeout
 
 BATCH: Final = 2_000
 READ_SECONDS: Final = 20.0
@@ -70,8 +70,8 @@ async def _write_again(settings: Settings, writer: JournalWriter, progress: Call
     try:
         partitions = [TopicPartition(settings.topic(name), p) for name in TOPICS for p in range(settings.partitions)]
         consumer.assign(partitions)
-        starts = await within(READ_SECONDS, consumer.beginning_offsets(partitions))
-        ends = await within(READ_SECONDS, consumer.end_offsets(partitions))
+        starts = await run_with_timeout(READ_SECONDS, consumer.beginning_offsets(partitions))
+        ends = await run_with_timeout(READ_SECONDS, consumer.end_offsets(partitions))
         for tp, start in starts.items():
             consumer.seek(tp, start)
         expected, done = sum(ends[tp] - starts[tp] for tp in partitions), 0

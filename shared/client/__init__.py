@@ -22,7 +22,7 @@ from shared.contract.services import SERVICES
 from shared.contract.topics import DEAD_LETTERS, events_topic
 from shared.runtime import kafka
 from shared.settings import Settings
-from shared.timeouts import within
+from shared.timeouts import run_with_timeout
 
 __all__ = ["HEARD", "OUTCOMES", "CheckoutClient", "Outcome", "OutcomeTimeoutError", "Seen"]
 M = TypeVar("M", bound=Message)
@@ -67,7 +67,7 @@ class CheckoutClient:
         self._producer = await kafka.producer(self._settings, "quadrille-client")
         self._consumer = kafka.consumer(self._settings, None, "quadrille-client")
         await kafka.start(self._consumer)
-        await within(kafka.CLIENT_SECONDS, self._go_to_the_end(partitions))
+        await run_with_timeout(kafka.CLIENT_SECONDS, self._go_to_the_end(partitions))
 
     async def _go_to_the_end(self, partitions: Sequence[TopicPartition]) -> None:
         self._consumer.assign(partitions)

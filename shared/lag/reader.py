@@ -21,7 +21,7 @@ from shared.lag.timestamps import RecordTimestamps, Unprocessed
 from shared.lag.transactions import find_transactions
 from shared.runtime import kafka
 from shared.settings import Settings
-from shared.timeouts import within
+from shared.timeouts import run_with_timeout
 
 READ_SECONDS: Final = 10.0
 """The longest one request to the brokers may take."""
@@ -65,9 +65,9 @@ class LagReader:
         tps = [TopicPartition(*place) for place in sorted(places)]
         self._committed.assign_all(tps)
         self._beyond.assign_all(tps)
-        oldest = await within(READ_SECONDS, self._consumer.beginning_offsets(tps))
-        ends = await within(READ_SECONDS, self._any_consumer.end_offsets(tps))
-        stable = await within(
+        oldest = await run_with_timeout(READ_SECONDS, self._consumer.beginning_offsets(tps))
+        ends = await run_with_timeout(READ_SECONDS, self._any_consumer.end_offsets(tps))
+        stable = await run_with_timeout(
             READ_SECONDS, self._consumer.end_offsets(tps)
         )  # after the ends: records written in between are not open
         ends = {tp: max(end, stable[tp]) for tp, end in ends.items()}
@@ -101,7 +101,7 @@ class LagReader:
 
     async def _places(self, topics: str) -> set[Place]:
         """The partitions with a leader: a request for another one would wait forever."""
-        described = await within(READ_SECONDS, self._admin.describe_topics())
+        described = await run_with_timeout(READ_SECONDS, self._admin.describe_topics())
         return {
             (topic["topic"], partition["partition"])
             for topic in described
@@ -112,7 +112,7 @@ class LagReader:
         }
 
     async def _groups(self, pattern: str) -> tuple[list[tuple[str, Any, dict[Any, Any]]], dict[str, str]]:
-        listed = await within(READ_SECONDS, self._admin.list_consumer_groups())
+        listed = await run_with_timeout(READ_SECONDS, self._admin.list_consumer_groups())
         names = sorted(name for name, kind in listed if kind in ("consumer", "") and fnmatchcase(name, pattern))
         answers = await asyncio.gather(*(self._ask(name) for name in names), return_exceptions=True)
         found, unread = [], {}

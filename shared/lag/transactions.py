@@ -14,7 +14,7 @@ from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import CompactArray, CompactString, Int16, Int32, Int64, Schema, TaggedFields
 
 from shared.lag.model import OpenTransaction, Place
-from shared.timeouts import within
+from shared.timeouts import run_with_timeout
 
 log = logging.getLogger(__name__)
 ASK_SECONDS: Final = 5.0
@@ -169,7 +169,7 @@ async def find_transactions(admin: Any, held_back: Mapping[Place, int]) -> dict[
     """
     found: dict[Place, OpenTransaction] = {}
     by_leader: dict[int, list[Place]] = defaultdict(list)
-    for topic in await within(ASK_SECONDS, admin.describe_topics(sorted({topic for topic, _ in held_back}))):
+    for topic in await run_with_timeout(ASK_SECONDS, admin.describe_topics(sorted({topic for topic, _ in held_back}))):
         for partition in topic["partitions"]:
             if (topic["topic"], partition["partition"]) in held_back:
                 by_leader[partition["leader"]].append((topic["topic"], partition["partition"]))
@@ -203,7 +203,7 @@ async def _named(admin: Any, producer_ids: Collection[int]) -> dict[int, OpenTra
 async def _ask(admin: Any, request: Request[Any], node: int) -> Any:
     """The answer of a broker; None if it does not know or allow the request."""
     try:
-        return await within(ASK_SECONDS, admin._send_request_to_node(node, request))
+        return await run_with_timeout(ASK_SECONDS, admin._send_request_to_node(node, request))
     except (KafkaError, NotImplementedError) as error:
         log.debug("a broker does not describe open transactions: %r", error)
         return None

@@ -17,7 +17,7 @@ from shared.runtime.kafka.lost import LostRecords
 from shared.runtime.observability.repeats import Outage
 from shared.runtime.records import IN_HAND_BYTES, size
 from shared.settings import Settings
-from shared.timeouts import happens, within
+from shared.timeouts import run_with_timeout, wait_for_event
 
 log = logging.getLogger(__name__)
 POLL_RECORDS: Final = 1_000
@@ -138,7 +138,7 @@ class Member(ConsumerRebalanceListener):
         """The lanes Kafka has assigned to this member, once a rebalance is over. Raises what the consumer died of."""
         while not self._settled.is_set():
             self._check()
-            await happens(self._settled, 1)
+            await wait_for_event(self._settled, 1)
         return self.assigned
 
     @property
@@ -221,7 +221,7 @@ class Member(ConsumerRebalanceListener):
         if not owned:
             return
         try:
-            await within(OFFSETS_SECONDS, self._consumer.commit(owned))
+            await run_with_timeout(OFFSETS_SECONDS, self._consumer.commit(owned))
         except (KafkaError, OSError, TimeoutError, ValueError) as error:
             self._outage.lasts(f"offsets are not committed yet: {error!r}", again=OFFSETS_SECONDS)
             self._failing_since = self._failing_since or time.monotonic()

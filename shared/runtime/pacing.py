@@ -6,7 +6,7 @@ import time
 from typing import Final
 
 from shared.runtime.observability.repeats import Outage
-from shared.timeouts import backoff, happens
+from shared.timeouts import backoff, wait_for_event
 
 log = logging.getLogger(__name__)
 LONGEST_WAIT: Final = 2.0
@@ -52,4 +52,4 @@ class Pacing:
         self.trouble = trouble
         wait = backoff(attempt, LONGEST_WAIT)
         self._outage.lasts(trouble, again=wait)
-        await happens(self.stopping, wait)
+        await wait_for_event(self.stopping, wait)

@@ -28,7 +28,7 @@ from shared.runtime.postgres.outbox import OutboxRow
 from shared.runtime.records import IN_HAND_BYTES, ids, size
 from shared.runtime.refusals import Refusals
 from shared.settings import Settings
-from shared.timeouts import backoff, happens
+from shared.timeouts import backoff, wait_for_event
 
 log = logging.getLogger(__name__)
 GROUP: Final = 2_000
@@ -100,7 +100,7 @@ class Relay:
 
     async def room(self, seconds: float) -> bool:
         """Wait, so long at most, until more may be committed, or nothing more will be; returns whether it is so."""
-        return await happens(self._room, seconds)
+        return await wait_for_event(self._room, seconds)
 
     def end(self) -> None:
         """Nothing more will be committed: nobody need wait for it."""

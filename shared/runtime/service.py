@@ -33,7 +33,7 @@ from shared.runtime.reactions import Reactions, TimerFired
 from shared.runtime.records import portions
 from shared.runtime.relay import Relay
 from shared.settings import Settings
-from shared.timeouts import within
+from shared.timeouts import run_with_timeout
 
 log = logging.getLogger(__name__)
 TICK_SECONDS: Final = 0.25
@@ -171,7 +171,7 @@ class Service:
         try:
             await self._work_with_members()
             with contextlib.suppress(TimeoutError):
-                await within(2, self.relay.flushed())
+                await run_with_timeout(2, self.relay.flushed())
         finally:
             relay.cancel()
             with contextlib.suppress(asyncio.CancelledError):

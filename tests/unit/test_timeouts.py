@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.timeouts import backoff, happens, within
+from shared.timeouts import backoff, run_with_timeout, wait_for_event
 
 LONG = 60.0
 
@@ -32,31 +32,31 @@ async def test_what_the_work_returns_is_returned_and_what_it_raises_is_raised() 
 
     event = asyncio.Event()
     event.set()
-    assert await within(LONG, told(event)) == "done"
+    assert await run_with_timeout(LONG, told(event)) == "done"
     with pytest.raises(LookupError, match="gone"):
-        await within(LONG, fails())
+        await run_with_timeout(LONG, fails())
 
 
 @pytest.mark.parametrize("work", [told, deaf])
 async def test_work_that_takes_too_long_is_cancelled(work: Callable[[asyncio.Event], Coroutine[Any, Any, str]]) -> None:
     with pytest.raises(TimeoutError):
-        await within(0.01, work(asyncio.Event()))
+        await run_with_timeout(0.01, work(asyncio.Event()))
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 async def test_whether_an_event_happened_is_told() -> None:
     event = asyncio.Event()
-    assert not await happens(event, 0.01)
+    assert not await wait_for_event(event, 0.01)
     event.set()
-    assert await happens(event, LONG)
+    assert await wait_for_event(event, LONG)
 
 
 @pytest.mark.parametrize(
     "wait",
     [
-        lambda event: happens(event, LONG),
-        lambda event: within(LONG, told(event)),
-        lambda event: within(LONG, deaf(event)),
+        lambda event: wait_for_event(event, LONG),
+        lambda event: run_with_timeout(LONG, told(event)),
+        lambda event: run_with_timeout(LONG, deaf(event)),
     ],
     ids=["event", "work", "deaf work"],
 )
@@ -83,7 +83,7 @@ async def test_whoever_is_cancelled_is_even_as_it_is_over(wait: Callable[[asynci
 
 
 async def test_whoever_is_cancelled_while_nothing_happens_is_at_once() -> None:
-    for work in (happens(asyncio.Event(), LONG), within(LONG, deaf(asyncio.Event()))):
+    for work in (wait_for_event(asyncio.Event(), LONG), run_with_timeout(LONG, deaf(asyncio.Event()))):
         waiting = asyncio.create_task(work)
         await asyncio.sleep(0.01)
         waiting.cancel()

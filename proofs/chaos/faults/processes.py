@@ -12,7 +12,7 @@ from proofs.chaos.faults.kinds import Begin
 from proofs.chaos.schedule import Kind
 from proofs.chaos.world import World
 from shared.contract.services import DATABASES
-from shared.timeouts import happens
+from shared.timeouts import wait_for_event
 
 FAMILY: Final = "processes"
 MEMBERS: Final = 3
@@ -63,12 +63,12 @@ async def storm(world: World, target: str) -> AsyncIterator[None]:
     over = asyncio.Event()
 
     async def come_and_go(delay: float) -> None:
-        await happens(over, delay)
+        await wait_for_event(over, delay)
         while not over.is_set():
             other = world.another(target)
             other.start()
             try:
-                await happens(over, MEMBERS * STAY_SECONDS)
+                await wait_for_event(over, MEMBERS * STAY_SECONDS)
             finally:
                 await other.stop()
 

@@ -14,7 +14,7 @@ from services.alerts.watchdog.conditions import Conditions
 from shared.contract.topics import TOPICS
 from shared.runtime.kafka.topics import compare_topics
 from shared.settings import Settings
-from shared.timeouts import within
+from shared.timeouts import run_with_timeout
 
 log = logging.getLogger(__name__)
 EVERY_SECONDS: Final = 60.0
@@ -40,7 +40,7 @@ class TopicMonitor:
     async def look(self, at: float, now: float) -> None:
         """Look once. ``at``: seconds since 1970; ``now``: the same moment in seconds of a monotonic clock."""
         refused: dict[str, list[str]] = defaultdict(list)
-        for one in await within(LOOK_SECONDS, compare_topics(self._settings)):
+        for one in await run_with_timeout(LOOK_SECONDS, compare_topics(self._settings)):
             if one.refused:
                 refused[one.topic].append(one.sentence)
         wrong = {name: topic_altered(name, sentences, at) for name, sentences in refused.items()}

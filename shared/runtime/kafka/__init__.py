@@ -16,7 +16,7 @@ from aiokafka.partitioner import murmur2
 from shared.errors import QuadrilleError
 from shared.runtime.observability import metrics
 from shared.settings import Settings
-from shared.timeouts import within
+from shared.timeouts import run_with_timeout
 
 MAX_REQUEST_BYTES: Final = 16_000_000
 CLIENT_SECONDS: Final = 10
@@ -81,7 +81,7 @@ def _count_requests(client: Any) -> None:
 async def start(client: Any) -> None:
     """Start a client within :data:`CLIENT_SECONDS`; one that fails is closed."""
     try:
-        await within(CLIENT_SECONDS, client.start())
+        await run_with_timeout(CLIENT_SECONDS, client.start())
     except BaseException:
         await stop(client)
         raise
@@ -91,7 +91,7 @@ async def stop(client: Any, seconds: float = CLIENT_SECONDS) -> None:
     """Stop a client, within a time limit and whatever state it is in."""
     end = client.close if isinstance(client, AIOKafkaAdminClient) else client.stop
     try:
-        await within(seconds, end())
+        await run_with_timeout(seconds, end())
     except (KafkaError, OSError):
         return
     except TimeoutError:
@@ -111,7 +111,7 @@ async def _abandon(client: Any, seconds: float) -> None:
     connections = getattr(client, "_client", None) or getattr(client, "client", None)
     if connections is not None:
         with contextlib.suppress(KafkaError, OSError, TimeoutError):
-            await within(seconds, connections.close())
+            await run_with_timeout(seconds, connections.close())
 
 
 async def ping(client: Mapping[str, Any], seconds: float) -> None:
@@ -124,7 +124,9 @@ async def ping(client: Mapping[str, Any], seconds: float) -> None:
     failure: Exception = TimeoutError()
     for host, port, _ in hosts:
         try:
-            connection = await within(seconds / len(hosts), create_conn(host, port, client_id="quadrille-ping", **arguments))
+            connection = await run_with_timeout(
+                seconds / len(hosts), create_conn(host, port, client_id="quadrille-ping", **arguments)
+            )
         except (KafkaError, OSError, TimeoutError) as error:
             failure = error
         else:
@@ -147,7 +149,7 @@ async def admin_client(settings: Settings) -> AsyncIterator[Any]:
 async def partitions_of(settings: Settings, names: Sequence[str]) -> list[TopicPartition]:
     """All partitions these topics have on the broker. Raises :class:`TopicsError` naming the topics that are missing."""
     async with admin_client(settings) as admin:
-        described = await within(CLIENT_SECONDS, admin.describe_topics(list(names)))
+        described = await run_with_timeout(CLIENT_SECONDS, admin.describe_topics(list(names)))
     found = {d["topic"]: len(d["partitions"]) for d in described if not d["error_code"]}
     if missing := [name for name in names if name not in found]:
         raise TopicsError(f"the broker has no topic {', '.join(missing)}: run `quadrille topics create`")
