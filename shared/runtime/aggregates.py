@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.runtime.inputs import Handle
+from shared.runtime.inputs import Deliver
 from shared.runtime.postgres.store import Loaded, Store
 from shared.runtime.reactions import Related, Search
 
@@ -17,7 +17,7 @@ Stores = Mapping[type[Any], Store[Any]]
 
 
 class Aggregates:
-    """Loads what inputs need; a type that any of them may change is locked. ``lane_of`` gives the lane of a Kafka key."""
+    """Loads what work items need; a type that any of them may change is locked. ``lane_of`` gives the lane of a Kafka key."""
 
     def __init__(self, connection: AsyncConnection, stores: Stores, lane_of: Callable[[str], int]) -> None:
         self._connection, self._stores, self._lane_of = connection, stores, lane_of
@@ -25,8 +25,8 @@ class Aggregates:
         self._absent: dict[type[Any], set[str]] = defaultdict(set)
         self._locks: set[type[Any]] = set()
 
-    async def preload(self, items: Sequence[Handle]) -> None:
-        """Load all the aggregates the inputs name with one statement a type, then all those they need beside."""
+    async def preload(self, items: Sequence[Deliver]) -> None:
+        """Load all the aggregates the items name with one statement a type, then all those they need beside."""
         for reaction in {item.reaction.name: item.reaction for item in items}.values():
             self._locks |= {related.aggregate for related in reaction.related if related.writes}
             self._locks |= {reaction.aggregate} if reaction.aggregate else set()
@@ -41,8 +41,8 @@ class Aggregates:
                 if any(isinstance(related.loads, Search) for related in item.reaction.related[: depth + 1]):
                     continue  # what a search finds is known when its reaction runs
                 for wanted in item.reaction.related[depth : depth + 1]:
-                    before = [self._pick(b, self._needs(item, b, [])) for b in item.reaction.related[:depth]]
-                    beside[wanted.aggregate].update(self._needs(item, wanted, before))
+                    before = [self._pick(b, self._loads(item, b, [])) for b in item.reaction.related[:depth]]
+                    beside[wanted.aggregate].update(self._loads(item, wanted, before))
             await self._load(beside)
 
     def own(self, kind: type[Any], aggregate_id: str) -> Loaded[Any]:
@@ -51,19 +51,19 @@ class Aggregates:
             self._loaded[kind][aggregate_id] = self._stores[kind].blank(aggregate_id)
         return self._loaded[kind][aggregate_id]
 
-    async def related(self, item: Handle) -> dict[str, Mapping[str, Any]]:
+    async def related(self, item: Deliver) -> dict[str, Mapping[str, Any]]:
         """What a reaction needs beside its own aggregate, as things stand now: by parameter, then by id."""
         related: dict[str, Mapping[str, Any]] = {}
         for wanted in item.reaction.related:
             if isinstance(wanted.loads, Search):
                 ids = await self._search(item, wanted, wanted.loads, list(related.values()))
             else:
-                ids = self._needs(item, wanted, list(related.values()))
+                ids = self._loads(item, wanted, list(related.values()))
             await self._load({wanted.aggregate: set(ids)})
             related[wanted.parameter] = self._pick(wanted, ids)
         return related
 
-    def restore_point(self, item: Handle, related: Mapping[str, Mapping[str, Any]]) -> Callable[[], None]:
+    def restore_point(self, item: Deliver, related: Mapping[str, Mapping[str, Any]]) -> Callable[[], None]:
         """Remember all that a reaction may change; what this returns sets it back."""
         kinds = {wanted.parameter: wanted.aggregate for wanted in item.reaction.related if wanted.writes}
         touched = [self.own(kind, i) for parameter, kind in kinds.items() for i in related[parameter]]
@@ -94,18 +94,18 @@ class Aggregates:
                 self._loaded[kind].update(found)
                 self._absent[kind] |= ids - found.keys()
 
-    async def _search(self, item: Handle, wanted: Related, search: Search, before: Iterable[Mapping[str, Any]]) -> list[str]:
+    async def _search(self, item: Deliver, wanted: Related, search: Search, before: Iterable[Mapping[str, Any]]) -> list[str]:
         parameters = self._asked(item, search.parameters, before)
         if parameters is None:
             return []
         known = list(self._loaded[wanted.aggregate])  # as changed here, which the database cannot know yet
         return known + await self._stores[wanted.aggregate].search(self._connection, search.name, parameters, known)
 
-    def _needs(self, item: Handle, wanted: Related, before: Iterable[Mapping[str, Any]]) -> list[str]:
+    def _loads(self, item: Deliver, wanted: Related, before: Iterable[Mapping[str, Any]]) -> list[str]:
         assert not isinstance(wanted.loads, Search)
         return list(self._asked(item, wanted.loads, before))
 
-    def _asked(self, item: Handle, function: Callable[..., T], before: Iterable[Mapping[str, Any]]) -> T:
+    def _asked(self, item: Deliver, function: Callable[..., T], before: Iterable[Mapping[str, Any]]) -> T:
         own = self.own(item.reaction.aggregate, item.reaction.id_of(item.trigger)) if item.reaction.aggregate else None
         return function(*([own.aggregate] if own else []), item.trigger, *before)
 

@@ -18,7 +18,7 @@ from shared.contract.message import Message
 from shared.contract.rejection import CommandRejected
 from shared.contract.topics import DEAD_LETTERS, events_topic, source_of
 from shared.runtime.aggregates import Aggregates
-from shared.runtime.inputs import Discard, Handle, Input, Postpone, Refuse, ids
+from shared.runtime.inputs import DeadLetter, Deliver, Reject, RetryTimer, WorkItem, ids
 from shared.runtime.observability.logs import about
 from shared.runtime.observability.meter import Meter
 from shared.runtime.observability.tracing import Tracer
@@ -31,7 +31,7 @@ from shared.runtime.records import Outgoing
 from shared.runtime.sifting import sifted
 
 log = logging.getLogger(__name__)
-POSTPONED: Final = timedelta(minutes=15)
+RETRY_AFTER: Final = timedelta(minutes=15)
 """When a timer fires again whose reaction failed."""
 HANDLED, REFUSED, BEFORE = "handled at last", "refused at last", "handled before"
 CLOSINGS: Final = (HANDLED, REFUSED, BEFORE)
@@ -47,16 +47,16 @@ class StuckTimerError(Exception):
 
 
 class CulpritError(Exception):
-    """Reactions failed; ``failed`` are their inputs, each with what it raised."""
+    """Reactions failed; ``failed`` are their work items, each with what it raised."""
 
-    def __init__(self, failed: Sequence[tuple[Handle, Exception]]) -> None:
+    def __init__(self, failed: Sequence[tuple[Deliver, Exception]]) -> None:
         super().__init__(", ".join(sorted({item.reaction.name for item, _ in failed})))
         self.failed = failed
 
 
 @dataclass
 class Committed:
-    """What one or several commits did: the rows to publish, the aggregates that changed, how many inputs were new.
+    """What one or several commits did: the rows to publish, the aggregates that changed, how many items were new.
 
     ``visits``: how often others have committed beside the owner, by lane.
     """
@@ -94,12 +94,12 @@ class Processor:
         self.meter = Meter(service, lane_of)
         self.tracer = tracer or Tracer()
 
-    async def process(self, items: Sequence[Input], epochs: Mapping[int, int] | None) -> Committed:
-        """Commit these inputs, in order.
+    async def process(self, items: Sequence[WorkItem], epochs: Mapping[int, int] | None) -> Committed:
+        """Commit these items, in order.
 
         ``epochs``: by lane, as given when the lane was taken; nothing where other members own the lanes.
 
-        An input that cannot be handled becomes a dead letter, the others are committed. Raises
+        An item that cannot be handled becomes a dead letter, the others are committed. Raises
         :class:`shared.runtime.postgres.ownership.FencedError` and :class:`DatabaseAwayError`; nothing is lost by either.
         """
         todo = list(items)
@@ -109,7 +109,7 @@ class Processor:
                 return await self._commit(todo, epochs, seek_culprits=seek)
             except CulpritError as culprits:
                 if seek:
-                    self._discard_all(culprits, todo)
+                    self._replace_failed(culprits, todo)
                 seek = not seek  # where one fails others may: they are sought in one more run, and not one run each
             except ownership.FencedError:
                 raise
@@ -123,25 +123,25 @@ class Processor:
                     committed = await self.process(todo[:half], epochs)
                     committed.add(await self.process(todo[half:], epochs))
                     return committed
-                elif isinstance(todo[0], Handle):
+                elif isinstance(todo[0], Deliver):
                     log.exception("%s cannot be committed", todo[0].reaction.name, extra=about(ids(todo[0])))
-                    todo[0] = self._discard(todo[0], error)
+                    todo[0] = self._failed_item(todo[0], error)
                 else:
                     raise
         return Committed()
 
-    def _discard_all(self, culprits: CulpritError, todo: list[Input]) -> None:
+    def _replace_failed(self, culprits: CulpritError, todo: list[WorkItem]) -> None:
         for item, cause in culprits.failed:
             log.error("%s failed; a dead letter says why", item.reaction.name, exc_info=cause, extra=about(ids(item)))
             place = next(n for n, other in enumerate(todo) if other is item)  # there may be equal ones
-            todo[place] = self._discard(item, cause)
+            todo[place] = self._failed_item(item, cause)
 
-    def _discard(self, item: Handle, error: BaseException) -> Input:
+    def _failed_item(self, item: Deliver, error: BaseException) -> WorkItem:
         if item.record is not None:
-            return Discard(item.lane, item.record, error, item.reaction.name)
-        return Postpone(item.lane, item.reaction, item.trigger, error)
+            return DeadLetter(item.lane, item.record, error, item.reaction.name)
+        return RetryTimer(item.lane, item.reaction, item.trigger, error)
 
-    async def _commit(self, items: Sequence[Input], epochs: Mapping[int, int] | None, *, seek_culprits: bool) -> Committed:
+    async def _commit(self, items: Sequence[WorkItem], epochs: Mapping[int, int] | None, *, seek_culprits: bool) -> Committed:
         """One transaction. With ``seek_culprits`` it runs to the end whatever fails, and raises all that did."""
         async with self.engine.begin() as connection:
             lanes = {item.lane for item in items}
@@ -152,8 +152,8 @@ class Processor:
             began = time.perf_counter()
             unseen, known = await sifted(connection, items)
             work = _Work(self, connection, now)
-            await work.aggregates.preload([item for item in unseen if isinstance(item, Handle)])
-            failed: list[tuple[Handle, Exception]] = []
+            await work.aggregates.preload([item for item in unseen if isinstance(item, Deliver)])
+            failed: list[tuple[Deliver, Exception]] = []
             for item in unseen:
                 try:
                     await work.do(item, undo=seek_culprits)
@@ -179,17 +179,17 @@ class Processor:
         return Committed(rows, changed, len(unseen), visits)
 
 
-def _tell(items: Iterable[Input], *, debug: bool) -> None:
+def _tell(items: Iterable[WorkItem], *, debug: bool) -> None:
     """Log what could not be read, once its dead letter is committed; and all else, too, where that is wanted."""
     for item in items:
-        if isinstance(item, Discard) and item.stage == "read":
+        if isinstance(item, DeadLetter) and item.stage == "read":
             log.warning("a record cannot be read and is a dead letter", extra=about(ids(item), error=type(item.error).__name__))
         elif debug:
             log.debug("committed: %s", type(item).__name__, extra=about(ids(item)))
 
 
 class _Work:
-    """What the inputs of one transaction ask for, and what is to be published of it."""
+    """What the items of one transaction ask for, and what is to be published of it."""
 
     def __init__(self, processor: Processor, connection: AsyncConnection, now: datetime) -> None:
         self.processor, self.connection, self.now = processor, connection, now
@@ -201,19 +201,19 @@ class _Work:
         self.emitted: Counter[type[Message]] = Counter()
         self.dead: Counter[str] = Counter()
 
-    async def do(self, item: Input, *, undo: bool) -> None:
-        """Do what one input asks for. Raises :class:`CulpritError`; with ``undo``, of what failed nothing is left then."""
+    async def do(self, item: WorkItem, *, undo: bool) -> None:
+        """Do what one item asks for. Raises :class:`CulpritError`; with ``undo``, of what failed nothing is left then."""
         match item:
-            case Handle():
+            case Deliver():
                 await self._react(item, undo=undo)
-            case Refuse():
-                self._refuse(item)
-            case Discard():
+            case Reject():
+                self._reject(item)
+            case DeadLetter():
                 self._dead_letter(item)
-            case Postpone():
-                self._fell_over(item)
+            case RetryTimer():
+                self._retry_timer(item)
 
-    async def _react(self, item: Handle, *, undo: bool) -> None:
+    async def _react(self, item: Deliver, *, undo: bool) -> None:
         reaction = item.reaction
         own = None
         if reaction.aggregate:
@@ -244,7 +244,7 @@ class _Work:
         if any(isinstance(message, CommandRejected) for message in emitted):
             self._refused.add(id(item))
 
-    def _inner_cause(self, item: Handle, own: Loaded[Any] | None) -> Envelope:
+    def _inner_cause(self, item: Deliver, own: Loaded[Any] | None) -> Envelope:
         """The envelope of a timer or an answer: it belongs to the story of its aggregate."""
         assert own is not None
         name = type(own.aggregate).__name__
@@ -293,7 +293,7 @@ class _Work:
             )
             self.outgoing.append(Outgoing(lane, DEAD_LETTERS, key, value, [*headers, *why]))
 
-    def _refuse(self, item: Refuse) -> None:
+    def _reject(self, item: Reject) -> None:
         error = item.error
         refusal = CommandRejected(
             command_key=error.envelope.key or "unknown",
@@ -304,20 +304,20 @@ class _Work:
         index = int.from_bytes(item.reused) if item.reused else 0  # its id is not the other's, whose answers begin with 0
         self._emit(self.spans.handling(item, error.envelope), index, refusal)
 
-    def refused(self, item: Input) -> bool:
-        """Whether the command in an input was refused, by the contract or by a rule."""
-        return isinstance(item, Refuse) or (isinstance(item, Handle) and id(item) in self._refused)
+    def refused(self, item: WorkItem) -> bool:
+        """Whether the command of an item was rejected, by the contract or by a rule."""
+        return isinstance(item, Reject) or (isinstance(item, Deliver) and id(item) in self._refused)
 
-    def close_letter(self, item: Input, why: str) -> None:
+    def close_letter(self, item: WorkItem, why: str) -> None:
         """Tell alerts what became of a redrive: its dead letter needs nothing more."""
-        if isinstance(item, Handle | Refuse) and item.record and (redriven := item.record.redriven):
+        if isinstance(item, Deliver | Reject) and item.record and (redriven := item.record.redriven):
             cause = Envelope(redriven.command_id, self.processor.source, "", redriven.letter_id, redriven.command_id)
             closing = ResolveDeadLetter(letter_id=redriven.letter_id, by=self.processor.service, why=why)
             self._emit(cause, CLOSINGS.index(why), closing)  # another content has another id
 
-    def _dead_letter(self, item: Discard) -> None:
+    def _dead_letter(self, item: DeadLetter) -> None:
         record, error = item.record, item.error
-        self.spans.discarding(item)
+        self.spans.dead_letter(item)
         why = failure_headers(
             self.processor.service,
             item.stage,
@@ -332,7 +332,7 @@ class _Work:
         self.dead[item.stage] += 1
         self.outgoing.append(Outgoing(item.lane, DEAD_LETTERS, record.key, record.value, headers))
 
-    def _fell_over(self, item: Postpone) -> None:
+    def _retry_timer(self, item: RetryTimer) -> None:
         name, error = item.reaction.name, item.error
         body = repr(item.trigger).encode()
         why = failure_headers(self.processor.service, name, "", item.lane, -1, type(error).__name__, str(error), self.now)
@@ -342,6 +342,6 @@ class _Work:
             self._overdue.append((self.processor.stores[item.reaction.aggregate], item.trigger.aggregate_id))
 
     async def postpone(self) -> None:
-        """Move the timers whose reactions failed, once all is saved: another input may have moved or cleared them."""
+        """Move the timers whose reactions failed, once all is saved: another item may have moved or cleared them."""
         for store, aggregate_id in self._overdue:
-            await store.postpone(self.connection, aggregate_id, self.now + POSTPONED)
+            await store.postpone(self.connection, aggregate_id, self.now + RETRY_AFTER)

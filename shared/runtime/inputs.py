@@ -21,7 +21,7 @@ NAMED: Final = ("cart_id", "checkout_id", "order_number", "sku")
 
 
 @dataclass(frozen=True, slots=True)
-class Handle:
+class Deliver:
     """Run a reaction. ``envelope`` and ``record`` are missing for timers and answers from outside.
 
     ``traceparent``: of the call that an answer is to.
@@ -36,7 +36,7 @@ class Handle:
 
 
 @dataclass(frozen=True, slots=True)
-class Refuse:
+class Reject:
     """Answer a command whose content breaks the contract.
 
     ``reused``: the digest of the content, where its id was used before for another; that is what it is refused for.
@@ -49,7 +49,7 @@ class Refuse:
 
 
 @dataclass(frozen=True, slots=True)
-class Discard:
+class DeadLetter:
     """Make a dead letter of a record; ``stage`` is what failed: reading it, or the reaction of that name."""
 
     lane: int
@@ -59,7 +59,7 @@ class Discard:
 
 
 @dataclass(frozen=True, slots=True)
-class Postpone:
+class RetryTimer:
     """A timer or an answer whose reaction failed: tell a person, and let the timer fire again later."""
 
     lane: int
@@ -68,7 +68,7 @@ class Postpone:
     error: BaseException
 
 
-Input = Handle | Refuse | Discard | Postpone
+WorkItem = Deliver | Reject | DeadLetter | RetryTimer
 
 
 class IdReusedError(UnreadableError):
@@ -81,52 +81,52 @@ class IdReusedError(UnreadableError):
         )
 
 
-def identity(item: Input) -> Seen | None:
-    """What the inbox knows an input by.
+def identity(item: WorkItem) -> Seen | None:
+    """What the inbox knows an item by.
 
     A dead letter is known by its place in the topic and not by its id, so that a redrive of the message is new.
     """
     match item:
-        case Refuse(error=RefusedError(envelope=envelope), reused=bytes(digest)):
+        case Reject(error=RefusedError(envelope=envelope), reused=bytes(digest)):
             return Seen(envelope.source, f"{envelope.id}/reused/{digest.hex()}")
-        case Handle(envelope=Envelope() as envelope) | Refuse(error=RefusedError(envelope=envelope)):
+        case Deliver(envelope=Envelope() as envelope) | Reject(error=RefusedError(envelope=envelope)):
             return Seen(envelope.source, envelope.id, inbox.digest(envelope.type, envelope.body) if envelope.body else None)
-        case Discard(lane=lane, record=Record(redriven=Redriven(topic=topic, offset=offset)) as record):
+        case DeadLetter(lane=lane, record=Record(redriven=Redriven(topic=topic, offset=offset)) as record):
             return Seen(f"{topic}/{lane}", f"{offset}/{record.timestamp}")
-        case Discard(record=record):
+        case DeadLetter(record=record):
             return Seen(f"{record.topic}/{record.partition}", f"{record.offset}/{record.timestamp}")
         case _:
             return None
 
 
-def reused(item: Input, digest: bytes) -> Input:
-    """An input whose id was used before for another content than that of this ``digest``: refused or a dead letter."""
-    assert isinstance(item, Handle | Refuse)
+def reused(item: WorkItem, digest: bytes) -> WorkItem:
+    """An item whose id was used before for another content than that of this ``digest``: refused or a dead letter."""
+    assert isinstance(item, Deliver | Reject)
     assert item.record is not None
-    envelope = item.error.envelope if isinstance(item, Refuse) else item.envelope
+    envelope = item.error.envelope if isinstance(item, Reject) else item.envelope
     assert envelope is not None
     error = IdReusedError(envelope)
-    command = item.error.command if isinstance(item, Refuse) else type(item.trigger)
+    command = item.error.command if isinstance(item, Reject) else type(item.trigger)
     if issubclass(command, Command):
         reason = Reason(code="id_reused", message=str(error), subject="id")
-        return Refuse(item.lane, RefusedError(envelope, command, (reason,)), item.record, digest)
-    return Discard(item.lane, item.record, error, "read")
+        return Reject(item.lane, RefusedError(envelope, command, (reason,)), item.record, digest)
+    return DeadLetter(item.lane, item.record, error, "read")
 
 
-def size(item: Input) -> int:
+def size(item: WorkItem) -> int:
     """Bytes of its record; none of a timer or an answer."""
     record = getattr(item, "record", None)
     return records.size(record) if record else 0
 
 
-def ids(item: Input) -> Ids:
-    """By what a log line about an input names it."""
+def ids(item: WorkItem) -> Ids:
+    """By what a log line about an item names it."""
     named: dict[str, str | int | None] = {}
-    if isinstance(item, Handle | Postpone):
+    if isinstance(item, Deliver | RetryTimer):
         named = {name: getattr(item.trigger, name, None) for name in NAMED}
         if isinstance(item.trigger, TimerFired) and item.reaction.aggregate:
             named[id_field(item.reaction.aggregate)] = item.trigger.aggregate_id
-    if envelope := item.error.envelope if isinstance(item, Refuse) else getattr(item, "envelope", None):
+    if envelope := item.error.envelope if isinstance(item, Reject) else getattr(item, "envelope", None):
         named |= {"message_id": envelope.id, "message_type": envelope.type, "traceparent": envelope.traceparent}
     if record := getattr(item, "record", None):
         named |= {"topic": record.topic, "partition": record.partition, "offset": record.offset}
@@ -134,7 +134,7 @@ def ids(item: Input) -> Ids:
 
 
 class Reader:
-    """Turns the records of one service's topics into inputs."""
+    """Turns the records of one service's topics into work items."""
 
     def __init__(self, reactions: Reactions) -> None:
         self._service = reactions.service
@@ -142,8 +142,8 @@ class Reader:
         self._wanted = {name.encode() for name in reactions.messages}
         self._known = {name.encode() for name in MESSAGES}
 
-    def read(self, record: Record) -> Input | None:
-        """The input of a record, or nothing where it is meant for others."""
+    def read(self, record: Record) -> WorkItem | None:
+        """The work item of a record, or nothing where it is meant for others."""
         lane, record = record.partition, unwrap(record)
         named = type_of(record)
         if named is not None and named not in self._wanted and not self._answers_for(record):
@@ -151,15 +151,15 @@ class Reader:
         try:
             envelope, message = read(record)
         except RefusedError as error:
-            return Refuse(lane, error, record)
+            return Reject(lane, error, record)
         except UnreadableError as error:
-            return Discard(lane, record, error, "read") if named is not None or self._reports(record) else None
+            return DeadLetter(lane, record, error, "read") if named is not None or self._reports(record) else None
         reaction = self._reactions.get(type(message))
         if reaction is None:
             if not self._answers_for(record):
                 return None
-            return Discard(lane, record, UnreadableError(f"{self._service} has no use for it"), "read")
-        return Handle(lane, reaction, message, envelope, record)
+            return DeadLetter(lane, record, UnreadableError(f"{self._service} has no use for it"), "read")
+        return Deliver(lane, reaction, message, envelope, record)
 
     def _reports(self, record: Record) -> bool:
         topic = TOPICS.get(record.topic)

@@ -19,7 +19,7 @@ from shared.contract.envelope import Record
 from shared.contract.topics import TOPICS, commands_topic, redrive_topic, topics_of
 from shared.runtime import inputs, kafka
 from shared.runtime.batch import DatabaseAwayError, Processor
-from shared.runtime.inputs import Handle, Input, Reader
+from shared.runtime.inputs import Deliver, Reader, WorkItem
 from shared.runtime.kafka.lost import tell
 from shared.runtime.kafka.topics import check_topics
 from shared.runtime.member import Member, StalledError
@@ -41,7 +41,7 @@ TICK_SECONDS: Final = 0.25
 PACE: Final = 4.0
 PACE_SECONDS: Final = 0.2
 """A poll and a commit cost nearly the same whatever they bring, here, at the broker and at the database. So after a commit
-of more than one input polls are as far apart as four times the time it took, at most so long: the busier everything is the
+of more than one item polls are as far apart as four times the time it took, at most so long: the busier everything is the
 fewer and larger they are, and what comes alone is not kept waiting."""
 SWEEP_SECONDS: Final = 2.0
 """How often the outbox is searched for rows other members left for our lanes."""
@@ -54,7 +54,7 @@ DUE_AT_ONCE: Final = 500
 class Definition:
     """What makes a service: its reactions, the stores of its aggregates, and what its reactions ask for by type.
 
-    ``at_once``: inputs of one commit at most; more cost as much each, and keep the next service waiting. Few where a
+    ``at_once``: work items of one commit at most; more cost as much each, and keep the next service waiting. Few where a
     reaction may load megabytes.
     """
 
@@ -102,7 +102,7 @@ class Service:
         self._reader = Reader(definition.reactions)
         self._busy = asyncio.Lock()
         self._pacing = Pacing(self.name)
-        self._submitted: list[Handle] = []
+        self._submitted: list[Deliver] = []
         self._visits: dict[int, int] = {}
         self._member: Member | None = None
         self._turns = health.Turns()
@@ -121,7 +121,7 @@ class Service:
     def submit(self, trigger: Any, cart_id: str, traceparent: str | None = None) -> None:
         """Hand in an answer from outside; it is handled like a message of that cart. ``traceparent``: of the call."""
         reaction = self.definition.reactions.by_trigger[type(trigger)]
-        self._submitted.append(Handle(self.lane_of(cart_id), reaction, trigger, traceparent=traceparent))
+        self._submitted.append(Deliver(self.lane_of(cart_id), reaction, trigger, traceparent=traceparent))
         self._wake()
 
     def publish_soon(self) -> None:
@@ -287,7 +287,7 @@ class Service:
         if self._pacing.is_time("prune", PRUNE_SECONDS) and await self._prune():
             self._pacing.hurry("prune")  # the next turn goes on
 
-    async def _commit(self, items: Sequence[Input], member: Member, epochs: Mapping[int, int] | None) -> None:
+    async def _commit(self, items: Sequence[WorkItem], member: Member, epochs: Mapping[int, int] | None) -> None:
         started = time.perf_counter()
         committed = await self.processor.process(items, epochs)
         took = time.perf_counter() - started
@@ -301,16 +301,16 @@ class Service:
         self._batch_seconds.observe(took)
         self._batch_size.observe(len(items))
 
-    async def _due(self, member: Member) -> list[Input]:
+    async def _due(self, member: Member) -> list[WorkItem]:
         if not member.epochs or not self._pacing.is_time("due", TICK_SECONDS):
             return []
-        items: list[Input] = []
+        items: list[WorkItem] = []
         timers = self.definition.reactions.timers
         async with self.engine.begin() as connection:
             for store in self.definition.stores:
                 if store.kind in timers:
                     found = await store.due(connection, member.epochs, DUE_AT_ONCE)
-                    items += [Handle(lane, timers[store.kind], TimerFired(i)) for i, lane in found]
+                    items += [Deliver(lane, timers[store.kind], TimerFired(i)) for i, lane in found]
         return items
 
     async def _prune(self) -> bool:

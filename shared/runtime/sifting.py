@@ -1,18 +1,18 @@
-"""Which inputs of a batch are new: what the inbox knows is not handled again, and an id used for two messages is told."""
+"""Which items of a batch are new: what the inbox knows is not handled again, and an id used for two messages is told."""
 
 from collections.abc import Mapping, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.runtime.inputs import Input, identity, reused
+from shared.runtime.inputs import WorkItem, identity, reused
 from shared.runtime.postgres import inbox
 from shared.runtime.postgres.inbox import Seen
 
 Name = tuple[str, str]
 
 
-async def sifted(connection: AsyncConnection, items: Sequence[Input]) -> tuple[list[Input], list[Input]]:
-    """The inputs not handled before, each once and in their order, and those that were. All are remembered from now on.
+async def sifted(connection: AsyncConnection, items: Sequence[WorkItem]) -> tuple[list[WorkItem], list[WorkItem]]:
+    """The items not handled before, each once and in their order, and those that were. All are remembered from now on.
 
     One that has the id of another, and another content, is not that one come again: it is among the first, as what refuses it.
     """
@@ -28,15 +28,15 @@ async def sifted(connection: AsyncConnection, items: Sequence[Input]) -> tuple[l
     return [first[place] for place in sorted(first)], [left[place] for place in sorted(left)]
 
 
-Placed = Mapping[int, tuple[Input, Seen | None]]
-"""Inputs by their place in the batch, and what the inbox knows them by."""
+Placed = Mapping[int, tuple[WorkItem, Seen | None]]
+"""Items by their place in the batch, and what the inbox knows them by."""
 
 
-async def _told_apart(connection: AsyncConnection, items: Sequence[tuple[Input, Seen | None]]) -> tuple[Placed, Placed]:
+async def _told_apart(connection: AsyncConnection, items: Sequence[tuple[WorkItem, Seen | None]]) -> tuple[Placed, Placed]:
     named = [seen for _, seen in items if seen is not None]
     new = await inbox.insert(connection, named) if named else set()
-    unseen: dict[int, tuple[Input, Seen | None]] = {}
-    repeated: dict[int, tuple[Input, Seen | None]] = {}
+    unseen: dict[int, tuple[WorkItem, Seen | None]] = {}
+    repeated: dict[int, tuple[WorkItem, Seen | None]] = {}
     for place, (item, seen) in enumerate(items):
         if seen is None or seen.name in new:
             unseen[place] = item, seen
@@ -47,7 +47,7 @@ async def _told_apart(connection: AsyncConnection, items: Sequence[tuple[Input, 
     return unseen, repeated
 
 
-async def _reused(connection: AsyncConnection, unseen: Placed, repeated: Placed) -> dict[int, Input]:
+async def _reused(connection: AsyncConnection, unseen: Placed, repeated: Placed) -> dict[int, WorkItem]:
     """Of the repeated those with another content than what first had their id, as what refuses them."""
     asked = {seen.name for _, seen in repeated.values() if seen and seen.digest}
     kept = await inbox.digests(connection, asked) if asked else {}

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from shared.contract.message import Command, Event, Message
-from shared.runtime.inputs import Handle, Input, Refuse
+from shared.runtime.inputs import Deliver, Reject, WorkItem
 from shared.runtime.observability import metrics
 from shared.runtime.observability.metrics import Children
 from shared.runtime.reactions import Reaction, TimerFired
@@ -39,19 +39,19 @@ class Meter:
                 self._emitted[kind.__name__]
 
     def committed(
-        self, inputs: Iterable[Input], emitted: Mapping[type[Message], int], dead: Mapping[str, int], at: datetime
+        self, items: Iterable[WorkItem], emitted: Mapping[type[Message], int], dead: Mapping[str, int], at: datetime
     ) -> None:
         """Count one commit, once it stands. ``dead``: its dead letters by stage; ``at``: when it was committed."""
         handled: Counter[str] = Counter()
-        for item in inputs:
-            if isinstance(item, Handle):
+        for item in items:
+            if isinstance(item, Deliver):
                 handled[_name(item.reaction)] += 1
                 if why := self._why_misplaced(item):
                     self._misplaced[why].inc()
                 if item.envelope and item.envelope.time and isinstance(item.trigger, Event):
                     seconds = (at - item.envelope.time).total_seconds()
                     self._seconds[item.reaction.name].observe(max(0.0, seconds))
-            elif isinstance(item, Refuse):
+            elif isinstance(item, Reject):
                 handled[item.error.command.__name__] += 1
         for name, count in handled.items():
             self._handled[name].inc(count)
@@ -60,7 +60,7 @@ class Meter:
         for stage, count in dead.items():
             self._dead_letters[stage].inc(count)
 
-    def _why_misplaced(self, item: Handle) -> str | None:
+    def _why_misplaced(self, item: Deliver) -> str | None:
         """Why a command may be handled before an earlier one of its cart or SKU, if so."""
         if not isinstance(item.trigger, Command) or item.record is None or item.record.redriven:
             return None

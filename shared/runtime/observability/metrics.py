@@ -43,7 +43,7 @@ topic_refuses = Gauge(
     "quadrille_topic_refuses", "Whether a topic refuses records of the service; they wait in the outbox", ["service", "topic"]
 )
 batch_size = Histogram(
-    "quadrille_batch_size", "Inputs of one commit", ["service"], buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+    "quadrille_batch_size", "Work items of one commit", ["service"], buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 )
 batch_seconds = Histogram(
     "quadrille_batch_seconds",

@@ -23,7 +23,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from shared.contract.envelope import Envelope, Record
 from shared.contract.message import Message
-from shared.runtime.inputs import Discard, Handle, Input, Refuse
+from shared.runtime.inputs import DeadLetter, Deliver, Reject, WorkItem
 from shared.runtime.observability.tracing import Call, Spans, Tracer
 from shared.settings import Settings
 
@@ -78,14 +78,14 @@ class OtlpSpans(Spans):
         self._tracer = tracer
         self._begun: list[Span] = []
 
-    def handling(self, item: Handle | Refuse, cause: Envelope) -> Envelope:
+    def handling(self, item: Deliver | Reject, cause: Envelope) -> Envelope:
         """A message is processed; or a timer or an answer is, which came by no topic."""
         if item.record is None:
-            assert isinstance(item, Handle)
+            assert isinstance(item, Deliver)
             about = {"quadrille.subject": item.reaction.id_of(item.trigger), **_conversation(cause)}
             return self._begin(item.reaction.name, SpanKind.INTERNAL, cause, about)
         about = {**self._place(item, item.record), **_message(cause)}
-        if isinstance(item, Handle):
+        if isinstance(item, Deliver):
             about |= {"cloudevents.event_subject": item.trigger.subject, "quadrille.reaction": item.reaction.name}
         name = f"process {about['messaging.destination.name']}"
         return self._begin(name, SpanKind.CONSUMER, cause, about)
@@ -99,7 +99,7 @@ class OtlpSpans(Spans):
         }
         return self._begin(f"send {about['messaging.destination.name']}", SpanKind.PRODUCER, envelope, about)
 
-    def discarding(self, item: Discard) -> None:
+    def dead_letter(self, item: DeadLetter) -> None:
         """A record could not be processed. What it says is not repeated here: it may be anything."""
         headers = dict(reversed(item.record.headers))  # the first of equals counts
         parent = (headers.get("traceparent") or b"").decode(errors="replace")
@@ -119,7 +119,7 @@ class OtlpSpans(Spans):
         self._begun.append(span)
         return replace(envelope, traceparent=_traceparent(span))
 
-    def _place(self, item: Input, record: Record) -> dict[str, str | int]:
+    def _place(self, item: WorkItem, record: Record) -> dict[str, str | int]:
         read = record.redriven or record
         return {
             **_operation("process", self._tracer.topic_name(read.topic), item.lane),

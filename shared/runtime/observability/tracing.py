@@ -8,22 +8,22 @@ from typing import Final
 
 from shared.contract.envelope import Envelope
 from shared.contract.message import Message
-from shared.runtime.inputs import Discard, Handle, Refuse
+from shared.runtime.inputs import DeadLetter, Deliver, Reject
 from shared.settings import Settings
 
 
 class Spans:
     """What is told of one transaction. It counts once :meth:`committed` is called: what was rolled back is run again."""
 
-    def handling(self, item: Handle | Refuse, cause: Envelope) -> Envelope:
-        """An input is being handled; returns its envelope, by which what it causes belongs to this."""
+    def handling(self, item: Deliver | Reject, cause: Envelope) -> Envelope:
+        """An item is being handled; returns its envelope, by which what it causes belongs to this."""
         return cause
 
     def sending(self, message: Message, envelope: Envelope, topic: str, lane: int) -> Envelope:
         """A message is put into the outbox; returns the envelope to send it in."""
         return envelope
 
-    def discarding(self, item: Discard) -> None:
+    def dead_letter(self, item: DeadLetter) -> None:
         """A record becomes a dead letter."""
 
     def committed(self) -> None:

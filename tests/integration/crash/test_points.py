@@ -46,7 +46,7 @@ NOT_REACHED: Final = {
     "gateway_health upsert": "of a gateway in trouble",
     "ownership visit": "of members of different versions, or topics of unequal size",
     "outbox quarantine": "of a record the broker refuses, which an audit would find",
-    **{f"{table} postpone": "after a fault in a reaction to a deadline" for table in TABLES},
+    **{f"{table} postpone": "after a fault in a reaction to a timer" for table in TABLES},
     **{f"{table} read": "nothing is read of them that is not also locked" for table in TABLES - {"products"}},
     **{
         f"{table} due": "they have no deadline, or one that operations look for" for table in TABLES - {"carts", "reservations"}

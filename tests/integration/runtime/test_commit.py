@@ -15,8 +15,8 @@ from shared.contract.message import Message
 from shared.contract.rejection import CommandRejected
 from shared.contract.topics import DEAD_LETTERS
 from shared.contract.values import Item
-from shared.runtime.batch import POSTPONED
-from shared.runtime.inputs import Discard, Handle, Input, Reader
+from shared.runtime.batch import RETRY_AFTER
+from shared.runtime.inputs import DeadLetter, Deliver, Reader, WorkItem
 from shared.runtime.postgres.ownership import FencedError
 from shared.runtime.reactions import TimerFired
 from shared.runtime.records import Outgoing
@@ -27,19 +27,19 @@ from tests.support.facts import CHECKOUT, ITEMS, a
 READER = Reader(reactions)
 
 
-def received(sku: str, message_id: str, lane: int, quantity: int = 1) -> Input:
-    """The input of a ``ReceiveStock`` record."""
+def received(sku: str, message_id: str, lane: int, quantity: int = 1) -> WorkItem:
+    """The work item of a ``ReceiveStock`` record."""
     command = ReceiveStock(sku=sku, quantity=quantity)
     headers, value = write(Envelope(message_id, "/tests", command.type_name(), sku, message_id), command, NOW)
     item = READER.read(Record("inventory.commands", lane, int(message_id, 36), sku.encode(), value, headers, 0))
-    assert isinstance(item, Handle)
+    assert isinstance(item, Deliver)
     return item
 
 
-def heard(message: Message, lane: int, message_id: str = "") -> Input:
-    """The input of a message."""
+def heard(message: Message, lane: int, message_id: str = "") -> WorkItem:
+    """The work item of a message."""
     envelope = Envelope(message_id or type(message).__name__, "/tests", "", message.key, "c")
-    return Handle(lane, reactions.by_trigger[type(message)], message, envelope)
+    return Deliver(lane, reactions.by_trigger[type(message)], message, envelope)
 
 
 def _kind(record: Outgoing) -> str:
@@ -47,11 +47,11 @@ def _kind(record: Outgoing) -> str:
     return (dict(record.headers)["ce_type"] or b"").split(b".")[1].decode()
 
 
-def one_event(said: Message, lane: int, offset: int) -> Input:
-    """The input of a record of an event, which always has the id ``e1``."""
+def one_event(said: Message, lane: int, offset: int) -> WorkItem:
+    """The work item of a record of an event, which always has the id ``e1``."""
     headers, value = write(Envelope("e1", "/quadrille/cart", said.type_name(), said.key, "c"), said, NOW)
     item = READER.read(Record(said.topic, lane, offset, said.key.encode(), value, headers, 0))
-    assert isinstance(item, Handle)
+    assert isinstance(item, Deliver)
     return item
 
 
@@ -172,28 +172,28 @@ async def test_what_the_database_refuses_is_found_by_splitting_the_batch(invento
     epochs = await inventory.own("a")
     lane = inventory.lane_of("tea")
     nul = Record("inventory.commands", lane, 99, b"tea", b"x", [("ce_id", b"x")], 0)
-    items: list[Input] = [received("tea", f"m{n}", lane) for n in range(8)]
+    items: list[WorkItem] = [received("tea", f"m{n}", lane) for n in range(8)]
     items.insert(3, _beyond_the_column(lane))
-    items.insert(5, Discard(lane, nul, ValueError("unreadable"), "read"))
+    items.insert(5, DeadLetter(lane, nul, ValueError("unreadable"), "read"))
     committed = await inventory.processor().process(items, epochs)
     assert await inventory.on_hand("tea") == 8
     stages = [dict(row.record.headers)["__connect.errors.stage"] for row in committed.rows if row.record.topic == DEAD_LETTERS]
     assert sorted(stages, key=str) == [b"read", b"receive_stock"]
 
 
-def _beyond_the_column(lane: int) -> Input:
+def _beyond_the_column(lane: int) -> WorkItem:
     """A command no database could keep: its quantity is beyond 64 bits (it never passes the contract's bounds)."""
     command = ReceiveStock.model_construct(sku="much", quantity=2**70)
     envelope = Envelope("much", "/tests", command.type_name(), "much", "much")
     record = Record("inventory.commands", lane, 1, b"much", b"{}", [], 0)
-    return Handle(lane, reactions.by_trigger[ReceiveStock], command, envelope, record)
+    return Deliver(lane, reactions.by_trigger[ReceiveStock], command, envelope, record)
 
 
 async def test_a_search_finds_what_is_stored_as_the_transaction_has_changed_it(inventory: Inventory) -> None:
     """Eight carts hold a unit each; in one commit the last lets go, a ninth comes, and a count finds four fewer."""
     epochs, processor = await inventory.own("a"), inventory.processor()
 
-    def of(cart_id: str, kind: type[Message], **more: Any) -> Input:
+    def of(cart_id: str, kind: type[Message], **more: Any) -> WorkItem:
         said = a(kind, cart_id=cart_id, checkout_id=f"{cart_id}.1", **more)
         return heard(said, inventory.lane_of(cart_id), f"{kind.__name__} {cart_id}")
 
@@ -227,9 +227,9 @@ async def test_a_deadline_that_falls_over_is_put_off_unless_another_input_moves_
     stock = [received(item.sku, f"m{n}", inventory.lane_of(item.sku), 100) for n, item in enumerate(ITEMS)]
     await processor.process([*stock, heard(a(CheckoutStarted), lane)], epochs)
     monkeypatch.setattr(Reservation, "free", free)
-    due = Handle(lane, reactions.timers[Reservation], TimerFired(CHECKOUT))
+    due = Deliver(lane, reactions.timers[Reservation], TimerFired(CHECKOUT))
     confirmed = heard(a(CheckoutConfirmed), lane)
-    for items, wanted in (([due], POSTPONED), ([due, confirmed], timedelta(seconds=inventory.settings.extension_seconds))):
+    for items, wanted in (([due], RETRY_AFTER), ([due, confirmed], timedelta(seconds=inventory.settings.extension_seconds))):
         await inventory.run_out(CHECKOUT)
         committed = await processor.process(items, epochs)
         assert DEAD_LETTERS in {row.record.topic for row in committed.rows}

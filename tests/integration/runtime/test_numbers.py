@@ -18,7 +18,7 @@ from shared.contract.message import Message
 from shared.contract.order import CancelOrder
 from shared.contract.payment import PaymentAuthorized, PaymentCaptured, PaymentDeclined, PaymentDeferred
 from shared.runtime.batch import Processor
-from shared.runtime.inputs import Handle, Input
+from shared.runtime.inputs import Deliver, WorkItem
 from shared.runtime.postgres import ownership
 from shared.runtime.postgres.database import connect
 from shared.settings import Settings, load
@@ -46,8 +46,8 @@ class Order:
 
     async def hear(self, member: int, *messages: Message) -> None:
         """One commit of a process."""
-        items: list[Input] = [
-            Handle(
+        items: list[WorkItem] = [
+            Deliver(
                 member, reactions.by_trigger[type(m)], m, Envelope(f"{type(m).__name__} {m.subject}", "/tests", "", m.key, "c")
             )
             for m in messages

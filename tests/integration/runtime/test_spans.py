@@ -7,7 +7,7 @@ import pytest
 from services.inventory.reactions import reactions
 from shared.contract.envelope import Envelope, Record, write
 from shared.contract.inventory import ReceiveStock
-from shared.runtime.inputs import Input, Reader
+from shared.runtime.inputs import Reader, WorkItem
 from shared.runtime.observability.tracing import tracer
 from shared.settings import load
 from tests.integration.runtime.conftest import Inventory
@@ -17,8 +17,8 @@ from tests.support.collector import collecting
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 
-def received(offset: int, lane: int, quantity: int, flags: str) -> Input:
-    """The input of a ``ReceiveStock`` that belongs to a trace."""
+def received(offset: int, lane: int, quantity: int, flags: str) -> WorkItem:
+    """The work item of a ``ReceiveStock`` that belongs to a trace."""
     command = ReceiveStock(sku="tea", quantity=quantity)
     envelope = Envelope(f"m{offset}", "/tests", command.type_name(), "tea", "c", traceparent=f"00-{TRACE}-{PARENT}-{flags}")
     headers, value = write(envelope, command, NOW)

@@ -7,7 +7,7 @@ import pytest
 from services.cart.reactions import reactions
 from shared.contract.cart import AddItem
 from shared.contract.products import ProductListed
-from shared.runtime.inputs import Discard, Handle, Input, Reader, Refuse, identity, reused
+from shared.runtime.inputs import DeadLetter, Deliver, Reader, Reject, WorkItem, identity, reused
 from shared.runtime.postgres.inbox import DIGEST_BYTES, digest
 from tests.support.facts import a
 from tests.unit.contract.records import binary, body, structured
@@ -16,8 +16,8 @@ ADD = a(AddItem)
 READER = Reader(reactions)
 
 
-def name(item: Input | None) -> bytes | None:
-    """The digest by which an input is remembered."""
+def name(item: WorkItem | None) -> bytes | None:
+    """The digest by which an item is remembered."""
     assert item is not None
     seen = identity(item)
     assert seen is not None
@@ -46,16 +46,16 @@ def test_every_field_counts_also_one_nobody_here_knows_and_so_does_the_type() ->
 @pytest.mark.parametrize("quantity", [2, -1])
 def test_a_command_under_the_id_of_another_is_refused_whatever_it_says(quantity: int) -> None:
     item = READER.read(binary(ADD, body(ADD, quantity=quantity)))
-    assert isinstance(item, Handle | Refuse)
-    refuse = reused(item, b"12345678")
-    assert isinstance(refuse, Refuse)
-    assert [(r.code, r.subject) for r in refuse.error.reasons] == [("id_reused", "id")]
-    assert identity(refuse) not in (identity(item), None)
+    assert isinstance(item, Deliver | Reject)
+    reject = reused(item, b"12345678")
+    assert isinstance(reject, Reject)
+    assert [(r.code, r.subject) for r in reject.error.reasons] == [("id_reused", "id")]
+    assert identity(reject) not in (identity(item), None)
 
 
 def test_a_fact_of_the_catalogue_under_the_id_of_another_is_a_dead_letter() -> None:
     item = READER.read(binary(a(ProductListed)))
-    assert isinstance(item, Handle)
+    assert isinstance(item, Deliver)
     dead = reused(item, b"12345678")
-    assert isinstance(dead, Discard)
+    assert isinstance(dead, DeadLetter)
     assert str(dead.error).startswith("the id m1 of /tests was used before for another message")

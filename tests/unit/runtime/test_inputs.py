@@ -1,4 +1,4 @@
-"""What a record is to a service: work, something to refuse, a dead letter, or nothing of its business."""
+"""What a record is to a service: work, something to reject, a dead letter, or nothing of its business."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -17,7 +17,7 @@ from shared.contract.order import OrderCreated
 from shared.contract.payment import PaymentCaptured
 from shared.contract.rejection import CommandRejected
 from shared.contract.topics import TOPICS, Topic
-from shared.runtime.inputs import Discard, Handle, Input, Postpone, Reader, Refuse, identity
+from shared.runtime.inputs import DeadLetter, Deliver, Reader, Reject, RetryTimer, WorkItem, identity
 from shared.runtime.postgres.inbox import Seen
 from shared.runtime.reactions import TimerFired
 from tests.support.facts import a
@@ -36,7 +36,7 @@ PLACE = ("shop.cart.commands", 3, 7)
 def test_a_message_with_a_reaction_is_work(mode: object) -> None:
     made = binary(CONFIRMED) if mode is binary else structured(CONFIRMED)
     handle = Reader(order).read(made)
-    assert isinstance(handle, Handle)
+    assert isinstance(handle, Deliver)
     assert (handle.lane, handle.reaction.name, handle.trigger, handle.record) == (3, "take_quote", CONFIRMED, made)
     assert handle.envelope is not None
     assert handle.envelope.id == "m1"
@@ -57,9 +57,9 @@ def test_events_of_a_newer_service_nobody_here_knows_are_let_pass() -> None:
 def test_a_command_that_breaks_the_contract_is_refused_by_the_one_it_is_for() -> None:
     command = a(AddItem)
     spoilt = binary(command, body(command, quantity=-1))
-    refuse = Reader(cart).read(spoilt)
-    assert isinstance(refuse, Refuse)
-    assert (refuse.lane, refuse.record, refuse.error.command) == (3, spoilt, AddItem)
+    reject = Reader(cart).read(spoilt)
+    assert isinstance(reject, Reject)
+    assert (reject.lane, reject.record, reject.error.command) == (3, spoilt, AddItem)
     assert Reader(order).read(spoilt) is None
 
 
@@ -75,22 +75,22 @@ def test_a_command_that_breaks_the_contract_is_refused_by_the_one_it_is_for() ->
     ids=["garbage", "null", "unknown type", "no text", "of another topic"],
 )
 def test_what_stands_on_a_services_own_topic_and_cannot_be_read_is_its_dead_letter(unfit: Record) -> None:
-    discard = Reader(cart).read(unfit)
-    assert isinstance(discard, Discard)
-    assert (discard.lane, discard.record, discard.stage) == (3, unfit, "read")
-    assert isinstance(discard.error, UnreadableError)
+    dead = Reader(cart).read(unfit)
+    assert isinstance(dead, DeadLetter)
+    assert (dead.lane, dead.record, dead.stage) == (3, unfit, "read")
+    assert isinstance(dead.error, UnreadableError)
 
 
 def test_a_message_a_service_has_no_use_for_on_its_own_topic_is_not_lost() -> None:
     stray = binary(a(CommandRejected), source="/tests")
-    discard = Reader(cart).read(record("cart.commands", stray.value, stray.headers))
-    assert isinstance(discard, Discard)
-    assert str(discard.error) == "cart has no use for it"
+    dead = Reader(cart).read(record("cart.commands", stray.value, stray.headers))
+    assert isinstance(dead, DeadLetter)
+    assert str(dead.error) == "cart has no use for it"
 
 
 def test_an_event_that_is_awaited_and_cannot_be_read_is_the_dead_letter_of_whoever_awaits_it() -> None:
     spoilt = binary(CONFIRMED, b"{}")
-    assert [type(Reader(one).read(spoilt)) for one in (order, inventory, cart)] == [Discard, Discard, type(None)]
+    assert [type(Reader(one).read(spoilt)) for one in (order, inventory, cart)] == [DeadLetter, DeadLetter, type(None)]
 
 
 @pytest.mark.parametrize("topic", [topic for topic in TOPICS.values() if topic.reporter])
@@ -105,10 +105,10 @@ def test_of_those_who_read_a_topic_one_reports_what_nobody_can_tell(topic: Topic
     assert reporting == [topic.reporter]
 
 
-# --- what an input is known by
+# --- what an item is known by
 
 
-def _name(item: Input) -> tuple[str, str]:
+def _name(item: WorkItem) -> tuple[str, str]:
     seen = identity(item)
     assert seen is not None
     return seen.name
@@ -121,17 +121,17 @@ def test_a_message_is_known_by_its_source_and_id_also_when_it_is_refused() -> No
 
 def test_a_dead_letter_is_known_by_its_place_so_that_a_redrive_is_new() -> None:
     assert identity(_item(cart, GARBAGE)) == Seen("cart.commands/3", "7/0")
-    discard = Discard(3, binary(a(AddItem)), ValueError("a bug"), "add_item")
-    assert identity(discard) == Seen("cart.commands/3", "7/0")
+    dead = DeadLetter(3, binary(a(AddItem)), ValueError("a bug"), "add_item")
+    assert identity(dead) == Seen("cart.commands/3", "7/0")
 
 
 def test_deadlines_and_answers_from_outside_are_never_known_before() -> None:
     (lapse,) = cart.timers.values()
-    assert identity(Handle(3, lapse, TimerFired("cart1"))) is None
-    assert identity(Postpone(3, lapse, TimerFired("cart1"), ValueError("a bug"))) is None
+    assert identity(Deliver(3, lapse, TimerFired("cart1"))) is None
+    assert identity(RetryTimer(3, lapse, TimerFired("cart1"), ValueError("a bug"))) is None
 
 
-def _item(reactions: object, made: Record) -> Handle | Refuse | Discard | Postpone:
+def _item(reactions: object, made: Record) -> Deliver | Reject | DeadLetter | RetryTimer:
     item = Reader(cart if reactions is cart else order).read(made)
     assert item is not None
     return item
@@ -175,10 +175,10 @@ def test_headers_do_not_grow_with_failures_and_stay_as_they_came() -> None:
 
 
 def test_a_refusal_reads_as_a_sentence() -> None:
-    refuse = Reader(cart).read(binary(a(AddItem), b'{"cart_id": "c", "sku": "s", "quantity": 0}'))
-    assert isinstance(refuse, Refuse)
-    assert isinstance(refuse.error, RefusedError)
-    assert str(refuse.error) == "quantity: must be at least 1"
+    reject = Reader(cart).read(binary(a(AddItem), b'{"cart_id": "c", "sku": "s", "quantity": 0}'))
+    assert isinstance(reject, Reject)
+    assert isinstance(reject.error, RefusedError)
+    assert str(reject.error) == "quantity: must be at least 1"
 
 
 def test_a_card_number_that_an_exception_quotes_is_not_kept() -> None:

@@ -11,7 +11,7 @@ from services.cart.model import Cart
 from services.cart.reactions import reactions
 from shared.contract.cart import OpenCart
 from shared.contract.envelope import Envelope, Record, UnreadableError
-from shared.runtime.inputs import Discard, Handle, ids
+from shared.runtime.inputs import DeadLetter, Deliver, ids
 from shared.runtime.observability.logs import JsonLines, Words, about
 from shared.runtime.reactions import TimerFired
 
@@ -29,7 +29,7 @@ def record(message: str, extra: dict[str, object], error: BaseException | None =
 def test_a_line_names_the_message_it_is_about() -> None:
     message = OpenCart(cart_id="c1", currency="EUR", customer_id="k")
     envelope = Envelope("m1", "/tests", message.type_name(), "c1", "m1", traceparent=f"00-{TRACE}-b7ad6b7169203331-01")
-    handled = Handle(3, reactions.by_trigger[OpenCart], message, envelope, RECORD)
+    handled = Deliver(3, reactions.by_trigger[OpenCart], message, envelope, RECORD)
     line = json.loads(JsonLines("cart").format(record("failed", {**about(ids(handled))})))
     assert {name: line[name] for name in line if name not in ("time", "logger")} == {
         "level": "ERROR",
@@ -43,9 +43,9 @@ def test_a_line_names_the_message_it_is_about() -> None:
         "offset": 17,
         "trace_id": TRACE,
     }
-    assert about(ids(Handle(3, reactions.timers[Cart], TimerFired("c1")))) == {"about": {"cart_id": "c1"}}
+    assert about(ids(Deliver(3, reactions.timers[Cart], TimerFired("c1")))) == {"about": {"cart_id": "c1"}}
     place = {"topic": "cart.commands", "partition": 3, "offset": 17}
-    assert about(ids(Discard(3, RECORD, UnreadableError("Ada"), "read"))) == {"about": place}
+    assert about(ids(DeadLetter(3, RECORD, UnreadableError("Ada"), "read"))) == {"about": place}
 
 
 def test_people_read_the_ids_behind_the_line() -> None:

@@ -14,7 +14,7 @@ from shared.contract.envelope import Envelope, Record, RefusedError
 from shared.contract.message import Message
 from shared.contract.order import CancelOrder, OrderRejected
 from shared.contract.payment import PaymentCaptured
-from shared.runtime.inputs import Handle, Input, Refuse
+from shared.runtime.inputs import Deliver, Reject, WorkItem
 from shared.runtime.observability.meter import Meter
 from tests.support.clock import NOW
 
@@ -23,9 +23,9 @@ CANCEL = CancelOrder(cart_id="c", checkout_id="c.1", reason="r")
 RECORD = Record("t", 0, 0, None, None, (), 0)
 
 
-def handle(message: Message, **more: Any) -> Handle:
+def handle(message: Message, **more: Any) -> Deliver:
     """A message that was handled."""
-    return Handle(0, reactions.by_trigger[type(message)], message, Envelope("i", "s", "t", "c", "c", **more), RECORD)
+    return Deliver(0, reactions.by_trigger[type(message)], message, Envelope("i", "s", "t", "c", "c", **more), RECORD)
 
 
 def value(name: str, **labels: str) -> float:
@@ -34,10 +34,10 @@ def value(name: str, **labels: str) -> float:
 
 
 def test_a_commit_is_counted_by_type_and_timed_from_its_causes() -> None:
-    refused = Refuse(0, RefusedError(Envelope("i", "s", "t", "c", "c"), CancelOrder, ()), RECORD)
-    inputs: list[Input] = [handle(PAID, time=NOW), handle(PAID), handle(CANCEL, time=NOW - timedelta(days=1)), refused]
+    refused = Reject(0, RefusedError(Envelope("i", "s", "t", "c", "c"), CancelOrder, ()), RECORD)
+    items: list[WorkItem] = [handle(PAID, time=NOW), handle(PAID), handle(CANCEL, time=NOW - timedelta(days=1)), refused]
     at = NOW + timedelta(seconds=2)
-    Meter("metered", len).committed(inputs, Counter({OrderRejected: 3}), Counter({"read": 1}), at)
+    Meter("metered", len).committed(items, Counter({OrderRejected: 3}), Counter({"read": 1}), at)
     assert value("quadrille_messages_handled_total", type="PaymentCaptured") == 2
     assert value("quadrille_messages_handled_total", type="CancelOrder") == 2
     assert value("quadrille_messages_emitted_total", type="OrderRejected") == 3

@@ -10,7 +10,7 @@ from shared.contract.envelope import Envelope, Headers, Record, write
 from shared.contract.redrive import PREFIX, unwrap, wrap
 from shared.contract.services import REDRIVABLE
 from shared.contract.topics import TOPICS, redrive_topic
-from shared.runtime.inputs import Discard, Handle, Reader, Refuse, identity
+from shared.runtime.inputs import DeadLetter, Deliver, Reader, Reject, identity
 from tests.support.clock import NOW
 
 LETTER = "0123456789abcdef"
@@ -85,13 +85,13 @@ def test_a_record_on_the_redrive_topic_that_does_not_say_what_it_is_of_is_unread
     record = redriven(*command())
     marks = dict(record.headers) | {PREFIX + name: value for name, value in broken.items()}
     item = READER.read(replace(record, headers=list(marks.items())))
-    assert isinstance(item, Discard)
+    assert isinstance(item, DeadLetter)
     assert item.record.topic == redrive_topic("cart")
 
 
 def test_a_command_is_handled_and_known_to_be_a_redrive() -> None:
     item = READER.read(redriven(*command()))
-    assert isinstance(item, Handle)
+    assert isinstance(item, Deliver)
     assert item.trigger == OPEN
     assert item.envelope is not None
     assert (item.envelope.redriven, item.envelope.offset) == (True, 17)
@@ -105,22 +105,22 @@ def test_a_command_is_handled_and_known_to_be_a_redrive() -> None:
 def test_a_command_that_is_refused_is_refused_and_known_to_be_a_redrive() -> None:
     headers, _ = command()
     item = READER.read(redriven(headers, b"{}"))
-    assert isinstance(item, Refuse)
+    assert isinstance(item, Reject)
     assert item.record.redriven is not None
 
 
 def test_what_nobody_wants_is_answered_for_all_the_same() -> None:
     headers = [(name, b"quadrille.TotalsCalculated.v1" if name == "ce_type" else value) for name, value in command()[0]]
     item = READER.read(redriven(headers, b"{}"))
-    assert isinstance(item, Discard)
+    assert isinstance(item, DeadLetter)
 
 
 def test_each_return_is_a_dead_letter_of_its_own_by_the_place_of_the_redrive() -> None:
     first, second = (READER.read(redriven([], b"garbage", offset=offset)) for offset in (5, 6))
     original = READER.read(Record(*PLACE, b"key", b"garbage", [], 1_000))
-    assert isinstance(first, Discard)
-    assert isinstance(second, Discard)
-    assert isinstance(original, Discard)
+    assert isinstance(first, DeadLetter)
+    assert isinstance(second, DeadLetter)
+    assert isinstance(original, DeadLetter)
     assert len({identity(first), identity(second), identity(original)}) == 3
     assert (first.record.topic, first.record.offset) == ("cart.commands", 17)
 
@@ -131,7 +131,7 @@ def test_the_trace_of_a_redrive_counts_before_the_one_in_the_value() -> None:
         b' "data": {"cart_id": "c1", "currency": "EUR", "customer_id": "k"}}'
     )
     item = READER.read(redriven([], value, traceparent="fresh"))
-    assert isinstance(item, Handle)
+    assert isinstance(item, Deliver)
     assert item.envelope is not None
     assert item.envelope.traceparent == "fresh"
 
