@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from cli import notes
 from cli.processes import Child
-from shared.contract.services import DATABASES
+from shared.contract.services import PACKAGES
 from shared.errors import QuadrilleError
 from shared.settings import PREFIX, Settings, given, load, names_broker
 
@@ -83,8 +83,8 @@ async def migrate(chosen: Settings) -> None:
     """Upgrade the schema of every service's database."""
     from shared.runtime.postgres import migrations
 
-    for name in DATABASES:
-        await migrations.upgrade(chosen.database_url(name), importlib.import_module(f"services.{name}.migrations"))
+    for name, package in PACKAGES.items():
+        await migrations.upgrade(chosen.database_url(name), importlib.import_module(f"{package}.migrations"))
 
 
 async def prepare(chosen: Settings) -> None:

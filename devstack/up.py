@@ -19,7 +19,7 @@ from devstack.errors import StackError
 from devstack.lock import FolderLock
 from devstack.ports import free_port
 from devstack.supervisor import MAX_BACKOFF, Program, Supervisor
-from shared.contract.services import DATABASES
+from shared.contract.services import DATABASES, PACKAGES
 from shared.errors import QuadrilleError
 from shared.settings import PREFIX, Settings, SettingsError, given, load, names_broker
 from shared.timeouts import backoff
@@ -165,7 +165,7 @@ class Running:
 
     def _service(self, name: str) -> Program:
         port = str(self.health_ports[name])
-        arguments = self._programs.get(name, [f"services.{name}"])
+        arguments = self._programs.get(name, [PACKAGES.get(name, f"services.{name}")])
         return Program(name, arguments, {**self.environment, f"{PREFIX}HEALTH_PORT": port})
 
     async def _wait_until_healthy(self) -> None:

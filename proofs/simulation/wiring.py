@@ -1,7 +1,7 @@
 """The reactions of a service as its registry wires them, and how one is run on its books."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
 from importlib import import_module
@@ -10,27 +10,22 @@ from typing import Any, Final
 from proofs.simulation.database import Database, Draft
 from proofs.simulation.faults import DeadLetter
 from proofs.simulation.races import SEEN
-from services.cart import model as cart_model
-from services.inventory import model as inventory_model
-from services.order.rules import Rules, load_rules
-from services.payment import model as payment_model
+from services.payment.model import Policy
 from shared.contract.envelope import Envelope
 from shared.contract.message import Message
+from shared.contract.services import SERVICES
 from shared.runtime.reactions import Reaction, Search, TimerFired, arguments
+from shared.settings import Settings, checked
 
-CONTEXT: Final[Mapping[type[Any], Any]] = {
-    cart_model.Policy: cart_model.Policy(session_seconds=1800),
-    inventory_model.Policy: inventory_model.Policy(900, 1800, 300),
-    payment_model.Policy: payment_model.Policy(
-        4,
-        1.0,
-        hold_warning=timedelta(days=6),
-        arrives_within=timedelta(minutes=2),
-        authorize_within=timedelta(minutes=1),
-    ),
-    Rules: load_rules(None),
+_GIVEN: Final = {"GATEWAY_URL": "none", "GATEWAY_API_KEY": "none", "PAYMENT_ATTEMPTS": 4, "PAYMENT_BACKOFF_SECONDS": 1.0}
+_SETTINGS: Final = checked(Settings, "", _GIVEN)
+CONTEXT: Final[dict[type[Any], Any]] = {
+    kind: value
+    for service in SERVICES
+    for kind, value in import_module(f"services.{service}.__main__").define(_SETTINGS).context.items()
 }
-"""What reactions ask for by type."""
+"""What reactions ask for by type. A customer waits a minute for an authorization, so that it is given up in stories."""
+CONTEXT[Policy] = replace(CONTEXT[Policy], authorize_within=timedelta(minutes=1))
 
 
 @dataclass(frozen=True)

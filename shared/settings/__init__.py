@@ -7,15 +7,16 @@ setting.
 import os
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from shared.contract.services import DATABASES
 from shared.errors import QuadrilleError
-from shared.settings.addresses import FORM, database_address
+from shared.settings.addresses import database_address
 
 M = TypeVar("M", bound=BaseModel)
 PREFIX = "QUADRILLE_"
@@ -23,14 +24,19 @@ SANDBOX = f"{PREFIX}SANDBOX_"
 """Prefix of the sandbox gateway's settings (``devstack/sandbox/settings.py``)."""
 
 
+ADDRESSES: Final = tuple(f"{service}_database_url" for service in DATABASES)
+"""The settings that name the database of each service."""
+
+
 class SettingsError(QuadrilleError):
     """Invalid settings; the message says which and why."""
 
 
 class Settings(BaseModel):
-    """All settings. Field ``x`` is the variable ``QUADRILLE_X``."""
+    """All settings. Field ``x`` is the variable ``QUADRILLE_X``. The fields that are not listed here are :data:`ADDRESSES`."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="allow")
+    __pydantic_extra__: dict[str, SecretStr] = Field(init=False)
 
     kafka_bootstrap_servers: str | None = Field(None, description="host:port of one or more brokers, comma separated")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
@@ -58,13 +64,6 @@ class Settings(BaseModel):
         le=16_777_216,
         description="the same of dead-letter topics; some clouds allow 8388608",
     )
-
-    cart_database_url: SecretStr | None = Field(None, description=FORM)
-    inventory_database_url: SecretStr | None = None
-    order_database_url: SecretStr | None = None
-    payment_database_url: SecretStr | None = None
-    alerts_database_url: SecretStr | None = None
-    journal_database_url: SecretStr | None = None
 
     gateway_url: str | None = Field(None, description="base URL of the payment gateway")
     gateway_api_key: SecretStr | None = None
@@ -111,13 +110,13 @@ class Settings(BaseModel):
 
     def database_url(self, service: str) -> str:
         """The address of a service's database. Raises :class:`SettingsError` if it is missing or invalid."""
-        secret: SecretStr | None = getattr(self, f"{service}_database_url", None)
-        if secret is None:
-            raise SettingsError(f"no database for {service}: set {PREFIX}{service.upper()}_DATABASE_URL")
+        name = f"{service}_database_url"
+        if name not in self.__pydantic_extra__:
+            raise SettingsError(f"no database for {service}: set {PREFIX}{name.upper()}")
         try:
-            return database_address(secret.get_secret_value())
+            return database_address(self.__pydantic_extra__[name].get_secret_value())
         except ValueError as error:
-            raise SettingsError(f"{PREFIX}{service.upper()}_DATABASE_URL is invalid: {error}") from None
+            raise SettingsError(f"{PREFIX}{name.upper()} is invalid: {error}") from None
 
     def payment_gateway(self) -> tuple[str, str]:
         """The payment gateway's URL and API key. Raises :class:`SettingsError` if one is missing."""
@@ -188,12 +187,15 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     """
     named = given() if environment is None else environment
     ours = {name: value for name, value in named.items() if name.startswith(PREFIX) and not name.startswith(SANDBOX)}
-    return checked(Settings, PREFIX, ours)
+    return checked(Settings, PREFIX, ours, ADDRESSES)
 
 
-def checked(kind: type[M], prefix: str, named: Mapping[str, object]) -> M:
-    """Variables as settings of a kind. Raises :class:`SettingsError` naming every unknown or invalid setting."""
-    unknown = sorted(named.keys() - {prefix + name.upper() for name in kind.model_fields})
+def checked(kind: type[M], prefix: str, named: Mapping[str, object], more: Iterable[str] = ()) -> M:
+    """Variables as settings of a kind, which has these fields and ``more``.
+
+    Raises :class:`SettingsError` naming every unknown or invalid setting.
+    """
+    unknown = sorted(named.keys() - {prefix + name.upper() for name in (*kind.model_fields, *more)})
     if unknown:
         raise SettingsError(f"unknown setting{'s' if len(unknown) > 1 else ''} {', '.join(unknown)}; see .env.example")
     try:

@@ -406,7 +406,6 @@ def an_unknown_authorization_that_is_not_voided(patch: pytest.MonkeyPatch) -> No
 
 @flaw
 def a_hold_that_is_looked_for_once_only(patch: pytest.MonkeyPatch) -> None:
-    assert isinstance(CONTEXT, dict)
     patch.setitem(CONTEXT, Policy, replace(CONTEXT[Policy], arrives_within=timedelta(0)))
 
 

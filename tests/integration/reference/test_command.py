@@ -19,7 +19,7 @@ def copy(tmp_path: Path) -> Path:
     """The source, to be changed at will."""
     for folder in COPIED:
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in ("README.md", "docker-compose.yml", "pyproject.toml"):
+    for file in ("README.md", ".env.example", "docker-compose.yml", "pyproject.toml"):
         shutil.copy(ROOT / file, tmp_path / file)
     return tmp_path
 

@@ -7,6 +7,7 @@ import pytest
 
 from cli import system
 from cli.processes import Child
+from shared.settings import SettingsError
 
 
 def test_a_dotenv_file_without_a_broker_does_not_hide_the_running_system(
@@ -37,4 +38,5 @@ def test_naming_the_running_broker_keeps_its_databases(tmp_path: Path, monkeypat
         monkeypatch.setenv(name, value)
     assert system.settings(tmp_path).database_url("order") == "postgresql://o:p@db/orders"
     monkeypatch.setenv("QUADRILLE_KAFKA_BOOTSTRAP_SERVERS", "kafka:9092")
-    assert system.settings(tmp_path).order_database_url is None
+    with pytest.raises(SettingsError, match="no database for order"):
+        system.settings(tmp_path).database_url("order")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from devstack.reference import choreography, pages
+from devstack.reference import choreography, deploy, pages
 from devstack.reference.compatibility import breaks
 from devstack.reference.schemas import definitions, silent
 from shared.contract.registry import MESSAGES
@@ -27,7 +27,7 @@ def test_no_message_breaks_those_who_know_its_released_schema() -> None:
 
 
 def test_a_changed_a_missing_and_a_superfluous_file_are_outdated(tmp_path: Path) -> None:
-    for part in ("README.md", "docker-compose.yml", "deploy/databases.sh", "deploy/prometheus/prometheus.yml"):
+    for part in ("README.md", *map(str, deploy.generated(ROOT))):
         (tmp_path / part).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / part, tmp_path / part)
     known = choreography.load()
