@@ -19,7 +19,7 @@ from devstack.errors import StackError
 from devstack.lock import FolderLock
 from devstack.ports import free_port
 from devstack.supervisor import MAX_BACKOFF, Program, Supervisor
-from shared.contract.services import DATABASES, PACKAGES
+from shared.contract.services import DATABASES, PACKAGES, PROCESSES
 from shared.errors import QuadrilleError
 from shared.settings import PREFIX, Settings, SettingsError, given, load, names_broker
 from shared.timeouts import backoff
@@ -27,8 +27,6 @@ from shared.timeouts import backoff
 HEALTHY_SECONDS = 60.0
 LEDGER = "gateway.db"
 """The sandbox gateway's database, in the state folder."""
-CONSOLE = "console"
-AUDITOR = "audit"
 CONSOLE_PORT = f"{PREFIX}CONSOLE_PORT"
 PROGRAMS = "programs.json"
 """Lists the started processes, in the state folder, so that the next start can stop those that a crash left running."""
@@ -60,7 +58,7 @@ class Running:
         programs: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self._state, self._more, self._log, self._progress = state, more, log, progress
-        self._measured, self._programs = measured, {AUDITOR: ["cli.audit"], **(programs or {})}
+        self._measured, self._programs = measured, {"audit": ["cli.audit"], **(programs or {})}
         self._stack = ExitStack()
         self._supervisor: Supervisor | None = None
         self._task: asyncio.Task[None] | None = None
@@ -100,7 +98,7 @@ class Running:
         self._progress("Creating topics and migrating databases")
         await system.prepare(load(self.environment))
         self._progress("Starting the services")
-        names = [*DATABASES, *([] if self._measured else [AUDITOR, CONSOLE])]
+        names = DATABASES if self._measured else PROCESSES
         self.health_ports = {"gateway": gateway_port, **{name: free_port() for name in names}}
         watched = [f"{name}=http://127.0.0.1:{self.health_ports[name]}" for name in names]
         self.environment = {f"{PREFIX}WATCHED_SERVICES": ",".join(watched), **self.environment}

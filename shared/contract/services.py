@@ -46,3 +46,5 @@ REDRIVABLE: Final = tuple(service.name for service in ALL if service.publishes)
 PACKAGES: Final = {service.name: service.package or f"services.{service.name}" for service in ALL}
 DATABASES: Final = tuple(PACKAGES)
 """The services that own a database."""
+PROCESSES: Final = (*DATABASES, "audit", "console")
+"""All processes that serve ``/metrics``: the services, the auditor and the console."""

@@ -15,7 +15,7 @@ from cli import notes
 from cli.processes import Child
 from devstack.embedded import NOTE
 from devstack.up import PROGRAMS
-from shared.contract.services import DATABASES
+from shared.contract.services import PROCESSES
 from tests.support import stacks
 
 pytestmark = pytest.mark.skipif(stacks.chosen() != "embedded", reason="of the embedded stack alone")
@@ -91,7 +91,7 @@ class Up:
 def test_what_dies_under_it_is_started_again_and_what_it_leaves_is_taken_over(state: Path) -> None:
     up = Up(state)
     up.until_up()
-    assert up.states().keys() == {"kafka", "postgres", "gateway", *DATABASES, "audit", "console"}
+    assert up.states().keys() == {"kafka", "postgres", "gateway", *PROCESSES}
 
     second = quadrille("up", state)
     assert second.returncode == 2
