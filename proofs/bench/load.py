@@ -180,8 +180,8 @@ class Load:
 @contextlib.asynccontextmanager
 async def load(settings: Settings) -> AsyncIterator[Load]:
     """A load that sees every event from now on."""
-    producer = await kafka.producer(settings, "bench")
-    consumer = kafka.consumer(settings, None, "bench")
+    producer = await kafka.new_producer(settings, "bench")
+    consumer = kafka.new_consumer(settings, None, "bench")
     await kafka.start(consumer)
     partitions = [TopicPartition(settings.topic(t), p) for t in WATCHED for p in range(settings.partitions)]
     consumer.assign(partitions)

@@ -69,7 +69,7 @@ class DurableClient(CheckoutClient):
         async with self._mending:
             while self._producer is broken:
                 try:
-                    made = await kafka.producer(self._settings, "quadrille-chaos")
+                    made = await kafka.new_producer(self._settings, "quadrille-chaos")
                 except AWAY:
                     await asyncio.sleep(PAUSE_SECONDS)
                 else:
@@ -100,7 +100,7 @@ class DurableClient(CheckoutClient):
     async def _read_anew(self) -> None:
         await kafka.stop(self._consumer, 1)
         while True:
-            consumer = kafka.consumer(self._settings, None, "quadrille-chaos")
+            consumer = kafka.new_consumer(self._settings, None, "quadrille-chaos")
             try:
                 await kafka.start(consumer)
                 break

@@ -23,13 +23,13 @@ from shared.settings import Settings, SettingsError
 from shared.timeouts import run_with_timeout
 
 STOP_SECONDS: Final = 3.0
-AT_ONCE: Final = 8
+MAX_BATCH_SIZE: Final = 8
 """Most messages of one commit: each may be the redrive of a record of 16 MB."""
 
 
 def define(settings: Settings) -> Definition:
     """Define the service."""
-    return Definition(reactions, STORES, at_once=AT_ONCE)
+    return Definition(reactions, STORES, max_batch_size=MAX_BATCH_SIZE)
 
 
 def workers(service: Service) -> list[Worker]:
@@ -45,7 +45,7 @@ def workers(service: Service) -> list[Worker]:
 
     def emitted() -> None:
         notifier.wake()
-        service.publish_soon()
+        service.wake_relay()
 
     def committed(written: Sequence[Loaded[Any]]) -> None:
         if any(isinstance(one.aggregate, Alert) and one.aggregate.notify_at for one in written):
@@ -53,7 +53,7 @@ def workers(service: Service) -> list[Worker]:
 
     service.on_commit = committed
     store = DeadLetterStore(service.engine, service.lane_of, emitted, settings.topic_prefix)
-    service.troubles["dead letters"] = "not listening yet"
+    service.health_problems["dead letters"] = "not listening yet"
     reports = Reports(store, notifier)
     outages = OutageMonitor(settings, reports)
     service.early = [reports.run, outages.run]
@@ -66,7 +66,7 @@ async def _listen(service: Service, store: DeadLetterStore) -> None:
     app = application(service.settings, store)
     try:
         await app.start()
-        del service.troubles["dead letters"]
+        del service.health_problems["dead letters"]
         await Reconciler(service.settings, service.engine, store).run()
     finally:
         with contextlib.suppress(TimeoutError):

@@ -29,7 +29,7 @@ from services.alerts.store import DeadLetterStore
 from shared.contract.text import counted
 from shared.contract.topics import DEAD_LETTERS
 from shared.runtime import kafka
-from shared.runtime.member import StalledError
+from shared.runtime.kafka.consumer import StalledError
 from shared.runtime.observability.repeats import REPEATED
 from shared.runtime.postgres.database import is_away
 from shared.settings import Settings
@@ -99,7 +99,7 @@ class Reconciler:
     async def run(self) -> None:
         """Reconcile until cancelled. An outage of Kafka or the database is retried at the next turn.
 
-        Raises :class:`shared.runtime.member.StalledError` if Faust makes no progress in a partition with dead letters.
+        Raises :class:`shared.runtime.kafka.consumer.StalledError` if Faust makes no progress in a partition with dead letters.
         """
         while True:
             try:
@@ -120,7 +120,7 @@ class Reconciler:
         return found
 
     async def _find(self) -> int:
-        consumer = kafka.consumer(self._settings, GROUP, "alerts-reconciler")
+        consumer = kafka.new_consumer(self._settings, GROUP, "alerts-reconciler")
         await kafka.start(consumer)
         try:
             topic = self._settings.topic(DEAD_LETTERS)

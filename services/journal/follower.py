@@ -19,13 +19,13 @@ from services.journal.writer import JournalWriter, cutoff
 from shared.contract.envelope import Record
 from shared.contract.topics import TOPICS
 from shared.runtime import kafka
+from shared.runtime.kafka.consumer import PartitionConsumer, StalledError
 from shared.runtime.kafka.topics import check_topics
-from shared.runtime.member import Member, StalledError
 from shared.runtime.observability import health, metrics
 from shared.runtime.observability.repeats import REPEATED
-from shared.runtime.pacing import Pacing
 from shared.runtime.postgres import migrations as runtime_migrations
 from shared.runtime.postgres.database import is_away, is_conflict
+from shared.runtime.schedule import Schedule
 from shared.settings import Settings
 from shared.timeouts import run_with_timeout, wait_for_event
 
@@ -47,83 +47,83 @@ class Follower:
     def __init__(self, settings: Settings, writer: JournalWriter) -> None:
         self._settings, self._writer = settings, writer
         self._busy = asyncio.Lock()
-        self._pacing = Pacing("journal")
-        self._member: Member | None = None
-        self._turns = health.Turns()
-        self._behind = 0
+        self._schedule = Schedule("journal")
+        self._consumer: PartitionConsumer | None = None
+        self._heartbeat = health.Heartbeat()
+        self._lag = 0
 
     def stop(self) -> None:
         """Finish the batch, commit the offsets, leave the group."""
-        self._pacing.stopping.set()
-        if self._member:
-            self._member.ready.set()
+        self._schedule.stopping.set()
+        if self._consumer:
+            self._consumer.ready.set()
 
     def state(self) -> dict[str, object]:
-        """The answer of ``/readyz``. ``behind``: the number of unread records."""
-        lanes = sorted(self._member.epochs) if self._member else []
-        trouble = self._pacing.trouble or self._turns.trouble
-        return {"service": NAME, "ready": not trouble, "trouble": trouble, "lanes": lanes, "behind": self._behind}
+        """The answer of ``/readyz``. ``lag``: the number of unread records."""
+        lanes = sorted(self._consumer.epochs) if self._consumer else []
+        trouble = self._schedule.trouble or self._heartbeat.trouble
+        return {"service": NAME, "ready": not trouble, "trouble": trouble, "lanes": lanes, "lag": self._lag}
 
     async def wait_for_database(self) -> None:
         """Wait for the database. Raises :class:`shared.runtime.postgres.migrations.MigrationsError` if its version differs."""
-        await runtime_migrations.wait_for(self._settings.database_url(NAME), NAME, migrations, self._pacing)
+        await runtime_migrations.wait_for(self._settings.database_url(NAME), NAME, migrations, self._schedule)
 
     async def run(self) -> None:
         """Follow until stopped. Raises :class:`shared.runtime.kafka.TopicsError` if a topic is missing."""
         attempt, checked = 0, False
-        while not self._pacing.stopping.is_set():
+        while not self._schedule.stopping.is_set():
             started = time.monotonic()
             try:
                 if not checked:
                     await check_topics(self._settings)
                     checked = True
-                async with Member(NAME, self._settings, list(TOPICS), self._busy, BATCH, **FETCH) as member:
-                    self._member = member
-                    await self._follow(member)
+                async with PartitionConsumer(NAME, self._settings, list(TOPICS), self._busy, BATCH, **FETCH) as consumer:
+                    self._consumer = consumer
+                    await self._follow(consumer)
             except (KafkaError, OSError, TimeoutError, StalledError) as error:
                 attempt = 0 if time.monotonic() - started > 60 else attempt + 1
-                await self._pacing.back_off(attempt, f"the broker cannot be read: {error!r}")
+                await self._schedule.back_off(attempt, f"the broker cannot be read: {error!r}")
             finally:
-                self._member = None
+                self._consumer = None
 
-    async def _follow(self, member: Member) -> None:
+    async def _follow(self, consumer: PartitionConsumer) -> None:
         pending: list[Record] = []
         attempt = 0
-        while not self._pacing.stopping.is_set():
-            self._turns.turn()
+        while not self._schedule.stopping.is_set():
+            self._heartbeat.beat()
             try:
-                await self._own(member)
-                await self._report_lost(member)
-                if self._pacing.trouble:
+                await self._own(consumer)
+                await self._report_lost(consumer)
+                if self._schedule.trouble:
                     await self._writer.ping()
-                    self._pacing.trouble = None
-                pending = pending or await self._arrived(member)
-                await self._write(member, pending)
+                    self._schedule.trouble = None
+                pending = pending or await self._arrived(consumer)
+                await self._write(consumer, pending)
                 pending, attempt = [], 0
-                await self._report_lag(member)
+                await self._report_lag(consumer)
             except Exception as error:
                 if not (is_away(error) or is_conflict(error)):
                     raise
-                await self._pacing.back_off(attempt, f"the database is away: {error!r}")
+                await self._schedule.back_off(attempt, f"the database is away: {error!r}")
                 attempt += 1
-            if self._pacing.is_time("offsets", OFFSETS_SECONDS):
-                await member.commit_offsets()
+            if self._schedule.due("offsets", OFFSETS_SECONDS):
+                await consumer.commit_offsets()
 
-    async def _own(self, member: Member) -> None:
+    async def _own(self, consumer: PartitionConsumer) -> None:
         """Take over the assigned partitions. No epoch is needed: writing a record again writes the same entry."""
-        lanes = await member.lanes()
-        if lanes != member.epochs.keys():
-            await member.rewind(lanes - member.epochs.keys(), known=await self._writer.known_partitions())
-            member.epochs = dict.fromkeys(lanes, 0)
+        lanes = await consumer.lanes()
+        if lanes != consumer.epochs.keys():
+            await consumer.seek_to_committed(lanes - consumer.epochs.keys(), known=await self._writer.known_partitions())
+            consumer.epochs = dict.fromkeys(lanes, 0)
             metrics.lanes.labels(NAME).set(len(lanes))
             log.info("the journal follows the lanes %s", sorted(lanes))
 
-    async def _report_lost(self, member: Member) -> None:
+    async def _report_lost(self, consumer: PartitionConsumer) -> None:
         """Publish a dead letter for records that were never read; alerts receives it. The journal publishes nothing else."""
-        if not (lost := list(member.lost)):
+        if not (lost := list(consumer.lost)):
             return
         try:
-            producer = await kafka.producer(self._settings, NAME)
+            producer = await kafka.new_producer(self._settings, NAME)
             try:
                 for one in lost:
                     letter = one.dead_letter(NAME, datetime.now(UTC))
@@ -134,33 +134,33 @@ class Follower:
                 await kafka.stop(producer)
         except (OSError, TimeoutError) as error:
             raise StalledError(f"records that were never read cannot be reported: {error!r}") from error
-        member.told(lost)
+        consumer.mark_reported(lost)
 
-    async def _arrived(self, member: Member) -> list[Record]:
-        await wait_for_event(member.ready, OFFSETS_SECONDS)
-        member.ready.clear()
-        return member.take()
+    async def _arrived(self, consumer: PartitionConsumer) -> list[Record]:
+        await wait_for_event(consumer.ready, OFFSETS_SECONDS)
+        consumer.ready.clear()
+        return consumer.drain()
 
-    async def _write(self, member: Member, records: Sequence[Record]) -> None:
+    async def _write(self, consumer: PartitionConsumer, records: Sequence[Record]) -> None:
         if not records:
             return
         started = time.perf_counter()
         async with self._busy:
             now = datetime.now(UTC)
             await self._writer.write([entry(record, now) for record in records])
-            member.done(records)
+            consumer.mark_processed(records)
         metrics.batch_seconds.labels(NAME).observe(time.perf_counter() - started)
         metrics.batch_size.labels(NAME).observe(len(records))
 
-    async def _report_lag(self, member: Member) -> None:
+    async def _report_lag(self, consumer: PartitionConsumer) -> None:
         """Store the lag, unless a rebalance is running."""
-        if not self._pacing.is_time("lag", LAG_SECONDS):
+        if not self._schedule.due("lag", LAG_SECONDS):
             return
         try:
-            lags = await run_with_timeout(LAG_SECONDS, member.behind())
+            lags = await run_with_timeout(LAG_SECONDS, consumer.lag())
         except (KafkaError, TimeoutError):
             return
-        self._behind = sum(lags.values())
+        self._lag = sum(lags.values())
         await self._writer.report_lag(lags)
 
     async def prune(self) -> None:

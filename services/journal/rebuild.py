@@ -65,7 +65,7 @@ async def rebuild(settings: Settings, progress: Callable[[int, int], None] = lam
 
 
 async def _write_again(settings: Settings, writer: JournalWriter, progress: Callable[[int, int], None]) -> int:
-    consumer = kafka.consumer(settings, None, "journal-rebuild", max_partition_fetch_bytes=1_048_576)
+    consumer = kafka.new_consumer(settings, None, "journal-rebuild", max_partition_fetch_bytes=1_048_576)
     await kafka.start(consumer)
     try:
         partitions = [TopicPartition(settings.topic(name), p) for name in TOPICS for p in range(settings.partitions)]

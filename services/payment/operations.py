@@ -44,7 +44,7 @@ from shared.runtime.postgres.store import Loaded
 from shared.runtime.service import Service
 
 log = logging.getLogger(__name__)
-AT_ONCE: Final = 64
+MAX_CONCURRENCY: Final = 64
 """Calls to the gateway under way at the same time."""
 CLAIM_SECONDS: Final = 0.25
 LEASE_MARGIN_SECONDS: Final = 15.0
@@ -108,7 +108,7 @@ class Operations:
         self._inherited: dict[str, _Asked] = {}
         """What may have been asked for before by one that did not hear the answer."""
         self._running: set[asyncio.Task[None]] = set()
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._slots = asyncio.Semaphore(MAX_CONCURRENCY)
         self._taken_over: set[int] = set()
         self._inheriting: set[int] = set()
         self._breaker = Breaker()
@@ -117,7 +117,7 @@ class Operations:
             for answer in get_args(answers):
                 metrics.gateway_calls.labels(what, _outcome(answer))
         service.on_commit = self.start
-        service.on_lanes = self._taken_over.update
+        service.on_assigned = self._taken_over.update
 
     def start(self, changed: Sequence[Loaded[Any]]) -> None:
         """Make the calls the payments of a commit are waiting for; what is asked again is claimed when it is due."""
@@ -170,16 +170,16 @@ class Operations:
         for row in overdue:
             asked = (self._asked.get(row.checkout_id), self._inherited.get(row.checkout_id))
             again = any(one is not None and one.serial == row.serial for one in asked)
-            self._service.submit(TimeIsUp(row.checkout_id, row.serial, again), row.cart_id)
+            self._service.enqueue_result(TimeIsUp(row.checkout_id, row.serial, again), row.cart_id)
         for payment, now, traceparent in due:
             if payment.operation is None:
-                self._service.submit(HoldAged(payment.checkout_id), payment.cart_id)
+                self._service.enqueue_result(HoldAged(payment.checkout_id), payment.cart_id)
             else:
                 self._spawn(payment, now, traceparent)
 
     async def _due(self, connection: AsyncConnection, lanes: set[int]) -> list[_Claimed]:
         """What is due: all of it, or while the gateway is in trouble what a person waits for, and perhaps a probe."""
-        held, limit = self._breaker.is_open, max(0, 4 * AT_ONCE - len(self._running))
+        held, limit = self._breaker.is_open, max(0, 4 * MAX_CONCURRENCY - len(self._running))
         due = await self._claimed(connection, lanes, limit, held=held)
         if (
             held
@@ -201,7 +201,7 @@ class Operations:
         if not self._breaker.is_open or now - self._looked < OVERDUE_SECONDS:
             return ()
         self._looked = now
-        return (await connection.execute(_OVERDUE, {"lanes": sorted(lanes), "limit": 4 * AT_ONCE})).all()
+        return (await connection.execute(_OVERDUE, {"lanes": sorted(lanes), "limit": 4 * MAX_CONCURRENCY})).all()
 
     def _know(self, since: datetime | None) -> None:
         """How the gateway is, as the service's database says."""
@@ -251,9 +251,9 @@ class Operations:
         again = self._is_new(payment) or _among(self._inherited, payment)
         in_trouble = self._breaker.is_open and is_trouble(answer)
         if (seen := self._breaker.hear(answer, payment.cart_id, time.time())) is not None:
-            self._service.submit(seen, payment.cart_id)
+            self._service.enqueue_result(seen, payment.cart_id)
         answered = GatewayAnswered(payment.checkout_id, payment.serial, answer, again, in_trouble)
-        self._service.submit(answered, payment.cart_id, call.traceparent)
+        self._service.enqueue_result(answered, payment.cart_id, call.traceparent)
 
     async def _ask(self, payment: Payment, what: Kind | Literal["look_up"]) -> Answer | LookUp:
         operation, hold = payment.operation, payment.hold or ""

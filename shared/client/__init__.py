@@ -64,8 +64,8 @@ class CheckoutClient:
 
     async def _open(self) -> None:
         partitions = await kafka.partitions_of(self._settings, self._names())
-        self._producer = await kafka.producer(self._settings, "quadrille-client")
-        self._consumer = kafka.consumer(self._settings, None, "quadrille-client")
+        self._producer = await kafka.new_producer(self._settings, "quadrille-client")
+        self._consumer = kafka.new_consumer(self._settings, None, "quadrille-client")
         await kafka.start(self._consumer)
         await run_with_timeout(kafka.CLIENT_SECONDS, self._go_to_the_end(partitions))
 

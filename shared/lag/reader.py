@@ -40,8 +40,8 @@ class LagReader:
     def __init__(self, settings: Settings) -> None:
         self._admin = AIOKafkaAdminClient(**settings.kafka_client(), client_id="quadrille-lag")
         sizes = {"fetch_max_bytes": FETCH_BYTES, "max_partition_fetch_bytes": PARTITION_BYTES}
-        self._consumer = kafka.consumer(settings, None, "quadrille-lag", **sizes)
-        self._any_consumer = kafka.consumer(settings, None, "quadrille-lag", isolation_level="read_uncommitted", **sizes)
+        self._consumer = kafka.new_consumer(settings, None, "quadrille-lag", **sizes)
+        self._any_consumer = kafka.new_consumer(settings, None, "quadrille-lag", isolation_level="read_uncommitted", **sizes)
         self._committed, self._beyond = RecordTimestamps(self._consumer), RecordTimestamps(self._any_consumer)
         self._slots = asyncio.Semaphore(MAX_CONCURRENCY)
 

@@ -60,7 +60,7 @@ class Refusals:
         self._refusals[topic].taken = True
 
     def lift(self) -> None:
-        """Publish on the topics that take records again. To be called before a sweep of all that waits for them."""
+        """Publish on the topics that take records again. To be called before all that waits for them is published."""
         for topic in [topic for topic, refusal in self._refusals.items() if refusal.taken]:
             del self._refusals[topic]
             metrics.topic_refuses.labels(self._service, topic).set(0)

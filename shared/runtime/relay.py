@@ -98,36 +98,36 @@ class Relay:
     def _is_full(self) -> bool:
         return len(self._waiting) >= FULL or self._bytes >= FULL_BYTES
 
-    async def room(self, seconds: float) -> bool:
-        """Wait, so long at most, until more may be committed, or nothing more will be; returns whether it is so."""
+    async def wait_for_capacity(self, seconds: float) -> bool:
+        """Wait until more may be committed, so many seconds at most; returns whether it may."""
         return await wait_for_event(self._room, seconds)
 
-    def end(self) -> None:
-        """Nothing more will be committed: nobody need wait for it."""
+    def stop_backpressure(self) -> None:
+        """Make nobody wait for capacity any more: nothing more will be committed."""
         self._room.set()
 
-    async def flushed(self) -> None:
+    async def drained(self) -> None:
         """Wait until all that was handed in is acknowledged."""
         await self._idle.wait()
 
-    async def sweep(self, lanes: set[int]) -> None:
+    async def publish_pending(self, lanes: set[int]) -> None:
         """Publish what is committed for these lanes and was never handed in: left by a crash or by another member.
 
         To be called between commits only, so that what a commit hands in cannot be found here before; and of a new lane
         before its first commit, so that nothing overtakes what was left. Topics that take records again are published from
-        here on, when all lanes are swept that are owned.
+        here on, if these are all the lanes that are owned.
         """
         if lanes >= self._lanes():
             self.refusals.lift()
         while True:
             async with self._engine.begin() as connection:
                 refusing = list(self.refusals)
-                rows, more = await outbox.sweep(connection, lanes, self._known, GROUP, IN_HAND_BYTES, refusing)
+                rows, more = await outbox.pending(connection, lanes, self._known, GROUP, IN_HAND_BYTES, refusing)
             rows = [row for row in rows if row.record.topic not in self.refusals]  # it may have begun meanwhile
             self._queue(rows)
             if not more:
                 return
-            await self.flushed()
+            await self.drained()
 
     async def run(self) -> None:
         """Send and forget rows until cancelled."""
@@ -259,7 +259,7 @@ class Relay:
                 if not isinstance(error, TOO_LARGE):
                     raise error
                 await self._quarantine(row, error)
-            self._known.update(row.id for row in outcome.acked)  # until it is deleted, a sweep would find it
+            self._known.update(row.id for row in outcome.acked)  # until it is deleted, it would be found as pending
             self._note_acked(outcome.acked)
 
     async def _quarantine(self, row: OutboxRow, error: Exception) -> None:

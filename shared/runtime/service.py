@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from types import ModuleType
 from typing import Any, Final
 
@@ -20,18 +21,18 @@ from shared.contract.topics import TOPICS, commands_topic, redrive_topic, topics
 from shared.runtime import inputs, kafka
 from shared.runtime.batch import DatabaseAwayError, Processor
 from shared.runtime.inputs import Deliver, Reader, WorkItem
-from shared.runtime.kafka.lost import tell
+from shared.runtime.kafka.consumer import PartitionConsumer, StalledError
+from shared.runtime.kafka.lost import report_lost
 from shared.runtime.kafka.topics import check_topics
-from shared.runtime.member import Member, StalledError
 from shared.runtime.observability import backlog, health, metrics
 from shared.runtime.observability.tracing import tracer
-from shared.runtime.pacing import Pacing
 from shared.runtime.postgres import inbox, migrations, ownership
 from shared.runtime.postgres.database import connect, is_away
 from shared.runtime.postgres.store import Loaded, Store
 from shared.runtime.reactions import Reactions, TimerFired
 from shared.runtime.records import portions
 from shared.runtime.relay import Relay
+from shared.runtime.schedule import Schedule
 from shared.settings import Settings
 from shared.timeouts import run_with_timeout
 
@@ -43,25 +44,25 @@ PACE_SECONDS: Final = 0.2
 """A poll and a commit cost nearly the same whatever they bring, here, at the broker and at the database. So after a commit
 of more than one item polls are as far apart as four times the time it took, at most so long: the busier everything is the
 fewer and larger they are, and what comes alone is not kept waiting."""
-SWEEP_SECONDS: Final = 2.0
-"""How often the outbox is searched for rows other members left for our lanes."""
+PENDING_SECONDS: Final = 2.0
+"""How often the outbox is searched for rows that other members left for our lanes."""
 OFFSETS_SECONDS: Final = 1.0
 PRUNE_SECONDS: Final = 60.0
-DUE_AT_ONCE: Final = 500
+MAX_TIMERS: Final = 500
 
 
 @dataclass(frozen=True)
 class Definition:
     """What makes a service: its reactions, the stores of its aggregates, and what its reactions ask for by type.
 
-    ``at_once``: work items of one commit at most; more cost as much each, and keep the next service waiting. Few where a
+    ``max_batch_size``: work items of one commit at most; more cost as much each, and keep the next service waiting. Few where a
     reaction may load megabytes.
     """
 
     reactions: Reactions
     stores: Sequence[Store[Any]]
     context: Mapping[type[Any], Any] = field(default_factory=dict)
-    at_once: int = 250
+    max_batch_size: int = 250
 
     @property
     def topics(self) -> list[str]:
@@ -79,9 +80,9 @@ class Definition:
 class Service:
     """Runs a definition until it is told to stop.
 
-    ``submit`` hands in an answer from outside (of the payment gateway, say); ``on_commit`` is called with the
-    aggregates every commit changed; ``on_lanes`` with the lanes newly owned. ``early``: workers that begin before the
-    database is there. ``troubles``: what stands in the way of its workers, by worker; it is ready only without any.
+    ``enqueue_result`` takes a result from outside (of the payment gateway, say); ``on_commit`` is called with the aggregates
+    that each commit changed; ``on_assigned`` with the lanes newly owned. ``early``: workers that begin before the database
+    is there. ``health_problems``: why workers cannot work, by worker; the service is ready only without any.
     """
 
     def __init__(self, definition: Definition, settings: Settings) -> None:
@@ -96,49 +97,49 @@ class Service:
         self.processor.meter.begin(definition.reactions)
         self.relay = Relay(self.name, settings, self.engine, lambda: self.lanes)
         self.on_commit: Callable[[Sequence[Loaded[Any]]], None] = lambda changed: None
-        self.on_lanes: Callable[[set[int]], None] = lambda lanes: None
+        self.on_assigned: Callable[[set[int]], None] = lambda lanes: None
         self.early: list[Callable[[], Any]] = []
-        self.troubles: dict[str, str] = {}
+        self.health_problems: dict[str, str] = {}
         self._reader = Reader(definition.reactions)
         self._busy = asyncio.Lock()
-        self._pacing = Pacing(self.name)
-        self._submitted: list[Deliver] = []
+        self._schedule = Schedule(self.name)
+        self._results: list[Deliver] = []
         self._visits: dict[int, int] = {}
-        self._member: Member | None = None
-        self._turns = health.Turns()
+        self._consumer: PartitionConsumer | None = None
+        self._heartbeat = health.Heartbeat()
         self._batch_seconds = metrics.batch_seconds.labels(self.name)
         self._batch_size = metrics.batch_size.labels(self.name)
 
     @property
     def lanes(self) -> set[int]:
         """The lanes this process owns now."""
-        return set(self._member.epochs) if self._member else set()
+        return set(self._consumer.epochs) if self._consumer else set()
 
     def lane_of(self, key: str) -> int:
         """The lane of a Kafka key."""
         return kafka.lane_of(key, self.settings.partitions)
 
-    def submit(self, trigger: Any, cart_id: str, traceparent: str | None = None) -> None:
-        """Hand in an answer from outside; it is handled like a message of that cart. ``traceparent``: of the call."""
+    def enqueue_result(self, trigger: Any, cart_id: str, traceparent: str | None = None) -> None:
+        """Enqueue a result from outside; it is handled like a message of that cart. ``traceparent``: of the call."""
         reaction = self.definition.reactions.by_trigger[type(trigger)]
-        self._submitted.append(Deliver(self.lane_of(cart_id), reaction, trigger, traceparent=traceparent))
+        self._results.append(Deliver(self.lane_of(cart_id), reaction, trigger, traceparent=traceparent))
         self._wake()
 
-    def publish_soon(self) -> None:
-        """A worker has written to the outbox beside the batches: publish it at the next turn."""
-        self._pacing.hurry("sweep")
+    def wake_relay(self) -> None:
+        """Publish in the next round what a worker has written to the outbox beside the batches."""
+        self._schedule.run_now("pending")
         self._wake()
 
     def stop(self) -> None:
         """Finish the batch, publish, commit the offsets, leave the group: :meth:`run` returns within five seconds."""
-        self._pacing.stopping.set()
-        self.relay.end()
+        self._schedule.stopping.set()
+        self.relay.stop_backpressure()
         self._wake()
 
     def state(self) -> dict[str, object]:
         """What ``/readyz`` says."""
-        told = next((f"{who}: {what}" for who, what in self.troubles.items()), None)
-        trouble = self._pacing.trouble or self._turns.trouble or self.relay.trouble or told
+        problem = next((f"{who}: {what}" for who, what in self.health_problems.items()), None)
+        trouble = self._schedule.trouble or self._heartbeat.trouble or self.relay.trouble or problem
         return {
             "service": self.name,
             "ready": trouble is None,
@@ -148,7 +149,7 @@ class Service:
 
     async def wait_for_database(self, database: ModuleType) -> None:
         """Wait for it. Raises :class:`shared.runtime.postgres.migrations.MigrationsError` where it is at another version."""
-        await migrations.wait_for(self.settings.database_url(self.name), self.name, database, self._pacing)
+        await migrations.wait_for(self.settings.database_url(self.name), self.name, database, self._schedule)
 
     async def ready(self) -> None:
         """Wait for the broker.
@@ -156,12 +157,12 @@ class Service:
         Raises :class:`shared.runtime.kafka.TopicsError` where a topic is missing or may lose messages.
         """
         attempt = 0
-        while not self._pacing.stopping.is_set():
+        while not self._schedule.stopping.is_set():
             try:
                 await check_topics(self.settings, topics_of(self.name, self.definition.topics))
                 return
             except (KafkaError, OSError, TimeoutError) as error:
-                await self._pacing.back_off(attempt, f"the broker cannot be reached: {error!r}")
+                await self._schedule.back_off(attempt, f"the broker cannot be reached: {error!r}")
                 attempt += 1
 
     async def run(self) -> None:
@@ -169,9 +170,9 @@ class Service:
         await self.ready()
         relay = asyncio.create_task(self.relay.run())
         try:
-            await self._work_with_members()
+            await self._work_with_consumers()
             with contextlib.suppress(TimeoutError):
-                await run_with_timeout(2, self.relay.flushed())
+                await run_with_timeout(2, self.relay.drained())
         finally:
             relay.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -179,68 +180,68 @@ class Service:
             await self.engine.dispose()
             await asyncio.to_thread(self.tracer.close)
 
-    async def _work_with_members(self) -> None:
+    async def _work_with_consumers(self) -> None:
         attempt = 0
-        while not self._pacing.stopping.is_set():
+        while not self._schedule.stopping.is_set():
             started = time.monotonic()
             try:
                 topics, anchor = self.definition.topics, self.definition.anchor
-                async with Member(self.name, self.settings, topics, self._busy, anchor=anchor) as member:
-                    self._member = member
-                    await self._work(member)
+                async with PartitionConsumer(self.name, self.settings, topics, self._busy, anchor=anchor) as consumer:
+                    self._consumer = consumer
+                    await self._work(consumer)
             except (KafkaError, OSError, TimeoutError, StalledError, ownership.FencedError) as error:
                 attempt = 0 if time.monotonic() - started > 60 else attempt + 1
-                await self._pacing.back_off(attempt, f"joining the group anew: {error!r}")
+                await self._schedule.back_off(attempt, f"joining the group anew: {error!r}")
             finally:
-                self._member = None
+                self._consumer = None
 
-    async def _work(self, member: Member) -> None:
+    async def _work(self, consumer: PartitionConsumer) -> None:
         pending: list[Record] = []
         attempt = 0
-        while not self._pacing.stopping.is_set():
-            self._turns.turn()
+        while not self._schedule.stopping.is_set():
+            self._heartbeat.beat()
             try:
-                await self._take_lanes(member)
-                self._pacing.trouble = None
+                await self._take_lanes(consumer)
+                self._schedule.trouble = None
                 if not pending:
-                    pending = await self._arrived(member)
-                await self._turn(member, pending)
+                    pending = await self._arrived(consumer)
+                await self._round(consumer, pending)
                 pending, attempt = [], 0
             except (DatabaseAwayError, SQLAlchemyError, OSError, TimeoutError) as error:
                 if isinstance(error, SQLAlchemyError) and not is_away(error):
                     raise
-                await member.commit_offsets()
-                member.disown()  # what became of the commit shows when the lanes are taken anew
-                await self._pacing.back_off(attempt, f"the database is away: {error}")
+                await consumer.commit_offsets()
+                consumer.disown()  # what became of the commit shows when the lanes are taken anew
+                await self._schedule.back_off(attempt, f"the database is away: {error}")
                 attempt += 1
-            if self._pacing.is_time("offsets", OFFSETS_SECONDS):
-                await member.commit_offsets()
+            if self._schedule.due("offsets", OFFSETS_SECONDS):
+                await consumer.commit_offsets()
 
-    async def _take_lanes(self, member: Member) -> None:
+    async def _take_lanes(self, consumer: PartitionConsumer) -> None:
         """Own what Kafka assigned: raise the epochs, and publish what the former owner left, before anything else.
 
         The former owner may be ourselves, with a commit whose answer was lost: raising the epoch waits for its end.
         """
-        if not (await member.lanes() - member.epochs.keys() or member.shared - member.guest_of):
+        if not (await consumer.lanes() - consumer.epochs.keys() or consumer.shared - consumer.guest_of):
             return
         async with self._busy:
-            new = member.assigned - member.epochs.keys()  # a rebalance may have begun meanwhile
-            visited = member.shared - member.guest_of
+            new = consumer.assigned - consumer.epochs.keys()  # a rebalance may have begun meanwhile
+            visited = consumer.shared - consumer.guest_of
             if not new | visited:
                 return
             epochs: dict[int, int] = {}
             if new:
                 async with self.engine.begin() as connection:
                     epochs = await ownership.take(connection, new, self.owner)
-                await self.relay.sweep(new)
-            await member.rewind(new | visited, known={lane for lane, epoch in epochs.items() if epoch > 1})
-            # As records are read anew, answers are asked for anew, by whoever asked for those handed in before.
-            self._submitted = [answer for answer in self._submitted if answer.lane not in new]
-            member.epochs.update(epochs)
-            member.guest_of.update(visited)
-        metrics.lanes.labels(self.name).set(len(member.epochs))
-        metrics.guest_lanes.labels(self.name).set(len(member.guest_of))
-        log.info("%s owns the lanes %s", self.name, sorted(member.epochs))
+                await self.relay.publish_pending(new)
+            await consumer.seek_to_committed(new | visited, known={lane for lane, epoch in epochs.items() if epoch > 1})
+            # As records are read anew, results are asked for anew, by whoever asked for those enqueued before.
+            self._results = [result for result in self._results if result.lane not in new]
+            consumer.epochs.update(epochs)
+            consumer.guest_of.update(visited)
+        metrics.lanes.labels(self.name).set(len(consumer.epochs))
+        metrics.guest_lanes.labels(self.name).set(len(consumer.guest_of))
+        log.info("%s owns the lanes %s", self.name, sorted(consumer.epochs))
         if visited:
             log.warning(
                 "%s handles some topics of the lanes %s, which another member owns: topics differ in their number of"
@@ -249,45 +250,45 @@ class Service:
                 sorted(visited),
             )
         if new:
-            self.on_lanes(new)
+            self.on_assigned(new)
 
-    async def _arrived(self, member: Member) -> list[Record]:
+    async def _arrived(self, consumer: PartitionConsumer) -> list[Record]:
         """Wait for something to do, and return the records that came."""
-        while not await self.relay.room(TICK_SECONDS):
-            self._turns.turn()  # to wait for the broker is no standing still
+        while not await self.relay.wait_for_capacity(TICK_SECONDS):
+            self._heartbeat.beat()  # waiting for the broker is no stall
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(TICK_SECONDS):
-                await member.ready.wait()
-        member.ready.clear()
-        return member.take()
+                await consumer.ready.wait()
+        consumer.ready.clear()
+        return consumer.drain()
 
-    async def _turn(self, member: Member, records: Sequence[Record]) -> None:
-        """One commit: the records, the answers handed in, the timers that are due."""
+    async def _round(self, consumer: PartitionConsumer, records: Sequence[Record]) -> None:
+        """One round of commits: the records, the enqueued results, the timers that are due."""
         async with self._busy:
-            if lost := list(member.lost):
-                self.relay.publish(await tell(self.engine, self.name, lost))
-                member.told(lost)
-            due = await self._due(member)
-            submitted, self._submitted = self._submitted, []
+            if lost := list(consumer.lost):
+                self.relay.publish(await report_lost(self.engine, self.name, lost))
+                consumer.mark_reported(lost)
+            due = await self._due(consumer)
+            results, self._results = self._results, []
             read = [item for record in records if (item := self._reader.read(record)) is not None]
-            mine = [item for item in (*read, *submitted, *due) if item.lane in member.epochs]
-            others = [item for item in read if item.lane in member.guest_of]
+            mine = [item for item in (*read, *results, *due) if item.lane in consumer.epochs]
+            others = [item for item in read if item.lane in consumer.guest_of]
             try:
-                for items, epochs in ((mine, member.epochs), (others, None)):
-                    for some in portions(items, self.definition.at_once, inputs.size):
-                        if self._pacing.stopping.is_set():
+                for items, epochs in ((mine, consumer.epochs), (others, None)):
+                    for some in portions(items, self.definition.max_batch_size, inputs.size):
+                        if self._schedule.stopping.is_set():
                             return  # the records are read again by the next owner, which drops what is handled
-                        await self._commit(some, member, epochs)
+                        await self._commit(some, consumer, epochs)
             except BaseException:
-                self._submitted = submitted + self._submitted
+                self._results = results + self._results
                 raise
-            member.done([record for record in records if member.handles(record.partition)])
-            if self._pacing.is_time("sweep", SWEEP_SECONDS):
-                await self.relay.sweep(set(member.epochs))
-        if self._pacing.is_time("prune", PRUNE_SECONDS) and await self._prune():
-            self._pacing.hurry("prune")  # the next turn goes on
+            consumer.mark_processed([record for record in records if consumer.handles(record.partition)])
+            if self._schedule.due("pending", PENDING_SECONDS):
+                await self.relay.publish_pending(set(consumer.epochs))
+        if self._schedule.due("prune", PRUNE_SECONDS) and await self._prune():
+            self._schedule.run_now("prune")  # the next round goes on
 
-    async def _commit(self, items: Sequence[WorkItem], member: Member, epochs: Mapping[int, int] | None) -> None:
+    async def _commit(self, items: Sequence[WorkItem], consumer: PartitionConsumer, epochs: Mapping[int, int] | None) -> None:
         started = time.perf_counter()
         committed = await self.processor.process(items, epochs)
         took = time.perf_counter() - started
@@ -295,21 +296,21 @@ class Service:
             self.relay.publish(committed.rows)
         else:  # there may be events of a guest before ours
             self._visits |= committed.visits
-            await self.relay.sweep(set(member.epochs))
+            await self.relay.publish_pending(set(consumer.epochs))
         self.on_commit(committed.changed)
-        member.pace = min(PACE_SECONDS, PACE * took) if len(items) > 1 else 0.0
+        consumer.pace = min(PACE_SECONDS, PACE * took) if len(items) > 1 else 0.0
         self._batch_seconds.observe(took)
         self._batch_size.observe(len(items))
 
-    async def _due(self, member: Member) -> list[WorkItem]:
-        if not member.epochs or not self._pacing.is_time("due", TICK_SECONDS):
+    async def _due(self, consumer: PartitionConsumer) -> list[WorkItem]:
+        if not consumer.epochs or not self._schedule.due("due", TICK_SECONDS):
             return []
         items: list[WorkItem] = []
         timers = self.definition.reactions.timers
         async with self.engine.begin() as connection:
             for store in self.definition.stores:
                 if store.kind in timers:
-                    found = await store.due(connection, member.epochs, DUE_AT_ONCE)
+                    found = await store.due(connection, consumer.epochs, MAX_TIMERS)
                     items += [Deliver(lane, timers[store.kind], TimerFired(i)) for i, lane in found]
         return items
 
@@ -318,8 +319,8 @@ class Service:
             return await inbox.prune(connection)
 
     def _wake(self) -> None:
-        if self._member:
-            self._member.ready.set()
+        if self._consumer:
+            self._consumer.ready.set()
 
 
 async def serve(service: Service, database: ModuleType, *workers: Callable[[], Any]) -> None:
@@ -338,7 +339,8 @@ async def serve(service: Service, database: ModuleType, *workers: Callable[[], A
     try:
         async with _working(service, service.early):
             await service.wait_for_database(database)
-            async with _working(service, [*workers, lambda: backlog.watch(service.name, service.engine, service.troubles)]):
+            watching = partial(backlog.watch, service.name, service.engine, service.health_problems)
+            async with _working(service, [*workers, watching]):
                 await service.run()
     finally:
         await runner.cleanup()

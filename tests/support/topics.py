@@ -71,7 +71,7 @@ async def alter(settings: Settings, topic: str, **config: str) -> None:
 
 async def records(settings: Settings, topic: str, count: int = 1, *, timeout: float = 20) -> list[Any]:
     """All records of a topic, once there are at least ``count``; fails after ``timeout`` seconds."""
-    consumer = kafka.consumer(settings, None, "tests")
+    consumer = kafka.new_consumer(settings, None, "tests")
     await kafka.start(consumer)
     found: list[Any] = []
     try:

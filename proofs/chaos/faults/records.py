@@ -66,7 +66,7 @@ async def oversized(world: World, target: str) -> AsyncIterator[None]:
     """A record in every partition that is as large as the broker takes it, and means nothing."""
     largest = int(topic_checks.wanted_config(TOPICS[target], world.settings)["max.message.bytes"])
     size = min(largest, kafka.MAX_REQUEST_BYTES) - FRAME_BYTES
-    await _pour(world, target, ((lane, os.urandom(size), ()) for lane in range(world.settings.partitions)), at_once=1)
+    await _pour(world, target, ((lane, os.urandom(size), ()) for lane in range(world.settings.partitions)), max_batch_size=1)
     yield
 
 
@@ -114,14 +114,14 @@ def _commands(topic: str, partitions: int) -> Iterator[Sent]:
         yield lane, value, [*headers, ("ce_id", f"{run}-{n}".encode())]
 
 
-async def _pour(world: World, topic: str, records: Iterable[Sent], at_once: int = CHUNK) -> None:
+async def _pour(world: World, topic: str, records: Iterable[Sent], max_batch_size: int = CHUNK) -> None:
     """Send records, as often as it takes: the broker may be the other fault of a pair."""
     name, producer = world.settings.topic(topic), None
     try:
-        for some in _chunks(records, at_once):
+        for some in _chunks(records, max_batch_size):
             while True:
                 try:
-                    producer = producer or await kafka.producer(world.settings, "chaos")
+                    producer = producer or await kafka.new_producer(world.settings, "chaos")
                     async with asyncio.timeout(kafka.CLIENT_SECONDS):
                         sent = [await producer.send(name, v, b"chaos", partition=p, headers=list(h)) for p, v, h in some]
                         await asyncio.gather(*sent)

@@ -30,9 +30,9 @@ from shared.contract.envelope import Record
 from shared.contract.services import SERVICES
 from shared.contract.topics import events_topic
 from shared.progress import limits
-from shared.runtime.kafka.lost import tell
+from shared.runtime.kafka.consumer import PartitionConsumer, StalledError
+from shared.runtime.kafka.lost import report_lost
 from shared.runtime.main import Worker
-from shared.runtime.member import Member, StalledError
 from shared.runtime.observability.repeats import REPEATED
 from shared.runtime.postgres.database import is_away
 from shared.runtime.postgres.store import ConflictError
@@ -101,26 +101,26 @@ async def follow(service: Service, checkouts: CheckoutMonitor) -> None:
     topics, busy = [events_topic(name) for name in SERVICES], asyncio.Lock()
     while True:
         try:
-            async with Member(FOLLOWER, service.settings, topics, busy, GATHER_RECORDS, **FETCH) as member:
+            async with PartitionConsumer(FOLLOWER, service.settings, topics, busy, GATHER_RECORDS, **FETCH) as consumer:
                 records: list[Record] = []
                 while True:
                     if len(records) < GATHER_RECORDS:  # else there is a backlog
                         await asyncio.sleep(GATHER_SECONDS)
                     # an event has the same effect however often it is read, so lanes need no epochs
-                    lanes = await member.lanes()
-                    if lanes != member.epochs.keys():
-                        await member.rewind(lanes)
-                        member.epochs = dict.fromkeys(lanes, 0)
-                    if lost := list(member.lost):
-                        await tell(service.engine, service.name, lost)
-                        member.told(lost)
-                        service.publish_soon()
-                    member.ready.clear()
-                    records = member.take()
+                    lanes = await consumer.lanes()
+                    if lanes != consumer.epochs.keys():
+                        await consumer.seek_to_committed(lanes)
+                        consumer.epochs = dict.fromkeys(lanes, 0)
+                    if lost := list(consumer.lost):
+                        await report_lost(service.engine, service.name, lost)
+                        consumer.mark_reported(lost)
+                        service.wake_relay()
+                    consumer.ready.clear()
+                    records = consumer.drain()
                     async with busy:
                         await checkouts.follow(records, datetime.now(UTC))
-                        member.done(records)
-                    await member.commit_offsets()
+                        consumer.mark_processed(records)
+                    await consumer.commit_offsets()
         except (KafkaError, SQLAlchemyError, OSError, TimeoutError, StalledError, ConflictError) as error:
             await _wait(error, "follow the events")
 

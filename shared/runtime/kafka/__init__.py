@@ -33,7 +33,7 @@ def lane_of(key: str, partitions: int) -> int:
     return int((murmur2(key.encode()) & 0x7FFFFFFF) % partitions)
 
 
-async def producer(settings: Settings, client_id: str) -> Any:
+async def new_producer(settings: Settings, client_id: str) -> Any:
     """A started producer that loses and doubles nothing. Raises ``KafkaError``, ``TimeoutError``, ``OSError``."""
     made = AIOKafkaProducer(
         **settings.kafka_client(),
@@ -50,7 +50,7 @@ async def producer(settings: Settings, client_id: str) -> Any:
     return made
 
 
-def consumer(settings: Settings, group: str | None, client_id: str, **more: Any) -> Any:
+def new_consumer(settings: Settings, group: str | None, client_id: str, **more: Any) -> Any:
     """A consumer that is not started yet: bytes in, offsets committed by hand, from the earliest record.
 
     What a transaction wrote is read once it is committed, and never where it is aborted.

@@ -51,7 +51,7 @@ class LostRecords:
         return f"{self.group} never read the offsets {self.first} to {self.until - 1} of {place}: they were deleted before"
 
     def dead_letter(self, service: str, now: datetime) -> Outgoing:
-        """What tells a person, once, however often it is found."""
+        """The dead letter that reports it, the same however often it is found."""
         what = {"group": self.group, "topic": self.topic, "partition": self.partition}
         body = orjson.dumps({**what, "first": self.first, "until": self.until}, option=orjson.OPT_SORT_KEYS)
         first = -1 if self.first is None else self.first
@@ -60,7 +60,7 @@ class LostRecords:
         return Outgoing(self.partition, DEAD_LETTERS, f"{self.group}/{self.topic}".encode(), body, headers)
 
 
-async def tell(engine: AsyncEngine, service: str, lost: Sequence[LostRecords]) -> list[OutboxRow]:
-    """Have a service's outbox tell of lost records; returns the rows to publish."""
+async def report_lost(engine: AsyncEngine, service: str, lost: Sequence[LostRecords]) -> list[OutboxRow]:
+    """Write dead letters about lost records to the outbox of a service; returns the rows to publish."""
     async with engine.begin() as connection:
         return await outbox.insert(connection, [one.dead_letter(service, datetime.now(UTC)) for one in lost])

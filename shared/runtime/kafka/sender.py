@@ -73,7 +73,7 @@ class Sender:
         has to be closed: what the broker refuses ends an idempotent producer's sequence.
         """
         if self._producer is None:
-            self._producer = await kafka.producer(self._settings, self._name)
+            self._producer = await kafka.new_producer(self._settings, self._name)
         by_topic: dict[str, list[_Lot]] = defaultdict(list)
         for lot in self._lots(rows):
             by_topic[lot.topic].append(lot)

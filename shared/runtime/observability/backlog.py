@@ -15,11 +15,11 @@ LOOK_SECONDS: Final = 5.0
 OUTBOX: Final = "outbox"
 
 
-async def watch(service: str, engine: AsyncEngine, troubles: dict[str, str]) -> None:
+async def watch(service: str, engine: AsyncEngine, health_problems: dict[str, str]) -> None:
     """Keep the gauges of the outbox current until cancelled, whether Kafka is there or not.
 
     They speak of the whole outbox, so each member of a service says the same. A database that is away leaves them as
-    they were, and is one of the service's ``troubles``, also of a member that owns no lane and asks it for nothing else.
+    they were, and is one of the service's ``health_problems``, also of a member that owns no lane and asks it for nothing else.
     """
     while True:
         try:
@@ -27,9 +27,9 @@ async def watch(service: str, engine: AsyncEngine, troubles: dict[str, str]) -> 
                 found = await outbox.backlog(connection)
         except (SQLAlchemyError, OSError, TimeoutError) as error:
             log.debug("%s cannot look at its outbox: %r", service, error)
-            troubles[OUTBOX] = f"the database is away: {error!r}"
+            health_problems[OUTBOX] = f"the database is away: {error!r}"
         else:
-            troubles.pop(OUTBOX, None)
+            health_problems.pop(OUTBOX, None)
             metrics.outbox_depth.labels(service).set(found.depth)
             metrics.outbox_quarantined.labels(service).set(found.quarantined)
             metrics.outbox_age.labels(service).set(found.age)

@@ -11,25 +11,25 @@ from shared.runtime.observability.metrics import healthy, tell_build
 
 State = Callable[[], dict[str, object]]
 """What a service says of itself: its name (``service``), whether it has all it needs (``ready``), and what it lacks."""
-TURN_SECONDS: Final = 60.0
-"""Longer than any turn of a service's loop may take: its statements, its calls, and a rebalance have limits of their own."""
+STALL_SECONDS: Final = 60.0
+"""Longer than any round of a service's loop may take: its statements, its calls, and a rebalance have limits of their own."""
 
 
-class Turns:
-    """Tells a loop that turns from one that stands still, whatever it waits for."""
+class Heartbeat:
+    """Notices that a loop has stalled, whatever it waits for."""
 
     def __init__(self) -> None:
         self._last = time.monotonic()
 
-    def turn(self) -> None:
-        """The loop begins anew."""
+    def beat(self) -> None:
+        """Note that the loop begins a round."""
         self._last = time.monotonic()
 
     @property
     def trouble(self) -> str | None:
-        """What is to be said of a loop that stands still."""
+        """How long the loop has stalled, or nothing if it goes on."""
         seconds = time.monotonic() - self._last
-        return f"it stands still for {seconds:.0f} s" if seconds > TURN_SECONDS else None
+        return f"the work loop has stalled for {seconds:.0f} s" if seconds > STALL_SECONDS else None
 
 
 async def serve(host: str, port: int, state: State) -> tuple[web.AppRunner, int]:

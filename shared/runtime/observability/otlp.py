@@ -29,7 +29,7 @@ from shared.settings import Settings
 
 QUEUE: Final = 16_384
 """Spans that wait to be sent; a commit of a thousand messages makes some three thousand."""
-AT_ONCE: Final = 1_024
+MAX_BATCH_SIZE: Final = 1_024
 CLOSE_SECONDS: Final = 2.0
 PEER: Final = "payment-gateway"
 _W3C: Final = TraceContextTextMapPropagator()
@@ -47,7 +47,7 @@ class OtlpTracer(Tracer):
         resource = Resource.create({"service.namespace": "quadrille", "service.name": service})
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         exporter = OTLPSpanExporter(endpoint=f"{settings.otlp_endpoint.rstrip('/')}/v1/traces")
-        self._provider.add_span_processor(BatchSpanProcessor(exporter, QUEUE, max_export_batch_size=AT_ONCE))
+        self._provider.add_span_processor(BatchSpanProcessor(exporter, QUEUE, max_export_batch_size=MAX_BATCH_SIZE))
         self._tracer = self._provider.get_tracer("quadrille")
 
     def start(self, name: str, kind: SpanKind, parent: str | None, attributes: Attributes) -> Span:

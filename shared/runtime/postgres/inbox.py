@@ -17,7 +17,7 @@ from shared.contract.topics import RETENTION, SEGMENT
 
 KEPT: Final = RETENTION + SEGMENT + timedelta(days=1)
 """How long a message is remembered: longer than any topic keeps its record."""
-FORGOTTEN_AT_ONCE: Final = 2_000
+MAX_PRUNED: Final = 2_000
 """More than one turn of a service remembers, so that forgetting keeps up with any rate."""
 
 DIGEST_BYTES: Final = 8
@@ -81,5 +81,5 @@ async def digests(connection: AsyncConnection, names: Collection[tuple[str, str]
 
 async def prune(connection: AsyncConnection) -> bool:
     """Forget some of the old ones; returns whether there may be more of them."""
-    pruned = await connection.execute(_PRUNE, {"kept": KEPT, "limit": FORGOTTEN_AT_ONCE})
-    return pruned.rowcount == FORGOTTEN_AT_ONCE
+    pruned = await connection.execute(_PRUNE, {"kept": KEPT, "limit": MAX_PRUNED})
+    return pruned.rowcount == MAX_PRUNED

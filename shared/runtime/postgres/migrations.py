@@ -12,8 +12,8 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, MetaData
 
 from shared.errors import QuadrilleError
-from shared.runtime.pacing import Pacing
 from shared.runtime.postgres.database import is_away, open_engine
+from shared.runtime.schedule import Schedule
 
 
 class MigrationsError(QuadrilleError):
@@ -53,17 +53,17 @@ async def check(url: str, service: str, migrations: ModuleType) -> None:
         raise MigrationsError(f"the database of {service} has version {at}, this code needs {head}: run `quadrille migrate`")
 
 
-async def wait_for(url: str, service: str, migrations: ModuleType, pacing: Pacing) -> None:
+async def wait_for(url: str, service: str, migrations: ModuleType, schedule: Schedule) -> None:
     """Wait for a database that is away, unless the service is to end. Raises as :func:`check`."""
     attempt = 0
-    while not pacing.stopping.is_set():
+    while not schedule.stopping.is_set():
         try:
             await check(url, service, migrations)
             return
         except Exception as error:
             if not is_away(error):
                 raise
-            await pacing.back_off(attempt, f"the database is away: {error!r}")
+            await schedule.back_off(attempt, f"the database is away: {error!r}")
             attempt += 1
 
 

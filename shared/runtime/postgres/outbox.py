@@ -41,7 +41,7 @@ _INSERT: Final = text(
     bindparam("values", type_=ARRAY(LargeBinary)),
     bindparam("headers", type_=ARRAY(LargeBinary)),
 )
-_SWEEP: Final = text(
+_PENDING: Final = text(
     "SELECT id, lane, topic, key, value, headers, found FROM ("
     " SELECT *, count(*) OVER () AS found, sum(octet_length(coalesce(value, '')) + octet_length(headers))"
     "  OVER (ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before FROM ("
@@ -82,7 +82,7 @@ async def insert(connection: AsyncConnection, records: Sequence[Outgoing]) -> li
     return [OutboxRow(row.id, record) for row, record in zip(inserted, records, strict=True)]
 
 
-async def sweep(
+async def pending(
     connection: AsyncConnection,
     lanes: Iterable[int],
     known: Iterable[int],
@@ -101,7 +101,7 @@ async def sweep(
         "bytes": limit_bytes,
         "refusing": list(refusing),
     }
-    rows = (await connection.execute(_SWEEP, wanted)).all()
+    rows = (await connection.execute(_PENDING, wanted)).all()
     found = [_row(r) for r in rows]
     return found, bool(rows) and (rows[0].found == limit or rows[0].found > len(rows))
 

@@ -208,7 +208,7 @@ async def test_skipped_offsets_are_read_at_the_next_start(stack: Stack, tmp_path
     passed_over = Alerting(environment, tmp_path, Pager())
     checkout_id = unique("c6")
     await passed_over.void_failed(checkout_id)
-    consumer = kafka.consumer(passed_over.settings, GROUP, "tests")
+    consumer = kafka.new_consumer(passed_over.settings, GROUP, "tests")
     await kafka.start(consumer)
     tp = TopicPartition(passed_over.settings.topic(DEAD_LETTERS), 0)
     consumer.assign([tp])

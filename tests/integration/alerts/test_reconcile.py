@@ -16,7 +16,7 @@ from services.alerts.reconcile import STALLED_LOOKS, Reconciler
 from services.alerts.store import DeadLetterStore
 from shared.contract.topics import DEAD_LETTERS
 from shared.runtime import kafka
-from shared.runtime.member import StalledError
+from shared.runtime.kafka.consumer import StalledError
 from shared.runtime.postgres.database import connect
 from shared.settings import Settings, load
 from tests.support import system

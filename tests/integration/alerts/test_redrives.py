@@ -95,7 +95,7 @@ class Floor:
 
     async def ends(self, *topics: str) -> dict[str, int]:
         """How many records were ever written to these topics."""
-        consumer = kafka.consumer(self.settings, None, "tests")
+        consumer = kafka.new_consumer(self.settings, None, "tests")
         await kafka.start(consumer)
         try:
             found = {}

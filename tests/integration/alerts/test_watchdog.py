@@ -306,7 +306,7 @@ async def test_of_very_many_stuck_checkouts_only_some_send_notifications(watchin
 @contextlib.asynccontextmanager
 async def member(watching: Watching, group: str) -> AsyncIterator[Any]:
     """A member of one of our groups, that reads inventory's commands and commits nothing by itself."""
-    consumer = kafka.consumer(watching.settings, group, "tests")
+    consumer = kafka.new_consumer(watching.settings, group, "tests")
     consumer.subscribe([watching.settings.topic("inventory.commands")])
     await kafka.start(consumer)
     while not consumer.assignment():
@@ -333,7 +333,7 @@ async def test_a_group_that_stopped_while_alerts_was_restarted(watching: Watchin
     group, place = watching.settings.topic("quadrille.late"), TopicPartition(watching.settings.topic("order.commands"), 0)
     async with raw_producer(watching.settings) as producer:
         await producer.send_and_wait(place.topic, b"x", partition=0)
-    consumer = kafka.consumer(watching.settings, "quadrille.late", "tests")
+    consumer = kafka.new_consumer(watching.settings, "quadrille.late", "tests")
     consumer.assign([place])
     await kafka.start(consumer)
     await consumer.commit({place: 0})

@@ -34,7 +34,7 @@ TELLING_OF_PAYMENT: Final = ("after gateway authorize", "after gateway capture")
 """The money has moved, and nobody knows."""
 THIRD: Final = 3
 """Where others take over, a process first works for a little: it dies when it passes a point for the third time."""
-COMMITTED: Final = ("ownership check", "ownership take", "outbox delete", "outbox sweep", "inbox prune")
+COMMITTED: Final = ("ownership check", "ownership take", "outbox delete", "outbox pending", "inbox prune")
 """The first statement of every kind of transaction of the runtime."""
 REQUESTED: Final = ("Produce", "InitProducerId", "Fetch", "JoinGroup", "SyncGroup", "OffsetFetch", "OffsetCommit")
 TABLES: Final = {"carts", "products", "reservations", "stocks", "checkouts", "coupons", "payments", "gateway_health"}

@@ -64,7 +64,7 @@ async def what_is_there(settings: Settings) -> tuple[str, bytes]:
     connection = await asyncpg.connect(settings.database_url("cart"))
     row = await connection.fetchval("SELECT what FROM kept")
     await connection.close()
-    consumer: AIOKafkaConsumer = kafka.consumer(settings, None, "tests")
+    consumer: AIOKafkaConsumer = kafka.new_consumer(settings, None, "tests")
     await kafka.start(consumer)
     consumer.assign([TopicPartition("cart.events", 0)])
     record = await consumer.getone()

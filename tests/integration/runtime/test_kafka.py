@@ -35,7 +35,7 @@ async def test_a_producer_whose_records_nobody_takes_ends_all_the_same(inventory
     await kafka.start(admin)
     await admin.create_topics([NewTopic(topic, 1, 1, topic_configs={"min.insync.replicas": "2"})])
     await kafka.stop(admin)
-    producer = await kafka.producer(inventory.settings, "tests")
+    producer = await kafka.new_producer(inventory.settings, "tests")
     waiting = await producer.send(topic, b"v", partition=0)
     await asyncio.sleep(0)
     await kafka.stop(producer, 1.0)
@@ -68,7 +68,7 @@ async def test_what_we_write_is_compressed_only_as_the_settings_say(
     running = asyncio.create_task(relay.run())
     relay.publish(rows)
     async with asyncio.timeout(20), CheckoutClient(settings) as client:
-        await relay.flushed()
+        await relay.drained()
         await client.send(ReceiveStock(sku="tea", quantity=1))
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):

@@ -8,8 +8,8 @@ from aiokafka.admin.records_to_delete import RecordsToDelete
 from services.alerts.arrivals import Arrival, fault_of
 from services.inventory.__main__ import define
 from shared.runtime import kafka
+from shared.runtime.kafka.consumer import PartitionConsumer
 from shared.runtime.kafka.lost import LostRecords
-from shared.runtime.member import Member
 from shared.runtime.service import Service
 from tests.integration.runtime.conftest import Inventory
 from tests.support.topics import records
@@ -26,7 +26,7 @@ async def delete_before(inventory: Inventory, offset: int) -> TopicPartition:
     return place
 
 
-async def _lost(member: Member, count: int = 1) -> list[LostRecords]:
+async def _lost(member: PartitionConsumer, count: int = 1) -> list[LostRecords]:
     async with asyncio.timeout(20):
         while len(member.lost) < count:
             member.ready.clear()
@@ -61,14 +61,14 @@ async def test_a_service_that_was_down_for_too_long_says_what_it_never_read(inve
 
 async def test_what_is_deleted_while_a_member_is_behind_is_noticed_and_what_it_owns_goes_on(inventory: Inventory) -> None:
     await inventory.receive("tea", IDS)
-    async with Member("inventory", inventory.settings, [COMMANDS], asyncio.Lock()) as member:
+    async with PartitionConsumer("inventory", inventory.settings, [COMMANDS], asyncio.Lock()) as member:
         member.epochs = dict.fromkeys(await member.lanes(), 1)
-        await member.rewind(await member.lanes())
+        await member.seek_to_committed(await member.lanes())
         assert member.lost == []
         place = await delete_before(inventory, 10)
         member._consumer.seek(place, 4)
         assert await _lost(member) == [LostRecords(member._group, place.topic, place.partition, 4, 10)]
-        member.told(list(member.lost))
+        member.mark_reported(list(member.lost))
         await member.commit_offsets()
         assert await member._consumer.committed(place) == 10
 
@@ -76,14 +76,14 @@ async def test_what_is_deleted_while_a_member_is_behind_is_noticed_and_what_it_o
 async def test_what_a_poll_finds_deleted_while_its_lane_is_taken_is_noted_once(inventory: Inventory) -> None:
     await inventory.receive("tea", IDS)
     place = await delete_before(inventory, 0)
-    async with Member("inventory", inventory.settings, [COMMANDS], asyncio.Lock()) as member:
+    async with PartitionConsumer("inventory", inventory.settings, [COMMANDS], asyncio.Lock()) as member:
         member.epochs = dict.fromkeys(await member.lanes(), 1)
         member._positions[place] = 3
         await member.commit_offsets()
     await delete_before(inventory, 10)
-    async with Member("inventory", inventory.settings, [COMMANDS], asyncio.Lock()) as member:
+    async with PartitionConsumer("inventory", inventory.settings, [COMMANDS], asyncio.Lock()) as member:
         lanes = await member.lanes()
-        await member.rewind(lanes)
+        await member.seek_to_committed(lanes)
         member.epochs = dict.fromkeys(lanes, 2)
         await member._start_over(place, 3)  # the broker had refused that offset before
         assert member.lost == [LostRecords(member._group, place.topic, place.partition, 3, 10)]
@@ -92,13 +92,13 @@ async def test_what_a_poll_finds_deleted_while_its_lane_is_taken_is_noted_once(i
 async def test_a_topic_that_was_made_anew_is_noticed_by_an_offset_beyond_its_end(inventory: Inventory) -> None:
     await inventory.receive("tea", ["a", "b"])
     place = await delete_before(inventory, 0)
-    async with Member("inventory", inventory.settings, [COMMANDS], asyncio.Lock()) as member:
+    async with PartitionConsumer("inventory", inventory.settings, [COMMANDS], asyncio.Lock()) as member:
         member.epochs = dict.fromkeys(await member.lanes(), 1)
         member._positions[place] = 450
         await member.commit_offsets()
-    async with Member("inventory", inventory.settings, [COMMANDS], asyncio.Lock()) as member:
+    async with PartitionConsumer("inventory", inventory.settings, [COMMANDS], asyncio.Lock()) as member:
         member.epochs = dict.fromkeys(await member.lanes(), 2)
-        await member.rewind(await member.lanes())
+        await member.seek_to_committed(await member.lanes())
         (lost,) = await _lost(member)
         assert (lost.first, lost.until) == (450, 0)
         assert "made anew" in lost.sentence
@@ -107,7 +107,7 @@ async def test_a_topic_that_was_made_anew_is_noticed_by_an_offset_beyond_its_end
             while len(found) < 2:
                 await member.ready.wait()
                 member.ready.clear()
-                found += [record.offset for record in member.take()]
+                found += [record.offset for record in member.drain()]
         assert found == [0, 1]
 
 
@@ -115,9 +115,9 @@ async def test_offsets_that_the_broker_forgot_are_noticed_where_the_lane_was_rea
     """As it does a week after the last member left. A group that is new has lost nothing."""
     await inventory.receive("tea", IDS)
     place = await delete_before(inventory, 5)
-    async with Member("inventory", inventory.settings, [COMMANDS], asyncio.Lock()) as member:
+    async with PartitionConsumer("inventory", inventory.settings, [COMMANDS], asyncio.Lock()) as member:
         lanes = await member.lanes()
-        await member.rewind(lanes)
+        await member.seek_to_committed(lanes)
         assert member.lost == []
-        await member.rewind(lanes, known=lanes)
+        await member.seek_to_committed(lanes, known=lanes)
         assert member.lost == [LostRecords(member._group, place.topic, place.partition, None, 5)]

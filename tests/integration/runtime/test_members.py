@@ -15,8 +15,8 @@ from shared.contract.envelope import Envelope, Record, write
 from shared.contract.inventory import ReceiveStock
 from shared.contract.values import Item
 from shared.runtime import kafka
-from shared.runtime.member import AT_ONCE, POLL_RECORDS, Member
-from shared.runtime.observability.health import TURN_SECONDS
+from shared.runtime.kafka.consumer import PARTITION_RECORDS, POLL_RECORDS, PartitionConsumer
+from shared.runtime.observability.health import STALL_SECONDS
 from shared.runtime.service import Definition, Service
 from tests.integration.runtime.conftest import Inventory
 from tests.support.clock import NOW
@@ -26,7 +26,7 @@ from tests.support.topics import raw_producer, records, transactional_producer
 IDS = [f"id-{number:03d}" for number in range(20)]
 
 
-class Leaving(Member):
+class Leaving(PartitionConsumer):
     """A member that says when it has lost its lanes."""
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
@@ -39,7 +39,7 @@ class Leaving(Member):
             self.left.set()
 
 
-async def _arrived(member: Member, count: int) -> list[int]:
+async def _arrived(member: PartitionConsumer, count: int) -> list[int]:
     """The offsets of so many records, as they are taken."""
     found: list[int] = []
     while len(found) < count:
@@ -50,16 +50,16 @@ async def _arrived(member: Member, count: int) -> list[int]:
 async def test_a_lane_is_read_from_its_committed_offset_when_it_is_taken(inventory: Inventory) -> None:
     await inventory.receive("tea", IDS)
     lane = inventory.lane_of("tea")
-    async with Member("inventory", inventory.settings, ["inventory.commands"], asyncio.Lock()) as member:
+    async with PartitionConsumer("inventory", inventory.settings, ["inventory.commands"], asyncio.Lock()) as member:
         assert await _arrived(member, 20) == list(range(20))
-        await member.rewind({(lane + 1) % 6})
-        await member.rewind({lane})
+        await member.seek_to_committed({(lane + 1) % 6})
+        await member.seek_to_committed({lane})
         assert await _arrived(member, 20) == list(range(20))
         member.epochs = {lane: 1}
-        await member.rewind({lane})
-        member.done([record for record in await _records(member) if record.offset < 15])
+        await member.seek_to_committed({lane})
+        member.mark_processed([record for record in await _records(member) if record.offset < 15])
         await member.commit_offsets()
-        await member.rewind({lane})
+        await member.seek_to_committed({lane})
         assert await _arrived(member, 5) == list(range(15, 20))
 
 
@@ -67,7 +67,7 @@ async def test_what_is_under_way_does_not_wait_behind_all_that_is_to_be_begun(in
     """Thousands of commands are at hand, of every lane, when an event of a checkout comes."""
     settings = inventory.settings
     commands, event = settings.topic("inventory.commands"), TopicPartition(settings.topic("order.events"), 0)
-    members = Member("inventory", settings, ["inventory.commands", "order.events"], asyncio.Lock())
+    members = PartitionConsumer("inventory", settings, ["inventory.commands", "order.events"], asyncio.Lock())
     async with raw_producer(settings) as producer:
         for number in range(12_000):
             await producer.send(commands, b"command", partition=number % 6)
@@ -79,10 +79,10 @@ async def test_what_is_under_way_does_not_wait_behind_all_that_is_to_be_begun(in
             taken: list[bytes | None] = []
             while b"event" not in taken:
                 taken += [record.value for record in await _records(member)]
-    assert len(taken) <= 2 * POLL_RECORDS + 6 * AT_ONCE
+    assert len(taken) <= 2 * POLL_RECORDS + 6 * PARTITION_RECORDS
 
 
-async def _until_at_hand(member: Member, place: TopicPartition) -> None:
+async def _until_at_hand(member: PartitionConsumer, place: TopicPartition) -> None:
     async with asyncio.timeout(20):
         while True:
             if member._consumer.highwater(place):
@@ -90,7 +90,7 @@ async def _until_at_hand(member: Member, place: TopicPartition) -> None:
             await asyncio.sleep(0.01)
 
 
-async def _until_full(member: Member) -> None:
+async def _until_full(member: PartitionConsumer) -> None:
     async with asyncio.timeout(20):
         while len(member._arrived) < POLL_RECORDS:
             await member.ready.wait()
@@ -101,7 +101,7 @@ async def test_what_a_transaction_wrote_is_handled_when_it_is_committed_and_neve
     inventory: Inventory,
 ) -> None:
     topic, lane = inventory.settings.topic("inventory.commands"), inventory.lane_of("tea")
-    members = Member("inventory", inventory.settings, ["inventory.commands"], asyncio.Lock())
+    members = PartitionConsumer("inventory", inventory.settings, ["inventory.commands"], asyncio.Lock())
     async with transactional_producer(inventory.settings) as producer, members as member:
         for value in (b"aborted", b"committed"):
             await producer.begin_transaction()
@@ -111,9 +111,9 @@ async def test_what_a_transaction_wrote_is_handled_when_it_is_committed_and_neve
         assert [(record.value, record.offset) for record in await _records(member)] == [(b"committed", 2)]
 
 
-async def _records(member: Member) -> list[Record]:
+async def _records(member: PartitionConsumer) -> list[Record]:
     async with asyncio.timeout(20):
-        while not (records := member.take()):
+        while not (records := member.drain()):
             await member.ready.wait()
             member.ready.clear()
     return records
@@ -140,23 +140,23 @@ async def test_what_arrives_while_lanes_are_assigned_anew_is_handled(
     """
     service = Service(define(inventory.settings), inventory.settings)
     owned, waits, go_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    service.on_lanes = lambda lanes: owned.set()
+    service.on_assigned = lambda lanes: owned.set()
 
-    async def room(seconds: float) -> bool:
+    async def wait_for_capacity(seconds: float) -> bool:
         if owned.is_set():
             waits.set()
             await go_on.wait()
         return True
 
-    monkeypatch.setattr(service.relay, "room", room)
+    monkeypatch.setattr(service.relay, "wait_for_capacity", wait_for_capacity)
     running = asyncio.create_task(service.run())
     try:
         async with asyncio.timeout(30):
             await waits.wait()
             assert service.state()["ready"]
-            service._turns._last -= TURN_SECONDS
-            assert "stands still" in str(service.state()["trouble"])
-            member = service._member
+            service._heartbeat._last -= STALL_SECONDS
+            assert "stalled" in str(service.state()["trouble"])
+            member = service._consumer
             assert member is not None
             assigned = member._consumer.assignment()
             await member.on_partitions_revoked(assigned)
@@ -221,18 +221,18 @@ async def test_members_of_different_versions_do_not_fence_each_other(inventory: 
     running = [asyncio.create_task(service.run()) for service in (older, newer)]
     try:
         await _owned_by_both([older, newer], 6)
-        members, epochs = (older._member, newer._member), await _epochs(inventory)
+        members, epochs = (older._consumer, newer._consumer), await _epochs(inventory)
         await inventory.receive("tea", IDS)
         await inventory.until_on_hand("tea", 20)
         await inventory.receive("tea", ["more"], 10)
         await inventory.until_on_hand("tea", 30)
         await _start_checkouts(inventory)
         await _until_reserved(inventory, 30)
-        assert newer._member
-        assert newer._member.guest_of == older.lanes
+        assert newer._consumer
+        assert newer._consumer.guest_of == older.lanes
         said = await records(inventory.settings, "inventory.events", 21 + 30)
         assert len(said) == 21 + 30
-        assert (older._member, newer._member) == members
+        assert (older._consumer, newer._consumer) == members
         assert await _epochs(inventory) == epochs
     finally:
         for service in (older, newer):
@@ -252,11 +252,11 @@ async def test_topics_of_unequal_size_have_members_share_lanes_and_work_goes_on(
         async with asyncio.timeout(60):
             while sum(len(service.lanes) for service in services) < 8:
                 for service in services:
-                    if service._member:
-                        await service._member._consumer._client.force_metadata_update()
+                    if service._consumer:
+                        await service._consumer._consumer._client.force_metadata_update()
                 await asyncio.sleep(0.1)
         await _owned_by_both(services, 8)
-        members, epochs = [service._member for service in services], await _epochs(inventory)
+        members, epochs = [service._consumer for service in services], await _epochs(inventory)
         command = ReceiveStock(sku="tea", quantity=4)
         async with raw_producer(inventory.settings) as producer:
             for lane in range(8):
@@ -267,7 +267,7 @@ async def test_topics_of_unequal_size_have_members_share_lanes_and_work_goes_on(
         await _until_reserved(inventory, 30)
         assert any(member and member.guest_of for member in members)
         assert len(await records(inventory.settings, "inventory.events", 8 + 30)) == 8 + 30
-        assert [service._member for service in services] == members
+        assert [service._consumer for service in services] == members
         assert await _epochs(inventory) == epochs
     finally:
         for service in services:

@@ -149,12 +149,12 @@ async def test_a_member_without_lanes_says_that_the_database_is_away(
     stack: Stack, inventory: Inventory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backlog, "LOOK_SECONDS", 0.05)
-    troubles: dict[str, str] = {}
-    looking = asyncio.create_task(backlog.watch("inventory", inventory.engine, troubles))
+    health_problems: dict[str, str] = {}
+    looking = asyncio.create_task(backlog.watch("inventory", inventory.engine, health_problems))
     async with away(stack, inventory.settings.database_url("inventory")):
-        await until(lambda: troubles)
-    assert "the database is away" in troubles["outbox"]
-    await until(lambda: not troubles)
+        await until(lambda: health_problems)
+    assert "the database is away" in health_problems["outbox"]
+    await until(lambda: not health_problems)
     looking.cancel()
 
 

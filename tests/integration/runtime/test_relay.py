@@ -9,8 +9,8 @@ from sqlalchemy import text
 
 from shared.runtime import kafka
 from shared.runtime.kafka import sender
+from shared.runtime.kafka.consumer import PARTITION_RECORDS, POLL_RECORDS, PartitionConsumer
 from shared.runtime.kafka.topics import create_topics
-from shared.runtime.member import AT_ONCE, POLL_RECORDS, Member
 from shared.runtime.postgres import outbox
 from shared.runtime.postgres.outbox import OutboxRow
 from shared.runtime.records import IN_HAND_BYTES, Outgoing, size
@@ -59,21 +59,24 @@ async def test_what_is_large_is_in_hand_in_small_numbers_on_its_way_out_and_in(i
     running = asyncio.create_task(relay.run())
     try:
         async with asyncio.timeout(60):
-            await relay.sweep({0})
-            await relay.flushed()
+            await relay.publish_pending({0})
+            await relay.drained()
     finally:
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await running
     assert await inventory.count("outbox") == 0
     taken = 0
-    async with Member("tests", inventory.settings, ["inventory.events"], asyncio.Lock()) as member, asyncio.timeout(60):
+    async with (
+        PartitionConsumer("tests", inventory.settings, ["inventory.events"], asyncio.Lock()) as member,
+        asyncio.timeout(60),
+    ):
         while taken < count:
             while member._taken.is_set() and taken + len(member._arrived) < count:
                 member.ready.clear()
                 await member.ready.wait()
-            records = member.take()
-            assert sum(map(size, records)) < IN_HAND_BYTES + AT_ONCE * size(large)
+            records = member.drain()
+            assert sum(map(size, records)) < IN_HAND_BYTES + PARTITION_RECORDS * size(large)
             taken += len(records)
 
 
@@ -83,9 +86,9 @@ async def test_a_relay_that_has_too_much_in_hand_has_no_room_until_it_is_to_end(
     relay.publish([OutboxRow(n, large) for n in range(FULL_BYTES // size(large))])
     assert not relay._is_full
     relay.publish([OutboxRow(FULL_BYTES, large)])
-    assert not await relay.room(0.01)
-    relay.end()
-    assert await relay.room(0.01)
+    assert not await relay.wait_for_capacity(0.01)
+    relay.stop_backpressure()
+    assert await relay.wait_for_capacity(0.01)
 
 
 async def test_a_sweep_takes_so_many_rows_and_bytes_and_says_whether_there_are_more(inventory: Inventory) -> None:
@@ -94,7 +97,7 @@ async def test_a_sweep_takes_so_many_rows_and_bytes_and_says_whether_there_are_m
         ids = [row.id for row in await outbox.insert(connection, waiting)]
 
         async def swept(known: list[int], limit: int, limit_bytes: int) -> tuple[list[int], bool]:
-            rows, more = await outbox.sweep(connection, {0}, known, limit, limit_bytes)
+            rows, more = await outbox.pending(connection, {0}, known, limit, limit_bytes)
             return [row.id for row in rows], more
 
         mine = ids[::2]
@@ -129,7 +132,7 @@ async def test_a_topic_that_refuses_keeps_no_other_waiting_and_gets_its_own_in_o
         async with inventory.engine.begin() as connection:
             rows = await outbox.insert(connection, waiting)
         relay.publish(rows)
-        await relay.flushed()
+        await relay.drained()
 
     try:
         async with asyncio.timeout(60):
@@ -137,11 +140,11 @@ async def test_a_topic_that_refuses_keeps_no_other_waiting_and_gets_its_own_in_o
             assert "inventory.events refuses records" in str(relay.refusals.trouble)
             await commit(3, 4)
             assert await _values(inventory, "checkout.dlq", 5) == [b"0", b"1", b"2", b"3", b"4"]
-            await relay.sweep({0})
+            await relay.publish_pending({0})
             assert list(relay.refusals) == ["inventory.events"]
             await create_topics(inventory.settings)
             while relay.refusals.trouble:
-                await relay.sweep({0})
+                await relay.publish_pending({0})
             await commit(5)
     finally:
         running.cancel()
@@ -160,7 +163,7 @@ async def test_a_topic_whose_records_the_broker_refuses_at_once_keeps_no_other_w
     running = asyncio.create_task(relay.run())
     async with asyncio.timeout(20):
         relay.publish(rows)
-        await relay.flushed()
+        await relay.drained()
         assert len(await records(inventory.settings, "checkout.dlq")) == 1
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)

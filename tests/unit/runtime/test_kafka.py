@@ -16,10 +16,12 @@ AWAY = load({"QUADRILLE_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"})
 
 
 async def consume(settings: Settings) -> None:
-    await kafka.start(kafka.consumer(settings, "tests", "tests"))
+    await kafka.start(kafka.new_consumer(settings, "tests", "tests"))
 
 
-@pytest.mark.parametrize("reach", [check_topics, create_topics, lambda settings: kafka.producer(settings, "tests"), consume])
+@pytest.mark.parametrize(
+    "reach", [check_topics, create_topics, lambda settings: kafka.new_producer(settings, "tests"), consume]
+)
 async def test_a_broker_that_is_away_is_no_other_error(reach: Callable[[Settings], Awaitable[Any]]) -> None:
     with pytest.raises(KafkaError):
         await reach(AWAY)

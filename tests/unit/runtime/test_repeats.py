@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from shared.runtime.observability.repeats import REPEATED, Outage, WithoutRepeats
-from shared.runtime.pacing import Pacing
+from shared.runtime.schedule import Schedule
 
 
 class Clock:
@@ -83,11 +83,11 @@ def test_what_we_wait_for_ten_minutes_is_told_a_few_times_and_when_it_is_back(
 
 
 async def test_a_loop_that_goes_on_says_so(caplog: pytest.LogCaptureFixture) -> None:
-    pacing = Pacing("cart")
-    pacing.stopping.set()
+    schedule = Schedule("cart")
+    schedule.stopping.set()
     for attempt in range(100):
-        await pacing.back_off(attempt, "the database is away")
-    assert pacing.trouble == "the database is away"
-    pacing.trouble = None
+        await schedule.back_off(attempt, "the database is away")
+    assert schedule.trouble == "the database is away"
+    schedule.trouble = None
     assert len(caplog.records) == 2
     assert "it goes on after" in caplog.text

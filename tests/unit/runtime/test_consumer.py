@@ -7,8 +7,8 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from shared.runtime import member as member_module
-from shared.runtime.member import Member, StalledError
+from shared.runtime.kafka import consumer as consumer_module
+from shared.runtime.kafka.consumer import PartitionConsumer, StalledError
 from shared.settings import load
 
 
@@ -47,9 +47,9 @@ class Lost:
         return self._known.pop()
 
 
-async def member_with(consumer: Any) -> Member:
+async def member_with(consumer: Any) -> PartitionConsumer:
     settings = load({"QUADRILLE_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"})
-    member = Member("tests", settings, ["cart.events"], asyncio.Lock())
+    member = PartitionConsumer("tests", settings, ["cart.events"], asyncio.Lock())
     await member._consumer.stop()
     member._consumer = consumer
     return member
@@ -69,19 +69,19 @@ async def test_what_a_consumer_died_of_is_never_taken_for_the_database_s_fault(e
     await member._fetch()
     assert member.ready.is_set()
     with pytest.raises(told) as raised:
-        member.take()
+        member.drain()
     assert not isinstance(raised.value, OSError | TimeoutError)
 
 
 async def test_a_consumer_that_will_never_know_its_position_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     member = await member_with(Lost())
     await member.on_partitions_assigned(set())
-    monkeypatch.setattr(member_module, "WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(consumer_module, "WATCH_SECONDS", 0.05)
     member._last_arrival -= 1
     async with asyncio.timeout(10):
         await member._fetch()
     with pytest.raises(StalledError):
-        member.take()
+        member.drain()
 
 
 class Deaf:
@@ -110,10 +110,10 @@ async def test_a_consumer_that_cannot_commit_for_long_is_replaced() -> None:
     await commit(heard=True, seconds_later=20)
     await commit(heard=False, seconds_later=20)
     await commit(heard=False, seconds_later=20)
-    assert member.take() == []
+    assert member.drain() == []
     await commit(heard=False, seconds_later=20)
     with pytest.raises(StalledError):
-        member.take()
+        member.drain()
 
 
 async def test_offsets_that_could_not_be_committed_are_committed_with_the_next() -> None:

@@ -21,7 +21,7 @@ from shared.timeouts import run_with_timeout, wait_for_event
 
 log = logging.getLogger(__name__)
 POLL_RECORDS: Final = 1_000
-AT_ONCE: Final = 100
+PARTITION_RECORDS: Final = 100
 """Records of one partition before it is the next one's turn; unpacked before their bytes are counted."""
 PARTITION_BYTES: Final = 1_048_576
 """Bytes of one partition in an answer of the broker. It sends a larger record all the same, where that is the first."""
@@ -36,10 +36,10 @@ class StalledError(Exception):
     """Records wait in Kafka and the consumer delivers none (seen after broker restarts): a new one is needed."""
 
 
-class Member(ConsumerRebalanceListener):
+class PartitionConsumer(ConsumerRebalanceListener):
     """A consumer with its assignment. ``busy`` is held by whoever commits a batch; a rebalance waits for it.
 
-    ``records`` is the most that :meth:`take` returns, fewer where they are large; ``anchor``: the topic whose partitions say
+    ``records`` is the most that :meth:`drain` returns, fewer where they are large; ``anchor``: the topic whose partitions say
     which lanes are assigned to this member, all of them where it is not said; ``consumer``: settings of aiokafka's consumer
     in place of ours.
     """
@@ -68,7 +68,7 @@ class Member(ConsumerRebalanceListener):
             **consumer,
         }
         self._group = settings.topic(f"quadrille.{service}")
-        self._consumer = kafka.consumer(settings, f"quadrille.{service}", service, **chosen)
+        self._consumer = kafka.new_consumer(settings, f"quadrille.{service}", service, **chosen)
         self._arrived: list[Record] = []
         self._bytes = 0
         self._taken = asyncio.Event()
@@ -87,7 +87,7 @@ class Member(ConsumerRebalanceListener):
         self.guest_of: set[int] = set()
         """The lanes of which it handles some topic while another member owns them; emptied likewise."""
         self.lost: list[LostRecords] = []
-        """What was deleted before it was read; whoever commits for this member tells of it first: see :meth:`told`."""
+        """What was deleted before it was read; whoever commits for this member reports it first: see :meth:`mark_reported`."""
         self.pace = 0.0
         """Seconds between polls, for further records to gather."""
 
@@ -118,7 +118,7 @@ class Member(ConsumerRebalanceListener):
             await self.commit_offsets()
             self.disown()
             self._positions.clear()
-            self._take()
+            self._drain()
 
     async def on_partitions_assigned(self, assigned: set[Any]) -> None:
         """The work loop takes ownership of what is new."""
@@ -155,17 +155,17 @@ class Member(ConsumerRebalanceListener):
             return set()
         return {tp.partition for tp in self._consumer.assignment()} - self.assigned
 
-    def take(self) -> list[Record]:
+    def drain(self) -> list[Record]:
         """The records that arrived. Raises what the consumer died of."""
         self._check()
-        return self._take()
+        return self._drain()
 
-    def _take(self) -> list[Record]:
+    def _drain(self) -> list[Record]:
         records, self._arrived, self._bytes = self._arrived, [], 0
         self._taken.set()
         return records
 
-    async def rewind(self, lanes: Collection[int], known: Collection[int] = ()) -> None:
+    async def seek_to_committed(self, lanes: Collection[int], known: Collection[int] = ()) -> None:
         """Read these lanes again from their committed offsets.
 
         To be called when they are taken: what arrived of them before that was passed over. What is read twice the inbox
@@ -186,7 +186,7 @@ class Member(ConsumerRebalanceListener):
             elif offset is not None and offset < firsts[tp]:
                 self._note_lost(tp, offset, firsts[tp])
             self._consumer.seek(tp, firsts[tp] if offset is None else max(offset, firsts[tp]))
-        kept = [record for record in self._take() if record.partition not in lanes]
+        kept = [record for record in self._drain() if record.partition not in lanes]
         self._arrived, self._bytes = kept, sum(map(size, kept))
 
     def _note_lost(self, tp: Any, first: int | None, until: int) -> None:
@@ -195,24 +195,24 @@ class Member(ConsumerRebalanceListener):
         self.lost.append(lost)
         self.ready.set()
 
-    def told(self, lost: Sequence[LostRecords]) -> None:
-        """Somebody will hear of these: the group goes on behind them."""
+    def mark_reported(self, lost: Sequence[LostRecords]) -> None:
+        """These are reported: the group goes on after them."""
         for one in lost:
             self._positions.setdefault(TopicPartition(one.topic, one.partition), one.until)
             self.lost.remove(one)
 
-    def done(self, records: Sequence[Record]) -> None:
+    def mark_processed(self, records: Sequence[Record]) -> None:
         """These records are in the database: their offsets may be committed."""
         for record in records:
             self._positions[TopicPartition(self._settings.topic(record.topic), record.partition)] = record.offset + 1
 
-    async def behind(self) -> dict[int, int]:
+    async def lag(self) -> dict[int, int]:
         """By lane, how many records wait in Kafka, as far as the broker's last answers tell."""
         waiting: dict[int, int] = {}
         for tp in self._consumer.assignment():
             end = self._consumer.highwater(tp)
-            behind = max(0, end - await self._consumer.position(tp)) if end is not None else 0
-            waiting[tp.partition] = waiting.get(tp.partition, 0) + behind
+            unread = max(0, end - await self._consumer.position(tp)) if end is not None else 0
+            waiting[tp.partition] = waiting.get(tp.partition, 0) + unread
         return waiting
 
     async def commit_offsets(self) -> None:
@@ -261,7 +261,7 @@ class Member(ConsumerRebalanceListener):
         came = [await self._read(0, place) for place in self._consumer.assignment()]
         if not any(came):
             came = [await self._read(seconds)]
-        if max(came) < AT_ONCE:  # or there are others at hand, and further ones need not be waited for
+        if max(came) < PARTITION_RECORDS:  # or there are others at hand, and further ones need not be waited for
             await asyncio.sleep(self.pace)
         return any(came)
 
@@ -270,7 +270,7 @@ class Member(ConsumerRebalanceListener):
 
         They are added to what waits to be taken: what arrives while a commit is under way makes the next one larger.
         """
-        most = min(AT_ONCE, self._records - len(self._arrived))
+        most = min(PARTITION_RECORDS, self._records - len(self._arrived))
         try:
             batch = await self._consumer.getmany(*places, timeout_ms=int(seconds * 1000), max_records=most)
         except NoOffsetForPartitionError as error:

@@ -1,4 +1,4 @@
-"""The pace of a loop that works until it is told to stop."""
+"""The schedule of a loop that works until it is told to stop."""
 
 import asyncio
 import logging
@@ -12,8 +12,8 @@ log = logging.getLogger(__name__)
 LONGEST_WAIT: Final = 2.0
 
 
-class Pacing:
-    """What is due by now, and how long to wait for what is away.
+class Schedule:
+    """When what recurs is due, and how long to wait for a server that is away.
 
     ``trouble``: why the loop gets nowhere, or nothing where it does; whoever works sets it back. ``stopping``: it is to end.
     """
@@ -35,16 +35,16 @@ class Pacing:
         if trouble is None:
             self._outage.ends()
 
-    def is_time(self, what: str, seconds: float) -> bool:
-        """Whether something was not done for so long; then it counts as done now."""
+    def due(self, what: str, seconds: float) -> bool:
+        """Whether so many seconds have passed since something was last due; it counts as done now if so."""
         now = time.monotonic()
         if now < self._next.get(what, 0.0):
             return False
         self._next[what] = now + seconds
         return True
 
-    def hurry(self, what: str) -> None:
-        """It is due at once."""
+    def run_now(self, what: str) -> None:
+        """Make it due now."""
         self._next.pop(what, None)
 
     async def back_off(self, attempt: int, trouble: str) -> None:
