@@ -68,7 +68,7 @@ def status(state: State = STATE, as_json: Json = False) -> None:
     else:
         table = Table("process", "ready", text("partitions", 6), text("problem"), "address")
         for name, health in states.items():
-            owned = health.get("lanes")
+            owned = health.get("partitions")
             partitions = ",".join(map(str, owned)) if isinstance(owned, list) else ""
             ready, problem = "yes" if health["ready"] else "NO", str(health.get("trouble") or "")
             table.add_row(name, ready, partitions, problem, str(health["address"]))

@@ -172,7 +172,7 @@ class Load:
         """Publish a command, or a product of the catalogue."""
         envelope = Envelope(str(uuid.uuid4()), "/quadrille/bench", message.type_name(), message.key, "bench")
         headers, value = write(envelope, message, datetime.now(UTC))
-        partition = kafka.lane_of(message.key, self._settings.partitions)
+        partition = kafka.partition_of(message.key, self._settings.partitions)
         topic = self._settings.topic(message.topic)
         await self._producer.send(topic, value, message.key.encode(), partition=partition, headers=headers)
 

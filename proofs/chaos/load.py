@@ -118,20 +118,20 @@ class Load:
 
 
 async def recovered(client: DurableClient, settings: Settings, sku: str, seconds: float) -> float | None:
-    """Seconds until a checkout begun now was confirmed in every lane; nothing where that takes longer than ``seconds``."""
+    """Seconds until a checkout begun now was confirmed in every partition; nothing where that takes longer than ``seconds``."""
     started = time.monotonic()
     try:
         async with asyncio.timeout(seconds):
-            await asyncio.gather(*(_until_confirmed(client, settings, sku, lane) for lane in range(settings.partitions)))
+            await asyncio.gather(*(_until_confirmed(client, settings, sku, p) for p in range(settings.partitions)))
     except TimeoutError:
         return None
     return time.monotonic() - started
 
 
-async def _until_confirmed(client: DurableClient, settings: Settings, sku: str, lane: int) -> None:
+async def _until_confirmed(client: DurableClient, settings: Settings, sku: str, partition: int) -> None:
     while True:
         with contextlib.suppress(OutcomeTimeoutError, UnexpectedError):
-            return await _probe(client, _cart_in(lane, settings.partitions), sku)
+            return await _probe(client, _cart_in(partition, settings.partitions), sku)
 
 
 async def _probe(client: DurableClient, cart_id: str, sku: str) -> None:
@@ -146,8 +146,8 @@ async def _probe(client: DurableClient, cart_id: str, sku: str) -> None:
     client.forget([cart_id])
 
 
-def _cart_in(lane: int, partitions: int) -> str:
+def _cart_in(partition: int, partitions: int) -> str:
     while True:
         cart_id = f"probe-{uuid.uuid4().hex[:10]}"
-        if kafka.lane_of(cart_id, partitions) == lane:
+        if kafka.partition_of(cart_id, partitions) == partition:
             return cart_id

@@ -1,7 +1,7 @@
 """The calls to the gateway, under the rules of :mod:`services.payment.operations`.
 
-Made outside of any commit by the process that owns the payment's lane: at once after the commit that asks for one, or
-claimed from the database when the time of a retry has come and when a lane has changed hands.
+Made outside of any commit by the process that owns the payment's partition: at once after the commit that asks for one, or
+claimed from the database when the time of a retry has come and when a partition has changed hands.
 """
 
 from collections import deque
@@ -12,7 +12,7 @@ from typing import Final
 from proofs.simulation.events import Event
 from proofs.simulation.faults import GatewayFault
 from proofs.simulation.gateway import FakeGateway, Request
-from proofs.simulation.lanes import Lane, Member
+from proofs.simulation.partitions import Member, Partition
 from proofs.simulation.service import Input, Service
 from proofs.simulation.watch import Watch
 from services.payment.answers import GatewayAnswered, HoldAged, TimeIsUp
@@ -54,10 +54,10 @@ class Calls:
         else:
             self._claim_later(payment)
 
-    def take_over(self, member: Member, lane: Lane) -> None:
-        """Whatever was under way for a lane is claimed anew: nobody will hear its answer."""
+    def take_over(self, member: Member, partition: Partition) -> None:
+        """Whatever was under way for a partition is claimed anew: nobody will hear its answer."""
         for payment in self._service.aggregates[Payment].values():
-            if payment.operation and self._env.lane_of(payment.cart_id) == lane.number:
+            if payment.operation and self._env.partition_of(payment.cart_id) == partition.number:
                 member.asked.pop(payment.checkout_id, None)
                 member.inherited[payment.checkout_id] = payment.serial
                 self._claim_later(payment)
@@ -72,17 +72,17 @@ class Calls:
         if payment.due_at is None or payment.due_at > self._env.now:
             self._env.ready.remove(claiming)
             return
-        lane = self._service.group.lanes[self._env.lane_of(payment.cart_id)]
-        if not lane.taken or lane.owner is None:
-            lane.park(claiming)
+        partition = self._service.group.partitions[self._env.partition_of(payment.cart_id)]
+        if not partition.taken or partition.owner is None:
+            partition.park(claiming)
             return
         if payment.operation is not None and self._is_held(payment.operation):
-            self._hold(claiming, lane.owner, lane, payment)
+            self._hold(claiming, partition.owner, partition, payment)
             return
         if payment.operation is not None:
-            self._call(lane.owner, payment)
-        elif not self._service.commit(lane.owner, lane.number, [(None, HoldAged(checkout_id))]):
-            lane.park(claiming)
+            self._call(partition.owner, payment)
+        elif not self._service.commit(partition.owner, partition.number, [(None, HoldAged(checkout_id))]):
+            partition.park(claiming)
             return
         self._env.ready.remove(claiming)
 
@@ -90,17 +90,17 @@ class Calls:
         """Whether a request has to wait for the gateway's trouble to end; the next one that is due may be a probe."""
         return self._breaker.is_open and not operation.for_a_person
 
-    def _hold(self, claiming: Event, member: Member, lane: Lane, payment: Payment) -> None:
+    def _hold(self, claiming: Event, member: Member, partition: Partition, payment: Payment) -> None:
         """A call waits, is made as a probe, or is given up when nobody can wait for it any longer."""
         operation, now = payment.operation, self._env.now
         assert operation is not None
         if payment.gives_no_more or now >= operation.gives_up_at:
             asked = (member.asked.get(payment.checkout_id), member.inherited.get(payment.checkout_id))
             up = TimeIsUp(payment.checkout_id, payment.serial, payment.serial in asked)
-            if self._service.commit(member, lane.number, [(None, up)]):
+            if self._service.commit(member, partition.number, [(None, up)]):
                 self._env.ready.remove(claiming)
             else:
-                lane.park(claiming)
+                partition.park(claiming)
         elif self._breaker.may_probe(0, now.timestamp()):
             self._breaker.probed(now.timestamp())
             self._env.ready.remove(claiming)
@@ -124,10 +124,10 @@ class Calls:
             answered = GatewayAnswered(request.reference, serial, answer, again, self._breaker.is_open and is_trouble(answer))
             seen = self._breaker.hear(answer, cart_id, self._env.now.timestamp())
             heard = [(None, trigger) for trigger in (seen, answered) if trigger is not None]
-            epoch = member.epochs.get(lane.number)
-            call.act = lambda: self._answer(call, member, lane, epoch, heard)
+            epoch = member.epochs.get(partition.number)
+            call.act = lambda: self._answer(call, member, partition, epoch, heard)
 
-        lane = self._service.group.lanes[self._env.lane_of(cart_id)]
+        partition = self._service.group.partitions[self._env.partition_of(cart_id)]
         call = Event(arrive)
         self._going.append(call)
         self._env.ready.add(call)
@@ -166,16 +166,16 @@ class Calls:
         stray = Event(arrive)
         self._env.timers.set(self._env.now + STRAY * self._env.chance(), stray)
 
-    def _answer(self, call: Event, member: Member, lane: Lane, epoch: int | None, heard: Sequence[Input]) -> None:
-        """The answer is committed like a message of its cart, by the process that asked, if it has kept the lane."""
+    def _answer(self, call: Event, member: Member, partition: Partition, epoch: int | None, heard: Sequence[Input]) -> None:
+        """The answer is committed like a message of its cart, by the process that asked, if it has kept the partition."""
         if member.paused:
             self._env.ready.remove(call)
             member.held.append(call)
-        elif lane.owner is member and not lane.taken:
-            lane.park(call)
-        elif epoch is None or member.epochs.get(lane.number) != epoch:
+        elif partition.owner is member and not partition.taken:
+            partition.park(call)
+        elif epoch is None or member.epochs.get(partition.number) != epoch:
             self._env.ready.remove(call)  # it is asked for anew
-        elif self._service.commit(member, lane.number, heard) or lane.owner is not member:
+        elif self._service.commit(member, partition.number, heard) or partition.owner is not member:
             self._env.ready.remove(call)
         else:
-            lane.park(call)
+            partition.park(call)

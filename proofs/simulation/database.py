@@ -20,7 +20,7 @@ class Row:
     """
 
     id: int
-    lane: int
+    partition: int
     envelope: Envelope
     message: Any
     committed: bool = False
@@ -28,15 +28,15 @@ class Row:
 
 
 class Database:
-    """Aggregates by type and id, the inbox, the outbox and the epochs of the lanes."""
+    """Aggregates by type and id, the inbox, the outbox and the epochs of the partitions."""
 
     __slots__ = ("_numbers", "aggregates", "epochs", "inbox", "outbox", "rows")
 
-    def __init__(self, lanes: int) -> None:
+    def __init__(self, partitions: int) -> None:
         self.aggregates: dict[type[Any], dict[str, Any]] = defaultdict(dict)
         self.inbox: dict[str, Any] = {}
-        self.outbox: list[list[Row]] = [[] for _ in range(lanes)]
-        self.epochs = [0] * lanes
+        self.outbox: list[list[Row]] = [[] for _ in range(partitions)]
+        self.epochs = [0] * partitions
         self.rows = 0
         self._numbers = 0
 

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class CommitFault(StrEnum):
-    """What becomes of one commit. A process that is paused may find that others own its lanes when it goes on."""
+    """What becomes of one commit. A process that is paused may find that others own its partitions when it goes on."""
 
     ABORTED = "database away for a commit"
     CRASH_BEFORE = "crash before the commit"
@@ -52,9 +52,9 @@ class ServiceFault(StrEnum):
 
 @dataclass(frozen=True)
 class Garbage:
-    """A record nobody can read, and the lane it lies in."""
+    """A record nobody can read, and the partition it lies in."""
 
-    lane: int
+    partition: int
 
 
 @dataclass(frozen=True)

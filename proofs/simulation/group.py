@@ -1,4 +1,4 @@
-"""Who owns which lane: the group forms and forms anew, processes die, stop and come back."""
+"""Who owns which partition: the group forms and forms anew, processes die, stop and come back."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -6,34 +6,34 @@ from datetime import datetime
 from proofs.simulation.database import Database
 from proofs.simulation.environment import Environment
 from proofs.simulation.events import Event
-from proofs.simulation.lanes import Lane, Member
+from proofs.simulation.partitions import Member, Partition
 from proofs.simulation.relay import Relay
 
 
 class ConsumerGroup:
-    """The processes of one service and its lanes.
+    """The processes of one service and its partitions.
 
-    ``resume`` is what a process does that was paused and has lost its lanes meanwhile. ``on_take`` is called with
-    each lane that was taken. ``away_until``: no process reaches the database.
+    ``resume`` is what a process does that was paused and has lost its partitions meanwhile. ``on_take`` is called with
+    each partition that was taken. ``away_until``: no process reaches the database.
     """
 
     def __init__(
         self, name: str, env: Environment, database: Database, relay: Relay, members: int, resume: Callable[[Member], None]
     ) -> None:
         self._name, self._env, self._database, self._relay, self._resume = name, env, database, relay, resume
-        self.lanes = [Lane(number, env.ready, self.take) for number in range(len(database.epochs))]
+        self.partitions = [Partition(number, env.ready, self.take) for number in range(len(database.epochs))]
         self._born = 0
         self.members = [self._new() for _ in range(members)]
-        self.on_take: Callable[[Member, Lane], None] | None = None
+        self.on_take: Callable[[Member, Partition], None] | None = None
         self.away_until = self.down_until = env.now
         self.offsets_fail = False
         self._gathering = Event(self.gather)
 
     def begin(self) -> None:
-        """The first members join, and own their lanes."""
+        """The first members join, and own their partitions."""
         self._assign(self.members)
-        for lane in self.lanes:
-            self.take(lane)
+        for partition in self.partitions:
+            self.take(partition)
 
     def gather(self) -> None:
         """The group forms anew, of those who live and answer. Some of the dead may take longer to come back."""
@@ -47,7 +47,7 @@ class ConsumerGroup:
         ready = [member for member in self.members if member.answers]
         if not ready:
             return  # all are paused: Kafka has nobody to ask
-        self._env.note(self._name, f"the lanes go to {', '.join(member.name for member in ready)}")
+        self._env.note(self._name, f"the partitions go to {', '.join(member.name for member in ready)}")
         self._revoke()
         self._assign(ready)
         if all(member.alive for member in self.members):
@@ -56,57 +56,57 @@ class ConsumerGroup:
     def rewind(self) -> None:
         """Somebody sets the group's offsets back to the beginning of the topics."""
         self.offsets_fail = True
-        for lane in self.lanes:
-            for feed in lane.feeds:
+        for partition in self.partitions:
+            for feed in partition.feeds:
                 feed.committed = 0
         self.gather()
 
     def _revoke(self) -> None:
         """Who answers commits its offsets and owns nothing; who is paused has fetched what it has fetched."""
-        for lane in self.lanes:
-            member = lane.owner
+        for partition in self.partitions:
+            member = partition.owner
             if member is None:
                 continue
             if member.paused:
-                member.stale.extend((lane.number, batch) for feed in lane.feeds for _, batch in feed.fetched)
+                member.stale.extend((partition.number, batch) for feed in partition.feeds for _, batch in feed.fetched)
                 continue
-            for feed in lane.feeds:
+            for feed in partition.feeds:
                 feed.committed = feed.committed if self.offsets_fail else feed.done
-            member.epochs.pop(lane.number, None)
+            member.epochs.pop(partition.number, None)
         self.offsets_fail = False
 
     def _assign(self, members: list[Member]) -> None:
         first = int(self._env.chance() * len(members))
-        for lane in self.lanes:
-            lane.assign(members[(first + lane.number) % len(members)])
+        for partition in self.partitions:
+            partition.assign(members[(first + partition.number) % len(members)])
 
-    def take(self, lane: Lane) -> None:
+    def take(self, partition: Partition) -> None:
         """The owner raises the epoch, and its relay gets what the former owner left, before any commit."""
-        self._env.ready.remove(lane.taking)
-        member = lane.owner
-        if lane.taken or member is None or member.paused:
+        self._env.ready.remove(partition.taking)
+        member = partition.owner
+        if partition.taken or member is None or member.paused:
             return
         if self.away_until > self._env.now:
-            self._env.timers.set(self.away_until, lane.taking)
+            self._env.timers.set(self.away_until, partition.taking)
             return
-        self._database.epochs[lane.number] += 1
-        member.epochs[lane.number] = self._database.epochs[lane.number]
-        self._relay.sweep(member, lane)
-        lane.open()
+        self._database.epochs[partition.number] += 1
+        member.epochs[partition.number] = self._database.epochs[partition.number]
+        self._relay.sweep(member, partition)
+        partition.open()
         if self.on_take:
-            self.on_take(member, lane)
+            self.on_take(member, partition)
 
-    def owns(self, member: Member, lane: int) -> bool:
-        """What every commit checks: whether the member's epoch is the lane's."""
-        return member.epochs.get(lane) == self._database.epochs[lane]
+    def owns(self, member: Member, partition: int) -> bool:
+        """What every commit checks: whether the member's epoch is the partition's."""
+        return member.epochs.get(partition) == self._database.epochs[partition]
 
     def release(self, member: Member) -> None:
-        """The member does not know what became of its commit: it takes its lanes anew before the next."""
+        """The member does not know what became of its commit: it takes its partitions anew before the next."""
         member.epochs.clear()
-        for lane in self.lanes:
-            if lane.owner is member:
-                lane.shut()
-                self._env.ready.add(lane.taking)
+        for partition in self.partitions:
+            if partition.owner is member:
+                partition.shut()
+                self._env.ready.add(partition.taking)
 
     def die(self, member: Member) -> None:
         """A process ends, wherever it is."""
@@ -115,9 +115,9 @@ class ConsumerGroup:
         member.waiting.clear()
         self._env.ready.remove(member.relaying)
         self._env.ready.remove(member.resuming)
-        for lane in self.lanes:
-            if lane.owner is member:
-                lane.assign(None)
+        for partition in self.partitions:
+            if partition.owner is member:
+                partition.assign(None)
         self._env.ready.add(self._gathering)
 
     def go_down(self, until: datetime) -> None:
@@ -130,9 +130,9 @@ class ConsumerGroup:
         """A process stops in the middle of what it does, and knows nothing of it; the group may notice at once or later."""
         member.paused = True
         self._env.ready.remove(member.relaying)
-        for lane in self.lanes:
-            if lane.owner is member:
-                lane.shut()
+        for partition in self.partitions:
+            if partition.owner is member:
+                partition.shut()
         self._env.ready.add(member.resuming)
         if self._env.chance() < 0.5:
             self.gather()
@@ -140,22 +140,22 @@ class ConsumerGroup:
             self._env.ready.add(self._gathering)
 
     def resume(self, member: Member) -> None:
-        """It goes on where it was; where others own its lanes by now, ``resume`` says what that is."""
-        mine = [lane for lane in self.lanes if lane.owner is member]
+        """It goes on where it was; where others own its partitions by now, ``resume`` says what that is."""
+        mine = [partition for partition in self.partitions if partition.owner is member]
         if member.waiting:
             self._env.ready.add(member.relaying)
         if not mine and (member.epochs or member.stale):
             self._resume(member)
             return
         self._awake(member)
-        for lane in mine:
-            if lane.number in member.epochs:
-                lane.open()
+        for partition in mine:
+            if partition.number in member.epochs:
+                partition.open()
             else:
-                self._env.ready.add(lane.taking)
+                self._env.ready.add(partition.taking)
 
     def fence(self, member: Member) -> None:
-        """The member has learnt that others own its lanes: it drops what it has in hand and joins anew."""
+        """The member has learnt that others own its partitions: it drops what it has in hand and joins anew."""
         member.epochs.clear()
         member.stale.clear()
         self._awake(member)

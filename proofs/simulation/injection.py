@@ -7,7 +7,7 @@ from typing import Final
 from proofs.simulation.calls import Calls
 from proofs.simulation.events import Event
 from proofs.simulation.faults import Garbage, ServiceFault
-from proofs.simulation.lanes import Feed
+from proofs.simulation.partitions import Feed
 from proofs.simulation.service import ANY, Service
 from shared.contract.envelope import Envelope
 
@@ -39,20 +39,20 @@ def _send_twice(service: Service, lasts: timedelta) -> None:
 
 def _garbage(service: Service, lasts: timedelta) -> None:
     feed = _some_feed(service)
-    place = f"{feed.topic}/{feed.lane.number}/{len(feed.records)}"
+    place = f"{feed.topic}/{feed.partition.number}/{len(feed.records)}"
     service.watch.garbage[place] += 1
-    feed.lane.append(feed, (Envelope(place, place, "", "", place), Garbage(feed.lane.number)))
+    feed.partition.append(feed, (Envelope(place, place, "", "", place), Garbage(feed.partition.number)))
 
 
 def _stall(service: Service, lasts: timedelta) -> None:
     feed = _some_feed(service)
     feed.stalled = True
-    feed.lane.look(feed)
+    feed.partition.look(feed)
 
     def move() -> None:
         service.env.ready.remove(moving)
         feed.stalled = False
-        feed.lane.look(feed)
+        feed.partition.look(feed)
 
     moving = Event(move)
     service.env.timers.set(service.env.now + lasts, moving)
@@ -66,7 +66,7 @@ def _die(service: Service, lasts: timedelta) -> None:
 
 
 def _some_feed(service: Service) -> Feed:
-    feeds = [feed for lane in service.group.lanes for feed in lane.feeds]
+    feeds = [feed for partition in service.group.partitions for feed in partition.feeds]
     return feeds[int(service.env.chance() * len(feeds))]
 
 

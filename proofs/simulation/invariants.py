@@ -174,8 +174,8 @@ def _events(world: World) -> None:
         for rows in service.database.outbox:
             if rows:
                 raise BrokenError("outbox", name, f"has {len(rows)} committed events that are not published")
-        for lane in service.group.lanes:
-            for feed in lane.feeds:
+        for partition in service.group.partitions:
+            for feed in partition.feeds:
                 _handled(name, service.database.inbox, feed.records)
     letters = Counter(message.of for message in world.log if isinstance(message, DeadLetter))
     dead = {f"{name}/{message}" for name, service in world.services.items() for message in service.dead}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from proofs.simulation.database import Database, Row
 from proofs.simulation.environment import Environment
-from proofs.simulation.lanes import Lane, Member
+from proofs.simulation.partitions import Member, Partition
 from proofs.simulation.watch import BrokenError
 
 
@@ -24,7 +24,7 @@ class Relay:
                 self._send(row)
         else:
             for row in rows:
-                self._database.outbox[row.lane].append(row)
+                self._database.outbox[row.partition].append(row)
             self.queue(member, rows)
 
     def queue(self, member: Member, rows: Sequence[Row]) -> None:
@@ -33,9 +33,9 @@ class Relay:
         member.known.update(row.id for row in rows)
         self._env.ready.add(member.relaying)
 
-    def sweep(self, member: Member, lane: Lane) -> None:
-        """What is in the outbox for a lane, and this member has not in hand: left by a crash or by another member."""
-        self.queue(member, [row for row in self._database.outbox[lane.number] if row.id not in member.known])
+    def sweep(self, member: Member, partition: Partition) -> None:
+        """What is in the outbox for a partition, and this member has not in hand: left by a crash or by another member."""
+        self.queue(member, [row for row in self._database.outbox[partition.number] if row.id not in member.known])
 
     def run(self, member: Member) -> None:
         """Send some of what waits."""
@@ -63,13 +63,13 @@ class Relay:
     def _forget(self, member: Member, group: Sequence[Row]) -> None:
         for row in group:
             member.known.discard(row.id)
-            if row in self._database.outbox[row.lane]:
-                self._database.outbox[row.lane].remove(row)
+            if row in self._database.outbox[row.partition]:
+                self._database.outbox[row.partition].remove(row)
 
     def _send(self, row: Row) -> None:
         if not row.published:
-            if row.id < self._last[row.lane]:
+            if row.id < self._last[row.partition]:
                 raise BrokenError("outbox", f"{self._name}: {type(row.message).__name__}", "is overtaken by a later event")
-            self._last[row.lane] = row.id
+            self._last[row.partition] = row.id
             row.published = True
         self._env.deliver(row)

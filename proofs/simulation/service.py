@@ -1,7 +1,7 @@
 """A service: its consumer group, its processes and its database, under the rules of :mod:`shared.runtime`.
 
-A batch is one commit of aggregates, inbox and outbox; every commit checks the epoch of its lane; offsets are committed
-after the database; a lane is taken, and what its former owner left in the outbox handed to the relay, before the
+A batch is one commit of aggregates, inbox and outbox; every commit checks the epoch of its partition; offsets are committed
+after the database; a partition is taken, and what its former owner left in the outbox handed to the relay, before the
 first commit on it; the relay publishes in the order of the commits, then deletes.
 """
 
@@ -17,7 +17,7 @@ from proofs.simulation.environment import Environment
 from proofs.simulation.events import Event
 from proofs.simulation.faults import CommitFault, DeadLetter, Garbage
 from proofs.simulation.group import ConsumerGroup
-from proofs.simulation.lanes import Delivery, Feed, Member
+from proofs.simulation.partitions import Delivery, Feed, Member
 from proofs.simulation.relay import Relay
 from proofs.simulation.watch import BrokenError, Watch
 from proofs.simulation.wiring import Deadline, Wired, envelope, inner_cause, react, wiring
@@ -42,23 +42,23 @@ class Service:
     ``on_commit`` is called with the member and the aggregate of each input it has committed.
     """
 
-    def __init__(self, name: str, env: Environment, watch: Watch, lanes: int, members: int) -> None:
+    def __init__(self, name: str, env: Environment, watch: Watch, partitions: int, members: int) -> None:
         self.name, self.env, self.watch = name, env, watch
         self.wiring = wiring(name)
-        self.database = Database(lanes)
+        self.database = Database(partitions)
         self.relay = Relay(name, env, self.database)
         self.group = ConsumerGroup(name, env, self.database, self.relay, members, self._resume)
         self.faults: deque[CommitFault] = deque()
         self.on_commit: Callable[[Member, Any], None] | None = None
         self.dying: dict[str, list[timedelta]] = {}
         self.dead: set[str] = set()
-        self._redrives = [Feed("redrives", lane, self.poll) for lane in self.group.lanes]
+        self._redrives = [Feed("redrives", partition, self.poll) for partition in self.group.partitions]
         for feed in self._redrives:
-            feed.lane.feeds.append(feed)
+            feed.partition.feeds.append(feed)
         for topic, kinds in self.wiring.topics.items():
-            for lane in self.group.lanes:
-                feed = Feed(topic, lane, self.poll)
-                lane.feeds.append(feed)
+            for partition in self.group.partitions:
+                feed = Feed(topic, partition, self.poll)
+                partition.feeds.append(feed)
                 env.subscribe(feed, kinds)
 
     @property
@@ -89,18 +89,18 @@ class Service:
             self.env.ready.remove(feed.polling)
 
     def _handle(self, feed: Feed, start: int, batch: list[Delivery]) -> None:
-        owner = feed.lane.owner
+        owner = feed.partition.owner
         assert owner is not None
         if self.faults and self.faults[0] is CommitFault.PAUSE:
             self.faults.popleft()
             self._note(CommitFault.PAUSE, owner)
             feed.fetched.appendleft((start, batch))
             self.group.pause(owner)
-        elif self.commit(owner, feed.lane.number, batch, feed, start):
+        elif self.commit(owner, feed.partition.number, batch, feed, start):
             feed.done = start + len(batch)
             if self.env.chance() < 0.5:
                 feed.committed = feed.done
-        elif feed.lane.owner is owner:
+        elif feed.partition.owner is owner:
             feed.fetched.appendleft((start, batch))
 
     def _resume(self, member: Member) -> None:
@@ -108,16 +108,16 @@ class Service:
         if not member.stale:
             self.group.fence(member)
             return
-        lane, batch = member.stale.popleft()
-        self.commit(member, lane, batch)
+        partition, batch = member.stale.popleft()
+        self.commit(member, partition, batch)
 
     # --- the commit
 
-    def commit(self, member: Member, lane: int, inputs: Sequence[Input], feed: Feed | None = None, start: int = 0) -> bool:
+    def commit(self, member: Member, partition: int, inputs: Sequence[Input], feed: Feed | None = None, start: int = 0) -> bool:
         """One transaction; returns whether the member knows that it was committed.
 
         ``feed`` and ``start`` say where records came from. Where it returns False, the member has died, has lost its
-        lanes, or takes them anew before it tries again.
+        partitions, or takes them anew before it tries again.
         """
         fault = self.faults.popleft() if self.faults and self.faults[0] is not CommitFault.PAUSE else None
         if fault is not None:
@@ -125,9 +125,9 @@ class Service:
         if fault is CommitFault.ABORTED or self.group.away_until > self.env.now:
             self.group.release(member)
             return False
-        if not self.group.owns(member, lane):
+        if not self.group.owns(member, partition):
             self.env.coverage.races[races.FENCED] += 1
-            self.env.note(member.name, "may not commit: others own its lanes")
+            self.env.note(member.name, "may not commit: others own its partitions")
             self.group.fence(member)
             return False
         if fault is CommitFault.CRASH_BEFORE:
@@ -151,7 +151,7 @@ class Service:
     def _end_badly(self, fault: CommitFault, member: Member, rows: Sequence[Row]) -> None:
         """It is committed, but the member does not live to know it, or does not hear of it."""
         for row in rows:
-            self.database.outbox[row.lane].append(row)
+            self.database.outbox[row.partition].append(row)
         if fault is CommitFault.ANSWER_LOST:
             self.group.release(member)
             return
@@ -175,7 +175,7 @@ class Service:
                     feed.latest = place
                 if isinstance(trigger, Garbage):
                     self.env.coverage.races[races.UNREADABLE] += 1
-                    rows.append(self._row(cause, 0, DeadLetter(cause.id), trigger.lane))
+                    rows.append(self._row(cause, 0, DeadLetter(cause.id), trigger.partition))
                     continue
             changed.append(self._react(member, cause, trigger, rows))
         return changed
@@ -191,9 +191,9 @@ class Service:
             return False
         self.dead.add(cause.id)
         self.watch.dead += 1
-        lane = self.env.lane_of(cause.key)
-        rows.append(self._row(cause, 0, DeadLetter(f"{self.name}/{cause.id}"), lane))
-        redriving = Event(lambda: self._redrive(redriving, (replace(cause, redriven=True), trigger), lane))
+        partition = self.env.partition_of(cause.key)
+        rows.append(self._row(cause, 0, DeadLetter(f"{self.name}/{cause.id}"), partition))
+        redriving = Event(lambda: self._redrive(redriving, (replace(cause, redriven=True), trigger), partition))
         self.env.timers.set(self.env.now + mended_after, redriving)
         self.env.note(self.name, f"{cause.type} {cause.key} becomes a dead letter")
         return True
@@ -208,10 +208,10 @@ class Service:
             del self.dying[name]
         return those.pop()
 
-    def _redrive(self, redriving: Event, delivery: Delivery, lane: int) -> None:
+    def _redrive(self, redriving: Event, delivery: Delivery, partition: int) -> None:
         self.env.ready.remove(redriving)
         self.env.coverage.redriven[self.name, delivery[0].type] += 1
-        self._redrives[lane].lane.append(self._redrives[lane], delivery)
+        self._redrives[partition].partition.append(self._redrives[partition], delivery)
 
     def _react(self, member: Member, cause: Envelope | None, trigger: Any, rows: list[Row]) -> Any:
         env, now = self.env, self.env.now
@@ -248,12 +248,12 @@ class Service:
         elif isinstance(trigger, TimerFired):
             raise BrokenError("deadlines", trigger.aggregate_id, "neither moved nor cleared its deadline")
 
-    def _row(self, cause: Envelope, index: int, message: Message | DeadLetter, lane: int | None = None) -> Row:
+    def _row(self, cause: Envelope, index: int, message: Message | DeadLetter, partition: int | None = None) -> Row:
         made = envelope(self.name, cause, index, message)
         self.watch.emitted(message)
         self.env.log.append(message)
         self.database.rows += 1
-        return Row(self.database.rows, self.env.lane_of(made.key) if lane is None else lane, made, message)
+        return Row(self.database.rows, self.env.partition_of(made.key) if partition is None else partition, made, message)
 
     def _rehearse(self, inputs: Sequence[Input]) -> list[tuple[Envelope, list[Message]]]:
         """Run a batch whose transaction will be rolled back; returns what it would have emitted, by its cause."""
@@ -284,11 +284,11 @@ class Service:
         if aggregate.due_at is None or aggregate.due_at > self.env.now:
             self.env.ready.remove(timer)
             return
-        lane = self.group.lanes[self.env.lane_of(aggregate.cart_id)]
-        if lane.taken and lane.owner and self.commit(lane.owner, lane.number, [(None, trigger)]):
+        partition = self.group.partitions[self.env.partition_of(aggregate.cart_id)]
+        if partition.taken and partition.owner and self.commit(partition.owner, partition.number, [(None, trigger)]):
             self.env.ready.remove(timer)
         else:
-            lane.park(timer)
+            partition.park(timer)
 
     # --- notes
 

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from proofs.simulation.database import Database, copied
 from proofs.simulation.faults import GatewayFault
 from proofs.simulation.gateway import FakeGateway, Request
-from proofs.simulation.lanes import Delivery
+from proofs.simulation.partitions import Delivery
 from proofs.simulation.watch import Watch
 from proofs.simulation.wiring import Deadline, envelope, inner_cause, react, wiring
 from services.payment.answers import GatewayAnswered

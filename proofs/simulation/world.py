@@ -31,16 +31,18 @@ class World:
         gateway: FakeGateway | None = None,
         twice: float = 0.1,
         *,
-        lanes: int = 2,
+        partitions: int = 2,
         members: int = 2,
         coverage: Coverage | None = None,
         timeline: Timeline | None = None,
     ) -> None:
-        self.env = Environment(seed, lanes, coverage or Coverage(), timeline)
+        self.env = Environment(seed, partitions, coverage or Coverage(), timeline)
         self.gateway = gateway or FakeGateway()
         self.gateway.now = self.env.now
         self.watch = Watch()
-        self.services: dict[str, Service] = {name: Service(name, self.env, self.watch, lanes, members) for name in SERVICES}
+        self.services: dict[str, Service] = {
+            name: Service(name, self.env, self.watch, partitions, members) for name in SERVICES
+        }
         self.calls = Calls(self.services["payment"], self.gateway, self.watch)
         for service in self.services.values():
             service.group.begin()
@@ -71,11 +73,11 @@ class World:
         for message in messages:
             self._sent += 1
             key = message.key
-            lane, name = self.env.lane_of(key), f"c{self._sent}"
+            partition, name = self.env.partition_of(key), f"c{self._sent}"
             envelope = Envelope(name, "/client", type(message).__name__, key, name, offset=self._sent)
             if self.env.timeline is not None:
                 self.env.note("client", f"sends {type(message).__name__} {key}")
-            row = Row(0, lane, envelope, message, committed=True)
+            row = Row(0, partition, envelope, message, committed=True)
             self.env.deliver(row)
             if self._twice and self.env.chance() < self._twice:
                 self.env.deliver(row)

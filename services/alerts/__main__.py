@@ -52,7 +52,7 @@ def workers(service: Service) -> list[Worker]:
             notifier.wake()
 
     service.on_commit = committed
-    store = DeadLetterStore(service.engine, service.lane_of, emitted, settings.topic_prefix)
+    store = DeadLetterStore(service.engine, service.partition_of, emitted, settings.topic_prefix)
     service.health_problems["dead letters"] = "not listening yet"
     reports = Reports(store, notifier)
     outages = OutageMonitor(settings, reports)

@@ -170,7 +170,7 @@ class Fault:
     topic: str
     partition: int
     position: int
-    lane: int
+    redrive_partition: int
     error: str
     reason: str
     cause: str
@@ -184,8 +184,8 @@ class Fault:
 class DeadLetter:
     """A record that failed, through all its redrives. Its bytes are a :class:`DeadRecord`.
 
-    ``lane``: its partition, the same on every topic. ``cause``: error and reason without variable parts. ``seen``: how
-    often it failed. ``replays``: redrives; ``returned``: those that failed. ``services``: the services that failed and
+    ``redrive_partition``: where its redrive goes. ``cause``: error and reason without variable parts. ``seen``: how often it
+    failed. ``replays``: redrives; ``returned``: those that failed. ``services``: the services that failed and
     have not handled it since, several where they read the same topic.
     """
 
@@ -198,7 +198,7 @@ class DeadLetter:
     topic: str = ""
     partition: int = -1
     position: int = -1
-    lane: int = -1
+    redrive_partition: int = -1
     error: str = ""
     reason: str = ""
     cause: str = ""

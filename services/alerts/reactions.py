@@ -137,7 +137,7 @@ def _redrive(dead_letter: DeadLetter, service: str, record: DeadRecord, envelope
         place=(dead_letter.topic, dead_letter.partition, dead_letter.position),
         traceparent=envelope.traceparent,
     )
-    return Outgoing(dead_letter.lane, redrive_topic(service), record.key, record.value, headers)
+    return Outgoing(dead_letter.redrive_partition, redrive_topic(service), record.key, record.value, headers)
 
 
 def _alert(dead_letter: DeadLetter, *_: Any) -> Iterable[str]:

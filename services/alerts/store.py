@@ -60,13 +60,13 @@ _NOW: Final = text("SELECT now()")
 class DeadLetterStore:
     """Writes to alerts' database, and waits while it is unreachable: nothing is skipped.
 
-    ``lane_of`` returns the partition of a Kafka key. ``emitted`` is called after every commit that emits events.
+    ``partition_of`` returns the partition of a Kafka key. ``emitted`` is called after every commit that emits events.
     """
 
     def __init__(
-        self, engine: AsyncEngine, lane_of: Callable[[str], int], emitted: Callable[[], None], topic_prefix: str = ""
+        self, engine: AsyncEngine, partition_of: Callable[[str], int], emitted: Callable[[], None], topic_prefix: str = ""
     ) -> None:
-        self._engine, self._lane_of, self._emitted, self._topic_prefix = engine, lane_of, emitted, topic_prefix
+        self._engine, self._partition_of, self._emitted, self._topic_prefix = engine, partition_of, emitted, topic_prefix
 
     async def save(self, arrivals: Sequence[Arrival]) -> None:
         """Save dead letters and open their alerts, or count them once more. Returns when everything is committed."""
@@ -103,8 +103,8 @@ class DeadLetterStore:
             alert = {what.alert_id: alerts[what.alert_id].aggregate}
             events = list(dead_letter_arrived(dead_letters[what.letter_id].aggregate, what, alert, now))
             emitted.append((_cause(arrival), events))
-        await DEAD_LETTERS.save(connection, dead_letters.values(), self._lane_of)
-        await ALERTS.save(connection, alerts.values(), self._lane_of)
+        await DEAD_LETTERS.save(connection, dead_letters.values(), self._partition_of)
+        await ALERTS.save(connection, alerts.values(), self._partition_of)
         values = {
             "letters": [what.letter_id for _, what in news],
             "keys": [arrival.key for arrival, _ in news],
@@ -127,7 +127,7 @@ class DeadLetterStore:
             now = (await connection.execute(_NOW)).scalar_one()
             (alert,) = (await _load(ALERTS, connection, {alert_id})).values()
             event = decide(alert.aggregate, now)
-            await ALERTS.save(connection, [alert], self._lane_of)
+            await ALERTS.save(connection, [alert], self._partition_of)
             name = f"{alert_id}/{now.isoformat()}"
             return await self._emit(connection, [(Envelope(name, SOURCE, "", alert_id, name), [event] if event else [])], now)
 
@@ -153,7 +153,7 @@ class DeadLetterStore:
         )
         headers, value = write(envelope, event, now)
         topic = event.topic or events_topic("alerts")
-        return Outgoing(self._lane_of(event.key), topic, event.key.encode(), value, headers)
+        return Outgoing(self._partition_of(event.key), topic, event.key.encode(), value, headers)
 
     async def _commit(self, work: Callable[[AsyncConnection], Awaitable[bool]]) -> None:
         """Run ``work`` in a transaction until it commits. ``work`` returns whether it emitted events."""

@@ -60,9 +60,9 @@ class Follower:
 
     def state(self) -> dict[str, object]:
         """The answer of ``/readyz``. ``lag``: the number of unread records."""
-        lanes = sorted(self._consumer.epochs) if self._consumer else []
+        partitions = sorted(self._consumer.epochs) if self._consumer else []
         trouble = self._schedule.trouble or self._heartbeat.trouble
-        return {"service": NAME, "ready": not trouble, "trouble": trouble, "lanes": lanes, "lag": self._lag}
+        return {"service": NAME, "ready": not trouble, "trouble": trouble, "partitions": partitions, "lag": self._lag}
 
     async def wait_for_database(self) -> None:
         """Wait for the database. Raises :class:`shared.runtime.postgres.migrations.MigrationsError` if its version differs."""
@@ -111,12 +111,12 @@ class Follower:
 
     async def _own(self, consumer: PartitionConsumer) -> None:
         """Take over the assigned partitions. No epoch is needed: writing a record again writes the same entry."""
-        lanes = await consumer.lanes()
-        if lanes != consumer.epochs.keys():
-            await consumer.seek_to_committed(lanes - consumer.epochs.keys(), known=await self._writer.known_partitions())
-            consumer.epochs = dict.fromkeys(lanes, 0)
-            metrics.lanes.labels(NAME).set(len(lanes))
-            log.info("the journal follows the lanes %s", sorted(lanes))
+        partitions = await consumer.partitions()
+        if partitions != consumer.epochs.keys():
+            await consumer.seek_to_committed(partitions - consumer.epochs.keys(), known=await self._writer.known_partitions())
+            consumer.epochs = dict.fromkeys(partitions, 0)
+            metrics.partitions.labels(NAME).set(len(partitions))
+            log.info("the journal follows the partitions %s", sorted(partitions))
 
     async def _report_lost(self, consumer: PartitionConsumer) -> None:
         """Publish a dead letter for records that were never read; alerts receives it. The journal publishes nothing else."""
@@ -127,8 +127,8 @@ class Follower:
             try:
                 for one in lost:
                     letter = one.dead_letter(NAME, datetime.now(UTC))
-                    topic, headers = self._settings.topic(letter.topic), list(letter.headers)
-                    sending = producer.send_and_wait(topic, letter.value, letter.key, partition=letter.lane, headers=headers)
+                    where = {"partition": letter.partition, "headers": list(letter.headers)}
+                    sending = producer.send_and_wait(self._settings.topic(letter.topic), letter.value, letter.key, **where)
                     await run_with_timeout(PUBLISH_SECONDS, sending)
             finally:
                 await kafka.stop(producer)

@@ -51,31 +51,32 @@ LEASE_MARGIN_SECONDS: Final = 15.0
 OVERDUE_SECONDS: Final = 2.0
 """How often what is held back is looked through for what cannot wait any longer."""
 
-_LANES: Final = bindparam("lanes", type_=ARRAY(Integer))
+_PARTITIONS: Final = bindparam("partitions", type_=ARRAY(Integer))
 _CLAIM: Final = text(
     "UPDATE payments p SET leased_until = clock_timestamp() + make_interval(secs => :lease) WHERE checkout_id IN ("
-    " SELECT checkout_id FROM payments WHERE lane = ANY(:lanes) AND due_at <= now()"
+    " SELECT checkout_id FROM payments WHERE partition = ANY(:partitions) AND due_at <= now()"
     " AND (leased_until IS NULL OR leased_until < now())"
     " AND (NOT :held OR operation IS NULL OR (operation->>'by_hand')::boolean OR operation->>'claim' IS NOT NULL)"
     " ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED)"
     " RETURNING clock_timestamp() AS now, row_to_json(p)::text AS body, traceparent"
-).bindparams(_LANES)
+).bindparams(_PARTITIONS)
 _END_LEASES: Final = text(
     "UPDATE payments SET leased_until = NULL WHERE checkout_id IN ("
-    " SELECT checkout_id FROM payments WHERE lane = ANY(:lanes) AND due_at IS NOT NULL AND leased_until IS NOT NULL"
+    " SELECT checkout_id FROM payments WHERE partition = ANY(:partitions) AND due_at IS NOT NULL AND leased_until IS NOT NULL"
     " ORDER BY checkout_id FOR UPDATE)"
-).bindparams(_LANES)
+).bindparams(_PARTITIONS)
 _OVERDUE: Final = text(
     "SELECT checkout_id, cart_id, (operation->>'serial')::int AS serial FROM payments"
-    " WHERE lane = ANY(:lanes) AND due_at <= now() AND (leased_until IS NULL OR leased_until < now())"
+    " WHERE partition = ANY(:partitions) AND due_at <= now() AND (leased_until IS NULL OR leased_until < now())"
     " AND ((operation->>'until')::timestamptz <= now() OR (unwanted AND state IN ('authorizing', 'capturing')))"
     " ORDER BY due_at LIMIT :limit"
-).bindparams(_LANES)
+).bindparams(_PARTITIONS)
 """What is held back, and whose time is over."""
 _HEALTH: Final = text("SELECT since FROM gateway_health")
 _LEFT: Final = text(
-    "SELECT checkout_id, serial, lane FROM payments WHERE lane = ANY(:lanes) AND due_at IS NOT NULL AND operation IS NOT NULL"
-).bindparams(_LANES)
+    "SELECT checkout_id, serial, partition FROM payments"
+    " WHERE partition = ANY(:partitions) AND due_at IS NOT NULL AND operation IS NOT NULL"
+).bindparams(_PARTITIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ class _Asked:
     """The request of a payment that was made, or may have been. ``until``: when it must have been answered."""
 
     serial: int
-    lane: int
+    partition: int
     until: float = 0.0
 
 
@@ -97,7 +98,7 @@ def _outcome(answer: type) -> str:
 
 
 class Operations:
-    """Calls the gateway for the payments of the lanes a service owns."""
+    """Calls the gateway for the payments of the partitions a service owns."""
 
     def __init__(self, service: Service, gateway: Gateway) -> None:
         self._service, self._gateway = service, gateway
@@ -129,7 +130,7 @@ class Operations:
             for requests in (self._asked, self._inherited):
                 if not _among(requests, payment):
                     requests.pop(payment.checkout_id, None)
-            # In a lane just taken over, what was asked for before is not known yet: it is claimed in a moment.
+            # In a partition just taken over, what was asked for before is not known yet: it is claimed in a moment.
             operation = payment.operation
             held = self._breaker.is_open and operation and not operation.for_a_person
             if operation and operation.is_first and not held and not self._is_new(payment):
@@ -150,20 +151,20 @@ class Operations:
             await self._gateway.close()
 
     async def _claim(self) -> None:
-        lanes = self._service.lanes
-        if not lanes:
+        partitions = self._service.partitions
+        if not partitions:
             return
-        self._inheriting = self._taken_over & lanes
+        self._inheriting = self._taken_over & partitions
         self._taken_over -= self._inheriting
         try:
             async with self._service.engine.begin() as connection:
                 if self._inheriting:
-                    await connection.execute(_END_LEASES, {"lanes": sorted(self._inheriting)})
-                    left = await connection.execute(_LEFT, {"lanes": sorted(self._inheriting)})
-                    self._inherit({row.checkout_id: _Asked(row.serial, row.lane) for row in left})
+                    await connection.execute(_END_LEASES, {"partitions": sorted(self._inheriting)})
+                    left = await connection.execute(_LEFT, {"partitions": sorted(self._inheriting)})
+                    self._inherit({row.checkout_id: _Asked(row.serial, row.partition) for row in left})
                 self._know((await connection.execute(_HEALTH)).scalar())
-                due = await self._due(connection, lanes)
-                overdue = await self._overdue(connection, lanes)
+                due = await self._due(connection, partitions)
+                overdue = await self._overdue(connection, partitions)
             self._inheriting = set()
         finally:
             self._taken_over |= self._inheriting
@@ -177,31 +178,31 @@ class Operations:
             else:
                 self._spawn(payment, now, traceparent)
 
-    async def _due(self, connection: AsyncConnection, lanes: set[int]) -> list[_Claimed]:
+    async def _due(self, connection: AsyncConnection, partitions: set[int]) -> list[_Claimed]:
         """What is due: all of it, or while the gateway is in trouble what a person waits for, and perhaps a probe."""
         held, limit = self._breaker.is_open, max(0, 4 * MAX_CONCURRENCY - len(self._running))
-        due = await self._claimed(connection, lanes, limit, held=held)
+        due = await self._claimed(connection, partitions, limit, held=held)
         if (
             held
             and self._breaker.may_probe(len(self._running), time.time())
-            and (probe := await self._claimed(connection, lanes, 1, held=False))
+            and (probe := await self._claimed(connection, partitions, 1, held=False))
         ):
             self._breaker.probed(time.time())
             due += probe
         return due
 
-    async def _claimed(self, connection: AsyncConnection, lanes: set[int], limit: int, *, held: bool) -> list[_Claimed]:
-        asked = {"lanes": sorted(lanes), "lease": self._lease, "limit": limit, "held": held}
+    async def _claimed(self, connection: AsyncConnection, partitions: set[int], limit: int, *, held: bool) -> list[_Claimed]:
+        asked = {"partitions": sorted(partitions), "lease": self._lease, "limit": limit, "held": held}
         rows = await connection.execute(_CLAIM, asked)
         return [(self._payments.validate_json(row.body), row.now, row.traceparent) for row in rows]
 
-    async def _overdue(self, connection: AsyncConnection, lanes: set[int]) -> Sequence[Row[Any]]:
+    async def _overdue(self, connection: AsyncConnection, partitions: set[int]) -> Sequence[Row[Any]]:
         """What is held back, and whose time is over."""
         now = time.monotonic()
         if not self._breaker.is_open or now - self._looked < OVERDUE_SECONDS:
             return ()
         self._looked = now
-        return (await connection.execute(_OVERDUE, {"lanes": sorted(lanes), "limit": 4 * MAX_CONCURRENCY})).all()
+        return (await connection.execute(_OVERDUE, {"partitions": sorted(partitions), "limit": 4 * MAX_CONCURRENCY})).all()
 
     def _know(self, since: datetime | None) -> None:
         """How the gateway is, as the service's database says."""
@@ -211,14 +212,14 @@ class Operations:
         metrics.gateway_trouble.set(self._breaker.is_open)
 
     def _inherit(self, left: Mapping[str, _Asked]) -> None:
-        """Lanes are ours (again): what was asked for them, by whomever, may have been done, and will not be answered."""
+        """Partitions are ours (again): what was asked for them, by whomever, may have been done, and will not be answered."""
         for requests in (self._asked, self._inherited):
-            for checkout_id in [i for i, asked in requests.items() if asked.lane in self._inheriting]:
+            for checkout_id in [i for i, asked in requests.items() if asked.partition in self._inheriting]:
                 del requests[checkout_id]
         self._inherited.update(left)
 
     def _is_new(self, payment: Payment) -> bool:
-        return self._service.lane_of(payment.cart_id) in self._taken_over | self._inheriting
+        return self._service.partition_of(payment.cart_id) in self._taken_over | self._inheriting
 
     def _spawn(self, payment: Payment, now: datetime, traceparent: str | None) -> None:
         if _among(self._asked, payment):
@@ -226,8 +227,8 @@ class Operations:
             if time.monotonic() < before.until:
                 return
             self._inherited[payment.checkout_id] = before  # what the answer led to could not be committed
-        lane = self._service.lane_of(payment.cart_id)
-        self._asked[payment.checkout_id] = _Asked(payment.serial, lane, time.monotonic() + self._lease)
+        partition = self._service.partition_of(payment.cart_id)
+        self._asked[payment.checkout_id] = _Asked(payment.serial, partition, time.monotonic() + self._lease)
         task = asyncio.create_task(self._request(payment, payment.request(now), traceparent))
         self._running.add(task)
         task.add_done_callback(self._running.discard)

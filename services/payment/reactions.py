@@ -242,7 +242,7 @@ def mark_paid(payment: Payment, command: MarkPaid, envelope: Envelope) -> Emits[
 
 
 def _refused(payment: Payment, command: PaymentCommand, envelope: Envelope, wanted: PaymentState) -> CommandRejected | None:
-    """What stands against a decision. One that names another cart comes in another lane than the rest of this payment."""
+    """What stands against a decision. One that names another cart comes in another partition than the rest of this payment."""
     if payment.state and command.cart_id != payment.cart_id:
         return refusal(envelope, Reason(code="other_cart", message="this payment belongs to another cart", subject="cart_id"))
     if payment.state is wanted:

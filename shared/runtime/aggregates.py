@@ -17,10 +17,10 @@ Stores = Mapping[type[Any], Store[Any]]
 
 
 class Aggregates:
-    """Loads what work items need; a type that any of them may change is locked. ``lane_of`` gives the lane of a Kafka key."""
+    """Loads what work items need; a type that any of them may change is locked. ``partition_of``: by Kafka key."""
 
-    def __init__(self, connection: AsyncConnection, stores: Stores, lane_of: Callable[[str], int]) -> None:
-        self._connection, self._stores, self._lane_of = connection, stores, lane_of
+    def __init__(self, connection: AsyncConnection, stores: Stores, partition_of: Callable[[str], int]) -> None:
+        self._connection, self._stores, self._partition_of = connection, stores, partition_of
         self._loaded: dict[type[Any], dict[str, Loaded[Any]]] = defaultdict(dict)
         self._absent: dict[type[Any], set[str]] = defaultdict(set)
         self._locks: set[type[Any]] = set()
@@ -83,7 +83,7 @@ class Aggregates:
         for kind, store in self._stores.items():
             if kind in self._locks and self._loaded[kind]:
                 items = sorted(self._loaded[kind].items())
-                changed += await store.save(self._connection, [item for _, item in items], self._lane_of)
+                changed += await store.save(self._connection, [item for _, item in items], self._partition_of)
         return changed
 
     async def _load(self, wanted: Mapping[type[Any], set[str]]) -> None:

@@ -58,7 +58,7 @@ class CulpritError(Exception):
 class Committed:
     """What one or several commits did: the rows to publish, the aggregates that changed, how many items were new.
 
-    ``visits``: how often others have committed beside the owner, by lane.
+    ``visits``: how often others have committed beside the owner, by partition.
     """
 
     rows: list[OutboxRow] = field(default_factory=list)
@@ -75,29 +75,29 @@ class Committed:
 
 
 class Processor:
-    """Commits batches for one service. ``lane_of`` gives the lane of a Kafka key, ``context`` what reactions ask for."""
+    """Commits batches for one service. ``partition_of``: by Kafka key. ``context``: what reactions ask for, by type."""
 
     def __init__(
         self,
         service: str,
         engine: AsyncEngine,
         stores: Sequence[Store[Any]],
-        lane_of: Callable[[str], int],
+        partition_of: Callable[[str], int],
         context: Mapping[type[Any], Any],
         topic_name: Callable[[str], str] = str,
         tracer: Tracer | None = None,
     ) -> None:
-        self.service, self.engine, self.lane_of, self.context = service, engine, lane_of, context
+        self.service, self.engine, self.partition_of, self.context = service, engine, partition_of, context
         self.stores = {store.kind: store for store in stores}
         self.topic_name = topic_name
         self.source = source_of(service)
-        self.meter = Meter(service, lane_of)
+        self.meter = Meter(service, partition_of)
         self.tracer = tracer or Tracer()
 
     async def process(self, items: Sequence[WorkItem], epochs: Mapping[int, int] | None) -> Committed:
         """Commit these items, in order.
 
-        ``epochs``: by lane, as given when the lane was taken; nothing where other members own the lanes.
+        ``epochs``: by partition, as given when it was taken; nothing where other members own the partitions.
 
         An item that cannot be handled becomes a dead letter, the others are committed. Raises
         :class:`shared.runtime.postgres.ownership.FencedError` and :class:`DatabaseAwayError`; nothing is lost by either.
@@ -138,17 +138,17 @@ class Processor:
 
     def _failed_item(self, item: Deliver, error: BaseException) -> WorkItem:
         if item.record is not None:
-            return DeadLetter(item.lane, item.record, error, item.reaction.name)
-        return RetryTimer(item.lane, item.reaction, item.trigger, error)
+            return DeadLetter(item.partition, item.record, error, item.reaction.name)
+        return RetryTimer(item.partition, item.reaction, item.trigger, error)
 
     async def _commit(self, items: Sequence[WorkItem], epochs: Mapping[int, int] | None, *, seek_culprits: bool) -> Committed:
         """One transaction. With ``seek_culprits`` it runs to the end whatever fails, and raises all that did."""
         async with self.engine.begin() as connection:
-            lanes = {item.lane for item in items}
+            partitions = {item.partition for item in items}
             if epochs is None:
-                now, visits = await ownership.visit(connection, lanes), dict[int, int]()
+                now, visits = await ownership.visit(connection, partitions), dict[int, int]()
             else:
-                now, visits = await ownership.check(connection, {lane: epochs[lane] for lane in lanes})
+                now, visits = await ownership.check(connection, {partition: epochs[partition] for partition in partitions})
             began = time.perf_counter()
             unseen, known = await sifted(connection, items)
             work = _Work(self, connection, now)
@@ -193,7 +193,7 @@ class _Work:
 
     def __init__(self, processor: Processor, connection: AsyncConnection, now: datetime) -> None:
         self.processor, self.connection, self.now = processor, connection, now
-        self.aggregates = Aggregates(connection, processor.stores, processor.lane_of)
+        self.aggregates = Aggregates(connection, processor.stores, processor.partition_of)
         self.outgoing: list[Outgoing] = []
         self.spans = processor.tracer.spans()
         self._refused: set[int] = set()
@@ -263,7 +263,7 @@ class _Work:
         )
 
     def _emit(self, cause: Envelope, index: int, message: Message) -> None:
-        service, lane = self.processor.service, self.processor.lane_of(message.key)
+        service, partition = self.processor.service, self.processor.partition_of(message.key)
         envelope = Envelope(
             id=message_id(service, f"{cause.source}\n{cause.id}", index),
             source=self.processor.source,
@@ -274,10 +274,10 @@ class _Work:
             traceparent=cause.traceparent,
         )
         topic = message.topic or events_topic(service)
-        envelope = self.spans.sending(message, envelope, topic, lane)
+        envelope = self.spans.sending(message, envelope, topic, partition)
         headers, value = write(envelope, message, self.now)
         key = message.key.encode()
-        self.outgoing.append(Outgoing(lane, topic, key, value, headers))
+        self.outgoing.append(Outgoing(partition, topic, key, value, headers))
         self.emitted[type(message)] += 1
         if message.alarm:
             self.dead["compensation"] += 1
@@ -285,13 +285,13 @@ class _Work:
                 service,
                 "compensation",
                 self.processor.topic_name(topic),
-                lane,
+                partition,
                 -1,
                 type(message).__name__,
                 str(getattr(message, "reason", "")),
                 self.now,
             )
-            self.outgoing.append(Outgoing(lane, DEAD_LETTERS, key, value, [*headers, *why]))
+            self.outgoing.append(Outgoing(partition, DEAD_LETTERS, key, value, [*headers, *why]))
 
     def _reject(self, item: Reject) -> None:
         error = item.error
@@ -330,14 +330,14 @@ class _Work:
         )
         headers = [*without_failure(record.headers), *why]
         self.dead[item.stage] += 1
-        self.outgoing.append(Outgoing(item.lane, DEAD_LETTERS, record.key, record.value, headers))
+        self.outgoing.append(Outgoing(item.partition, DEAD_LETTERS, record.key, record.value, headers))
 
     def _retry_timer(self, item: RetryTimer) -> None:
         name, error = item.reaction.name, item.error
         body = repr(item.trigger).encode()
-        why = failure_headers(self.processor.service, name, "", item.lane, -1, type(error).__name__, str(error), self.now)
+        why = failure_headers(self.processor.service, name, "", item.partition, -1, type(error).__name__, str(error), self.now)
         self.dead[name] += 1
-        self.outgoing.append(Outgoing(item.lane, DEAD_LETTERS, item.reaction.id_of(item.trigger).encode(), body, why))
+        self.outgoing.append(Outgoing(item.partition, DEAD_LETTERS, item.reaction.id_of(item.trigger).encode(), body, why))
         if isinstance(item.trigger, TimerFired) and item.reaction.aggregate:
             self._overdue.append((self.processor.stores[item.reaction.aggregate], item.trigger.aggregate_id))
 

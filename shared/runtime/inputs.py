@@ -27,7 +27,7 @@ class Deliver:
     ``traceparent``: of the call that an answer is to.
     """
 
-    lane: int
+    partition: int
     reaction: Reaction
     trigger: Any
     envelope: Envelope | None = None
@@ -42,7 +42,7 @@ class Reject:
     ``reused``: the digest of the content, where its id was used before for another; that is what it is refused for.
     """
 
-    lane: int
+    partition: int
     error: RefusedError
     record: Record
     reused: bytes | None = None
@@ -52,7 +52,7 @@ class Reject:
 class DeadLetter:
     """Make a dead letter of a record; ``stage`` is what failed: reading it, or the reaction of that name."""
 
-    lane: int
+    partition: int
     record: Record
     error: BaseException
     stage: str
@@ -62,7 +62,7 @@ class DeadLetter:
 class RetryTimer:
     """A timer or an answer whose reaction failed: tell a person, and let the timer fire again later."""
 
-    lane: int
+    partition: int
     reaction: Reaction
     trigger: Any
     error: BaseException
@@ -91,8 +91,8 @@ def identity(item: WorkItem) -> Seen | None:
             return Seen(envelope.source, f"{envelope.id}/reused/{digest.hex()}")
         case Deliver(envelope=Envelope() as envelope) | Reject(error=RefusedError(envelope=envelope)):
             return Seen(envelope.source, envelope.id, inbox.digest(envelope.type, envelope.body) if envelope.body else None)
-        case DeadLetter(lane=lane, record=Record(redriven=Redriven(topic=topic, offset=offset)) as record):
-            return Seen(f"{topic}/{lane}", f"{offset}/{record.timestamp}")
+        case DeadLetter(partition=partition, record=Record(redriven=Redriven(topic=topic, offset=offset)) as record):
+            return Seen(f"{topic}/{partition}", f"{offset}/{record.timestamp}")
         case DeadLetter(record=record):
             return Seen(f"{record.topic}/{record.partition}", f"{record.offset}/{record.timestamp}")
         case _:
@@ -109,8 +109,8 @@ def reused(item: WorkItem, digest: bytes) -> WorkItem:
     command = item.error.command if isinstance(item, Reject) else type(item.trigger)
     if issubclass(command, Command):
         reason = Reason(code="id_reused", message=str(error), subject="id")
-        return Reject(item.lane, RefusedError(envelope, command, (reason,)), item.record, digest)
-    return DeadLetter(item.lane, item.record, error, "read")
+        return Reject(item.partition, RefusedError(envelope, command, (reason,)), item.record, digest)
+    return DeadLetter(item.partition, item.record, error, "read")
 
 
 def size(item: WorkItem) -> int:
@@ -144,22 +144,22 @@ class Reader:
 
     def read(self, record: Record) -> WorkItem | None:
         """The work item of a record, or nothing where it is meant for others."""
-        lane, record = record.partition, unwrap(record)
+        partition, record = record.partition, unwrap(record)
         named = type_of(record)
         if named is not None and named not in self._wanted and not self._answers_for(record):
             return None
         try:
             envelope, message = read(record)
         except RefusedError as error:
-            return Reject(lane, error, record)
+            return Reject(partition, error, record)
         except UnreadableError as error:
-            return DeadLetter(lane, record, error, "read") if named is not None or self._reports(record) else None
+            return DeadLetter(partition, record, error, "read") if named is not None or self._reports(record) else None
         reaction = self._reactions.get(type(message))
         if reaction is None:
             if not self._answers_for(record):
                 return None
-            return DeadLetter(lane, record, UnreadableError(f"{self._service} has no use for it"), "read")
-        return Deliver(lane, reaction, message, envelope, record)
+            return DeadLetter(partition, record, UnreadableError(f"{self._service} has no use for it"), "read")
+        return Deliver(partition, reaction, message, envelope, record)
 
     def _reports(self, record: Record) -> bool:
         topic = TOPICS.get(record.topic)

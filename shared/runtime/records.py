@@ -27,12 +27,12 @@ class Content(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A record to be sent, byte for byte. ``lane``: the partition it goes to.
+    """A record to be sent, byte for byte. ``partition``: where it goes.
 
     A reaction may yield one beside its messages, where it hands on what is no message of its own.
     """
 
-    lane: int
+    partition: int
     topic: str
     key: bytes | None
     value: bytes | None
@@ -64,7 +64,7 @@ def ids(record: Outgoing) -> Ids:
     """By what a log line about a record names it."""
     said = {name: (value or b"").decode(errors="replace") for name, value in reversed(record.headers)}
     names = {"message_id": "ce_id", "message_type": "ce_type", "subject": "ce_subject", "traceparent": "traceparent"}
-    return {"topic": record.topic, "partition": record.lane, **{name: said.get(header) for name, header in names.items()}}
+    return {"topic": record.topic, "partition": record.partition, **{name: said.get(header) for name, header in names.items()}}
 
 
 def pack(headers: Headers) -> bytes:

@@ -46,13 +46,13 @@ PROBE_SECONDS: Final = 0.5
 
 
 class Relay:
-    """Publishes for one service. ``lanes`` says which lanes are owned now.
+    """Publishes for one service. ``partitions`` returns those that are owned now.
 
     ``trouble``: why nothing is published now, or nothing where it is.
     """
 
-    def __init__(self, service: str, settings: Settings, engine: AsyncEngine, lanes: Callable[[], set[int]]) -> None:
-        self._service, self._settings, self._engine, self._lanes = service, settings, engine, lanes
+    def __init__(self, service: str, settings: Settings, engine: AsyncEngine, partitions: Callable[[], set[int]]) -> None:
+        self._service, self._settings, self._engine, self._partitions = service, settings, engine, partitions
         self._waiting: deque[OutboxRow] = deque()
         self._bytes = 0
         self._known: set[int] = set()
@@ -74,13 +74,13 @@ class Relay:
         return self._trouble or self.refusals.trouble
 
     def publish(self, rows: Sequence[OutboxRow]) -> None:
-        """Send the rows of a commit. Rows of lanes another member owns are left to it, and those of topics that refuse."""
-        lanes = self._lanes()
+        """Send the rows of a commit. Rows of partitions another member owns are left to it, and those of topics that refuse."""
+        partitions = self._partitions()
         self._queue(
             [
                 row
                 for row in rows
-                if row.record.lane in lanes and row.id not in self._known and row.record.topic not in self.refusals
+                if row.record.partition in partitions and row.id not in self._known and row.record.topic not in self.refusals
             ]
         )
 
@@ -110,19 +110,19 @@ class Relay:
         """Wait until all that was handed in is acknowledged."""
         await self._idle.wait()
 
-    async def publish_pending(self, lanes: set[int]) -> None:
-        """Publish what is committed for these lanes and was never handed in: left by a crash or by another member.
+    async def publish_pending(self, partitions: set[int]) -> None:
+        """Publish what is committed for these partitions and was never handed in: left by a crash or by another member.
 
-        To be called between commits only, so that what a commit hands in cannot be found here before; and of a new lane
+        To be called between commits only, so that what a commit hands in cannot be found here before; and of a new partition
         before its first commit, so that nothing overtakes what was left. Topics that take records again are published from
-        here on, if these are all the lanes that are owned.
+        here on, if these are all the partitions that are owned.
         """
-        if lanes >= self._lanes():
+        if partitions >= self._partitions():
             self.refusals.lift()
         while True:
             async with self._engine.begin() as connection:
                 refusing = list(self.refusals)
-                rows, more = await outbox.pending(connection, lanes, self._known, GROUP, IN_HAND_BYTES, refusing)
+                rows, more = await outbox.pending(connection, partitions, self._known, GROUP, IN_HAND_BYTES, refusing)
             rows = [row for row in rows if row.record.topic not in self.refusals]  # it may have begun meanwhile
             self._queue(rows)
             if not more:
@@ -248,7 +248,7 @@ class Relay:
     async def _try_first_of(self, topic: str) -> None:
         """Raises why the topic does not take it."""
         async with self._engine.begin() as connection:
-            row = await outbox.first(connection, self._lanes(), self._known, topic)
+            row = await outbox.first(connection, self._partitions(), self._known, topic)
         if row is not None:
             sender = Sender(self._settings, f"{self._service}-relay-probe")
             try:

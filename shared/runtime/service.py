@@ -45,7 +45,7 @@ PACE_SECONDS: Final = 0.2
 of more than one item polls are as far apart as four times the time it took, at most so long: the busier everything is the
 fewer and larger they are, and what comes alone is not kept waiting."""
 PENDING_SECONDS: Final = 2.0
-"""How often the outbox is searched for rows that other members left for our lanes."""
+"""How often the outbox is searched for rows that other members left for our partitions."""
 OFFSETS_SECONDS: Final = 1.0
 PRUNE_SECONDS: Final = 60.0
 MAX_TIMERS: Final = 500
@@ -72,7 +72,7 @@ class Definition:
 
     @property
     def anchor(self) -> str | None:
-        """The topic whose partitions say who owns which lane: the service's commands."""
+        """The topic whose assignment decides who owns which partition: the service's commands."""
         commands = commands_topic(self.reactions.service)
         return commands if commands in self.topics else None
 
@@ -81,7 +81,7 @@ class Service:
     """Runs a definition until it is told to stop.
 
     ``enqueue_result`` takes a result from outside (of the payment gateway, say); ``on_commit`` is called with the aggregates
-    that each commit changed; ``on_assigned`` with the lanes newly owned. ``early``: workers that begin before the database
+    that each commit changed; ``on_assigned`` with the partitions newly owned. ``early``: workers that begin before the database
     is there. ``health_problems``: why workers cannot work, by worker; the service is ready only without any.
     """
 
@@ -92,12 +92,12 @@ class Service:
         self.owner = f"{socket.gethostname()}/{os.getpid()}/{id(self):x}"
         self.tracer = tracer(self.name, settings)
         self.processor = Processor(
-            self.name, self.engine, definition.stores, self.lane_of, definition.context, settings.topic, self.tracer
+            self.name, self.engine, definition.stores, self.partition_of, definition.context, settings.topic, self.tracer
         )
         self.processor.meter.begin(definition.reactions)
-        self.relay = Relay(self.name, settings, self.engine, lambda: self.lanes)
+        self.relay = Relay(self.name, settings, self.engine, lambda: self.partitions)
         self.on_commit: Callable[[Sequence[Loaded[Any]]], None] = lambda changed: None
-        self.on_assigned: Callable[[set[int]], None] = lambda lanes: None
+        self.on_assigned: Callable[[set[int]], None] = lambda partitions: None
         self.early: list[Callable[[], Any]] = []
         self.health_problems: dict[str, str] = {}
         self._reader = Reader(definition.reactions)
@@ -111,18 +111,18 @@ class Service:
         self._batch_size = metrics.batch_size.labels(self.name)
 
     @property
-    def lanes(self) -> set[int]:
-        """The lanes this process owns now."""
+    def partitions(self) -> set[int]:
+        """The partitions this process owns now."""
         return set(self._consumer.epochs) if self._consumer else set()
 
-    def lane_of(self, key: str) -> int:
-        """The lane of a Kafka key."""
-        return kafka.lane_of(key, self.settings.partitions)
+    def partition_of(self, key: str) -> int:
+        """The partition of a Kafka key."""
+        return kafka.partition_of(key, self.settings.partitions)
 
     def enqueue_result(self, trigger: Any, cart_id: str, traceparent: str | None = None) -> None:
         """Enqueue a result from outside; it is handled like a message of that cart. ``traceparent``: of the call."""
         reaction = self.definition.reactions.by_trigger[type(trigger)]
-        self._results.append(Deliver(self.lane_of(cart_id), reaction, trigger, traceparent=traceparent))
+        self._results.append(Deliver(self.partition_of(cart_id), reaction, trigger, traceparent=traceparent))
         self._wake()
 
     def wake_relay(self) -> None:
@@ -144,7 +144,7 @@ class Service:
             "service": self.name,
             "ready": trouble is None,
             "trouble": trouble,
-            "lanes": sorted(self.lanes),
+            "partitions": sorted(self.partitions),
         }
 
     async def wait_for_database(self, database: ModuleType) -> None:
@@ -201,7 +201,7 @@ class Service:
         while not self._schedule.stopping.is_set():
             self._heartbeat.beat()
             try:
-                await self._take_lanes(consumer)
+                await self._take_partitions(consumer)
                 self._schedule.trouble = None
                 if not pending:
                     pending = await self._arrived(consumer)
@@ -211,18 +211,18 @@ class Service:
                 if isinstance(error, SQLAlchemyError) and not is_away(error):
                     raise
                 await consumer.commit_offsets()
-                consumer.disown()  # what became of the commit shows when the lanes are taken anew
+                consumer.disown()  # what became of the commit shows when the partitions are taken anew
                 await self._schedule.back_off(attempt, f"the database is away: {error}")
                 attempt += 1
             if self._schedule.due("offsets", OFFSETS_SECONDS):
                 await consumer.commit_offsets()
 
-    async def _take_lanes(self, consumer: PartitionConsumer) -> None:
+    async def _take_partitions(self, consumer: PartitionConsumer) -> None:
         """Own what Kafka assigned: raise the epochs, and publish what the former owner left, before anything else.
 
         The former owner may be ourselves, with a commit whose answer was lost: raising the epoch waits for its end.
         """
-        if not (await consumer.lanes() - consumer.epochs.keys() or consumer.shared - consumer.guest_of):
+        if not (await consumer.partitions() - consumer.epochs.keys() or consumer.shared - consumer.guest_of):
             return
         async with self._busy:
             new = consumer.assigned - consumer.epochs.keys()  # a rebalance may have begun meanwhile
@@ -234,18 +234,18 @@ class Service:
                 async with self.engine.begin() as connection:
                     epochs = await ownership.take(connection, new, self.owner)
                 await self.relay.publish_pending(new)
-            await consumer.seek_to_committed(new | visited, known={lane for lane, epoch in epochs.items() if epoch > 1})
+            await consumer.seek_to_committed(new | visited, known={p for p, epoch in epochs.items() if epoch > 1})
             # As records are read anew, results are asked for anew, by whoever asked for those enqueued before.
-            self._results = [result for result in self._results if result.lane not in new]
+            self._results = [result for result in self._results if result.partition not in new]
             consumer.epochs.update(epochs)
             consumer.guest_of.update(visited)
-        metrics.lanes.labels(self.name).set(len(consumer.epochs))
-        metrics.guest_lanes.labels(self.name).set(len(consumer.guest_of))
-        log.info("%s owns the lanes %s", self.name, sorted(consumer.epochs))
+        metrics.partitions.labels(self.name).set(len(consumer.epochs))
+        metrics.guest_partitions.labels(self.name).set(len(consumer.guest_of))
+        log.info("%s owns the partitions %s", self.name, sorted(consumer.epochs))
         if visited:
             log.warning(
-                "%s handles some topics of the lanes %s, which another member owns: topics differ in their number of"
-                " partitions, or members in their version (`quadrille topics check`)",
+                "%s handles some topics of the partitions %s, which another member owns: topics differ in size, or"
+                " members in their version (`quadrille topics check`)",
                 self.name,
                 sorted(visited),
             )
@@ -271,8 +271,8 @@ class Service:
             due = await self._due(consumer)
             results, self._results = self._results, []
             read = [item for record in records if (item := self._reader.read(record)) is not None]
-            mine = [item for item in (*read, *results, *due) if item.lane in consumer.epochs]
-            others = [item for item in read if item.lane in consumer.guest_of]
+            mine = [item for item in (*read, *results, *due) if item.partition in consumer.epochs]
+            others = [item for item in read if item.partition in consumer.guest_of]
             try:
                 for items, epochs in ((mine, consumer.epochs), (others, None)):
                     for some in portions(items, self.definition.max_batch_size, inputs.size):
@@ -311,7 +311,7 @@ class Service:
             for store in self.definition.stores:
                 if store.kind in timers:
                     found = await store.due(connection, consumer.epochs, MAX_TIMERS)
-                    items += [Deliver(lane, timers[store.kind], TimerFired(i)) for i, lane in found]
+                    items += [Deliver(partition, timers[store.kind], TimerFired(i)) for i, partition in found]
         return items
 
     async def _prune(self) -> bool:

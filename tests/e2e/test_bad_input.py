@@ -10,7 +10,7 @@ import pytest
 from devstack.demo.shop import Shop, unique
 from shared.contract.cart import AddItem, CartChanged, CartOpened, OpenCart
 from shared.contract.rejection import CommandRejected
-from shared.runtime.kafka import lane_of
+from shared.runtime.kafka import partition_of
 from tests.support.system import System
 from tests.support.topics import Name, headers, raw_producer, records
 
@@ -143,7 +143,7 @@ async def test_a_tombstone_on_the_catalogue_delists_the_product(shop: Shop, quad
     sku = await shop.product(stock=1, EUR=1000, ARS=1)
     cart_id = await shop.cart(sku)
     async with raw_producer(quadrille.settings) as producer:
-        topic, partition = quadrille.settings.topic("catalog.events"), lane_of(sku, quadrille.settings.partitions)
+        topic, partition = quadrille.settings.topic("catalog.events"), partition_of(sku, quadrille.settings.partitions)
         await producer.send_and_wait(topic, None, sku.encode(), partition=partition)
     for _ in range(100):
         refused = await shop.client.ask(AddItem(cart_id=cart_id, sku=sku), (CartChanged,))

@@ -17,7 +17,7 @@ from shared.contract.topics import events_topic
 from shared.runtime import kafka
 from shared.settings import Settings
 
-LANES: Final = Settings.model_fields["partitions"].default
+PARTITIONS: Final = Settings.model_fields["partitions"].default
 FAMILY: Final = "broker"
 
 
@@ -26,7 +26,7 @@ def kinds(world: World) -> dict[Kind, Begin]:
     names = tuple(broker.name for broker in world.brokers)
     found: dict[Kind, Begin] = {Kind(FAMILY, "SIGKILL of a broker", names, (3.0, 8.0)): kill}
     if len(names) > 1:
-        events = tuple(f"{events_topic(service)}/{lane}" for service in SERVICES for lane in range(LANES))
+        events = tuple(f"{events_topic(service)}/{partition}" for service in SERVICES for partition in range(PARTITIONS))
         found[Kind(FAMILY, "SIGKILL of a partition's leader", events, (8.0, 16.0))] = kill_leader
     if world.database.disk.real:
         found[Kind(FAMILY, "full disk of a broker", names, (6.0, 10.0))] = full
@@ -51,19 +51,19 @@ async def kill(world: World, target: str) -> AsyncIterator[None]:
 @contextlib.asynccontextmanager
 async def kill_leader(world: World, target: str) -> AsyncIterator[None]:
     """The broker that leads a partition dies; the others must go on with all that was acknowledged."""
-    topic, lane = target.split("/")
-    async with kill(world, f"broker-{await _leader(world, topic, int(lane))}"):
+    topic, partition = target.split("/")
+    async with kill(world, f"broker-{await _leader(world, topic, int(partition))}"):
         yield
 
 
-async def _leader(world: World, topic: str, lane: int) -> int:
+async def _leader(world: World, topic: str, partition: int) -> int:
     admin = AIOKafkaAdminClient(**world.settings.kafka_client())
     await kafka.start(admin)
     try:
         (described,) = await admin.describe_topics([world.settings.topic(topic)])
     finally:
         await kafka.stop(admin)
-    return next(int(p["leader"]) for p in described["partitions"] if p["partition"] == lane)
+    return next(int(p["leader"]) for p in described["partitions"] if p["partition"] == partition)
 
 
 @contextlib.asynccontextmanager

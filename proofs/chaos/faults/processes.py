@@ -47,7 +47,7 @@ async def zombie(world: World, target: str) -> AsyncIterator[None]:
         yield
     finally:
         _signal(process, signal.SIGCONT)
-        await asyncio.sleep(STAY_SECONDS)  # two that both think the lanes are theirs
+        await asyncio.sleep(STAY_SECONDS)  # two that both think the partitions are theirs
         await other.stop()
 
 

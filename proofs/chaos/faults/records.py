@@ -35,7 +35,7 @@ KEYS: Final = 600
 CHUNK: Final = 2_000
 
 Sent = tuple[int, bytes, Sequence[tuple[str, bytes]]]
-"""A record: its lane, value and headers."""
+"""A record: its partition, value and headers."""
 
 
 def kinds(world: World) -> dict[Kind, Begin]:
@@ -54,7 +54,7 @@ async def poison(world: World, target: str) -> AsyncIterator[None]:
 
     async def pouring() -> None:
         while True:
-            await _pour(world, target, ((lane, value, ()) for lane in range(world.settings.partitions) for value in POISON))
+            await _pour(world, target, ((p, value, ()) for p in range(world.settings.partitions) for value in POISON))
             await asyncio.sleep(POISON_SECONDS)
 
     async with background(pouring()):
@@ -66,7 +66,7 @@ async def oversized(world: World, target: str) -> AsyncIterator[None]:
     """A record in every partition that is as large as the broker takes it, and means nothing."""
     largest = int(topic_checks.wanted_config(TOPICS[target], world.settings)["max.message.bytes"])
     size = min(largest, kafka.MAX_REQUEST_BYTES) - FRAME_BYTES
-    await _pour(world, target, ((lane, os.urandom(size), ()) for lane in range(world.settings.partitions)), max_batch_size=1)
+    await _pour(world, target, ((p, os.urandom(size), ()) for p in range(world.settings.partitions)), max_batch_size=1)
     yield
 
 
@@ -109,9 +109,9 @@ def _commands(topic: str, partitions: int) -> Iterator[Sent]:
             Envelope("", "/quadrille/chaos", message.type_name(), message.key, ""), message, datetime.now(UTC)
         )
         others = [(name, text) for name, text in headers if name != "ce_id"]
-        written.append((kafka.lane_of(message.key, partitions), value, others))
-    for n, (lane, value, headers) in zip(range(MANY), cycle(written)):
-        yield lane, value, [*headers, ("ce_id", f"{run}-{n}".encode())]
+        written.append((kafka.partition_of(message.key, partitions), value, others))
+    for n, (partition, value, headers) in zip(range(MANY), cycle(written)):
+        yield partition, value, [*headers, ("ce_id", f"{run}-{n}".encode())]
 
 
 async def _pour(world: World, topic: str, records: Iterable[Sent], max_batch_size: int = CHUNK) -> None:

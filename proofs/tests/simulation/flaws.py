@@ -13,7 +13,7 @@ import pytest
 from proofs.simulation.calls import Calls
 from proofs.simulation.database import Database, Row
 from proofs.simulation.group import ConsumerGroup
-from proofs.simulation.lanes import Feed, Lane, Member
+from proofs.simulation.partitions import Feed, Member, Partition
 from proofs.simulation.relay import Relay
 from proofs.simulation.service import Service
 from proofs.simulation.wiring import CONTEXT, envelope
@@ -97,9 +97,9 @@ def published_before_the_commit(patch: pytest.MonkeyPatch) -> None:
 
 @flaw
 def an_outbox_read_by_ids_above_the_last_one_seen(patch: pytest.MonkeyPatch) -> None:
-    def sweep(self: Relay, member: Member, lane: Lane) -> None:
+    def sweep(self: Relay, member: Member, partition: Partition) -> None:
         last = max(self._last)
-        self.queue(member, [row for row in self._database.outbox[lane.number] if row.id > last])
+        self.queue(member, [row for row in self._database.outbox[partition.number] if row.id > last])
 
     patch.setattr(Relay, "sweep", sweep)
 
@@ -111,14 +111,14 @@ def rows_deleted_before_they_are_sent(patch: pytest.MonkeyPatch) -> None:
     def queue(self: Relay, member: Member, rows: Sequence[Row]) -> None:
         usual(self, member, rows)
         for row in rows:
-            self._database.outbox[row.lane].remove(row)
+            self._database.outbox[row.partition].remove(row)
 
     patch.setattr(Relay, "queue", queue)
 
 
 @flaw
 def nobody_publishes_what_a_crash_left(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Relay, "sweep", lambda self, member, lane: None)
+    patch.setattr(Relay, "sweep", lambda self, member, partition: None)
 
 
 @flaw
@@ -127,16 +127,16 @@ def what_a_former_owner_left_is_published_last(patch: pytest.MonkeyPatch) -> Non
 
     def hand_in(self: Relay, member: Member, rows: Sequence[Row]) -> None:
         usual(self, member, rows)
-        for lane in {row.lane for row in rows}:
-            self.queue(member, [row for row in self._database.outbox[lane] if row.id not in member.known])
+        for partition in {row.partition for row in rows}:
+            self.queue(member, [row for row in self._database.outbox[partition] if row.id not in member.known])
 
-    patch.setattr(Relay, "sweep", lambda self, member, lane: None)
+    patch.setattr(Relay, "sweep", lambda self, member, partition: None)
     patch.setattr(Relay, "hand_in", hand_in)
 
 
 @flaw
 def no_epoch_check(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(ConsumerGroup, "owns", lambda self, member, lane: True)
+    patch.setattr(ConsumerGroup, "owns", lambda self, member, partition: True)
 
 
 @flaw
@@ -156,11 +156,11 @@ def a_lost_answer_to_a_commit_is_taken_for_a_failure(patch: pytest.MonkeyPatch) 
     def release(self: ConsumerGroup, member: Member) -> None:
         epochs = dict(member.epochs)
         usual(self, member)
-        for lane in self.lanes:
-            if lane.owner is member and lane.number in epochs and self.away_until <= self._env.now:
-                member.epochs[lane.number] = epochs[lane.number]
-                self._env.ready.remove(lane.taking)
-                lane.open()
+        for partition in self.partitions:
+            if partition.owner is member and partition.number in epochs and self.away_until <= self._env.now:
+                member.epochs[partition.number] = epochs[partition.number]
+                self._env.ready.remove(partition.taking)
+                partition.open()
 
     patch.setattr(ConsumerGroup, "release", release)
 
@@ -171,9 +171,9 @@ def deadlines_forgotten_by_a_restart(patch: pytest.MonkeyPatch) -> None:
 
     def fire(self: Service, timer: Any, trigger: Any) -> None:
         usual(self, timer, trigger)
-        for lane in self.group.lanes:
-            if not lane.taken and timer in lane.parked:
-                lane.parked.remove(timer)
+        for partition in self.group.partitions:
+            if not partition.taken and timer in partition.parked:
+                partition.parked.remove(timer)
 
     patch.setattr(Service, "_fire", fire)
 
@@ -413,8 +413,8 @@ def a_hold_that_is_looked_for_once_only(patch: pytest.MonkeyPatch) -> None:
 def a_request_of_a_dead_process_that_is_forgotten(patch: pytest.MonkeyPatch) -> None:
     usual = Calls.take_over
 
-    def take_over(self: Calls, member: Member, lane: Lane) -> None:
-        usual(self, member, lane)
+    def take_over(self: Calls, member: Member, partition: Partition) -> None:
+        usual(self, member, partition)
         member.inherited.clear()
 
     patch.setattr(Calls, "take_over", take_over)

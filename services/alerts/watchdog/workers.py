@@ -106,11 +106,11 @@ async def follow(service: Service, checkouts: CheckoutMonitor) -> None:
                 while True:
                     if len(records) < GATHER_RECORDS:  # else there is a backlog
                         await asyncio.sleep(GATHER_SECONDS)
-                    # an event has the same effect however often it is read, so lanes need no epochs
-                    lanes = await consumer.lanes()
-                    if lanes != consumer.epochs.keys():
-                        await consumer.seek_to_committed(lanes)
-                        consumer.epochs = dict.fromkeys(lanes, 0)
+                    # an event has the same effect however often it is read, so partitions need no epochs
+                    partitions = await consumer.partitions()
+                    if partitions != consumer.epochs.keys():
+                        await consumer.seek_to_committed(partitions)
+                        consumer.epochs = dict.fromkeys(partitions, 0)
                     if lost := list(consumer.lost):
                         await report_lost(service.engine, service.name, lost)
                         consumer.mark_reported(lost)

@@ -28,7 +28,7 @@ class TopicsError(QuadrilleError):
 
 
 @lru_cache(maxsize=8_192)  # keys of some minutes: what remembers those of an hour only grows
-def lane_of(key: str, partitions: int) -> int:
+def partition_of(key: str, partitions: int) -> int:
     """The partition of a key, as every Kafka client computes it: murmur2 of its bytes."""
     return int((murmur2(key.encode()) & 0x7FFFFFFF) % partitions)
 

@@ -39,9 +39,9 @@ class StalledError(Exception):
 class PartitionConsumer(ConsumerRebalanceListener):
     """A consumer with its assignment. ``busy`` is held by whoever commits a batch; a rebalance waits for it.
 
-    ``records`` is the most that :meth:`drain` returns, fewer where they are large; ``anchor``: the topic whose partitions say
-    which lanes are assigned to this member, all of them where it is not said; ``consumer``: settings of aiokafka's consumer
-    in place of ours.
+    ``records`` is the most that :meth:`drain` returns, fewer where they are large; ``anchor``: the topic that decides
+    which partitions this member owns, by default each of its topics; ``consumer``: settings of aiokafka's consumer in place
+    of ours.
     """
 
     def __init__(
@@ -83,9 +83,9 @@ class PartitionConsumer(ConsumerRebalanceListener):
         self.ready = asyncio.Event()
         """Set when there may be something to do."""
         self.epochs: dict[int, int] = {}
-        """The lanes this member owns, with their epochs; emptied when they are revoked."""
+        """The partitions this member owns, with their epochs; emptied when they are revoked."""
         self.guest_of: set[int] = set()
-        """The lanes of which it handles some topic while another member owns them; emptied likewise."""
+        """The partitions of which it handles some topic while another member owns them; emptied likewise."""
         self.lost: list[LostRecords] = []
         """What was deleted before it was read; whoever commits for this member reports it first: see :meth:`mark_reported`."""
         self.pace = 0.0
@@ -130,12 +130,12 @@ class PartitionConsumer(ConsumerRebalanceListener):
         self.epochs.clear()
         self.guest_of.clear()
 
-    def handles(self, lane: int) -> bool:
-        """Whether the records of a lane that come here are this member's to handle."""
-        return lane in self.epochs or lane in self.guest_of
+    def handles(self, partition: int) -> bool:
+        """Whether the records of a partition that come here are this member's to handle."""
+        return partition in self.epochs or partition in self.guest_of
 
-    async def lanes(self) -> set[int]:
-        """The lanes Kafka has assigned to this member, once a rebalance is over. Raises what the consumer died of."""
+    async def partitions(self) -> set[int]:
+        """The partitions Kafka has assigned to this member, once a rebalance is over. Raises what the consumer died of."""
         while not self._settled.is_set():
             self._check()
             await wait_for_event(self._settled, 1)
@@ -143,14 +143,14 @@ class PartitionConsumer(ConsumerRebalanceListener):
 
     @property
     def assigned(self) -> set[int]:
-        """The lanes Kafka has assigned to this member; none while a rebalance goes on."""
+        """The partitions Kafka has assigned to this member; none while a rebalance goes on."""
         if not self._settled.is_set():
             return set()
         return {tp.partition for tp in self._consumer.assignment() if self._anchor in (None, tp.topic)}
 
     @property
     def shared(self) -> set[int]:
-        """The lanes of which Kafka has assigned some topic to this member, but not the anchor."""
+        """The partitions of which Kafka has assigned some topic to this member, but not the anchor."""
         if not self._settled.is_set():
             return set()
         return {tp.partition for tp in self._consumer.assignment()} - self.assigned
@@ -165,14 +165,14 @@ class PartitionConsumer(ConsumerRebalanceListener):
         self._taken.set()
         return records
 
-    async def seek_to_committed(self, lanes: Collection[int], known: Collection[int] = ()) -> None:
-        """Read these lanes again from their committed offsets.
+    async def seek_to_committed(self, partitions: Collection[int], known: Collection[int] = ()) -> None:
+        """Read these partitions again from their committed offsets.
 
         To be called when they are taken: what arrived of them before that was passed over. What is read twice the inbox
         drops. ``known``: those that were read before, whose offsets should be there. Raises ``KafkaError``, and
         :class:`StalledError` where the broker does not answer.
         """
-        places = [tp for tp in self._consumer.assignment() if tp.partition in lanes]
+        places = [tp for tp in self._consumer.assignment() if tp.partition in partitions]
         try:
             async with asyncio.timeout(WATCH_SECONDS):
                 offsets = dict(zip(places, await asyncio.gather(*map(self._consumer.committed, places)), strict=True))
@@ -186,7 +186,7 @@ class PartitionConsumer(ConsumerRebalanceListener):
             elif offset is not None and offset < firsts[tp]:
                 self._note_lost(tp, offset, firsts[tp])
             self._consumer.seek(tp, firsts[tp] if offset is None else max(offset, firsts[tp]))
-        kept = [record for record in self._drain() if record.partition not in lanes]
+        kept = [record for record in self._drain() if record.partition not in partitions]
         self._arrived, self._bytes = kept, sum(map(size, kept))
 
     def _note_lost(self, tp: Any, first: int | None, until: int) -> None:
@@ -207,7 +207,7 @@ class PartitionConsumer(ConsumerRebalanceListener):
             self._positions[TopicPartition(self._settings.topic(record.topic), record.partition)] = record.offset + 1
 
     async def lag(self) -> dict[int, int]:
-        """By lane, how many records wait in Kafka, as far as the broker's last answers tell."""
+        """By partition, how many records wait in Kafka, as far as the broker's last answers tell."""
         waiting: dict[int, int] = {}
         for tp in self._consumer.assignment():
             end = self._consumer.highwater(tp)
@@ -305,7 +305,7 @@ class PartitionConsumer(ConsumerRebalanceListener):
     async def _start_over(self, tp: Any, offset: int) -> None:
         """Read a partition from its first record: there is none at the offset that was next.
 
-        What was lost of a lane that is not taken yet is told when it is; one that was taken meanwhile is past that offset.
+        What was lost of a partition that is not taken yet is told when it is; one that was taken meanwhile is past that offset.
         """
         async with asyncio.timeout(WATCH_SECONDS):
             first = (await self._consumer.beginning_offsets([tp]))[tp]

@@ -51,10 +51,10 @@ class Outcome:
 
 @dataclass
 class _Lot:
-    """Rows of one topic and lane in one batch."""
+    """Rows of one topic and partition in one batch."""
 
     topic: str
-    lane: int
+    partition: int
     batch: Any
     rows: list[OutboxRow]
 
@@ -67,7 +67,7 @@ class Sender:
         self._producer: Any = None
 
     async def send(self, rows: Sequence[OutboxRow]) -> Outcome:
-        """Send rows, those of one topic and lane in their order.
+        """Send rows, those of one topic and partition in their order.
 
         Raises ``KafkaError``, ``OSError`` or ``TimeoutError`` where no broker can be reached. After any failure the sender
         has to be closed: what the broker refuses ends an idempotent producer's sequence.
@@ -88,7 +88,7 @@ class Sender:
             async with asyncio.timeout(ACK_SECONDS):
                 for lot in lots:
                     name = self._settings.topic(topic)
-                    acks.append((lot, await self._producer.send_batch(lot.batch, name, partition=lot.lane)))
+                    acks.append((lot, await self._producer.send_batch(lot.batch, name, partition=lot.partition)))
                 await asyncio.wait([ack for _, ack in acks])
         except (KafkaError, OSError, TimeoutError) as error:
             outcome.failed[topic] = error
@@ -108,7 +108,7 @@ class Sender:
         open_: dict[tuple[str, int], _Lot] = {}
         for row in rows:
             record = row.record
-            place = (record.topic, record.lane)
+            place = (record.topic, record.partition)
             content = {"timestamp": None, "key": record.key, "value": record.value, "headers": list(record.headers)}
             lot = open_.get(place)
             if lot is None or lot.batch.append(**content) is None:

@@ -18,8 +18,8 @@ OUTBOX: Final = "outbox"
 async def watch(service: str, engine: AsyncEngine, health_problems: dict[str, str]) -> None:
     """Keep the gauges of the outbox current until cancelled, whether Kafka is there or not.
 
-    They speak of the whole outbox, so each member of a service says the same. A database that is away leaves them as
-    they were, and is one of the service's ``health_problems``, also of a member that owns no lane and asks it for nothing else.
+    They speak of the whole outbox, so each member of a service says the same. A database that is away leaves them as they
+    were, and is one of the service's ``health_problems``, also in a member that owns no partition.
     """
     while True:
         try:

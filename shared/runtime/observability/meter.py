@@ -18,11 +18,11 @@ READ: Final = "read"
 class Meter:
     """The counters of one service. A commit costs an addition for each type of message in it.
 
-    ``lane_of`` gives the lane of a Kafka key.
+    ``partition_of`` gives the partition of a Kafka key.
     """
 
-    def __init__(self, service: str, lane_of: Callable[[str], int]) -> None:
-        self._lane_of = lane_of
+    def __init__(self, service: str, partition_of: Callable[[str], int]) -> None:
+        self._partition_of = partition_of
         self._misplaced = Children(metrics.misplaced, service)
         self._handled = Children(metrics.handled, service)
         self._emitted = Children(metrics.emitted, service)
@@ -68,7 +68,7 @@ class Meter:
             return "no_key"
         if item.record.key != item.trigger.key.encode():
             return "other_key"
-        return None if item.record.partition == self._lane_of(item.trigger.key) else "other_partition"
+        return None if item.record.partition == self._partition_of(item.trigger.key) else "other_partition"
 
 
 def _name(reaction: Reaction) -> str:

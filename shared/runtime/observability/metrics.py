@@ -53,8 +53,10 @@ batch_seconds = Histogram(
 )
 statements = Counter("quadrille_statements_total", "Statements sent to the database")
 kafka_requests = Counter("quadrille_kafka_requests_total", "Requests sent to the broker, by kind", ["request"])
-lanes = Gauge("quadrille_lanes_owned", "Partitions this member owns", ["service"])
-guest_lanes = Gauge("quadrille_lanes_visited", "Partitions this member handles some topics of for their owner", ["service"])
+partitions = Gauge("quadrille_partitions_owned", "Partitions this member owns", ["service"])
+guest_partitions = Gauge(
+    "quadrille_partitions_visited", "Partitions of which this member handles some topics for their owner", ["service"]
+)
 healthy = Gauge("quadrille_healthy", "Whether the service has all it needs, as /readyz says", ["service"])
 gateway_calls = Counter("quadrille_gateway_calls_total", "Calls to the payment gateway", ["operation", "outcome"])
 gateway_trouble = Gauge("quadrille_gateway_in_trouble", "Whether calls to the payment gateway are held back")

@@ -90,10 +90,10 @@ class OtlpSpans(Spans):
         name = f"process {about['messaging.destination.name']}"
         return self._begin(name, SpanKind.CONSUMER, cause, about)
 
-    def sending(self, message: Message, envelope: Envelope, topic: str, lane: int) -> Envelope:
+    def sending(self, message: Message, envelope: Envelope, topic: str, partition: int) -> Envelope:
         """A message is put into the outbox: its reader's span is a child of this."""
         about = {
-            **_operation("send", self._tracer.topic_name(topic), lane),
+            **_operation("send", self._tracer.topic_name(topic), partition),
             **_message(envelope),
             "cloudevents.event_subject": message.subject,
         }
@@ -122,7 +122,7 @@ class OtlpSpans(Spans):
     def _place(self, item: WorkItem, record: Record) -> dict[str, str | int]:
         read = record.redriven or record
         return {
-            **_operation("process", self._tracer.topic_name(read.topic), item.lane),
+            **_operation("process", self._tracer.topic_name(read.topic), item.partition),
             "messaging.consumer.group.name": self._tracer.group,
             "messaging.kafka.offset": read.offset,
         }
@@ -144,13 +144,13 @@ class OtlpCall(Call):
         self._span.end()
 
 
-def _operation(operation: str, topic: str, lane: int) -> dict[str, str | int]:
+def _operation(operation: str, topic: str, partition: int) -> dict[str, str | int]:
     return {
         "messaging.system": "kafka",
         "messaging.operation.name": operation,
         "messaging.operation.type": operation,
         "messaging.destination.name": topic,
-        "messaging.destination.partition.id": str(lane),
+        "messaging.destination.partition.id": str(partition),
     }
 
 

@@ -19,7 +19,7 @@ class Spans:
         """An item is being handled; returns its envelope, by which what it causes belongs to this."""
         return cause
 
-    def sending(self, message: Message, envelope: Envelope, topic: str, lane: int) -> Envelope:
+    def sending(self, message: Message, envelope: Envelope, topic: str, partition: int) -> Envelope:
         """A message is put into the outbox; returns the envelope to send it in."""
         return envelope
 

@@ -18,7 +18,7 @@ def create() -> None:
     op.create_table(
         "outbox",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
-        sa.Column("lane", sa.Integer(), nullable=False),
+        sa.Column("partition", sa.Integer(), nullable=False),
         sa.Column("topic", sa.Text(), nullable=False),
         sa.Column("key", sa.LargeBinary(), nullable=True),
         sa.Column("value", sa.LargeBinary(), nullable=True),
@@ -26,14 +26,14 @@ def create() -> None:
         sa.Column("quarantined", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index("outbox_lane", "outbox", ["lane", "id"], unique=False)
+    op.create_index("outbox_partition", "outbox", ["partition", "id"], unique=False)
     op.create_table(
         "ownership",
-        sa.Column("lane", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("partition", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("epoch", sa.BigInteger(), nullable=False),
         sa.Column("owner", sa.Text(), nullable=False),
         sa.Column("visits", sa.BigInteger(), server_default="0", nullable=False),
-        sa.PrimaryKeyConstraint("lane"),
+        sa.PrimaryKeyConstraint("partition"),
     )
 
 

@@ -16,7 +16,7 @@ from shared.runtime.records import Outgoing, pack, unpack
 
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
-    """A record that is committed. Ids of one lane are in the order of the commits."""
+    """A record that is committed. Ids of one partition are in the order of the commits."""
 
     id: int
     record: Outgoing
@@ -32,32 +32,32 @@ class Backlog:
 
 
 _INSERT: Final = text(
-    "INSERT INTO outbox (lane, topic, key, value, headers)"
-    " SELECT * FROM unnest(:lanes, :topics, :keys, :values, :headers) RETURNING id"
+    "INSERT INTO outbox (partition, topic, key, value, headers)"
+    " SELECT * FROM unnest(:partitions, :topics, :keys, :values, :headers) RETURNING id"
 ).bindparams(
-    bindparam("lanes", type_=ARRAY(Integer)),
+    bindparam("partitions", type_=ARRAY(Integer)),
     bindparam("topics", type_=ARRAY(Text)),
     bindparam("keys", type_=ARRAY(LargeBinary)),
     bindparam("values", type_=ARRAY(LargeBinary)),
     bindparam("headers", type_=ARRAY(LargeBinary)),
 )
 _PENDING: Final = text(
-    "SELECT id, lane, topic, key, value, headers, found FROM ("
+    "SELECT id, partition, topic, key, value, headers, found FROM ("
     " SELECT *, count(*) OVER () AS found, sum(octet_length(coalesce(value, '')) + octet_length(headers))"
     "  OVER (ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before FROM ("
-    "   SELECT id, lane, topic, key, value, headers FROM outbox"
-    "   WHERE lane = ANY(:lanes) AND quarantined IS NULL AND id <> ALL(:known) AND topic <> ALL(:refusing)"
+    "   SELECT id, partition, topic, key, value, headers FROM outbox"
+    "   WHERE partition = ANY(:partitions) AND quarantined IS NULL AND id <> ALL(:known) AND topic <> ALL(:refusing)"
     "   ORDER BY id LIMIT :limit"
     "  ) AS first) AS summed WHERE coalesce(before, 0) < :bytes ORDER BY id"
 ).bindparams(
-    bindparam("lanes", type_=ARRAY(Integer)),
+    bindparam("partitions", type_=ARRAY(Integer)),
     bindparam("known", type_=ARRAY(BigInteger)),
     bindparam("refusing", type_=ARRAY(Text)),
 )
 _FIRST: Final = text(
-    "SELECT id, lane, topic, key, value, headers FROM outbox"
-    " WHERE lane = ANY(:lanes) AND quarantined IS NULL AND id <> ALL(:known) AND topic = :topic ORDER BY id LIMIT 1"
-).bindparams(bindparam("lanes", type_=ARRAY(Integer)), bindparam("known", type_=ARRAY(BigInteger)))
+    "SELECT id, partition, topic, key, value, headers FROM outbox"
+    " WHERE partition = ANY(:partitions) AND quarantined IS NULL AND id <> ALL(:known) AND topic = :topic ORDER BY id LIMIT 1"
+).bindparams(bindparam("partitions", type_=ARRAY(Integer)), bindparam("known", type_=ARRAY(BigInteger)))
 _DELETE: Final = text("DELETE FROM outbox WHERE id = ANY(:ids)").bindparams(bindparam("ids", type_=ARRAY(BigInteger)))
 _QUARANTINE: Final = text("UPDATE outbox SET quarantined = :why WHERE id = :id")
 _BACKLOG: Final = text(
@@ -72,7 +72,7 @@ async def insert(connection: AsyncConnection, records: Sequence[Outgoing]) -> li
     inserted = await connection.execute(
         _INSERT,
         {
-            "lanes": [r.lane for r in records],
+            "partitions": [r.partition for r in records],
             "topics": [r.topic for r in records],
             "keys": [r.key for r in records],
             "values": [r.value for r in records],
@@ -84,18 +84,18 @@ async def insert(connection: AsyncConnection, records: Sequence[Outgoing]) -> li
 
 async def pending(
     connection: AsyncConnection,
-    lanes: Iterable[int],
+    partitions: Iterable[int],
     known: Iterable[int],
     limit: int,
     limit_bytes: int,
     refusing: Iterable[str] = (),
 ) -> tuple[list[OutboxRow], bool]:
-    """What is committed for these lanes and not in ``known``, in the order of ids; and whether there is more of it.
+    """What is committed for these partitions and not in ``known``, in the order of ids; and whether there is more of it.
 
     No row is added to so many, or to so many bytes. Topics that are ``refusing`` are left out.
     """
     wanted = {
-        "lanes": sorted(lanes),
+        "partitions": sorted(partitions),
         "known": list(known),
         "limit": limit,
         "bytes": limit_bytes,
@@ -106,15 +106,15 @@ async def pending(
     return found, bool(rows) and (rows[0].found == limit or rows[0].found > len(rows))
 
 
-async def first(connection: AsyncConnection, lanes: Iterable[int], known: Iterable[int], topic: str) -> OutboxRow | None:
-    """The row of a topic that was committed first for these lanes, and is not in ``known``."""
-    wanted = {"lanes": sorted(lanes), "known": list(known), "topic": topic}
+async def first(connection: AsyncConnection, partitions: Iterable[int], known: Iterable[int], topic: str) -> OutboxRow | None:
+    """The row of a topic that was committed first for these partitions, and is not in ``known``."""
+    wanted = {"partitions": sorted(partitions), "known": list(known), "topic": topic}
     row = (await connection.execute(_FIRST, wanted)).one_or_none()
     return _row(row) if row else None
 
 
 def _row(row: Any) -> OutboxRow:
-    return OutboxRow(row.id, Outgoing(row.lane, row.topic, row.key, row.value, unpack(row.headers)))
+    return OutboxRow(row.id, Outgoing(row.partition, row.topic, row.key, row.value, unpack(row.headers)))
 
 
 async def delete(connection: AsyncConnection, ids: Sequence[int]) -> None:
@@ -129,7 +129,7 @@ async def quarantine(connection: AsyncConnection, row_id: int, why: str) -> None
 
 
 async def backlog(connection: AsyncConnection) -> Backlog:
-    """What waits now, of all lanes; by the database's clock, as the records are dated."""
+    """What waits now, of all partitions; by the database's clock, as the records are dated."""
     row = (await connection.execute(_BACKLOG)).one()
     headers = dict(unpack(row.headers)) if row.headers else {}
     told = headers.get(f"{ERRORS}quadrille.failed_at") or headers.get("ce_time") or b""  # of a dead letter only ours counts

@@ -48,21 +48,21 @@ def version_column() -> Column[int]:
 
 
 def timer_columns(table: str) -> tuple[Column[Any] | Index, ...]:
-    """What the table of an aggregate with a ``due_at`` also has: its lane and its origin, and an index of what is due."""
+    """What the table of an aggregate with a ``due_at`` also has: its partition and its origin, and an index of what is due."""
     due_at = Column("due_at", DateTime(timezone=True))
     return (
         due_at,
-        Column("lane", Integer, nullable=False),
+        Column("partition", Integer, nullable=False),
         Column("correlation_id", Text),
         Column("traceparent", Text),
-        Index(f"{table}_due", "lane", "due_at", postgresql_where=due_at.is_not(None)),
+        Index(f"{table}_due", "partition", "due_at", postgresql_where=due_at.is_not(None)),
     )
 
 
 class Store(Generic[A]):
     """Loads and saves the aggregates of one type.
 
-    Where an aggregate has a ``due_at`` it also has a ``cart_id``, whose lane its timer belongs to. ``searches``: by
+    Where an aggregate has a ``due_at`` it also has a ``cart_id``, whose partition its timer belongs to. ``searches``: by
     name, statements that select the ids of some, but for those in ``:known``.
     """
 
@@ -84,9 +84,9 @@ class Store(Generic[A]):
             f"UPDATE {table.name} SET due_at = :due_at, version = version + 1 WHERE {self._id} = :id AND due_at <= now()"
         )
         self._due = text(
-            f"SELECT {self._id} AS id, lane FROM {table.name} WHERE lane = ANY(:lanes) AND due_at <= now()"
+            f"SELECT {self._id} AS id, partition FROM {table.name} WHERE partition = ANY(:partitions) AND due_at <= now()"
             f" ORDER BY due_at LIMIT :limit"
-        ).bindparams(bindparam("lanes", type_=ARRAY(Integer)))
+        ).bindparams(bindparam("partitions", type_=ARRAY(Integer)))
 
     def _upsert_statement(self) -> str:
         columns = [column.name for column in self.table.columns]
@@ -122,7 +122,7 @@ class Store(Generic[A]):
         return list(found.scalars())
 
     async def save(
-        self, connection: AsyncConnection, loaded: Iterable[Loaded[A]], lane_of: Callable[[str], int]
+        self, connection: AsyncConnection, loaded: Iterable[Loaded[A]], partition_of: Callable[[str], int]
     ) -> list[Loaded[A]]:
         """Write those that changed, and return them. Raises :class:`ConflictError`."""
         rows: list[bytes] = []
@@ -130,7 +130,7 @@ class Store(Generic[A]):
         for item in loaded:
             body = self._adapter.dump_json(item.aggregate)
             if body != item.before:
-                rows.append(self._head(item, lane_of) + body[1:])
+                rows.append(self._head(item, partition_of) + body[1:])
                 changed.append(item)
         if rows:
             written = await connection.execute(self._upsert, {"rows": f"[{b','.join(rows).decode()}]"})
@@ -138,10 +138,10 @@ class Store(Generic[A]):
                 raise ConflictError(f"another commit changed {self.table.name} meanwhile")
         return changed
 
-    def _head(self, item: Loaded[A], lane_of: Callable[[str], int]) -> bytes:
+    def _head(self, item: Loaded[A], partition_of: Callable[[str], int]) -> bytes:
         head: dict[str, Any] = {"version": item.version + 1}
         if self.timed:
-            head["lane"] = lane_of(cast(Any, item.aggregate).cart_id)
+            head["partition"] = partition_of(cast(Any, item.aggregate).cart_id)
             head["correlation_id"] = item.origin.correlation_id if item.origin else None
             head["traceparent"] = item.origin.traceparent if item.origin else None
         return orjson.dumps(head)[:-1] + b","
@@ -150,10 +150,10 @@ class Store(Generic[A]):
         """Move a timer that has fired, beyond the reactions' own rules: the one it was for failed."""
         await connection.execute(self._postpone, {"id": aggregate_id, "due_at": due_at})
 
-    async def due(self, connection: AsyncConnection, lanes: Iterable[int], limit: int) -> list[tuple[str, int]]:
-        """The ids and lanes of those whose timer is due, the longest waiting first."""
-        rows = await connection.execute(self._due, {"lanes": sorted(lanes), "limit": limit})
-        return [(row.id, row.lane) for row in rows]
+    async def due(self, connection: AsyncConnection, partitions: Iterable[int], limit: int) -> list[tuple[str, int]]:
+        """The ids and partitions of those whose timer is due, the longest waiting first."""
+        rows = await connection.execute(self._due, {"partitions": sorted(partitions), "limit": limit})
+        return [(row.id, row.partition) for row in rows]
 
 
 class Numbers(Store[A]):

@@ -18,9 +18,9 @@ from sqlalchemy import (
 def runtime_tables(metadata: MetaData) -> None:
     """Declare inbox, outbox and ownership.
 
-    ``lane`` is a partition's number, the same in every topic. ``inbox``: what was handled, by CloudEvents source and
+    ``partition``: a number, the same in every topic. ``inbox``: what was handled, by CloudEvents source and
     id, with a digest of its content. ``outbox``: what is committed and not yet acknowledged by the broker.
-    ``ownership``: who may commit for a lane; a member with an older epoch may not; ``visits`` counts commits of other
+    ``ownership``: who may commit for a partition; a member with an older epoch may not; ``visits`` counts commits of other
     members beside its owner's.
     """
     Table(
@@ -36,18 +36,18 @@ def runtime_tables(metadata: MetaData) -> None:
         "outbox",
         metadata,
         Column("id", BigInteger, Identity(always=True), primary_key=True),
-        Column("lane", Integer, nullable=False),
+        Column("partition", Integer, nullable=False),
         Column("topic", Text, nullable=False),
         Column("key", LargeBinary),
         Column("value", LargeBinary),
         Column("headers", LargeBinary, nullable=False),
         Column("quarantined", Text),
-        Index("outbox_lane", "lane", "id"),
+        Index("outbox_partition", "partition", "id"),
     )
     Table(
         "ownership",
         metadata,
-        Column("lane", Integer, primary_key=True, autoincrement=False),
+        Column("partition", Integer, primary_key=True, autoincrement=False),
         Column("epoch", BigInteger, nullable=False),
         Column("owner", Text, nullable=False),
         Column("visits", BigInteger, nullable=False, server_default="0"),

@@ -54,7 +54,7 @@ class Floor:
         """Publish anything at all."""
         async with raw_producer(self.settings) as producer:
             name = self.settings.topic(topic)
-            await producer.send_and_wait(name, value, key, headers=list(headers), partition=self.lane(key.decode()))
+            await producer.send_and_wait(name, value, key, headers=list(headers), partition=self.partition(key.decode()))
 
     async def send(self, message: Message, message_id: str, *more: Header) -> None:
         """Publish a message, an event as its service does."""
@@ -64,9 +64,9 @@ class Floor:
         headers, value = write(envelope, message, NOW)
         await self.publish(value, [*headers, *more], key=message.key.encode(), topic=message.topic)
 
-    def lane(self, key: str) -> int:
+    def partition(self, key: str) -> int:
         """The partition of a key."""
-        return kafka.lane_of(key, self.settings.partitions)
+        return kafka.partition_of(key, self.settings.partitions)
 
     async def dead_letter(self, key: str, *, seen: int = 1, state: str | None = None) -> DeadLetter:
         """The one dead letter with this key, once it failed so often and is in this state."""
@@ -186,7 +186,7 @@ async def test_an_unreadable_record_keeps_its_bytes_comes_back_and_is_parked_the
     redriven = await floor.redriven(key)
     assert len(redriven) == 3
     for record in redriven:
-        assert (record.value, record.partition) == (value, floor.lane(key))
+        assert (record.value, record.partition) == (value, floor.partition(key))
         original = [(name, told) for name, told in record.headers if name != "traceparent" and not name.startswith(PREFIX)]
         assert original == [(name, told) for name, told in headers if name != "traceparent"]
         (trace,) = [told for name, told in record.headers if name == "traceparent"]

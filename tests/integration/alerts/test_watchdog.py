@@ -61,9 +61,9 @@ class Watching:
             for event in events:
                 envelope = Envelope(unique("e"), EVENT_SOURCES[event.topic], event.type_name(), event.key, "c")
                 headers, value = write(envelope, event, at)
-                lane = kafka.lane_of(event.key, self.settings.partitions)
+                partition = kafka.partition_of(event.key, self.settings.partitions)
                 await producer.send_and_wait(
-                    self.settings.topic(event.topic), value, event.key.encode(), headers=headers, partition=lane
+                    self.settings.topic(event.topic), value, event.key.encode(), headers=headers, partition=partition
                 )
 
     async def alert(self, kind: str, subject: str) -> Alert | None:
@@ -348,7 +348,7 @@ async def test_a_group_that_stopped_while_alerts_was_restarted(watching: Watchin
 
 async def test_an_outbox_that_grows(watching: Watching) -> None:
     late = NewTopic(watching.settings.topic("late.events"), watching.settings.partitions, 1)
-    insert = text("INSERT INTO outbox (lane, topic, value, headers) VALUES (0, 'late.events', 'x', :headers)")
+    insert = text("INSERT INTO outbox (partition, topic, value, headers) VALUES (0, 'late.events', 'x', :headers)")
     async with watching.payment.begin() as connection:
         await connection.execute(insert, {"headers": pack([("ce_time", b"2026-01-01T00:00:00Z")])})
     alert = await watching.opened(condition_alerts.OUTBOX, "payment")  # its topic is missing, so payment cannot publish it
@@ -361,7 +361,7 @@ async def test_an_outbox_that_grows(watching: Watching) -> None:
 
 
 async def test_a_record_that_the_broker_rejects(watching: Watching) -> None:
-    insert = text("INSERT INTO outbox (lane, topic, value, headers) VALUES (0, 'payment.events', :value, :headers)")
+    insert = text("INSERT INTO outbox (partition, topic, value, headers) VALUES (0, 'payment.events', :value, :headers)")
     async with watching.payment.begin() as connection:
         await connection.execute(insert, {"value": random.Random(1).randbytes(3_000_000), "headers": pack([])})
     alert = await watching.opened(condition_alerts.QUARANTINED, "payment")

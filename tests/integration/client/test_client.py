@@ -56,11 +56,11 @@ async def test_the_client_asks_the_broker_for_the_partitions(settings: Settings)
             await client.wait_for(cart_id, CartOpened)
     there = settings.model_copy(update={"partitions": THERE})
     sent = {record.key.decode(): record.partition for record in await records(there, "cart.commands", len(CARTS))}
-    assert sent == {cart_id: kafka.lane_of(cart_id, THERE) for cart_id in CARTS}
+    assert sent == {cart_id: kafka.partition_of(cart_id, THERE) for cart_id in CARTS}
 
 
 async def test_what_stands_in_a_new_partition_is_heard(settings: Settings) -> None:
-    late = next(f"late{n}" for n in range(1_000) if kafka.lane_of(f"late{n}", THERE + 1) == THERE)
+    late = next(f"late{n}" for n in range(1_000) if kafka.partition_of(f"late{n}", THERE + 1) == THERE)
     async with CheckoutClient(settings, topics=["cart.events"]) as client:
         client._consumer._client._metadata_max_age_ms = 500
         await client._consumer._client.force_metadata_update()

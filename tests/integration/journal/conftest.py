@@ -67,7 +67,7 @@ class Journal:
                 envelope = Envelope(message_id, source, message.type_name(), message.key, "c")
                 headers, value = write(envelope, message, AT)
                 topic = self.settings.topic(message.topic or events_topic(service))
-                partition = kafka.lane_of(message.key, self.settings.partitions)
+                partition = kafka.partition_of(message.key, self.settings.partitions)
                 await producer.send(topic, value, message.key.encode(), headers=headers, partition=partition)
             await producer.flush()
         return given
@@ -75,7 +75,7 @@ class Journal:
     async def publish_bytes(self, topic: str, key: str, value: bytes | None) -> None:
         """Publish bytes that are no message."""
         async with raw_producer(self.settings) as producer:
-            partition = kafka.lane_of(key, self.settings.partitions)
+            partition = kafka.partition_of(key, self.settings.partitions)
             await producer.send_and_wait(self.settings.topic(topic), value, key.encode(), partition=partition)
 
     async def entries(self, key: str) -> list[Entry]:

@@ -123,7 +123,7 @@ async def test_it_reports_its_lag(journal: Journal) -> None:
         await journal.until_kept("c1", 1)
         await until(lambda: caught_up(journal), "the lag of every partition")
         assert follower.state() == {
-            "service": "journal", "ready": True, "trouble": None, "lanes": [0, 1, 2, 3, 4, 5], "lag": 0,
+            "service": "journal", "ready": True, "trouble": None, "partitions": [0, 1, 2, 3, 4, 5], "lag": 0,
         }  # fmt: skip
     rows = await journal.all("consumer_lag")
     assert all((datetime.now(UTC) - row["reported_at"]).total_seconds() < 60 for row in rows)

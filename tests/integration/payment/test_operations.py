@@ -90,9 +90,9 @@ async def _payment(settings: Settings, gateway: InProcessGateway) -> AsyncIterat
 async def _publish(settings: Settings, event: TotalsCalculated) -> None:
     headers, value = write(Envelope(str(uuid.uuid4()), "/quadrille/order", event.type_name(), event.key, "c"), event, NOW)
     async with raw_producer(settings) as producer:
-        lane = kafka.lane_of(event.key, settings.partitions)
+        partition = kafka.partition_of(event.key, settings.partitions)
         topic = settings.topic("order.events")
-        await producer.send_and_wait(topic, value, event.key.encode(), headers=headers, partition=lane)
+        await producer.send_and_wait(topic, value, event.key.encode(), headers=headers, partition=partition)
 
 
 async def _until(engine: AsyncEngine, wanted: str) -> None:

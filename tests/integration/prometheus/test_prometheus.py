@@ -145,11 +145,11 @@ async def _until_ready(session: aiohttp.ClientSession, address: str) -> None:
 async def receive_stock(settings: Settings, count: int) -> None:
     """Something for inventory to do."""
     command = ReceiveStock(sku=unique("sku"), quantity=1)
-    lane, topic = kafka.lane_of(command.key, settings.partitions), settings.topic(command.topic)
+    partition, topic = kafka.partition_of(command.key, settings.partitions), settings.topic(command.topic)
     async with raw_producer(settings) as producer:
         for _ in range(count):
             headers, value = write(Envelope(unique("c"), "/tests", command.type_name(), command.key, "c"), command, NOW)
-            await producer.send_and_wait(topic, value, command.key.encode(), headers=headers, partition=lane)
+            await producer.send_and_wait(topic, value, command.key.encode(), headers=headers, partition=partition)
 
 
 async def test_prometheus_scrapes_the_services_and_evaluates_the_rules(

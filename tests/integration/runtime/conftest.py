@@ -41,14 +41,14 @@ class Inventory:
         """The runtime's commit, as the service makes it."""
         definition = define(self.settings)
         topic_name = self.settings.topic
-        return Processor("inventory", self.engine, definition.stores, self.lane_of, definition.context, topic_name, tracer)
+        return Processor("inventory", self.engine, definition.stores, self.partition_of, definition.context, topic_name, tracer)
 
-    def lane_of(self, key: str) -> int:
-        """The lane of a key."""
-        return kafka.lane_of(key, self.settings.partitions)
+    def partition_of(self, key: str) -> int:
+        """The partition of a key."""
+        return kafka.partition_of(key, self.settings.partitions)
 
     async def own(self, owner: str) -> dict[int, int]:
-        """Take all lanes; returns their epochs."""
+        """Take all partitions; returns their epochs."""
         async with self.engine.begin() as connection:
             return await ownership.take(connection, range(self.settings.partitions), owner)
 
@@ -59,7 +59,7 @@ class Inventory:
             for i in ids:
                 headers, value = write(Envelope(i, "/tests", command.type_name(), sku, i), command, NOW)
                 topic = self.settings.topic("inventory.commands")
-                await producer.send(topic, value, sku.encode(), headers=headers, partition=self.lane_of(sku))
+                await producer.send(topic, value, sku.encode(), headers=headers, partition=self.partition_of(sku))
             await producer.flush()
 
     async def on_hand(self, sku: str) -> int:

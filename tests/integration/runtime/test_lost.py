@@ -20,7 +20,7 @@ COMMANDS = "inventory.commands"
 
 async def delete_before(inventory: Inventory, offset: int) -> TopicPartition:
     """Tea's commands before this offset are deleted, as by retention; returns where."""
-    place = TopicPartition(inventory.settings.topic(COMMANDS), inventory.lane_of("tea"))
+    place = TopicPartition(inventory.settings.topic(COMMANDS), inventory.partition_of("tea"))
     async with kafka.admin_client(inventory.settings) as admin:
         await admin.delete_records({place: RecordsToDelete(offset)})
     return place
@@ -62,8 +62,8 @@ async def test_a_service_that_was_down_for_too_long_says_what_it_never_read(inve
 async def test_what_is_deleted_while_a_member_is_behind_is_noticed_and_what_it_owns_goes_on(inventory: Inventory) -> None:
     await inventory.receive("tea", IDS)
     async with PartitionConsumer("inventory", inventory.settings, [COMMANDS], asyncio.Lock()) as member:
-        member.epochs = dict.fromkeys(await member.lanes(), 1)
-        await member.seek_to_committed(await member.lanes())
+        member.epochs = dict.fromkeys(await member.partitions(), 1)
+        await member.seek_to_committed(await member.partitions())
         assert member.lost == []
         place = await delete_before(inventory, 10)
         member._consumer.seek(place, 4)
@@ -73,18 +73,18 @@ async def test_what_is_deleted_while_a_member_is_behind_is_noticed_and_what_it_o
         assert await member._consumer.committed(place) == 10
 
 
-async def test_what_a_poll_finds_deleted_while_its_lane_is_taken_is_noted_once(inventory: Inventory) -> None:
+async def test_what_a_poll_finds_deleted_while_its_partition_is_taken_is_noted_once(inventory: Inventory) -> None:
     await inventory.receive("tea", IDS)
     place = await delete_before(inventory, 0)
     async with PartitionConsumer("inventory", inventory.settings, [COMMANDS], asyncio.Lock()) as member:
-        member.epochs = dict.fromkeys(await member.lanes(), 1)
+        member.epochs = dict.fromkeys(await member.partitions(), 1)
         member._positions[place] = 3
         await member.commit_offsets()
     await delete_before(inventory, 10)
     async with PartitionConsumer("inventory", inventory.settings, [COMMANDS], asyncio.Lock()) as member:
-        lanes = await member.lanes()
-        await member.seek_to_committed(lanes)
-        member.epochs = dict.fromkeys(lanes, 2)
+        partitions = await member.partitions()
+        await member.seek_to_committed(partitions)
+        member.epochs = dict.fromkeys(partitions, 2)
         await member._start_over(place, 3)  # the broker had refused that offset before
         assert member.lost == [LostRecords(member._group, place.topic, place.partition, 3, 10)]
 
@@ -93,12 +93,12 @@ async def test_a_topic_that_was_made_anew_is_noticed_by_an_offset_beyond_its_end
     await inventory.receive("tea", ["a", "b"])
     place = await delete_before(inventory, 0)
     async with PartitionConsumer("inventory", inventory.settings, [COMMANDS], asyncio.Lock()) as member:
-        member.epochs = dict.fromkeys(await member.lanes(), 1)
+        member.epochs = dict.fromkeys(await member.partitions(), 1)
         member._positions[place] = 450
         await member.commit_offsets()
     async with PartitionConsumer("inventory", inventory.settings, [COMMANDS], asyncio.Lock()) as member:
-        member.epochs = dict.fromkeys(await member.lanes(), 2)
-        await member.seek_to_committed(await member.lanes())
+        member.epochs = dict.fromkeys(await member.partitions(), 2)
+        await member.seek_to_committed(await member.partitions())
         (lost,) = await _lost(member)
         assert (lost.first, lost.until) == (450, 0)
         assert "made anew" in lost.sentence
@@ -111,13 +111,13 @@ async def test_a_topic_that_was_made_anew_is_noticed_by_an_offset_beyond_its_end
         assert found == [0, 1]
 
 
-async def test_offsets_that_the_broker_forgot_are_noticed_where_the_lane_was_read_before(inventory: Inventory) -> None:
+async def test_offsets_that_the_broker_forgot_are_noticed_where_the_partition_was_read_before(inventory: Inventory) -> None:
     """As it does a week after the last member left. A group that is new has lost nothing."""
     await inventory.receive("tea", IDS)
     place = await delete_before(inventory, 5)
     async with PartitionConsumer("inventory", inventory.settings, [COMMANDS], asyncio.Lock()) as member:
-        lanes = await member.lanes()
-        await member.seek_to_committed(lanes)
+        partitions = await member.partitions()
+        await member.seek_to_committed(partitions)
         assert member.lost == []
-        await member.seek_to_committed(lanes, known=lanes)
+        await member.seek_to_committed(partitions, known=partitions)
         assert member.lost == [LostRecords(member._group, place.topic, place.partition, None, 5)]

@@ -1,4 +1,4 @@
-"""What a member has in hand when Kafka assigns its lanes anew: nothing of it is passed over, whenever that happens."""
+"""What a member has in hand when Kafka assigns its partitions anew: nothing of it is passed over, whenever that happens."""
 
 import asyncio
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ IDS = [f"id-{number:03d}" for number in range(20)]
 
 
 class Leaving(PartitionConsumer):
-    """A member that says when it has lost its lanes."""
+    """A member that says when it has lost its partitions."""
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
@@ -47,24 +47,24 @@ async def _arrived(member: PartitionConsumer, count: int) -> list[int]:
     return found
 
 
-async def test_a_lane_is_read_from_its_committed_offset_when_it_is_taken(inventory: Inventory) -> None:
+async def test_a_partition_is_read_from_its_committed_offset_when_it_is_taken(inventory: Inventory) -> None:
     await inventory.receive("tea", IDS)
-    lane = inventory.lane_of("tea")
+    partition = inventory.partition_of("tea")
     async with PartitionConsumer("inventory", inventory.settings, ["inventory.commands"], asyncio.Lock()) as member:
         assert await _arrived(member, 20) == list(range(20))
-        await member.seek_to_committed({(lane + 1) % 6})
-        await member.seek_to_committed({lane})
+        await member.seek_to_committed({(partition + 1) % 6})
+        await member.seek_to_committed({partition})
         assert await _arrived(member, 20) == list(range(20))
-        member.epochs = {lane: 1}
-        await member.seek_to_committed({lane})
+        member.epochs = {partition: 1}
+        await member.seek_to_committed({partition})
         member.mark_processed([record for record in await _records(member) if record.offset < 15])
         await member.commit_offsets()
-        await member.seek_to_committed({lane})
+        await member.seek_to_committed({partition})
         assert await _arrived(member, 5) == list(range(15, 20))
 
 
 async def test_what_is_under_way_does_not_wait_behind_all_that_is_to_be_begun(inventory: Inventory) -> None:
-    """Thousands of commands are at hand, of every lane, when an event of a checkout comes."""
+    """Thousands of commands are at hand, of every partition, when an event of a checkout comes."""
     settings = inventory.settings
     commands, event = settings.topic("inventory.commands"), TopicPartition(settings.topic("order.events"), 0)
     members = PartitionConsumer("inventory", settings, ["inventory.commands", "order.events"], asyncio.Lock())
@@ -100,12 +100,12 @@ async def _until_full(member: PartitionConsumer) -> None:
 async def test_what_a_transaction_wrote_is_handled_when_it_is_committed_and_never_when_it_is_aborted(
     inventory: Inventory,
 ) -> None:
-    topic, lane = inventory.settings.topic("inventory.commands"), inventory.lane_of("tea")
+    topic, partition = inventory.settings.topic("inventory.commands"), inventory.partition_of("tea")
     members = PartitionConsumer("inventory", inventory.settings, ["inventory.commands"], asyncio.Lock())
     async with transactional_producer(inventory.settings) as producer, members as member:
         for value in (b"aborted", b"committed"):
             await producer.begin_transaction()
-            sent = await producer.send(topic, value, b"tea", partition=lane)
+            sent = await producer.send(topic, value, b"tea", partition=partition)
             await sent
             await (producer.abort_transaction() if value == b"aborted" else producer.commit_transaction())
         assert [(record.value, record.offset) for record in await _records(member)] == [(b"committed", 2)]
@@ -125,13 +125,13 @@ async def test_a_member_comes_back_whose_records_nobody_took_for_longer_than_its
     topics, limit = ["inventory.commands"], {"max_poll_interval_ms": 1_000}
     async with Leaving("inventory", inventory.settings, topics, asyncio.Lock(), records=5, **limit) as member:
         async with asyncio.timeout(30):
-            await member.lanes()
+            await member.partitions()
             await member.left.wait()
-            assert await member.lanes() == set(range(6))
+            assert await member.partitions() == set(range(6))
             assert await _arrived(member, 20) == list(range(20))
 
 
-async def test_what_arrives_while_lanes_are_assigned_anew_is_handled(
+async def test_what_arrives_while_partitions_are_assigned_anew_is_handled(
     inventory: Inventory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The rebalance begins and ends while the service waits for something to do, and records come before it has looked.
@@ -140,7 +140,7 @@ async def test_what_arrives_while_lanes_are_assigned_anew_is_handled(
     """
     service = Service(define(inventory.settings), inventory.settings)
     owned, waits, go_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    service.on_assigned = lambda lanes: owned.set()
+    service.on_assigned = lambda partitions: owned.set()
 
     async def wait_for_capacity(seconds: float) -> bool:
         if owned.is_set():
@@ -189,18 +189,18 @@ async def _until_reserved(inventory: Inventory, checkouts: int) -> None:
             found = await inventory.count("reservations")
 
 
-async def _owned_by_both(services: Sequence[Service], lanes: int) -> None:
-    """Wait until the two own all lanes, each some of them, and no two one of them."""
+async def _owned_by_both(services: Sequence[Service], partitions: int) -> None:
+    """Wait until the two own all partitions, each some of them, and no two one of them."""
     async with asyncio.timeout(60):
         owned: list[int] = []
-        while not (all(owned) and sum(owned) == lanes):
+        while not (all(owned) and sum(owned) == partitions):
             await asyncio.sleep(0.05)
-            owned = [len(service.lanes) for service in services]
+            owned = [len(service.partitions) for service in services]
 
 
 async def _epochs(inventory: Inventory) -> dict[int, int]:
     async with inventory.engine.connect() as connection:
-        return {row.lane: row.epoch for row in await connection.execute(text("SELECT lane, epoch FROM ownership"))}
+        return {row.partition: row.epoch for row in await connection.execute(text("SELECT partition, epoch FROM ownership"))}
 
 
 async def _start_checkouts(inventory: Inventory) -> None:
@@ -208,13 +208,13 @@ async def _start_checkouts(inventory: Inventory) -> None:
         for cart in CARTS:
             event = a(CheckoutStarted, cart_id=cart, checkout_id=f"{cart}.1", items=(Item(sku="tea", quantity=1),))
             headers, value = write(Envelope(cart, "/quadrille/cart", event.type_name(), cart, cart), event, NOW)
-            topic, lane = inventory.settings.topic("cart.events"), inventory.lane_of(cart)
-            await producer.send(topic, value, cart.encode(), headers=headers, partition=lane)
+            topic, partition = inventory.settings.topic("cart.events"), inventory.partition_of(cart)
+            await producer.send(topic, value, cart.encode(), headers=headers, partition=partition)
         await producer.flush()
 
 
 async def test_members_of_different_versions_do_not_fence_each_other(inventory: Inventory) -> None:
-    """The newer one reads a topic more, and Kafka gives it all partitions of that; lanes have one owner all the same."""
+    """The newer one reads a topic more, and Kafka gives it all partitions of that; each number has one owner all the same."""
     definition = define(inventory.settings)
     older = Service(Older(definition.reactions, definition.stores, definition.context), inventory.settings)
     newer = Service(definition, inventory.settings)
@@ -229,7 +229,7 @@ async def test_members_of_different_versions_do_not_fence_each_other(inventory: 
         await _start_checkouts(inventory)
         await _until_reserved(inventory, 30)
         assert newer._consumer
-        assert newer._consumer.guest_of == older.lanes
+        assert newer._consumer.guest_of == older.partitions
         said = await records(inventory.settings, "inventory.events", 21 + 30)
         assert len(said) == 21 + 30
         assert (older._consumer, newer._consumer) == members
@@ -240,7 +240,7 @@ async def test_members_of_different_versions_do_not_fence_each_other(inventory: 
         await asyncio.gather(*running)
 
 
-async def test_topics_of_unequal_size_have_members_share_lanes_and_work_goes_on(inventory: Inventory) -> None:
+async def test_topics_of_unequal_size_have_members_share_partitions_and_work_goes_on(inventory: Inventory) -> None:
     """Somebody gave the commands more partitions by hand while two members were at work."""
     services = [Service(define(inventory.settings), inventory.settings) for _ in range(2)]
     running = [asyncio.create_task(service.run()) for service in services]
@@ -250,7 +250,7 @@ async def test_topics_of_unequal_size_have_members_share_lanes_and_work_goes_on(
         async with kafka.admin_client(inventory.settings) as admin:
             await admin.create_partitions({topic: NewPartitions(8)})
         async with asyncio.timeout(60):
-            while sum(len(service.lanes) for service in services) < 8:
+            while sum(len(service.partitions) for service in services) < 8:
                 for service in services:
                     if service._consumer:
                         await service._consumer._consumer._client.force_metadata_update()
@@ -259,9 +259,9 @@ async def test_topics_of_unequal_size_have_members_share_lanes_and_work_goes_on(
         members, epochs = [service._consumer for service in services], await _epochs(inventory)
         command = ReceiveStock(sku="tea", quantity=4)
         async with raw_producer(inventory.settings) as producer:
-            for lane in range(8):
-                headers, value = write(Envelope(f"l{lane}", "/tests", command.type_name(), "tea", "c"), command, NOW)
-                await producer.send_and_wait(topic, value, b"tea", headers=headers, partition=lane)
+            for partition in range(8):
+                headers, value = write(Envelope(f"l{partition}", "/tests", command.type_name(), "tea", "c"), command, NOW)
+                await producer.send_and_wait(topic, value, b"tea", headers=headers, partition=partition)
         await inventory.until_on_hand("tea", 32)
         await _start_checkouts(inventory)
         await _until_reserved(inventory, 30)

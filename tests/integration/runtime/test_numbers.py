@@ -30,7 +30,7 @@ ORDERED = text("SELECT checkout_id, number FROM checkouts WHERE number IS NOT NU
 
 
 class Order:
-    """Two processes of order that share its database, each with half of the lanes."""
+    """Two processes of order that share its database, each with half of the partitions."""
 
     def __init__(self, settings: Settings, engine: AsyncEngine) -> None:
         definition = define(settings)
@@ -40,7 +40,7 @@ class Order:
         ]
 
     async def own(self) -> None:
-        """Take both lanes."""
+        """Take both partitions."""
         async with self.engine.begin() as connection:
             self.epochs = await ownership.take(connection, range(2), "tests")
 

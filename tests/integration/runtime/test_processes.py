@@ -48,13 +48,13 @@ async def test_what_a_crash_left_in_the_outbox_is_published_in_order_and_forgott
         await outbox.insert(connection, left)
     member = await start(inventory, tmp_path)
     published = await records(inventory.settings, "inventory.events", 600)
-    for lane in range(6):
-        assert [int(r.value) for r in published if r.partition == lane] == list(range(lane, 600, 6))
+    for partition in range(6):
+        assert [int(r.value) for r in published if r.partition == partition] == list(range(partition, 600, 6))
     await until(lambda: inventory.count("outbox"), "an empty outbox", good=lambda found: found == 0)
     await asyncio.to_thread(member.stop)
 
 
-async def test_a_killed_member_s_lanes_go_to_another_and_every_message_counts_once(
+async def test_a_killed_member_s_partitions_go_to_another_and_every_message_counts_once(
     inventory: Inventory, tmp_path: Path
 ) -> None:
     skus = [f"sku-{n}" for n in range(12)]
@@ -72,14 +72,14 @@ async def test_a_killed_member_s_lanes_go_to_another_and_every_message_counts_on
     await asyncio.to_thread(second.stop)
 
 
-async def test_two_members_share_the_lanes(inventory: Inventory, tmp_path: Path) -> None:
+async def test_two_members_share_the_partitions(inventory: Inventory, tmp_path: Path) -> None:
     first, second = await asyncio.gather(start(inventory, tmp_path), start(inventory, tmp_path))
 
     def shared() -> bool:
-        lanes = [member.probe("/readyz")[1].get("lanes") for member in (first, second)]
-        return all(isinstance(some, list) and len(some) == 3 for some in lanes)
+        partitions = [member.probe("/readyz")[1].get("partitions") for member in (first, second)]
+        return all(isinstance(some, list) and len(some) == 3 for some in partitions)
 
-    await until(lambda: asyncio.to_thread(shared), "three lanes for each")
+    await until(lambda: asyncio.to_thread(shared), "three partitions for each")
     assert await asyncio.to_thread(first.stop) < 5
     await inventory.receive("tea", ids(0, 10))
     await inventory.until_on_hand("tea", 10)
@@ -145,7 +145,7 @@ def says(running: services.Running, trouble: str) -> bool:
     return status == 503 and not said["ready"] and trouble in str(said["trouble"])
 
 
-async def test_a_member_without_lanes_says_that_the_database_is_away(
+async def test_a_member_without_partitions_says_that_the_database_is_away(
     stack: Stack, inventory: Inventory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backlog, "LOOK_SECONDS", 0.05)

@@ -17,12 +17,12 @@ from tests.support.collector import collecting
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 
-def received(offset: int, lane: int, quantity: int, flags: str) -> WorkItem:
+def received(offset: int, partition: int, quantity: int, flags: str) -> WorkItem:
     """The work item of a ``ReceiveStock`` that belongs to a trace."""
     command = ReceiveStock(sku="tea", quantity=quantity)
     envelope = Envelope(f"m{offset}", "/tests", command.type_name(), "tea", "c", traceparent=f"00-{TRACE}-{PARENT}-{flags}")
     headers, value = write(envelope, command, NOW)
-    item = Reader(reactions).read(Record("inventory.commands", lane, offset, b"tea", value, headers, 0))
+    item = Reader(reactions).read(Record("inventory.commands", partition, offset, b"tea", value, headers, 0))
     assert item
     return item
 
@@ -30,8 +30,8 @@ def received(offset: int, lane: int, quantity: int, flags: str) -> WorkItem:
 @pytest.mark.usefixtures("bug")
 async def test_what_was_rolled_back_leaves_no_span(inventory: Inventory) -> None:
     epochs = await inventory.own("a")
-    lane = inventory.lane_of("tea")
-    items = [received(n, lane, 13 if n == 5 else 1, "01") for n in range(10)] + [received(10, lane, 1, "00")]
+    partition = inventory.partition_of("tea")
+    items = [received(n, partition, 13 if n == 5 else 1, "01") for n in range(10)] + [received(10, partition, 1, "00")]
     with collecting() as collector:
         tracing = tracer("inventory", load({**inventory.environment, "QUADRILLE_OTLP_ENDPOINT": collector.endpoint}))
         committed = await inventory.processor(tracing).process(items, epochs)

@@ -47,7 +47,7 @@ def test_a_redrive_sends_the_record_as_it_came_to_the_service_that_failed() -> N
     record, event = list[Any](alerts.hear(command, traceparent="fresh"))
     assert isinstance(event, DeadLetterRedriven)
     assert isinstance(record, Outgoing)
-    assert (record.topic, record.lane, record.key, record.value) == ("cart.redrive", 3, arrival.key, arrival.value)
+    assert (record.topic, record.partition, record.key, record.value) == ("cart.redrive", 3, arrival.key, arrival.value)
     read = unwrap(Record(record.topic, 3, 0, record.key, record.value, record.headers, 0))
     assert (read.topic, read.partition, read.offset) == ("cart.commands", 3, 17)
     assert read.headers == [("a", b"\x00\xff"), ("b", None), ("a", b"again"), ("traceparent", b"fresh")]

@@ -22,7 +22,7 @@ from tests.unit.alerts.dead_letters import GARBAGE, Alerts, deadline, lost, stuc
 def test_a_fault_has_the_place_of_the_record_and_the_error() -> None:
     fault = fault_of(unreadable(), "shop.")
     assert (fault.kind, fault.service, fault.stage) == ("record", "cart", "read")
-    assert (fault.topic, fault.partition, fault.position, fault.lane) == ("cart.commands", 3, 17, 3)
+    assert (fault.topic, fault.partition, fault.position, fault.redrive_partition) == ("cart.commands", 3, 17, 3)
     assert fault.cause == "UnreadableError: the value has … bytes and is …"
 
 

@@ -117,7 +117,7 @@ async def test_a_consumer_that_cannot_commit_for_long_is_replaced() -> None:
 
 
 async def test_offsets_that_could_not_be_committed_are_committed_with_the_next() -> None:
-    consumer, places = Deaf(), [TopicPartition("cart.events", lane) for lane in range(2)]
+    consumer, places = Deaf(), [TopicPartition("cart.events", partition) for partition in range(2)]
     member = await member_with(consumer)
     member.epochs = {0: 1, 1: 1}
     member._positions = {places[0]: 7, places[1]: 3}

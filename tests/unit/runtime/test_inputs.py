@@ -37,7 +37,7 @@ def test_a_message_with_a_reaction_is_work(mode: object) -> None:
     made = binary(CONFIRMED) if mode is binary else structured(CONFIRMED)
     handle = Reader(order).read(made)
     assert isinstance(handle, Deliver)
-    assert (handle.lane, handle.reaction.name, handle.trigger, handle.record) == (3, "take_quote", CONFIRMED, made)
+    assert (handle.partition, handle.reaction.name, handle.trigger, handle.record) == (3, "take_quote", CONFIRMED, made)
     assert handle.envelope is not None
     assert handle.envelope.id == "m1"
 
@@ -59,7 +59,7 @@ def test_a_command_that_breaks_the_contract_is_refused_by_the_one_it_is_for() ->
     spoilt = binary(command, body(command, quantity=-1))
     reject = Reader(cart).read(spoilt)
     assert isinstance(reject, Reject)
-    assert (reject.lane, reject.record, reject.error.command) == (3, spoilt, AddItem)
+    assert (reject.partition, reject.record, reject.error.command) == (3, spoilt, AddItem)
     assert Reader(order).read(spoilt) is None
 
 
@@ -77,7 +77,7 @@ def test_a_command_that_breaks_the_contract_is_refused_by_the_one_it_is_for() ->
 def test_what_stands_on_a_services_own_topic_and_cannot_be_read_is_its_dead_letter(unfit: Record) -> None:
     dead = Reader(cart).read(unfit)
     assert isinstance(dead, DeadLetter)
-    assert (dead.lane, dead.record, dead.stage) == (3, unfit, "read")
+    assert (dead.partition, dead.record, dead.stage) == (3, unfit, "read")
     assert isinstance(dead.error, UnreadableError)
 
 

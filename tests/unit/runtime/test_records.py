@@ -1,4 +1,4 @@
-"""Records: headers kept byte for byte, no more in hand than should be, and lanes as every Kafka client computes them."""
+"""Records: headers kept byte for byte, no more in hand than should be, and partitions as every Kafka client computes them."""
 
 from collections import Counter
 
@@ -7,7 +7,7 @@ from aiokafka.partitioner import DefaultPartitioner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.runtime.kafka import lane_of
+from shared.runtime.kafka import partition_of
 from shared.runtime.records import IN_HAND_BYTES, Outgoing, pack, portions, size, unpack
 
 
@@ -24,22 +24,22 @@ def test_no_header_and_every_byte() -> None:
 
 
 @given(key=st.text(st.characters(exclude_categories=["Cs"])), partitions=st.integers(1, 64))
-def test_a_lane_is_the_partition_any_client_would_choose(key: str, partitions: int) -> None:
+def test_a_key_has_the_partition_any_client_would_choose(key: str, partitions: int) -> None:
     numbers = list(range(partitions))
-    assert lane_of(key, partitions) == DefaultPartitioner()(key.encode(), numbers, numbers)
+    assert partition_of(key, partitions) == DefaultPartitioner()(key.encode(), numbers, numbers)
 
 
 @pytest.mark.parametrize(
     ("key", "murmur2"),
     [("21", -973932308), ("foobar", -790332482), ("a-little-bit-long-string", -985981536), ("abc", 479470107)],
 )
-def test_a_lane_comes_of_the_hash_kafka_itself_is_tested_with(key: str, murmur2: int) -> None:
+def test_a_partition_comes_of_the_hash_kafka_itself_is_tested_with(key: str, murmur2: int) -> None:
     for partitions in (1, 6, 12):
-        assert lane_of(key, partitions) == (murmur2 & 0x7FFFFFFF) % partitions
+        assert partition_of(key, partitions) == (murmur2 & 0x7FFFFFFF) % partitions
 
 
-def test_keys_are_spread_over_all_lanes() -> None:
-    spread = Counter(lane_of(f"cart-{n}", 6) for n in range(6_000))
+def test_keys_are_spread_over_all_partitions() -> None:
+    spread = Counter(partition_of(f"cart-{n}", 6) for n in range(6_000))
     assert set(spread) == set(range(6))
     assert min(spread.values()) > 800
 

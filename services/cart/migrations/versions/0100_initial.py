@@ -26,12 +26,12 @@ def upgrade() -> None:
         sa.Column("failed", sa.Boolean(), nullable=False),
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("lane", sa.Integer(), nullable=False),
+        sa.Column("partition", sa.Integer(), nullable=False),
         sa.Column("correlation_id", sa.Text(), nullable=True),
         sa.Column("traceparent", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("cart_id"),
     )
-    op.create_index("carts_due", "carts", ["lane", "due_at"], unique=False, postgresql_where=sa.text("due_at IS NOT NULL"))
+    op.create_index("carts_due", "carts", ["partition", "due_at"], unique=False, postgresql_where=sa.text("due_at IS NOT NULL"))
     op.create_table(
         "products",
         sa.Column("sku", sa.Text(), nullable=False),

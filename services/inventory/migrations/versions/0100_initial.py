@@ -22,13 +22,17 @@ def upgrade() -> None:
         sa.Column("reserved_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("loss", sa.JSON(), nullable=True),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("lane", sa.Integer(), nullable=False),
+        sa.Column("partition", sa.Integer(), nullable=False),
         sa.Column("correlation_id", sa.Text(), nullable=True),
         sa.Column("traceparent", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("checkout_id"),
     )
     op.create_index(
-        "reservations_due", "reservations", ["lane", "due_at"], unique=False, postgresql_where=sa.text("due_at IS NOT NULL")
+        "reservations_due",
+        "reservations",
+        ["partition", "due_at"],
+        unique=False,
+        postgresql_where=sa.text("due_at IS NOT NULL"),
     )
     op.create_index(
         "reservations_live",

@@ -36,7 +36,7 @@ def upgrade() -> None:
         sa.Column("keys", sa.Integer(), nullable=False),
         sa.Column("asked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("lane", sa.Integer(), nullable=False),
+        sa.Column("partition", sa.Integer(), nullable=False),
         sa.Column("correlation_id", sa.Text(), nullable=True),
         sa.Column("traceparent", sa.Text(), nullable=True),
         sa.Column("reference", sa.Text(), nullable=True),
@@ -45,7 +45,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("checkout_id"),
     )
     op.create_index(
-        "payments_due", "payments", ["lane", "due_at"], unique=False, postgresql_where=sa.text("due_at IS NOT NULL")
+        "payments_due", "payments", ["partition", "due_at"], unique=False, postgresql_where=sa.text("due_at IS NOT NULL")
     )
 
 

@@ -16,10 +16,10 @@ Delivery = tuple[Envelope, Any]
 class Member:
     """A process of a service: all of this is lost when it dies.
 
-    ``epochs``: the lanes it believes to own. ``waiting``: rows its relay has still to send; ``known``: those it need
+    ``epochs``: the partitions it believes to own. ``waiting``: rows its relay has still to send; ``known``: those it need
     not look for in the outbox. ``asked``: the serial of the request it has made last, by checkout, until that is
-    answered. ``inherited``: the same of requests that a former owner of their lane may have made.
-    ``stale``: batches it had fetched when it was paused and lost their lanes. ``held``: what waits for it to resume.
+    answered. ``inherited``: the same of requests that a former owner of their partition may have made.
+    ``stale``: batches it had fetched when it was paused and lost their partitions. ``held``: what waits for it to resume.
     """
 
     __slots__ = (
@@ -64,10 +64,10 @@ class Feed:
     reads. ``latest``: the last record whose first delivery is over.
     """
 
-    __slots__ = ("committed", "done", "fetched", "lane", "latest", "polling", "position", "records", "stalled", "topic")
+    __slots__ = ("committed", "done", "fetched", "latest", "partition", "polling", "position", "records", "stalled", "topic")
 
-    def __init__(self, topic: str, lane: "Lane", poll: Callable[["Feed"], None]) -> None:
-        self.topic, self.lane = topic, lane
+    def __init__(self, topic: str, partition: "Partition", poll: Callable[["Feed"], None]) -> None:
+        self.topic, self.partition = topic, partition
         self.records: list[Delivery] = []
         self.position = self.done = self.committed = 0
         self.latest = -1
@@ -86,7 +86,7 @@ class Feed:
         self.fetched.clear()
 
 
-class Lane:
+class Partition:
     """The same partition of every topic a service reads. ``owner``: whom Kafka assigned it to.
 
     ``taken``: the owner has raised the epoch and may commit. ``parked``: what waits for that.
@@ -94,7 +94,7 @@ class Lane:
 
     __slots__ = ("feeds", "number", "owner", "parked", "ready", "taken", "taking")
 
-    def __init__(self, number: int, ready: ReadySet, take: Callable[["Lane"], None]) -> None:
+    def __init__(self, number: int, ready: ReadySet, take: Callable[["Partition"], None]) -> None:
         self.number, self.ready = number, ready
         self.feeds: list[Feed] = []
         self.owner: Member | None = None
@@ -133,12 +133,12 @@ class Lane:
                 self.ready.remove(feed.polling)
 
     def park(self, event: Event) -> None:
-        """Let something wait until the lane is taken."""
+        """Let something wait until the partition is taken."""
         self.ready.remove(event)
         self.parked.append(event)
 
     def assign(self, member: Member | None) -> None:
-        """Kafka gives the lane to another member, or to none."""
+        """Kafka gives the partition to another member, or to none."""
         self.shut()
         self.owner = member
         for feed in self.feeds:
