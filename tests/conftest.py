@@ -1,4 +1,4 @@
-"""One stack for the whole session; tests are kept apart by names. What needs no stack is tested beside."""
+"""One stack for a session, and one for its e2e tests; tests are kept apart by names. What needs no stack is tested beside."""
 
 import os
 from collections.abc import Iterator
@@ -13,6 +13,8 @@ from tests.support import stacks, temporary
 from tests.support.stacks import Stack
 
 UNIT: Final = "tests/unit"
+E2E: Final = "tests/e2e"
+INTEGRATION: Final = "the stack"
 WITHOUT_THE_STACK: Final = (
     "tests/integration/chaos",
     "tests/integration/reference/test_checkers.py",
@@ -43,27 +45,41 @@ def stack() -> Iterator[Stack]:
 
 
 class OneStack(LoadScopeScheduling):
-    """Of several processes one has all tests that use the stack, and one the unit tests; the others are given file by file.
+    """Of several processes one has all tests of a stack, and one the unit tests; the others are given file by file.
 
     (xdist has groups for this. Its 3.8 does not find them with pytest 9.2.)
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        if file.startswith(UNIT):
-            return UNIT
-        return file if file.startswith(WITHOUT_THE_STACK) else "the stack"
+        return scope(nodeid)
+
+
+def scope(nodeid: str) -> str:
+    """What one process has with a test."""
+    file = nodeid.partition("::")[0]
+    if file.startswith(UNIT):
+        return UNIT
+    if file.startswith(E2E) and stacks.chosen() == "embedded":
+        return E2E
+    return file if file.startswith(WITHOUT_THE_STACK) else INTEGRATION
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneStack:
     """Say who has which tests."""
+    config.option.loadscopereorder = False
     return OneStack(config, log)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have tests that are marked as ``last`` come after all others of ``tests/unit``, ``tests/e2e`` ..."""
-    items.sort(key=lambda item: (item.nodeid.split("/")[:2], item.get_closest_marker("last") is not None))
+    """Have what takes longest begin first, and tests that are marked as ``last`` come after all others of their scope."""
+    longest = (INTEGRATION, UNIT, E2E)
+
+    def place(item: pytest.Item) -> tuple[int, bool]:
+        found = scope(item.nodeid)
+        return longest.index(found) if found in longest else len(longest), item.get_closest_marker("last") is not None
+
+    items.sort(key=place)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

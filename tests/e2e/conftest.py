@@ -1,5 +1,6 @@
 """The whole system once, and a shop for every test."""
 
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -11,19 +12,16 @@ from devstack.demo.shop import Shop
 from shared.client import HEARD, CheckoutClient
 from shared.contract.topics import DEAD_LETTERS
 from shared.runtime.postgres.database import connect
-from tests.support import system
-from tests.support.stacks import Stack
+from tests.support import stacks, system
 from tests.support.system import System
 
 
 @pytest.fixture(scope="package")
-def quadrille(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """Every service, on the stack of the session, with limits that tests can wait for."""
-    with system.running(
-        stack,
-        tmp_path_factory.mktemp("system"),
-        **LIMITS,
-    ) as started:
+def quadrille(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """Every service, with limits that tests can wait for; embedded on a stack of its own, as another process has the other."""
+    own = stacks.chosen() == "embedded"
+    chosen = stacks.embedded("e2e") if own else contextlib.nullcontext(request.getfixturevalue("stack"))
+    with chosen as stack, system.running(stack, tmp_path_factory.mktemp("system"), **LIMITS) as started:
         yield started
 
 

@@ -51,14 +51,15 @@ def start(kind: str) -> Iterator[Stack]:
 
 
 @contextlib.contextmanager
-def embedded() -> Iterator[Stack]:
+def embedded(folder: str = "tests") -> Iterator[Stack]:
     """The embedded stack in a folder of its own, with nothing in it; only the jars are kept.
 
     PostgreSQL does not wait for its disk: no test takes the machine's power.
     """
-    state = ROOT / ".quadrille" / "tests"
+    state = ROOT / ".quadrille" / folder
     if EmbeddedStack.running(state) is None:
         empty(state)
+        link_jars(state)
     stack = EmbeddedStack(state)
     try:
         with patch.dict(postgres.SETTINGS, fsync="off"):
@@ -72,10 +73,10 @@ def embedded() -> Iterator[Stack]:
 
 def link_jars(state: Path) -> None:
     """Have a folder use Kafka's jars of the other tests, where they are there already."""
-    jars = ROOT / ".quadrille" / "tests" / "kafka" / "jars"
-    if jars.exists():
-        (state / "kafka").mkdir()
-        (state / "kafka" / "jars").symlink_to(jars)
+    jars, link = ROOT / ".quadrille" / "tests" / "kafka" / "jars", state / "kafka" / "jars"
+    if jars.exists() and not link.exists():
+        link.parent.mkdir(parents=True)
+        link.symlink_to(jars)
 
 
 def empty(state: Path) -> None:
