@@ -3,22 +3,36 @@
 from dataclasses import replace
 from typing import Any, Final
 
+from proofs.simulation.wiring import CONTEXT
 from services.payment.answers import GatewayAnswered
 from services.payment.gateways.port import (
     Answer,
     Declined,
     LookUp,
+    NotFound,
     PaymentStatus,
     Refused,
     Succeeded,
+    Unavailable,
     Unknown,
     Unusable,
 )
 from services.payment.gateways.port import PaymentState as Found
-from services.payment.model import Payment, PaymentOperation
+from services.payment.model import Payment, PaymentOperation, Policy
 from shared.contract.message import Message
 from shared.contract.order import OrderCancelled, OrderCreated, OrderRejected, TotalsCalculated
-from shared.contract.payment import MarkPaid, OperationNearlyGivenUp
+from shared.contract.payment import (
+    CaptureFailed,
+    MarkPaid,
+    OperationNearlyGivenUp,
+    PaymentAuthorized,
+    PaymentCaptured,
+    PaymentDeclined,
+    PaymentRefunded,
+    PaymentVoided,
+    RefundFailed,
+    VoidFailed,
+)
 from tests.support.facts import CASH, CHECKOUT, a
 from tests.support.solo import Solo
 
@@ -28,6 +42,12 @@ BUG: Final = Refused("api_key_invalid", "the key is not valid")
 LOST: Final = Unknown("timed out")
 WAIT: Final = Unknown("not known yet", "pending", pending=True)
 PART: Final = Unusable("h1", "other_amount", "only a part could be held")
+
+STATE: Final = {"authorize": "authorizing", "capture": "capturing", "void": "voiding", "refund": "refunding"}
+BUSY: Final = Unavailable("busy")
+SPENT: Final = Unknown("HTTP 500", "internal_error", key_spent=True)
+MISSING: Final = NotFound(CHECKOUT)
+POLICY: Final[Policy] = CONTEXT[Policy]
 
 TOTALS: Final = a(TotalsCalculated)
 AUTHORIZED: Final = (TOTALS, DONE)
@@ -58,6 +78,20 @@ STATES: Final[dict[str, tuple[Any, ...]]] = {
     "refund_failed, paid in cash": (DEFERRED, a(MarkPaid), a(OrderCancelled)),
     "rejected early": (a(OrderRejected),),
 }
+OK, FAILED = "success", "failure"
+ENDS: Final[dict[str, dict[str, tuple[str, type[Message]]]]] = {
+    "authorize": {OK: ("authorized", PaymentAuthorized), FAILED: ("declined", PaymentDeclined)},
+    "capture": {OK: ("captured", PaymentCaptured), FAILED: ("capture_failed", CaptureFailed)},
+    "void": {OK: ("voided", PaymentVoided), FAILED: ("void_failed", VoidFailed)},
+    "refund": {OK: ("refunded", PaymentRefunded), FAILED: ("refund_failed", RefundFailed)},
+}
+
+
+def names(value: Any) -> str | None:
+    """Answers by their types, for the names of tests."""
+    if not isinstance(value, list):
+        return None
+    return ",".join(getattr(each, "status", type(each).__name__) for each in value)
 
 
 def payment_in(state: str) -> Solo:

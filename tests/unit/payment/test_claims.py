@@ -5,9 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from proofs.simulation.wiring import CONTEXT
-from services.payment.gateways.port import Answer, LookUp, NotFound, PaymentState, Unavailable, Unknown
-from services.payment.model import Policy
+from services.payment.gateways.port import Answer, LookUp, PaymentState, Unavailable
 from shared.contract.order import TotalsCalculated
 from shared.contract.payment import (
     MarkRefunded,
@@ -20,19 +18,18 @@ from shared.contract.payment import (
 from shared.contract.rejection import CommandRejected
 from tests.support.facts import CHECKOUT, a
 from tests.support.solo import Solo, codes, only
-from tests.unit.payment.payments import BUG, LOST, answer, found, operation, payment, payment_in
+from tests.unit.payment.payments import BUG, LOST, MISSING, POLICY, answer, found, operation, payment, payment_in
 
-POLICY: Policy = CONTEXT[Policy]
 AWAY = Unavailable("no connection to the gateway", code="no_connection")
-MISSING = NotFound(CHECKOUT)
 MARKS = {"void_failed": (MarkVoided, PaymentVoided), "refund_failed": (MarkRefunded, PaymentRefunded)}
-AGAINST: list[tuple[LookUp, str, str]] = [
+AGAINST: list[tuple[Answer | LookUp, str, str]] = [
     (found("authorized"), "still_held", "the gateway still holds 29.90 EUR (its payment h1)"),
     (found("captured"), "still_captured", "the gateway captured 29.90 EUR and has not refunded it (its payment h1)"),
     (PaymentState("h1", CHECKOUT, "captured", 2990, "EUR", 2990, 990), "still_captured", "captured 20.00 EUR and has not"),
     (replace(found("captured"), refunding=2990), "pending", "the gateway has not refunded 29.90 EUR yet"),
     (MISSING, "not_found", "the gateway does not know this payment"),
     (AWAY, "gateway_unreachable", "the gateway could not be asked: no connection to the gateway (no_connection)"),
+    (LOST, "gateway_unreachable", "the gateway did not return the payment"),
     (BUG, "gateway_refused", "the key is not valid (api_key_invalid)"),
 ]
 """What a look-up may find, and what it says against the claim."""
@@ -67,7 +64,7 @@ def test_who_is_right_is_believed(state: str, status: str, *, although: bool) ->
 
 @pytest.mark.parametrize(("against", "code", "words"), AGAINST, ids=str)
 @pytest.mark.parametrize("state", MARKS)
-def test_a_contradiction_is_refused_with_what_was_found(state: str, against: LookUp, code: str, words: str) -> None:
+def test_a_contradiction_is_refused_with_what_was_found(state: str, against: Answer | LookUp, code: str, words: str) -> None:
     made = claimed(state)
     refused = only(CommandRejected, answer(made, against))
     assert (refused.command_id, refused.command_key, refused.command_type) == ("m7", "cart1", MARKS[state][0].__name__)
@@ -79,17 +76,12 @@ def test_a_contradiction_is_refused_with_what_was_found(state: str, against: Loo
 @pytest.mark.parametrize(("against", "code", "words"), AGAINST, ids=str)
 @pytest.mark.parametrize("state", MARKS)
 def test_what_is_claimed_although_the_gateway_says_otherwise_is_recorded_and_settles_nothing(
-    state: str, against: LookUp, code: str, words: str
+    state: str, against: Answer | LookUp, code: str, words: str
 ) -> None:
     made = claimed(state, although=True)
     disputed = only(SettlementDisputed, answer(made, against))
     assert (disputed.by, disputed.why, words in disputed.found) == ("eve", "by telephone", True)
     assert (payment(made).state, payment(made).operation) == (state, None)
-
-
-def test_what_is_claimed_is_looked_up_once_and_whatever_the_answer_is_it_is_answered() -> None:
-    lost: Answer = Unknown("timed out")
-    assert codes(only(CommandRejected, answer(claimed("void_failed"), lost))) == ["gateway_unreachable"]
 
 
 def test_nobody_decides_while_the_gateway_is_asked() -> None:

@@ -4,10 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from proofs.simulation.wiring import CONTEXT
 from services.payment.gateways.port import NotFound
 from services.payment.gateways.port import PaymentState as Found
-from services.payment.model import Payment, Policy
+from services.payment.model import Payment
 from services.payment.reactions import authorize
 from shared.contract.order import OrderCancelled, TotalsCalculated
 from shared.contract.payment import (
@@ -19,9 +18,8 @@ from shared.contract.payment import (
 from tests.support.clock import NOW
 from tests.support.facts import CHECKOUT, a
 from tests.support.solo import only
-from tests.unit.payment.payments import BUG, DONE, LOST, found, operation, outcome, payment, payment_in
+from tests.unit.payment.payments import BUG, DONE, LOST, POLICY, found, operation, outcome, payment, payment_in
 
-POLICY: Policy = CONTEXT[Policy]
 FOREIGN = Found("h9", CHECKOUT, "captured", 1490, "JPY", 1490, 0)
 
 

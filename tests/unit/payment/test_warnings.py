@@ -5,19 +5,16 @@ from datetime import timedelta
 
 import pytest
 
-from proofs.simulation.wiring import CONTEXT
 from services.payment.answers import GatewayAnswered, HoldAged
 from services.payment.gateways.port import Answer, Unavailable
-from services.payment.model import UNDO_WITHIN, Policy
+from services.payment.model import UNDO_WITHIN
 from shared.contract.order import OrderCancelled
 from shared.contract.payment import HoldNearlyLapsed, OperationNearlyGivenUp, VoidFailed
 from tests.support.clock import NOW
 from tests.support.facts import CHECKOUT, a
 from tests.support.solo import only
-from tests.unit.payment.payments import LOST, NO, WAIT, answer, found, operation, payment, payment_in
+from tests.unit.payment.payments import BUSY, LOST, NO, POLICY, WAIT, answer, found, operation, payment, payment_in
 
-BUSY = Unavailable("the gateway is busy")
-POLICY: Policy = CONTEXT[Policy]
 AGED = HoldAged(CHECKOUT)
 
 
