@@ -19,10 +19,10 @@ PLAYED: Final[set[tuple[str, str]]] = set()
 
 
 class Solo:
-    """A service that hears one message after the other. ``now`` is its clock."""
+    """A service of a package that hears one message after the other. ``now`` is its clock."""
 
-    def __init__(self, service: str) -> None:
-        self.reactions: Reactions = import_module(f"services.{service}.reactions").reactions
+    def __init__(self, service: str, package: str = "services") -> None:
+        self.reactions: Reactions = import_module(f"{package}.{service}.reactions").reactions
         assert self.reactions.service == service
         self.database = Database(1)
         self.service = service

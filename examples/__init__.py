@@ -1,0 +1,1 @@
+"""What others build on Quadrille. Nothing here is part of the product."""

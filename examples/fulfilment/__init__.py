@@ -1,0 +1,1 @@
+"""Ships the orders that are confirmed."""
