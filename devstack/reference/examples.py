@@ -74,7 +74,7 @@ EVERYWHERE: Final[dict[str, Any]] = {
     "expected_total": 2812,
     "expires_at": "2026-03-14T09:41:53Z",
     "gateway_reference": "cart-1001.1",
-    "hold": "hold_5QXw",
+    "authorization_id": "pi_5QXw",
     "items": [{"sku": "mug-blue", "quantity": 2}],
     "marked_by": None,
     "method": "standard",
@@ -131,11 +131,11 @@ INSTEAD: Final[dict[str, dict[str, Any]]] = {
         "valid_until": "2026-04-01T00:00:00Z",
         "limit": 500,
     },
-    "ForeignPaymentFound": {"hold": "pi_5e0c", "found_amount": 1490, "found_currency": "JPY"},
+    "ForeignPaymentFound": {"authorization_id": "pi_5e0c", "found_amount": 1490, "found_currency": "JPY"},
     "GatewayInTrouble": {"gateway": "gateway", "code": "api_key_invalid", "reason": "the gateway answered HTTP 401"},
     "GatewayRecovered": {"gateway": "gateway"},
     "MarkPaid": {"why": "the carrier handed over the cash"},
-    "OperationNearlyGivenUp": {**_NO_ANSWER, "operation": "capture", "attempts": 6, "allowed": 8},
+    "RetriesNearlyExhausted": {**_NO_ANSWER, "operation": "capture", "attempts": 6, "allowed": 8},
     "OrderCancelled": {
         "reasons": [{"code": "cancelled", "message": "cancelled by customer: changed my mind", "subject": None}]
     },

@@ -8,11 +8,11 @@ from shared.contract.inventory import ReservationExtended, ReservationReleased, 
 from shared.contract.order import OrderCancelled, OrderConfirmed, OrderCreated, TotalsCalculated
 from shared.contract.payment import (
     CaptureFailed,
-    OperationNearlyGivenUp,
     PaymentAuthorized,
     PaymentCaptured,
     PaymentDeclined,
     PaymentVoided,
+    RetriesNearlyExhausted,
     VoidFailed,
 )
 
@@ -39,6 +39,6 @@ STUCK: Final = Story(
     "A failed compensation",
     "The money stays authorized on the customer's card. A person is alerted while attempts are left, and again when there are"
     " none. The last event and its dead letter are one commit.",
-    (*_ORDERED, *_UNDONE, OperationNearlyGivenUp, VoidFailed),
+    (*_ORDERED, *_UNDONE, RetriesNearlyExhausted, VoidFailed),
 )
 STORIES: Final = (HAPPY, DECLINED, COMPENSATED, STUCK)

@@ -12,12 +12,12 @@ _STRIPE_STATUS: Final[dict[Status, str]] = {
     "captured": "succeeded",
     "refunded": "succeeded",
     "voided": "canceled",
-    "lapsed": "canceled",
+    "expired": "canceled",
     "declined": "requires_payment_method",
     "processing": "processing",
     "action_required": "requires_action",
 }
-_CANCELED_BECAUSE: Final[dict[Status, str]] = {"voided": "requested_by_customer", "lapsed": "automatic"}
+_CANCELED_BECAUSE: Final[dict[Status, str]] = {"voided": "requested_by_customer", "expired": "automatic"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,5 +114,5 @@ def ledger_row(seq: int, charges: int, intent: Intent, now: float) -> dict[str, 
         "charges": charges,
         "created": intent.created,
         "updated": intent.updated,
-        "lapses": intent.lapses,
+        "expires_at": intent.expires_at,
     }

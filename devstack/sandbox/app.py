@@ -161,8 +161,8 @@ async def _read_call(request: web.Request, operation: Operation) -> Call:
         body = _BODIES[operation].model_validate_json(await request.read() or b"{}")
     except ValidationError as error:
         raise BadRequestError("parameter_invalid", _faults(error)) from None
-    hold = body.payment_intent if isinstance(body, Refund) else request.match_info.get("id", "")
-    return Call(operation, key, hold, body)
+    authorization_id = body.payment_intent if isinstance(body, Refund) else request.match_info.get("id", "")
+    return Call(operation, key, authorization_id, body)
 
 
 def _faults(error: ValidationError) -> str:

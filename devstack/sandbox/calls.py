@@ -56,15 +56,15 @@ class Refund(Body):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call as it came in. ``hold``: the id of the payment it concerns; empty for an authorization."""
+    """One call as it came in. ``authorization_id``: of the payment it concerns; empty where it asks for one."""
 
     operation: Operation
     key: str
-    hold: str
+    authorization_id: str
     body: Authorize | Capture | Void | Refund
 
     @property
     def fingerprint(self) -> bytes:
         """Equal for the same operation on the same payment with the same parameters, however they were written."""
-        text = f"{self.operation} {self.hold} {self.body.model_dump_json()}"
+        text = f"{self.operation} {self.authorization_id} {self.body.model_dump_json()}"
         return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

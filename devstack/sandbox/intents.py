@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-Status = Literal["authorized", "captured", "refunded", "voided", "lapsed", "declined", "processing", "action_required"]
+Status = Literal["authorized", "captured", "refunded", "voided", "expired", "declined", "processing", "action_required"]
 
 
 class RefusalError(Exception):
@@ -25,7 +25,7 @@ class Intent:
     amount: int
     currency: str
     created: float
-    lapses: float
+    expires_at: float
     updated: float
     captured: int = 0
     refunded: int = 0
@@ -58,7 +58,7 @@ class Intent:
         return replace(self, pending=0, refunded=self.refunded + self.pending)
 
     def status(self, now: float) -> Status:
-        """Where the payment stands; a hold that was never captured lapses by itself."""
+        """Where the payment stands; an authorization that was never captured expires by itself."""
         if self.declined is not None:
             return "declined"
         if self.voided:
@@ -69,15 +69,15 @@ class Intent:
             return "action_required"
         if now < self.ready:
             return "processing"
-        return "lapsed" if self.lapses <= now else "authorized"
+        return "expired" if self.expires_at <= now else "authorized"
 
     def capture(self, amount: int | None, now: float) -> "Intent":
         """Take ``amount`` (all, if None) of what is held; the rest is released.
 
-        Raises :class:`RefusalError` unless the hold stands and covers the amount.
+        Raises :class:`RefusalError` unless the authorization stands and covers the amount.
         """
-        if self.status(now) == "lapsed":
-            raise _refusal("charge_expired_for_capture", "The hold lapsed before it was captured.")
+        if self.status(now) == "expired":
+            raise _refusal("charge_expired_for_capture", "The authorization expired before it was captured.")
         self._must_be("authorized", "captured", now)
         taken = self.capturable if amount is None else amount
         if taken > self.capturable:
@@ -85,7 +85,7 @@ class Intent:
         return replace(self, captured=taken, updated=now)
 
     def void(self, now: float) -> "Intent":
-        """Release what is held. Raises :class:`RefusalError` unless the hold stands and nothing was captured."""
+        """Release what is held. Raises :class:`RefusalError` unless the authorization stands and nothing was captured."""
         if self.status(now) != "action_required":
             self._must_be("authorized", "canceled", now)
         return replace(self, voided=True, updated=now)

@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS intents (
     amount INTEGER NOT NULL,
     currency TEXT NOT NULL,
     created REAL NOT NULL,
-    lapses REAL NOT NULL,
+    expires_at REAL NOT NULL,
     updated REAL NOT NULL,
     captured INTEGER NOT NULL CHECK (captured BETWEEN 0 AND amount),
     refunded INTEGER NOT NULL CHECK (refunded BETWEEN 0 AND captured),

@@ -96,9 +96,9 @@ def _failed(ledger: Ledger, call: Call, behaviour: Behaviour, now: float) -> Ans
 def _by_the_rules(ledger: Ledger, call: Call, odd: Mapping[Kind, Behaviour], now: float, hold_seconds: float) -> Answer:
     if isinstance(call.body, Authorize):
         return _authorize(ledger, call.body, odd, now, now + hold_seconds)
-    found = ledger.find(call.hold)
+    found = ledger.find(call.authorization_id)
     if found is None:
-        return unknown_payment(call.hold)
+        return unknown_payment(call.authorization_id)
     before = found.at(now)
     try:
         if isinstance(call.body, Refund):
@@ -114,13 +114,13 @@ def _by_the_rules(ledger: Ledger, call: Call, odd: Mapping[Kind, Behaviour], now
     return answers.succeeded(after, now)
 
 
-def _authorize(ledger: Ledger, body: Authorize, odd: Mapping[Kind, Behaviour], now: float, lapses: float) -> Answer:
-    intent = _new_intent(body, now, lapses)
+def _authorize(ledger: Ledger, body: Authorize, odd: Mapping[Kind, Behaviour], now: float, expires_at: float) -> Answer:
+    intent = _new_intent(body, now, expires_at)
     if "foreign" in odd:
         other = "JPY" if body.currency != "JPY" else "EUR"
         ledger.add(replace(intent, id=_new_id("pi"), currency=other))
     if "soft_decline" in odd:
-        intent = replace(intent, lapses=now, declined=odd["soft_decline"].reason)
+        intent = replace(intent, expires_at=now, declined=odd["soft_decline"].reason)
     if "challenge" in odd:
         intent = replace(intent, challenged=True)
     if "processing" in odd:
@@ -144,12 +144,12 @@ def _refund(ledger: Ledger, body: Refund, before: Intent, odd: Mapping[Kind, Beh
     return answers.refund(_new_id("re"), after, begun.pending, status)
 
 
-def unknown_payment(hold: str) -> Answer:
+def unknown_payment(authorization_id: str) -> Answer:
     """The answer to a call about a payment that is not in the ledger."""
-    return answers.error(404, "invalid_request_error", "resource_missing", f"There is no payment {hold}.")
+    return answers.error(404, "invalid_request_error", "resource_missing", f"There is no payment {authorization_id}.")
 
 
-def _new_intent(body: Authorize, now: float, lapses: float, declined: str | None = None) -> Intent:
+def _new_intent(body: Authorize, now: float, expires_at: float, declined: str | None = None) -> Intent:
     return Intent(
         id=_new_id("pi"),
         reference=body.reference,
@@ -158,7 +158,7 @@ def _new_intent(body: Authorize, now: float, lapses: float, declined: str | None
         amount=body.amount,
         currency=body.currency,
         created=now,
-        lapses=lapses,
+        expires_at=expires_at,
         updated=now,
         declined=declined,
     )

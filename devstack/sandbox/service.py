@@ -100,7 +100,7 @@ class PaymentService:
         """The payment's reference, and what shall go wrong with this call, by its token and by the rates."""
         if isinstance(call.body, Authorize):
             reference, token = call.body.reference, call.body.payment_method
-        elif intent := self._reader.find(call.hold):
+        elif intent := self._reader.find(call.authorization_id):
             reference, token = intent.reference, intent.token
         else:
             return "", []

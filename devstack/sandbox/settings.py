@@ -27,7 +27,7 @@ class Settings(BaseModel):
     faults: str = Field("", description="faults by rate, as in timeout_after=0.01,error=0.02,slow=0.05:0.5")
     seed: int = Field(0, description="decides which requests the faults by rate meet")
     hang_seconds: float = Field(30.0, gt=0, le=3600, description="how long a timeout hangs")
-    hold_seconds: float = Field(7 * 86_400.0, gt=0, le=10**9, description="when a hold lapses")
+    hold_seconds: float = Field(7 * 86_400.0, gt=0, le=10**9, description="when an authorization expires")
     key_seconds: float = Field(86_400.0, gt=0, le=10**9, description="how long an idempotency key is remembered")
 
     def rates(self) -> Faults:

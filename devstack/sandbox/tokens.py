@@ -98,7 +98,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "decline",
         ("authorize", "capture"),
         "reason",
-        f"declined (HTTP 402), every time; a declined capture leaves the hold. Reasons: {', '.join(DECLINES)}",
+        f"declined (HTTP 402), every time; a declined capture leaves the authorization. Reasons: {', '.join(DECLINES)}",
     ),
     Rule(
         "refuse",

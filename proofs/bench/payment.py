@@ -76,10 +76,10 @@ def _call(path: str, key: str, body: bytes) -> Call:
     if path == "/v1/refunds":
         refund = Refund.model_validate_json(body)
         return Call("refund", key, refund.payment_intent, refund)
-    hold, what = path.removeprefix(f"{INTENTS}/").rsplit("/", 1)
+    authorization_id, what = path.removeprefix(f"{INTENTS}/").rsplit("/", 1)
     if what == "capture":
-        return Call("capture", key, unquote(hold), Capture.model_validate_json(body))
-    return Call("void", key, unquote(hold), Void.model_validate_json(body))
+        return Call("capture", key, unquote(authorization_id), Capture.model_validate_json(body))
+    return Call("void", key, unquote(authorization_id), Void.model_validate_json(body))
 
 
 def workers(service: Service) -> list[Worker]:

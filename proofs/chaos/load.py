@@ -31,7 +31,7 @@ Story = Callable[[Shop], Awaitable[object]]
 
 
 async def void_refused_twice(shop: Shop) -> None:
-    """The capture fails, and the gateway lets the hold go only when asked for the third time."""
+    """The capture fails, and the gateway lets the authorization go only when asked for the third time."""
     sku = await shop.product(stock=1)
     cart_id, _ = await shop.check_out(sku, payment=card("tok_decline_capture+refuse_void_2"))
     await shop.client.wait_for(cart_id, OrderCancelled)

@@ -15,7 +15,7 @@ from proofs.simulation.gateway import FakeGateway, Request
 from proofs.simulation.partitions import Member, Partition
 from proofs.simulation.service import Input, Service
 from proofs.simulation.watch import Watch
-from services.payment.answers import GatewayAnswered, HoldAged, TimeIsUp
+from services.payment.answers import AuthorizationAged, GatewayAnswered, TimeIsUp
 from services.payment.gateways.port import Answer, LookUp
 from services.payment.model import Payment, PaymentOperation
 from services.payment.trouble import Breaker, GatewayHealth, is_trouble
@@ -81,7 +81,7 @@ class Calls:
             return
         if payment.operation is not None:
             self._call(partition.owner, payment)
-        elif not self._service.commit(partition.owner, partition.number, [(None, HoldAged(checkout_id))]):
+        elif not self._service.commit(partition.owner, partition.number, [(None, AuthorizationAged(checkout_id))]):
             partition.park(claiming)
             return
         self._env.ready.remove(claiming)

@@ -40,7 +40,7 @@ class Request:
     kind: Literal["authorize", "capture", "void", "refund", "look_up"]
     key: str
     reference: str
-    hold: str
+    authorization_id: str
     amount: int
     currency: str
     token: str
@@ -49,10 +49,10 @@ class Request:
     def of(cls, payment: Payment, now: datetime) -> "Request":
         """The one a payment waits for."""
         assert payment.operation is not None
-        hold, token = payment.hold or "", payment.token or ""
+        authorization_id, token = payment.authorization_id or "", payment.token or ""
         kind, currency = payment.request(now), payment.currency
         amount = payment.operation.given(payment) if kind == "refund" else payment.amount
-        return cls(kind, payment.operation.key, payment.known_as, hold, amount, currency, token)
+        return cls(kind, payment.operation.key, payment.known_as, authorization_id, amount, currency, token)
 
 
 class FakeGateway:
@@ -77,7 +77,7 @@ class FakeGateway:
 
     @property
     def intents(self) -> Collection[Intent]:
-        """All payments, the oldest first. A hold lapses when it is next asked about: until then it is seen as held."""
+        """All payments, the oldest first. An authorization expires when it is next asked about, and not before."""
         return tuple(self._intents.values())
 
     def fork(self) -> "FakeGateway":
@@ -135,7 +135,7 @@ class FakeGateway:
 
     def look_up(self, request: Request) -> LookUp:
         """Our payment; where there are several, the one that took or holds money."""
-        sought = Sought(request.reference, request.amount, request.currency, request.hold or None)
+        sought = Sought(request.reference, request.amount, request.currency, request.authorization_id or None)
         return sought.among([self._state(i) for i in self.intents if i.reference == request.reference])
 
     def undo_by_hand(self, reference: str) -> None:
@@ -144,7 +144,7 @@ class FakeGateway:
             if intent.reference == reference and not is_foreign(intent):
                 if intent.captured:
                     self._intents[intent.id] = replace(intent, refunded=intent.captured, pending=0)
-                elif intent.status(self.now.timestamp()) != "lapsed":
+                elif intent.status(self.now.timestamp()) != "expired":
                     self._intents[intent.id] = replace(intent, voided=True)
 
     def _state(self, intent: Intent) -> PaymentState:
@@ -154,10 +154,10 @@ class FakeGateway:
         )
 
     def _of_now(self, intent: Intent) -> Intent:
-        """A payment that is asked about: a hold nobody captured ends by itself, a refund under way comes to its end."""
+        """A payment that is asked about: an old authorization expires, a refund under way comes to its end."""
         now = self.now.timestamp()
         if intent.status(now) == "authorized" and now - intent.created > HOLD_KEPT.total_seconds():
-            intent = replace(intent, lapses=now)
+            intent = replace(intent, expires_at=now)
         self._intents[intent.id] = intent.at(now)
         return self._intents[intent.id]
 
@@ -176,14 +176,14 @@ class FakeGateway:
         name, now = f"h{len(self._intents)}", self.now.timestamp()
         fields = {"description": "", "currency": request.currency, "held": None} | more
         self._intents[name] = Intent(
-            name, request.reference, request.token, amount=request.amount, created=now, lapses=inf, updated=now, **fields
+            name, request.reference, request.token, amount=request.amount, created=now, expires_at=inf, updated=now, **fields
         )
         return name
 
     def _change(self, request: Request, fault: GatewayFault | None) -> Answer:
-        if request.hold not in self._intents:
-            return Refused("no_such_hold", f"there is no hold {request.hold!r}")
-        before = self._of_now(self._intents[request.hold])
+        if request.authorization_id not in self._intents:
+            return Refused("no_such_authorization", f"there is no authorization {request.authorization_id!r}")
+        before = self._of_now(self._intents[request.authorization_id])
         if f"refuse_{request.kind}" in before.token:
             return Declined("refused", f"the {request.kind} was refused")
         now = self.now.timestamp()

@@ -62,14 +62,14 @@ def check_books(world: Rested) -> None:
 
 
 def _money(world: Rested) -> None:
-    """1. captured - refunded = total where the order is confirmed and not deferred, else 0; no hold without an alert."""
+    """1. captured - refunded = total where the order is confirmed and not deferred, else 0; nothing held without an alert."""
     checkouts = world.services["order"].aggregates[Checkout]
     alerted = world.watch.alerts
     kept: Counter[str] = Counter()
     for intent in world.gateway.intents:
         reference, status = intent.reference, intent.status(world.now.timestamp())
         if is_foreign(intent):
-            if status not in ("authorized", "lapsed"):
+            if status not in ("authorized", "expired"):
                 raise BrokenError("money", reference, f"somebody else's payment is {status}")
             continue
         kept[reference] += intent.captured - intent.refunded - intent.pending

@@ -15,7 +15,7 @@ Place = tuple[str, str, Any]
 """Service, reaction, and the state its aggregate was in before; no state where it is new or knows none."""
 
 TIMED: Final[Mapping[str, tuple[Any, ...]]] = {
-    "lapse_session": (Cart.CHECKOUT,),
+    "expire_session": (Cart.CHECKOUT,),
     "expire_reservation": (Reservation.HELD, Reservation.EXTENDED, Reservation.FAILED),
     "tell_of_hold": (Payment.AUTHORIZED,),
 }

@@ -29,7 +29,7 @@ async def gateway(ledger: Path) -> AsyncIterator[InProcessGateway]:
 async def hold(gateway: Gateway, request: Authorization = REQUEST, key: str = "a") -> str:
     answer = await gateway.authorize(key, request)
     assert isinstance(answer, Succeeded)
-    return answer.hold
+    return answer.authorization_id
 
 
 async def test_a_payment_is_authorized_captured_and_refunded(gateway: Gateway) -> None:

@@ -106,7 +106,7 @@ def foreign_alert(checkout_id: str) -> str:
 
 def foreign_payment(event: ForeignPaymentFound, event_id: str) -> Failure:
     """The gateway has a payment under one of our references that is not ours."""
-    reference, hold = event.gateway_reference[:MAX_QUOTE], event.hold[:MAX_QUOTE]
+    reference, authorization_id = event.gateway_reference[:MAX_QUOTE], event.authorization_id[:MAX_QUOTE]
     found = f"{event.found_amount} (minor units) {event.found_currency[:MAX_QUOTE]}"
     alert_id = foreign_alert(event.checkout_id)
     return Failure(
@@ -114,7 +114,7 @@ def foreign_payment(event: ForeignPaymentFound, event_id: str) -> Failure:
         kind="foreign_payment",
         severity="critical",
         title=f"A payment of {found} at the gateway has our reference {reference}, but is not ours",
-        text=f"Payment {hold} was neither captured nor voided. Checkout {event.checkout_id} has its own payment of"
+        text=f"Payment {authorization_id} was neither captured nor voided. Checkout {event.checkout_id} has its own payment of"
         f" {display(event.amount, event.currency)}. Compare both at the gateway. If another shop uses the same gateway,"
         f" give each its own QUADRILLE_SHOP. Then resolve: `quadrille alerts resolve {shlex.quote(alert_id)} {WHY}`.",
         service="payment",
@@ -181,7 +181,9 @@ def stuck_money(event: FailedCompensation, event_id: str) -> Failure:
     stuck, done = ("is still held", "mark-voided") if kind == "void" else ("was not refunded", "mark-refunded")
     checkout = shlex.quote(event.checkout_id)  # a client chose it, and a person pastes it
     by_hand = f"`quadrille payments {done} {checkout} {WHY}`"
-    reference = f"gateway reference {event.gateway_reference[:MAX_QUOTE]}, hold {str(event.hold)[:MAX_QUOTE]}"
+    reference = (
+        f"gateway reference {event.gateway_reference[:MAX_QUOTE]}, authorization {str(event.authorization_id)[:MAX_QUOTE]}"
+    )
     if event.code == BY_HAND:
         advice = f"Refund it by hand, then record that: {by_hand}."
     else:

@@ -60,7 +60,7 @@ class Failure:
 
 MONEY: Final = ("void_failed", "refund_failed")
 """The kinds of alert about a customer's stuck money."""
-ABOUT_MONEY: Final = (*MONEY, "hold_nearly_lapsed", "foreign_payment")
+ABOUT_MONEY: Final = (*MONEY, "authorization_expiring", "foreign_payment")
 """The kinds of alert that are sent and listed first."""
 
 

@@ -93,7 +93,7 @@ class RuleError(Exception):
 
 @dataclass(slots=True)
 class Cart:
-    """A cart: lines with the prices the customer was shown. ``due_at``: when the session lapses.
+    """A cart: lines with the prices the customer was shown. ``due_at``: when the session expires.
 
     ``failed``: whether the latest attempt was confirmed and came to nothing. ``position``: the offset of the latest
     command that was granted.

@@ -355,7 +355,7 @@ def abandon_checkout(cart: Cart, command: AbandonCheckout, envelope: Envelope) -
 
 
 @reactions.on_timer()
-def lapse_session(cart: Cart) -> Emits[CheckoutAbandoned]:
+def expire_session(cart: Cart) -> Emits[CheckoutAbandoned]:
     """A checkout nobody confirmed in time."""
     session = cart.session
     assert session is not None

@@ -157,8 +157,9 @@ def _confirmed(facts: Facts) -> str:
 
 
 def _failed_compensation(facts: Facts) -> str:
-    hold = f", hold {facts['hold']}" if facts.get("hold") else ""
-    return f"{_money(facts)}{hold}; failed after {count(facts['attempts'], 'attempt')}: {facts['reason']} ({facts['code']})"
+    authorization = f", authorization {facts['authorization_id']}" if facts.get("authorization_id") else ""
+    attempts = count(facts["attempts"], "attempt")
+    return f"{_money(facts)}{authorization}; failed after {attempts}: {facts['reason']} ({facts['code']})"
 
 
 def _retries_nearly_exhausted(facts: Facts) -> str:
@@ -236,8 +237,8 @@ _FORMATTERS: Final[dict[str, Callable[[Facts], str]]] = {
     "PaymentVoided": lambda f: _money(f) + _by_hand(f),
     "PaymentRefunded": lambda f: _money(f) + _by_hand(f),
     "PaymentMarkedPaid": lambda f: _money(f) + _by_hand(f),
-    "OperationNearlyGivenUp": _retries_nearly_exhausted,
-    "HoldNearlyLapsed": lambda f: f"{_money(f)}, authorized on {f['held_since'][:10]}",
+    "RetriesNearlyExhausted": _retries_nearly_exhausted,
+    "AuthorizationExpiring": lambda f: f"{_money(f)}, authorized on {f['authorized_at'][:10]}",
     "GatewayInTrouble": lambda f: f"{f['reason']} ({f['code']})",
     "GatewayRecovered": lambda f: f"in trouble since {f['since'][:19]}",
     "ForeignPaymentFound": lambda f: f"{f['found_amount']} {f['found_currency']} under reference {f['gateway_reference']}",

@@ -79,7 +79,7 @@ class Checkout:
     moved_at: datetime
     steps: dict[str, int] = field(default_factory=dict)
     order_number: str | None = None
-    hold: str | None = None
+    authorization_id: str | None = None
     amount: int | None = None
     currency: str | None = None
     outcome: str | None = None
@@ -92,7 +92,7 @@ class Checkout:
         self.started_at, self.moved_at = min(self.started_at, entry.at), max(self.moved_at, entry.at)
         facts = entry.facts
         self.order_number = _word(facts.get("order_number")) or self.order_number
-        self.hold = _word(facts.get("hold")) or self.hold
+        self.authorization_id = _word(facts.get("authorization_id")) or self.authorization_id
         billed = facts.get("totals") or {}
         amount = billed.get("total", facts.get("amount"))
         if isinstance(amount, int) and abs(amount) < 2**63:

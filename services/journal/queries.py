@@ -47,7 +47,7 @@ _EXACT: Final = f"""
 UNION ALL
 (SELECT 'checkout', checkout_id, cart_id, checkout_id FROM checkouts WHERE checkout_id = ANY($1) LIMIT $2)
 UNION ALL
-(SELECT 'payment', hold, cart_id, checkout_id FROM checkouts WHERE hold = ANY($1) LIMIT $2)
+(SELECT 'payment', authorization_id, cart_id, checkout_id FROM checkouts WHERE authorization_id = ANY($1) LIMIT $2)
 UNION ALL
 (SELECT 'key', key, key, NULL FROM entries WHERE key = $3 LIMIT 1)
 UNION ALL
@@ -109,7 +109,7 @@ async def find(db: Any, name: str) -> list[Match]:
 
     Digits alone are an order number, or the whole name of a cart, SKU or coupon; never a message or a prefix. A message's
     id may be shortened to :data:`MESSAGE_ID_PREFIX` characters. A payment is found by its gateway reference (the
-    checkout's id), by one of its idempotency keys, or by its hold if a void or refund of it failed.
+    checkout's id), by one of its idempotency keys, or by its authorization if a void or refund of it failed.
     """
     message_id = None if _is_digits(name) else name
     rows = await db.fetch(_EXACT, _other_names(name), MATCHES + 1, name, message_id)

@@ -23,11 +23,11 @@ PATIENT = 0.9
 def define(settings: Settings) -> Definition:
     """Payment, as the settings want it. Raises :class:`SettingsError` where the gateway or its key is not named."""
     settings.payment_gateway()
-    hold_warning = timedelta(seconds=settings.hold_warning_seconds)
+    warning = timedelta(seconds=settings.hold_warning_seconds)
     arrives_within = max(LEAST_PATIENCE, PATIENCE * timedelta(seconds=settings.gateway_timeout_seconds))
     customer = timedelta(seconds=PATIENT * min(settings.session_seconds, settings.extension_seconds))
     policy = Policy(
-        settings.payment_attempts, settings.payment_backoff_seconds, hold_warning, arrives_within, settings.shop, customer
+        settings.payment_attempts, settings.payment_backoff_seconds, warning, arrives_within, settings.shop, customer
     )
     return Definition(reactions, STORES, {Policy: policy})
 

@@ -22,13 +22,13 @@ from services.payment.model import MAX_BACKOFF, Kind, Payment, PaymentState, Pol
 from shared.contract.payment import (
     CaptureFailed,
     ForeignPaymentFound,
-    OperationNearlyGivenUp,
     PaymentAuthorized,
     PaymentCaptured,
     PaymentDeclined,
     PaymentRefunded,
     PaymentVoided,
     RefundFailed,
+    RetriesNearlyExhausted,
     VoidFailed,
 )
 
@@ -45,7 +45,7 @@ Outcome = (
     | VoidFailed
     | PaymentRefunded
     | RefundFailed
-    | OperationNearlyGivenUp
+    | RetriesNearlyExhausted
     | ForeignPaymentFound
 )
 
@@ -86,7 +86,7 @@ class TimeIsUp:
 
 
 @dataclass(frozen=True)
-class HoldAged:
+class AuthorizationAged:
     """The money of a payment is held for long, and nothing is under way."""
 
     checkout_id: str
@@ -94,7 +94,7 @@ class HoldAged:
     @property
     def id(self) -> str:
         """Names it as the cause of what follows from it."""
-        return f"hold/{self.checkout_id}"
+        return f"authorization/{self.checkout_id}"
 
 
 def settle(payment: Payment, answer: Answer | LookUp, policy: Policy, now: datetime) -> Iterator[Outcome]:
@@ -105,15 +105,15 @@ def settle(payment: Payment, answer: Answer | LookUp, policy: Policy, now: datet
     if operation.kind == "authorize" and operation.step == "call":
         payment.asked_at = now
     match answer:
-        case Succeeded(hold=hold):
-            payment.hold = hold
+        case Succeeded(authorization_id=authorization_id):
+            payment.authorization_id = authorization_id
             yield from _succeed(payment, policy, now)
         case Found():
             yield from _found(payment, answer, policy, now)
         case NotFound():
             yield from _not_found(payment, policy, now)
-        case Unusable(hold=hold, code=code, message=message):
-            payment.hold = hold
+        case Unusable(authorization_id=authorization_id, code=code, message=message):
+            payment.authorization_id = authorization_id
             yield from _unusable(payment, code, message, policy, now)
         case Declined(code=code, message=message):
             yield from _declined(payment, code, message, policy, now)
@@ -133,12 +133,12 @@ def settle(payment: Payment, answer: Answer | LookUp, policy: Policy, now: datet
 
 def foreign_payment(payment: Payment, answer: Answer | LookUp) -> Iterator[ForeignPaymentFound]:
     """Tell of a payment under our reference that is not ours, once."""
-    if isinstance(answer, Found | NotFound) and (foreign := answer.foreign) and foreign.hold != payment.foreign_hold:
-        payment.foreign_hold = foreign.hold
+    if isinstance(answer, Found | NotFound) and (foreign := answer.foreign) and foreign.authorization_id != payment.foreign_id:
+        payment.foreign_id = foreign.authorization_id
         yield ForeignPaymentFound(
             **facts(payment),
             gateway_reference=payment.known_as,
-            hold=foreign.hold,
+            authorization_id=foreign.authorization_id,
             found_amount=foreign.amount,
             found_currency=foreign.currency,
         )
@@ -170,7 +170,7 @@ def _again(
     ):
         operation.told = True
         left = (operation.gives_up_at - now).total_seconds() / MAX_BACKOFF
-        yield OperationNearlyGivenUp(
+        yield RetriesNearlyExhausted(
             **facts(payment),
             operation=operation.kind,
             attempts=operation.attempts,
@@ -191,7 +191,7 @@ def _succeed(payment: Payment, policy: Policy, now: datetime) -> Iterator[Outcom
             if payment.unwanted:
                 payment.begin("void", State.VOIDING, now)
             else:
-                payment.hold_on(now, policy)
+                payment.schedule_expiry_warning(now, policy)
         case "capture":
             payment.finish(State.CAPTURED)
             yield PaymentCaptured(**facts(payment))
@@ -209,8 +209,8 @@ def _succeed(payment: Payment, policy: Policy, now: datetime) -> Iterator[Outcom
 _DONE: dict[Kind, tuple[PaymentStatus, ...]] = {
     "authorize": ("authorized", "captured"),
     "capture": ("captured",),
-    "void": ("voided", "lapsed", "declined", "refunded"),
-    "refund": ("refunded", "voided", "lapsed", "declined"),
+    "void": ("voided", "expired", "declined", "refunded"),
+    "refund": ("refunded", "voided", "expired", "declined"),
 }
 """Where a look-up finds the payment when the operation is done, or nothing is left to do."""
 _NOT_MADE: Final = "the payment could not be made"
@@ -220,7 +220,7 @@ def _found(payment: Payment, found: Found, policy: Policy, now: datetime) -> Ite
     """Go on from where our payment stands."""
     assert payment.operation is not None
     kind = payment.operation.kind
-    payment.hold = found.hold
+    payment.authorization_id = found.authorization_id
     by_hand = payment.operation.by_hand
     if found.status == "processing":
         payment.operation.uncertain = payment.operation.pending = True
@@ -236,7 +236,7 @@ def _found(payment: Payment, found: Found, policy: Policy, now: datetime) -> Ite
     elif kind == "refund":
         payment.begin("void", State.VOIDING, now, by_hand=by_hand)
     elif kind in ("authorize", "capture") and found.status != "authorized":
-        yield from _declined(payment, f"hold_{found.status}", _NOT_MADE, policy, now)
+        yield from _declined(payment, f"authorization_{found.status}", _NOT_MADE, policy, now)
     elif payment.gives_no_more:
         yield from _capture_failed(payment, "cancelled", "the order was cancelled", now, uncertain=True)
     else:
@@ -285,7 +285,7 @@ def _unusable(payment: Payment, code: str, message: str, policy: Policy, now: da
 
 
 def _not_found(payment: Payment, policy: Policy, now: datetime) -> Iterator[Outcome]:
-    """An authorization is asked for; a hold that is not found until none can arrive any more is none."""
+    """An authorization is asked for; one that is not found until none can arrive any more does not exist."""
     operation = payment.operation
     assert operation is not None
     if payment.gives_no_more and operation.kind == "authorize":
@@ -333,7 +333,7 @@ def give_up(payment: Payment, now: datetime) -> Iterator[GivenUp]:
             payment.finish(State.DECLINED)
             message = "the payment could not be made; try again or choose another way to pay"
             yield PaymentDeclined(**facts(payment), code=operation.code, reason=message)
-            if operation.uncertain:  # the hold may exist
+            if operation.uncertain:  # the authorization may exist
                 payment.begin("void", State.VOIDING, now, look_first=True)
         case "capture":
             yield from _capture_failed(payment, operation.code, "the payment could not be completed", now, uncertain=True)
@@ -361,7 +361,7 @@ def failure(payment: Payment, attempts: int, code: str, reason: str) -> dict[str
     return {
         **facts(payment),
         "gateway_reference": payment.known_as,
-        "hold": payment.hold,
+        "authorization_id": payment.authorization_id,
         "attempts": attempts,
         "code": code,
         "reason": reason,

@@ -13,7 +13,7 @@ from shared.contract.rejection import CommandRejected
 from shared.contract.values import Reason
 from shared.money import EXPONENTS, display
 
-NOTHING_LEFT: Final[tuple[PaymentStatus, ...]] = ("voided", "lapsed", "declined", "refunded")
+NOTHING_LEFT: Final[tuple[PaymentStatus, ...]] = ("voided", "expired", "declined", "refunded")
 """Where nothing is held and nothing was kept, so that whoever says it is settled is right."""
 
 
@@ -52,7 +52,7 @@ def contradiction(payment: Payment, answer: Answer | LookUp, policy: Policy, now
             return None
         case PaymentState():
             return _reason(*_found(answer))
-        case NotFound() if payment.hold is None and not payment.may_arrive(policy, now):
+        case NotFound() if payment.authorization_id is None and not payment.may_arrive(policy, now):
             return None
         case NotFound():
             return _reason("not_found", "the gateway does not know this payment; try again in a few minutes")
@@ -66,17 +66,18 @@ def contradiction(payment: Payment, answer: Answer | LookUp, policy: Policy, now
 
 def _found(found: PaymentState) -> tuple[str, str]:
     """A code and a sentence for money that is still at the gateway."""
+    payment_id = found.authorization_id
     if found.status == "authorized":
-        return "still_held", f"the gateway still holds {_sum(found.amount, found.currency)} (its payment {found.hold})"
+        return "still_held", f"the gateway still holds {_sum(found.amount, found.currency)} (its payment {payment_id})"
     if found.refunding:
         return (
             "pending",
-            f"the gateway has not refunded {_sum(found.refunding, found.currency)} yet (its payment {found.hold})",
+            f"the gateway has not refunded {_sum(found.refunding, found.currency)} yet (its payment {payment_id})",
         )
     if found.status == "captured":
         kept = _sum(found.captured - found.refunded, found.currency)
-        return "still_captured", f"the gateway captured {kept} and has not refunded it (its payment {found.hold})"
-    return "not_settled", f"the payment {found.hold} is {found.status.replace('_', ' ')} at the gateway"
+        return "still_captured", f"the gateway captured {kept} and has not refunded it (its payment {payment_id})"
+    return "not_settled", f"the payment {payment_id} is {found.status.replace('_', ' ')} at the gateway"
 
 
 def _reason(code: str, message: str) -> Reason:

@@ -13,7 +13,7 @@ MAX_BACKOFF: Final = 60.0
 UNDO_WITHIN: Final = timedelta(days=3)
 """How long a void or a refund is tried until it needs a person; people have heard of it after minutes."""
 LAST_CHANCE: Final = timedelta(hours=1)
-"""How long the capture of an old hold is tried."""
+"""How long the capture of an old authorization is tried."""
 MAX_RETRY_AFTER: Final = 3600.0
 """Seconds; a gateway that asks for more patience is asked again after so long."""
 _MAX_DOUBLINGS: Final = 30
@@ -25,20 +25,20 @@ class Policy:
     """``attempts``: how often a void or a refund may be refused until it needs a person. ``backoff_seconds``: wait before
     the second request, then doubled.
 
-    ``authorize_within``: how long a customer can wait for an authorization. A capture is tried as long as the hold is not
-    older than ``hold_warning``; a void or a refund for :data:`UNDO_WITHIN`. ``told_after``: how long a request may come to
-    nothing until people hear of it.
+    ``authorize_within``: how long a customer can wait for an authorization. A capture is tried until the authorization is
+    as old as ``authorization_warning``; a void or a refund for :data:`UNDO_WITHIN`. ``told_after``: how long a request may
+    come to nothing until people hear of it.
 
     ``arrives_within``: a request we have given up may take effect so long after it was sent; until then, not finding its
     hold proves nothing.
-    ``hold_warning``: the age at which a hold that is neither captured nor released is told of; banks let one lapse after
-    about seven days.
+    ``authorization_warning``: the age at which an alert warns of an authorization that is neither captured nor voided; it
+    expires at the bank after about seven days.
     ``shop``: what the gateway's references of this shop begin with, where several shops use one gateway.
     """
 
     attempts: int
     backoff_seconds: float
-    hold_warning: timedelta
+    authorization_warning: timedelta
     arrives_within: timedelta
     shop: str = ""
     authorize_within: timedelta = timedelta(minutes=27)
@@ -157,13 +157,13 @@ class PaymentOperation:
 class Payment:
     """The money of one checkout. ``amount``: minor units.
 
-    ``due_at``: when the next request to the gateway is due; where there is none, when an old hold is to be told of.
+    ``due_at``: when the next request to the gateway is due; where there is none, when to warn of an old authorization.
 
     ``unwanted``: the order is off while a request is under way; what it brings about is undone. ``keys`` counts the
     idempotency keys used so far. ``asked_at``: when the gateway last answered a request to hold the money.
 
-    ``reference``: what the gateway knows it by, where that is not the checkout's id. ``foreign_hold``: the gateway's id of a
-    payment under that reference which is not ours.
+    ``reference``: what the gateway knows it by, where that is not the checkout's id. ``foreign_id``: the gateway's id of a
+    payment under that reference that is not ours.
     """
 
     checkout_id: str
@@ -172,7 +172,7 @@ class Payment:
     amount: int = 0
     currency: str = ""
     token: str | None = None
-    hold: str | None = None
+    authorization_id: str | None = None
     unwanted: bool = False
     operation: PaymentOperation | None = None
     serial: int = 0
@@ -180,7 +180,7 @@ class Payment:
     asked_at: datetime | None = None
     due_at: datetime | None = None
     reference: str | None = None
-    foreign_hold: str | None = None
+    foreign_id: str | None = None
 
     @property
     def known_as(self) -> str:
@@ -234,9 +234,9 @@ class Payment:
         """The operation has come to its end."""
         self.state, self.operation, self.due_at = state, None, None
 
-    def hold_on(self, now: datetime, policy: Policy) -> None:
+    def schedule_expiry_warning(self, now: datetime, policy: Policy) -> None:
         """The money is held and nothing is asked for: see that this does not last for ever."""
-        self.due_at = now + policy.hold_warning
+        self.due_at = now + policy.authorization_warning
 
     def give(self, amount: int) -> None:
         """So much is to be given back; a key that was used for another amount cannot serve."""

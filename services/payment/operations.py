@@ -22,7 +22,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.payment.answers import GatewayAnswered, HoldAged, TimeIsUp
+from services.payment.answers import AuthorizationAged, GatewayAnswered, TimeIsUp
 from services.payment.gateways.port import (
     Answer,
     Authorization,
@@ -174,7 +174,7 @@ class Operations:
             self._service.enqueue_result(TimeIsUp(row.checkout_id, row.serial, again), row.cart_id)
         for payment, now, traceparent in due:
             if payment.operation is None:
-                self._service.enqueue_result(HoldAged(payment.checkout_id), payment.cart_id)
+                self._service.enqueue_result(AuthorizationAged(payment.checkout_id), payment.cart_id)
             else:
                 self._spawn(payment, now, traceparent)
 
@@ -257,20 +257,21 @@ class Operations:
         self._service.enqueue_result(answered, payment.cart_id, call.traceparent)
 
     async def _ask(self, payment: Payment, what: Kind | Literal["look_up"]) -> Answer | LookUp:
-        operation, hold = payment.operation, payment.hold or ""
+        operation, authorization_id = payment.operation, payment.authorization_id or ""
         assert operation is not None
         match what:
             case "look_up":
-                return await self._gateway.look_up(Sought(payment.known_as, payment.amount, payment.currency, payment.hold))
+                known = payment.authorization_id
+                return await self._gateway.look_up(Sought(payment.known_as, payment.amount, payment.currency, known))
             case "authorize":
                 request = Authorization(payment.known_as, payment.amount, payment.currency, payment.token or "")
                 return await self._gateway.authorize(operation.key, request)
             case "capture":
-                return await self._gateway.capture(operation.key, hold, payment.amount)
+                return await self._gateway.capture(operation.key, authorization_id, payment.amount)
             case "void":
-                return await self._gateway.void(operation.key, hold)
+                return await self._gateway.void(operation.key, authorization_id)
             case "refund":
-                return await self._gateway.refund(operation.key, hold, operation.given(payment))
+                return await self._gateway.refund(operation.key, authorization_id, operation.given(payment))
 
 
 def _among(requests: Mapping[str, _Asked], payment: Payment) -> bool:

@@ -4,22 +4,21 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Never
 
-from services.payment.answers import GatewayAnswered, HoldAged, TimeIsUp, facts, failure, give_up, settle
+from services.payment.answers import AuthorizationAged, GatewayAnswered, TimeIsUp, facts, failure, give_up, settle
 from services.payment.claims import answer_claim
 from services.payment.model import LAST_CHANCE, Claim, Payment, PaymentState, Policy
 from services.payment.trouble import GatewayHealth, GatewayTroubled, GatewayWorks
 from shared.contract.envelope import Envelope, refusal
 from shared.contract.order import OrderCancelled, OrderCreated, OrderRejected, TotalsCalculated
 from shared.contract.payment import (
+    AuthorizationExpiring,
     CaptureFailed,
     ForeignPaymentFound,
     GatewayInTrouble,
     GatewayRecovered,
-    HoldNearlyLapsed,
     MarkPaid,
     MarkRefunded,
     MarkVoided,
-    OperationNearlyGivenUp,
     PaymentAuthorized,
     PaymentCaptured,
     PaymentCommand,
@@ -30,6 +29,7 @@ from shared.contract.payment import (
     PaymentVoided,
     RefundFailed,
     RefundRetried,
+    RetriesNearlyExhausted,
     RetryRefund,
     RetryVoid,
     SettlementDisputed,
@@ -46,7 +46,7 @@ State = PaymentState
 
 @reactions.on(TotalsCalculated)
 def authorize(payment: Payment, event: TotalsCalculated, policy: Policy, now: datetime) -> Emits[PaymentDeferred]:
-    """Step 5: ask for a hold; where there is nothing to hold, the payment is deferred."""
+    """Step 5: ask for an authorization; where there is nothing to hold, the payment is deferred."""
     if payment.state is not None:
         return
     payment.cart_id, payment.amount, payment.currency = event.cart_id, event.totals.total, event.totals.currency
@@ -113,7 +113,7 @@ def go_on(
     | VoidFailed
     | PaymentRefunded
     | RefundFailed
-    | OperationNearlyGivenUp
+    | RetriesNearlyExhausted
     | ForeignPaymentFound
     | SettlementDisputed
     | CommandRejected
@@ -147,12 +147,12 @@ def give_up_in_trouble(
         yield from give_up(payment, now)
 
 
-@reactions.on(HoldAged)
-def tell_of_hold(payment: Payment, aged: HoldAged, policy: Policy, now: datetime) -> Emits[HoldNearlyLapsed]:
+@reactions.on(AuthorizationAged)
+def tell_of_hold(payment: Payment, aged: AuthorizationAged, policy: Policy, now: datetime) -> Emits[AuthorizationExpiring]:
     """Nobody captured or released the money for days: a person should know before the bank lets go of it."""
     if payment.state is State.AUTHORIZED and payment.due_at is not None and payment.due_at <= now:
-        held_since, payment.due_at = payment.due_at - policy.hold_warning, None
-        yield HoldNearlyLapsed(**facts(payment), held_since=held_since)
+        authorized_at, payment.due_at = payment.due_at - policy.authorization_warning, None
+        yield AuthorizationExpiring(**facts(payment), authorized_at=authorized_at)
 
 
 # --- the gateway itself
@@ -204,7 +204,7 @@ def retry_refund(
 
 @reactions.on(MarkVoided)
 def mark_voided(payment: Payment, command: MarkVoided, envelope: Envelope, now: datetime) -> Emits[CommandRejected]:
-    """Somebody says that they released the hold by hand: the gateway is asked first."""
+    """Somebody says that they released the authorization by hand: the gateway is asked first."""
     if refused := _refused(payment, command, envelope, State.VOID_FAILED):
         yield refused
     else:

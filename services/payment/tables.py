@@ -20,7 +20,7 @@ payments = Table(
     Column("amount", BigInteger, nullable=False),
     Column("currency", Text, nullable=False),
     Column("token", Text),
-    Column("hold", Text),
+    Column("authorization_id", Text),
     Column("unwanted", Boolean, nullable=False),
     Column("operation", JSON),
     Column("serial", Integer, nullable=False),
@@ -28,7 +28,7 @@ payments = Table(
     Column("asked_at", DateTime(timezone=True)),
     *timer_columns("payments"),
     Column("reference", Text),
-    Column("foreign_hold", Text),
+    Column("foreign_id", Text),
     Column("leased_until", DateTime(timezone=True)),
 )
 """``leased_until``: a request to the gateway is under way; set by the workers, cleared by every commit of the payment."""

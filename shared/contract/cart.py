@@ -141,7 +141,7 @@ class CheckoutStarted(CheckoutEvent):
     items: Items
     """What to reserve."""
     expires_at: Moment
-    """When the session lapses."""
+    """When the session expires."""
 
 
 class CheckoutAlreadyStarted(CheckoutEvent):
@@ -154,7 +154,7 @@ class CheckoutAlreadyStarted(CheckoutEvent):
     missing: Annotated[tuple[str, ...], Field(strict=False)]
     """What is still to choose before the confirmation."""
     expires_at: Moment
-    """When the session lapses."""
+    """When the session expires."""
 
 
 class CheckoutChanged(CheckoutEvent):
@@ -230,10 +230,10 @@ class CheckoutAlreadyConfirmed(CheckoutEvent):
 
 
 class CheckoutAbandoned(CheckoutEvent):
-    """The customer gave up, or the session lapsed. A locked cart stays locked until order's verdict."""
+    """The customer gave up, or the session expired. A locked cart stays locked until order's verdict."""
 
     by: Literal["customer", "timeout"]
-    """``timeout``: nobody confirmed before the session lapsed."""
+    """``timeout``: nobody confirmed before the session expired."""
 
 
 class CartReopened(CheckoutEvent):

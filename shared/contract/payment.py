@@ -17,7 +17,7 @@ class PaymentCommand(Command, abstract=True):
 
 
 class RetryVoid(PaymentCommand):
-    """Try once more to release a hold whose void failed. It is attempted once, and its outcome is an event at once."""
+    """Try a failed void once more. It is attempted once, and its outcome is an event at once."""
 
 
 class RetryRefund(PaymentCommand):
@@ -25,7 +25,7 @@ class RetryRefund(PaymentCommand):
 
 
 class MarkVoided(PaymentCommand):
-    """The hold was released by hand. The gateway is asked first; where it says otherwise, this is refused."""
+    """The authorization was voided by hand. The gateway is asked first; where it says otherwise, this is refused."""
 
     although: bool = False
     """Record it although the gateway says otherwise or cannot be asked; the alert stays open."""
@@ -114,7 +114,7 @@ class PaymentMarkedPaid(PaymentEvent):
 
 
 class VoidRetried(PaymentEvent):
-    """Somebody has a hold released once more whose void failed."""
+    """Somebody had a failed void tried once more."""
 
     by: str
     """Who decided it."""
@@ -142,7 +142,7 @@ class SettlementDisputed(PaymentEvent):
     """What the gateway says, for people."""
 
 
-class OperationNearlyGivenUp(PaymentEvent):
+class RetriesNearlyExhausted(PaymentEvent):
     """A request to the gateway has come to nothing for minutes, or was refused so often that few attempts are left.
 
     Told once for an operation, while a person can still do something about the gateway; what the operation comes to is
@@ -165,11 +165,11 @@ class OperationNearlyGivenUp(PaymentEvent):
     """The last failure, for people."""
 
 
-class HoldNearlyLapsed(PaymentEvent):
-    """Money is held for long and was neither captured nor released; soon the bank lets the hold lapse. Told once."""
+class AuthorizationExpiring(PaymentEvent):
+    """An authorization was neither captured nor voided for days, and expires soon. Told once."""
 
-    held_since: Moment
-    """When the money was held."""
+    authorized_at: Moment
+    """When the money was authorized."""
 
 
 class GatewayEvent(Event, abstract=True):
@@ -205,7 +205,7 @@ class ForeignPaymentFound(PaymentEvent):
 
     gateway_reference: str
     """What the gateway knows both payments by."""
-    hold: str
+    authorization_id: str
     """The gateway's id of the payment that is not ours."""
     found_amount: int
     """Its amount, in minor units of its currency."""
@@ -219,8 +219,8 @@ class FailedCompensation(PaymentEvent, abstract=True):
     alarm: ClassVar[bool] = True
     gateway_reference: str
     """What the gateway knows the payment by."""
-    hold: str | None
-    """The gateway's id of the hold, where it told one."""
+    authorization_id: str | None
+    """The gateway's id of the authorization, where it told one."""
     attempts: int
     """Calls made until it was given up."""
     code: str
@@ -230,7 +230,7 @@ class FailedCompensation(PaymentEvent, abstract=True):
 
 
 class VoidFailed(FailedCompensation):
-    """A hold could not be released."""
+    """An authorization could not be voided."""
 
 
 class RefundFailed(FailedCompensation):

@@ -51,7 +51,7 @@ async def test_money_at_the_gateway_that_no_order_explains_is_found_while_the_sh
     try:
         charge = await gateway.authorize(unique("theirs"), Authorization(checkout_id, 700, "JPY", "tok_approve"))
         assert isinstance(charge, Succeeded)
-        assert isinstance(await gateway.capture(unique("theirs"), charge.hold, 700), Succeeded)
+        assert isinstance(await gateway.capture(unique("theirs"), charge.authorization_id, 700), Succeeded)
         (found,) = await audit_money(quadrille.settings, patience=0, size=3)
         assert (found.invariant, found.subject, "700 minor units of JPY" in found.wrong) == (1, checkout_id, True)
         environment = {**quadrille.environment, "QUADRILLE_AUDIT_SECONDS": "1"}
@@ -59,7 +59,7 @@ async def test_money_at_the_gateway_that_no_order_explains_is_found_while_the_sh
         try:
             auditor.wait_until_healthy()
             await scraped(auditor, "quadrille_audit_violations 1.0")
-            assert isinstance(await gateway.refund(unique("theirs"), charge.hold, 700), Succeeded)
+            assert isinstance(await gateway.refund(unique("theirs"), charge.authorization_id, 700), Succeeded)
             await scraped(auditor, "quadrille_audit_violations 0.0")
         finally:
             auditor.stop()

@@ -49,7 +49,7 @@ async def decide(at: AsyncClient, page: str, to: str, action: str, why: str) -> 
 
 
 async def void_failed(shop: Shop) -> tuple[VoidFailed, Alert]:
-    """A hold that the gateway does not release at the first four requests."""
+    """An authorization that the gateway does not release at the first four requests."""
     sku = await shop.product(stock=1)
     cart_id, _ = await shop.check_out(sku, payment=card("tok_decline_capture+refuse_void_4"))
     failed = await shop.client.wait_for(cart_id, VoidFailed, timeout=SECONDS)

@@ -39,14 +39,14 @@ async def acted(shop: Shop, alert: Alert, what: str, state: str) -> Alert:
 
 
 async def void_failed(shop: Shop) -> tuple[VoidFailed, Alert]:
-    """A hold that the gateway does not release at the first four requests."""
+    """An authorization that the gateway does not release at the first four requests."""
     sku = await shop.product(stock=1)
     cart_id, _ = await shop.check_out(sku, payment=card("tok_decline_capture+refuse_void_4"))
     failed = await shop.client.wait_for(cart_id, VoidFailed, timeout=40)
     return failed, await shop.alert(failed.checkout_id)
 
 
-async def test_a_hold_is_released_as_the_alert_says_and_the_alert_closes_by_itself(shop: Shop, quadrille: System) -> None:
+async def test_money_is_released_as_the_alert_says_and_the_alert_closes_by_itself(shop: Shop, quadrille: System) -> None:
     failed, alert = await void_failed(shop)
     ran = await process(quadrille.environment, *advised(alert, "retry-void"), "--by", "ada")
     assert ran.code == 0, ran
@@ -61,11 +61,11 @@ async def test_a_hold_is_released_as_the_alert_says_and_the_alert_closes_by_itse
     assert b"Refused" in again.out
 
 
-async def test_a_hold_released_by_hand_is_said_so_by_order_number(shop: Shop, quadrille: System) -> None:
+async def test_an_authorization_released_by_hand_is_said_so_by_order_number(shop: Shop, quadrille: System) -> None:
     failed, alert = await void_failed(shop)
     number = (await shop.client.wait_for(failed.cart_id, OrderCreated)).order_number
     by_hand = gateway(quadrille)
-    assert isinstance(await by_hand.void(unique("by-hand"), failed.hold or ""), Succeeded)
+    assert isinstance(await by_hand.void(unique("by-hand"), failed.authorization_id or ""), Succeeded)
     await by_hand.close()
     ran = await decide(quadrille, "mark-voided", number, "--why", "the bank released it, call 4711")
     assert ran.code == 0, ran
@@ -90,7 +90,7 @@ async def test_nothing_a_person_says_or_tries_closes_an_alert_while_the_gateway_
 
     refused = await decide(quadrille, "mark-voided", failed.checkout_id, "--why", "the bank says so")
     assert refused.code == 1, refused
-    assert f"the gateway still holds 14.90 EUR (its payment {failed.hold})".encode() in refused.out
+    assert f"the gateway still holds 14.90 EUR (its payment {failed.authorization_id})".encode() in refused.out
     assert b"--although" in refused.out
     recorded = await decide(quadrille, "mark-voided", failed.checkout_id, "--why", "the bank says so", "--although", "--json")
     assert (recorded.code, recorded.json["settled"], recorded.json["event"]) == (0, False, "SettlementDisputed"), recorded

@@ -24,7 +24,7 @@ from shared.runtime.reactions import TimerFired
 STORIES = 150
 RETRIES = {"VoidFailed": RetryVoid, "RefundFailed": RetryRefund}
 UNFORESEEN = {"PaymentVoided", "PaymentRefunded", "VoidFailed", "RefundFailed"}
-"""May follow a declined payment whose hold was in doubt: the decline does not say that there was any doubt."""
+"""May follow a declined payment whose authorization was in doubt: the decline does not say that there was any doubt."""
 
 
 class Waiting:

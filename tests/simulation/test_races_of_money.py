@@ -29,7 +29,7 @@ from tests.simulation.races import codes, confirm, fill_in_flight, order_of, pai
 
 
 def late_authorization(world: World) -> None:
-    """The hold is asked for, its answer is on its way, and the reservation's time is up."""
+    """The authorization is asked for, its answer is on its way, and the reservation's time is up."""
     prepare(world, "a", quantity=2)
     confirm(world, "a")
     until_payment_is(world, "authorizing")
@@ -109,7 +109,7 @@ def test_units_that_are_not_there_end_the_checkout_and_the_money_goes_back(payme
 
 
 @pytest.mark.parametrize("given_up", [False, True], ids=["cancelled", "abandoned"])
-def test_a_hold_for_a_checkout_that_is_over_is_voided(given_up: bool) -> None:
+def test_an_authorization_for_a_checkout_that_is_over_is_voided(given_up: bool) -> None:
     end: Message = AbandonCheckout(cart_id="a") if given_up else CancelOrder(cart_id="a", checkout_id="a.1", reason="r")
 
     def play(world: World) -> str:

@@ -345,7 +345,7 @@ def an_old_attempt_that_reopens_the_new_one(patch: pytest.MonkeyPatch) -> None:
 
 
 @flaw
-def a_session_that_lapses_though_it_is_confirmed(patch: pytest.MonkeyPatch) -> None:
+def a_session_that_expires_though_it_is_confirmed(patch: pytest.MonkeyPatch) -> None:
     def lock(self: Cart) -> None:
         self.state = CartState.LOCKED
 

@@ -13,8 +13,8 @@ from shared.progress import Waiting
 
 STUCK: Final = "stuck"
 MANY_STUCK: Final = "many_stuck"
-OPERATION: Final = "operation_nearly_given_up"
-HOLD: Final = "hold_nearly_lapsed"
+RETRIES: Final = "retries_nearly_exhausted"
+AUTHORIZATION: Final = "authorization_expiring"
 FEW: Final = 2
 """The title gives the attempts left up to this number, and otherwise the time left."""
 
@@ -63,14 +63,14 @@ def many_stuck(count: int, notified: int, since: datetime) -> Failure:
     )
 
 
-def operation_nearly_given_up(checkout_id: str, event_id: str, facts: Mapping[str, object]) -> Failure:
-    """A request to the gateway keeps failing (the event ``OperationNearlyGivenUp``)."""
+def retries_nearly_exhausted(checkout_id: str, event_id: str, facts: Mapping[str, object]) -> Failure:
+    """A request to the gateway keeps failing (the event ``RetriesNearlyExhausted``)."""
     operation = facts.get("operation", "operation")
     what = "authorization" if operation == "authorize" else operation
     return Failure(
-        alert_id=identity(OPERATION, checkout_id),
+        alert_id=identity(RETRIES, checkout_id),
         occurrence=f"event:{event_id}",
-        kind=OPERATION,
+        kind=RETRIES,
         severity="critical" if operation in ("void", "refund") else "warning",
         title=f"The {what} of checkout {checkout_id} ({_amount(facts)}) keeps failing: {_left(facts)}",
         text=f"The gateway's last answer: {facts.get('reason') or 'none'} ({facts.get('code')}). Check that it is available."
@@ -97,14 +97,14 @@ def _consequence(operation: object) -> str:
     return "a person has to settle the payment"
 
 
-def hold_nearly_lapsed(checkout_id: str, event_id: str, facts: Mapping[str, object]) -> Failure:
-    """Money is held, and neither captured nor released (the event ``HoldNearlyLapsed``)."""
+def authorization_expiring(checkout_id: str, event_id: str, facts: Mapping[str, object]) -> Failure:
+    """Money is held, and neither captured nor released (the event ``AuthorizationExpiring``)."""
     return Failure(
-        alert_id=identity(HOLD, checkout_id),
+        alert_id=identity(AUTHORIZATION, checkout_id),
         occurrence=f"event:{event_id}",
-        kind=HOLD,
+        kind=AUTHORIZATION,
         severity="critical",
-        title=f"Checkout {checkout_id}: {_amount(facts)} held since {facts.get('held_since')}; the authorization expires soon",
+        title=f"Checkout {checkout_id}: {_amount(facts)} authorized on {facts.get('authorized_at')}; it expires soon",
         text=f"There is no order, and the money was not released. `quadrille trace {shlex.quote(checkout_id)}` shows what the"
         " checkout waits for. Once its order is confirmed or cancelled (CancelOrder), the money is captured or released"
         " automatically.",

@@ -18,19 +18,19 @@ from services.alerts.store import DeadLetterStore
 from services.alerts.tables import WATCHED
 from services.alerts.watchdog import metrics
 from services.alerts.watchdog.checkout_alerts import (
-    HOLD,
+    AUTHORIZATION,
     MANY_STUCK,
-    OPERATION,
+    RETRIES,
     STUCK,
-    hold_nearly_lapsed,
+    authorization_expiring,
     many_stuck,
-    operation_nearly_given_up,
+    retries_nearly_exhausted,
     stuck,
 )
 from services.alerts.watchdog.identity import BY, identity
 from services.alerts.watchdog.watched import Watched, durations, total_duration
 from shared.contract.envelope import MAX_ATTRIBUTE, Record, type_of
-from shared.contract.payment import HoldNearlyLapsed, OperationNearlyGivenUp
+from shared.contract.payment import AuthorizationExpiring, RetriesNearlyExhausted
 from shared.contract.registry import MESSAGES
 from shared.contract.text import plain
 from shared.contract.topics import EVENT_SOURCES
@@ -47,15 +47,15 @@ RETENTION: Final = timedelta(hours=1)
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\-]{0,79}")
 _KINDS: Final = {kind.type_name().encode(): name for name, kind in KINDS.items()}
 _NOTICES: Final = {
-    OperationNearlyGivenUp.type_name().encode(): OPERATION,
-    HoldNearlyLapsed.type_name().encode(): HOLD,
+    RetriesNearlyExhausted.type_name().encode(): RETRIES,
+    AuthorizationExpiring.type_name().encode(): AUTHORIZATION,
 }
 _WANTED: Final = _KINDS.keys() | _NOTICES.keys()
 _SOURCES: Final = {kind: EVENT_SOURCES[MESSAGES[kind.decode()].topic] for kind in _WANTED}
 _PAYMENT_ENDS: Final = frozenset(("PaymentCaptured", "PaymentVoided", "VoidFailed", "PaymentRefunded", "RefundFailed"))
 _ENDED_BY: Final = {
-    HOLD: _PAYMENT_ENDS,
-    OPERATION: _PAYMENT_ENDS | {"PaymentAuthorized", "PaymentDeclined", "CaptureFailed"},
+    AUTHORIZATION: _PAYMENT_ENDS,
+    RETRIES: _PAYMENT_ENDS | {"PaymentAuthorized", "PaymentDeclined", "CaptureFailed"},
 }
 """The events that end a notice of a kind."""
 
@@ -173,7 +173,7 @@ class CheckoutMonitor:
         """Open and close the alerts of payment's notices, in the order of the events."""
         for one in events.sequence:
             if isinstance(one, Notice):
-                failure = operation_nearly_given_up if one.kind == OPERATION else hold_nearly_lapsed
+                failure = retries_nearly_exhausted if one.kind == RETRIES else authorization_expiring
                 await self._store.report(failure(watched.checkout_id, one.event_id, _facts(one.value)))
                 watched.alerts = sorted({*watched.alerts, one.kind})
             else:

@@ -47,20 +47,20 @@ class HttpGateway:
         reply = await self._post("/v1/payment_intents", key, body)
         return wire.authorized(request, reply) if isinstance(reply, wire.Reply) else reply
 
-    async def capture(self, key: str, hold: str, amount: int) -> Answer:
-        """Take ``amount`` minor units of a hold."""
-        reply = await self._post(f"{_path(hold)}/capture", key, {"amount_to_capture": amount})
-        return wire.captured(hold, amount, reply) if isinstance(reply, wire.Reply) else reply
+    async def capture(self, key: str, authorization_id: str, amount: int) -> Answer:
+        """Take ``amount`` minor units of an authorization."""
+        reply = await self._post(f"{_path(authorization_id)}/capture", key, {"amount_to_capture": amount})
+        return wire.captured(authorization_id, amount, reply) if isinstance(reply, wire.Reply) else reply
 
-    async def void(self, key: str, hold: str) -> Answer:
-        """Release a hold that was not captured."""
-        reply = await self._post(f"{_path(hold)}/cancel", key, {})
-        return wire.voided(hold, reply) if isinstance(reply, wire.Reply) else reply
+    async def void(self, key: str, authorization_id: str) -> Answer:
+        """Release an authorization that was not captured."""
+        reply = await self._post(f"{_path(authorization_id)}/cancel", key, {})
+        return wire.voided(authorization_id, reply) if isinstance(reply, wire.Reply) else reply
 
-    async def refund(self, key: str, hold: str, amount: int) -> Answer:
+    async def refund(self, key: str, authorization_id: str, amount: int) -> Answer:
         """Give back ``amount`` minor units of what was captured."""
-        reply = await self._post("/v1/refunds", key, {"payment_intent": hold, "amount": amount})
-        return wire.refunded(hold, amount, reply) if isinstance(reply, wire.Reply) else reply
+        reply = await self._post("/v1/refunds", key, {"payment_intent": authorization_id, "amount": amount})
+        return wire.refunded(authorization_id, amount, reply) if isinstance(reply, wire.Reply) else reply
 
     async def look_up(self, sought: Sought) -> LookUp:
         """Where our payment stands."""
@@ -113,5 +113,5 @@ class HttpGateway:
         return self._session
 
 
-def _path(hold: str) -> str:
-    return f"/v1/payment_intents/{quote(hold, safe='')}"
+def _path(authorization_id: str) -> str:
+    return f"/v1/payment_intents/{quote(authorization_id, safe='')}"

@@ -40,7 +40,7 @@ class LedgerEntry:
     charges: int
     created: float
     updated: float
-    lapses: float
+    expires_at: float
 
 
 @dataclass(frozen=True, slots=True)

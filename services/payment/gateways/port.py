@@ -19,14 +19,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final, Literal, Protocol
 
-PaymentStatus = Literal["authorized", "captured", "refunded", "voided", "lapsed", "declined", "processing", "action_required"]
-"""``refunded``: all that was captured went back. ``lapsed``: the hold ended by itself, never captured. ``processing``: the
-gateway does not know yet. ``action_required``: the customer has to confirm it first."""
+PaymentStatus = Literal["authorized", "captured", "refunded", "voided", "expired", "declined", "processing", "action_required"]
+"""``refunded``: all that was captured went back. ``expired``: it was never captured. ``processing``: the gateway does
+not know yet. ``action_required``: the customer has to confirm it first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """A hold to ask for: ``amount`` in minor units of ``currency`` (ISO 4217).
+    """The request for an authorization: ``amount`` in minor units of ``currency`` (ISO 4217).
 
     ``reference`` is our own name of the payment, by which it can be looked up when the gateway's is not known;
     ``token`` is the payment method, never a card; ``description`` must hold no personal data.
@@ -41,20 +41,20 @@ class Authorization:
 
 @dataclass(frozen=True, slots=True)
 class Succeeded:
-    """Done. ``hold`` is the gateway's id of the payment; ``replayed``: it was done by an earlier request."""
+    """Done. ``authorization_id`` is the gateway's id of the payment; ``replayed``: it was done by an earlier request."""
 
-    hold: str
+    authorization_id: str
     replayed: bool = False
     key_spent: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, slots=True)
 class Unusable:
-    """The gateway has made payment ``hold``, and it is not what was asked for: a part of the amount, another currency, or
-    one that the customer has to confirm. ``message`` is a sentence a customer may see.
+    """The gateway has made a payment, and it is not what was asked for: a part of the amount, another currency, or one that
+    the customer has to confirm. ``message`` is a sentence a customer may see.
     """
 
-    hold: str
+    authorization_id: str
     code: str
     message: str
     key_spent: ClassVar[bool] = True
@@ -121,7 +121,7 @@ class PaymentState:
     or where somebody asked twice with different keys. ``foreign``: one under this reference that is not ours.
     """
 
-    hold: str
+    authorization_id: str
     reference: str
     status: PaymentStatus
     amount: int
@@ -153,19 +153,19 @@ LookUp = PaymentState | NotFound | Unavailable | Refused
 class Sought:
     """The payment to look up: by our reference. It is ours only if amount and currency agree too.
 
-    ``hold``: the gateway's id of it, where it told us one; that payment is ours whatever its amount.
+    ``authorization_id``: the gateway's id of it, where it told us one; that payment is ours whatever its amount.
     """
 
     reference: str
     amount: int
     currency: str
-    hold: str | None = None
+    authorization_id: str | None = None
 
     def is_ours(self, found: PaymentState) -> bool:
         """Whether this is the payment that is sought."""
         if found.reference != self.reference:
             return False
-        return found.hold == self.hold or (found.amount, found.currency) == (self.amount, self.currency)
+        return found.authorization_id == self.authorization_id or (found.amount, found.currency) == (self.amount, self.currency)
 
     def among(self, found: Sequence[PaymentState]) -> PaymentState | NotFound:
         """The one that is ours; where there are several, the one that took or holds money."""
@@ -184,7 +184,7 @@ _MATTERS: Final[tuple[PaymentStatus, ...]] = (
     "action_required",
     "refunded",
     "voided",
-    "lapsed",
+    "expired",
     "declined",
 )
 """Which of several payments under one reference matters most."""
@@ -197,15 +197,15 @@ class Gateway(Protocol):
         """Hold money; nothing is captured."""
         ...
 
-    async def capture(self, key: str, hold: str, amount: int) -> Answer:
-        """Take ``amount`` minor units of a hold; what is left of it is released."""
+    async def capture(self, key: str, authorization_id: str, amount: int) -> Answer:
+        """Take ``amount`` minor units of an authorization; what is left of it is released."""
         ...
 
-    async def void(self, key: str, hold: str) -> Answer:
-        """Release a hold that was not captured."""
+    async def void(self, key: str, authorization_id: str) -> Answer:
+        """Release an authorization that was not captured."""
         ...
 
-    async def refund(self, key: str, hold: str, amount: int) -> Answer:
+    async def refund(self, key: str, authorization_id: str, amount: int) -> Answer:
         """Give back ``amount`` minor units of what was captured."""
         ...
 

@@ -90,51 +90,51 @@ def authorized(request: Authorization, reply: Reply) -> Answer:
         return Unknown("the gateway answered about another payment", code="other_payment")
     if found.status == "authorized":
         if found.currency != request.currency:
-            return Unusable(found.hold, "other_currency", NOT_MADE)
+            return Unusable(found.authorization_id, "other_currency", NOT_MADE)
         if (found.amount, found.held) != (request.amount, None):
-            return Unusable(found.hold, "other_amount", NOT_MADE)
-        return Succeeded(found.hold, _replayed(reply))
+            return Unusable(found.authorization_id, "other_amount", NOT_MADE)
+        return Succeeded(found.authorization_id, _replayed(reply))
     if found.status == "action_required":
-        return Unusable(found.hold, "authentication_required", AUTHENTICATE)
+        return Unusable(found.authorization_id, "authentication_required", AUTHENTICATE)
     if found.status == "captured":
-        return Unusable(found.hold, "captured_unasked", NOT_MADE)
+        return Unusable(found.authorization_id, "captured_unasked", NOT_MADE)
     if found.status == "processing":
         return _pending()
     return Declined(*_why_declined(reply.json(), found.status))
 
 
-def captured(hold: str, amount: int, reply: Reply) -> Answer:
+def captured(authorization_id: str, amount: int, reply: Reply) -> Answer:
     """What the reply to a capture means."""
     found = _payment(reply)
     if not isinstance(found, PaymentState):
         return found
-    if found.hold == hold and found.status == "captured":
+    if found.authorization_id == authorization_id and found.status == "captured":
         if found.captured == amount:
-            return Succeeded(hold, _replayed(reply))
-        return Unusable(hold, "other_amount", "The payment could not be completed.")
+            return Succeeded(authorization_id, _replayed(reply))
+        return Unusable(authorization_id, "other_amount", "The payment could not be completed.")
     return _pending() if found.status == "processing" else _not_done(found)
 
 
-def voided(hold: str, reply: Reply) -> Answer:
+def voided(authorization_id: str, reply: Reply) -> Answer:
     """What the reply to a void means."""
     found = _payment(reply)
     if not isinstance(found, PaymentState):
         return found
-    if found.hold == hold and found.status in ("voided", "lapsed"):
-        return Succeeded(hold, _replayed(reply))
+    if found.authorization_id == authorization_id and found.status in ("voided", "expired"):
+        return Succeeded(authorization_id, _replayed(reply))
     return _pending() if found.status == "processing" else _not_done(found)
 
 
-def refunded(hold: str, amount: int, reply: Reply) -> Answer:
+def refunded(authorization_id: str, amount: int, reply: Reply) -> Answer:
     """What the reply to a refund means."""
     if reply.status != 200:
         return _failure(reply)
     refund = reply.json()
     status, code = refund.get("status"), refund.get("failure_reason")
-    if refund.get("payment_intent") != hold or refund.get("amount") != amount:
+    if refund.get("payment_intent") != authorization_id or refund.get("amount") != amount:
         return _unreadable()
     if status == "succeeded":
-        return Succeeded(hold, _replayed(reply))
+        return Succeeded(authorization_id, _replayed(reply))
     if status in ("failed", "canceled"):
         return Refused(redacted(str(code or f"refund_{status}"), MAX_CODE), f"the gateway says that the refund is {status}")
     return _pending()
@@ -203,14 +203,14 @@ def _why_declined(payment: Mapping[str, Any], status: PaymentStatus) -> tuple[st
     if isinstance(why, dict):
         code, message = str(why.get("code") or "declined"), str(why.get("message") or NOT_MADE)
         return redacted(code, MAX_CODE), redacted(message, MAX_MESSAGE)
-    return redacted(str(why), MAX_CODE) if why else f"hold_{status}", NOT_MADE
+    return redacted(str(why), MAX_CODE) if why else f"authorization_{status}", NOT_MADE
 
 
 def _state(payment: dict[str, Any]) -> PaymentState:
     amount, held = int(payment["amount"]), int(payment["amount_capturable"])
     status = _status(payment)
     return PaymentState(
-        hold=_hold(payment["id"]),
+        authorization_id=_authorization_id(payment["id"]),
         reference=str(payment["reference"]),
         status=status,
         amount=amount,
@@ -223,7 +223,7 @@ def _state(payment: dict[str, Any]) -> PaymentState:
     )
 
 
-def _hold(found: object) -> str:
+def _authorization_id(found: object) -> str:
     """The gateway's name of a payment."""
     if not isinstance(found, str) or not 0 < len(found) <= MAX_CODE or not is_plain(found):
         raise ValueError("a payment has no name that can be used")
@@ -235,7 +235,7 @@ def _status(payment: dict[str, Any]) -> PaymentStatus:
         case "succeeded":
             return "refunded" if payment["amount_refunded"] >= payment["amount_received"] else "captured"
         case "canceled":
-            return "lapsed" if payment.get("cancellation_reason") == "automatic" else "voided"
+            return "expired" if payment.get("cancellation_reason") == "automatic" else "voided"
         case other:
             if other not in _STATUSES:
                 raise ValueError(f"a payment has the status {other!r}")

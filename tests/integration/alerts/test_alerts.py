@@ -52,7 +52,7 @@ class Alerting:
         event_id = event_id or unique("event")
         event = VoidFailed(
             cart_id="cart", checkout_id=checkout_id, amount=1490, currency="EUR", gateway_reference=checkout_id,
-            hold="hold_1", attempts=8, code="refused", reason="the bank said no",
+            authorization_id="pi_1", attempts=8, code="refused", reason="the bank said no",
         )  # fmt: skip
         headers, value = write(Envelope(event_id, "/quadrille/payment", event.type_name(), "cart", "c"), event, NOW)
         why = failure_headers("payment", "compensation", "payment.events", 0, -1, "VoidFailed", event.reason, NOW)
@@ -63,7 +63,7 @@ class Alerting:
         return event_id
 
     async def voided(self, checkout_id: str) -> None:
-        """Publish that the hold is released."""
+        """Publish that the authorization is released."""
         event = PaymentVoided(cart_id="cart", checkout_id=checkout_id, amount=1490, currency="EUR")
         headers, value = write(Envelope(unique("e"), "/quadrille/payment", event.type_name(), "cart", "c"), event, NOW)
         async with raw_producer(self.settings) as producer:

@@ -26,7 +26,7 @@ from shared.contract.envelope import Envelope, write
 from shared.contract.inventory import StockCommitted
 from shared.contract.message import Message
 from shared.contract.order import OrderCancelled, OrderConfirmed, OrderCreated, OrderRejected, TotalsCalculated
-from shared.contract.payment import OperationNearlyGivenUp, PaymentDeclined
+from shared.contract.payment import PaymentDeclined, RetriesNearlyExhausted
 from shared.contract.topics import EVENT_SOURCES
 from shared.contract.values import PaymentMethod, Totals
 from shared.runtime import kafka
@@ -181,21 +181,21 @@ async def test_an_alert_whose_mark_was_lost_closes_as_well(watching: Watching) -
 async def test_an_authorization_that_expires_soon(watching: Watching) -> None:
     checkout_id, names = checkout()
     await watching.publish(totals(names))
-    alert = await watching.opened(checkout_alerts.HOLD, checkout_id)
+    alert = await watching.opened(checkout_alerts.AUTHORIZATION, checkout_id)
     assert alert.severity == "critical"
     assert "14.90 EUR" in alert.title
     await watching.publish(*rejected(names))  # payment gives the money back
-    await watching.closed(checkout_alerts.HOLD, checkout_id)
+    await watching.closed(checkout_alerts.AUTHORIZATION, checkout_id)
 
 
 async def test_a_payment_operation_near_its_last_attempt(watching: Watching) -> None:
     checkout_id, names = checkout()
     what = {"operation": "authorize", "code": "unavailable", "reason": "HTTP 503"}
-    await watching.publish(a(OperationNearlyGivenUp, **names, **what, attempts=9, allowed=10, currency="EUR", amount=1490))
-    alert = await watching.opened(checkout_alerts.OPERATION, checkout_id)
+    await watching.publish(a(RetriesNearlyExhausted, **names, **what, attempts=9, allowed=10, currency="EUR", amount=1490))
+    alert = await watching.opened(checkout_alerts.RETRIES, checkout_id)
     assert alert.title == f"The authorization of checkout {checkout_id} (14.90 EUR) keeps failing: 1 attempt left"
     await watching.publish(a(PaymentDeclined, **names))
-    await watching.closed(checkout_alerts.OPERATION, checkout_id)
+    await watching.closed(checkout_alerts.RETRIES, checkout_id)
 
 
 @contextlib.asynccontextmanager

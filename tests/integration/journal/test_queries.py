@@ -94,10 +94,10 @@ async def test_a_prefix_of_a_message_id_has_eight_characters(shelf: Journal) -> 
     assert (await one(shelf.db, "7f0cab12")).name == "7f0cab12-aaaa"
 
 
-async def test_a_stuck_payment_is_found_by_its_hold(shelf: Journal) -> None:
+async def test_a_stuck_payment_is_found_by_its_authorization(shelf: Journal) -> None:
     stored = await kept(shelf, "void_failed", "paid")
-    hold = next(e.facts["hold"] for e in stored["void_failed"] if e.kind == "VoidFailed")
-    found = await one(shelf.db, hold)
+    authorization_id = next(e.facts["authorization_id"] for e in stored["void_failed"] if e.kind == "VoidFailed")
+    found = await one(shelf.db, authorization_id)
     assert (found.kind, found.checkout_id) == ("payment", f"{stored['void_failed'][0].key}.1")
 
 

@@ -42,7 +42,7 @@ async def test_the_status_of_a_checkout_is_stored(shelf: Journal) -> None:
     paid, stuck = rows["completed"], rows["cancelled"]
     assert (paid["order_number"], paid["amount"], paid["currency"], paid["waits"]) == ("Q-0001005", 1490, "EUR", None)
     assert stuck["waits"].startswith('{"settle": ')
-    assert stuck["hold"].startswith("pi_")
+    assert stuck["authorization_id"].startswith("pi_")
     assert rows["out_of_stock"]["waits"] is None
 
 

@@ -103,8 +103,8 @@ async def _until(engine: AsyncEngine, wanted: str) -> None:
                 state = (await connection.execute(text("SELECT state FROM payments"))).scalar()
 
 
-async def test_a_hold_that_a_dead_process_has_made_is_released(stack: Stack, tmp_path: Path) -> None:
-    """It asked for the hold and died; whoever asks after it is turned away, and declines. The hold must not stay."""
+async def test_an_authorization_that_a_dead_process_has_made_is_released(stack: Stack, tmp_path: Path) -> None:
+    """It authorized and died; whoever asks after it is turned away, and declines. The authorization must not stay."""
     impatient = {"QUADRILLE_EXTENSION_SECONDS": "4", "QUADRILLE_PAYMENT_BACKOFF_SECONDS": "0.1"}
     environment = await asyncio.to_thread(lambda: system.prepare(stack, **NAMED, **impatient))
     settings = load(environment)
@@ -127,7 +127,7 @@ async def test_a_hold_that_a_dead_process_has_made_is_released(stack: Stack, tmp
     assert found.status == "voided"
 
 
-async def test_a_hold_that_is_not_found_is_looked_for_ever_more_seldom(stack: Stack, tmp_path: Path) -> None:
+async def test_an_authorization_that_is_not_found_is_looked_for_ever_more_seldom(stack: Stack, tmp_path: Path) -> None:
     """Each look waits twice as long as the one before it, though none of them is an attempt that failed."""
     first = 0.2
     limits = {"QUADRILLE_EXTENSION_SECONDS": "1", "QUADRILLE_PAYMENT_BACKOFF_SECONDS": str(first)}

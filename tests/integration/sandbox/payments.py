@@ -14,24 +14,24 @@ def request(token: str = "tok_approve", reference: str = "", amount: int = AMOUN
 
 
 async def authorized(gateway: Gateway, asked: Authorization) -> str:
-    """The id of a hold that could be made."""
+    """The id of an authorization that could be made."""
     return succeeded(await gateway.authorize(f"{asked.reference}:authorize", asked))
 
 
 def succeeded(answer: Answer) -> str:
     """The payment's id; fails the test where the answer is another one."""
     assert isinstance(answer, Succeeded), answer
-    return answer.hold
+    return answer.authorization_id
 
 
-async def look_up(gateway: Gateway, reference: str, amount: int = AMOUNT, hold: str | None = None) -> LookUp:
+async def look_up(gateway: Gateway, reference: str, amount: int = AMOUNT, authorization_id: str | None = None) -> LookUp:
     """What the gateway knows of our payment of this amount."""
-    return await gateway.look_up(Sought(reference, amount, "EUR", hold))
+    return await gateway.look_up(Sought(reference, amount, "EUR", authorization_id))
 
 
-async def status(gateway: Gateway, reference: str, hold: str | None = None) -> str:
+async def status(gateway: Gateway, reference: str, authorization_id: str | None = None) -> str:
     """Where the payment stands, or the name of what the look-up gave instead."""
-    found = await look_up(gateway, reference, hold=hold)
+    found = await look_up(gateway, reference, authorization_id=authorization_id)
     return found.status if isinstance(found, PaymentState) else type(found).__name__
 
 

@@ -27,26 +27,26 @@ IN_USE = Unknown(
 
 async def test_a_payment_is_authorized_captured_and_refunded(gateway: HttpGateway) -> None:
     asked = request()
-    hold = await authorized(gateway, asked)
+    authorization_id = await authorized(gateway, asked)
     assert await status(gateway, asked.reference) == "authorized"
-    assert await gateway.capture("c" + hold, hold, AMOUNT) == Succeeded(hold)
-    assert await gateway.refund("r1" + hold, hold, 250) == Succeeded(hold)
+    assert await gateway.capture("c" + authorization_id, authorization_id, AMOUNT) == Succeeded(authorization_id)
+    assert await gateway.refund("r1" + authorization_id, authorization_id, 250) == Succeeded(authorization_id)
     assert await status(gateway, asked.reference) == "captured"
-    assert await gateway.refund("r2" + hold, hold, AMOUNT - 250) == Succeeded(hold)
+    assert await gateway.refund("r2" + authorization_id, authorization_id, AMOUNT - 250) == Succeeded(authorization_id)
     assert await look_up(gateway, asked.reference) == PaymentState(
-        hold, asked.reference, "refunded", AMOUNT, "EUR", captured=AMOUNT, refunded=AMOUNT
+        authorization_id, asked.reference, "refunded", AMOUNT, "EUR", captured=AMOUNT, refunded=AMOUNT
     )
 
 
-async def test_a_hold_is_voided(gateway: HttpGateway, sandbox: SandboxProcess) -> None:
+async def test_an_authorization_is_voided(gateway: HttpGateway, sandbox: SandboxProcess) -> None:
     asked = request()
-    hold = await authorized(gateway, asked)
-    assert await gateway.void("v" + hold, hold) == Succeeded(hold)
+    authorization_id = await authorized(gateway, asked)
+    assert await gateway.void("v" + authorization_id, authorization_id) == Succeeded(authorization_id)
     [entry] = await sandbox.entries(asked.reference)
     assert (entry.status, entry.authorized, entry.voided, entry.held, entry.captured) == (
         "voided", AMOUNT, AMOUNT, 0, 0,
     )  # fmt: skip
-    assert await gateway.void("again" + hold, hold) == Declined(
+    assert await gateway.void("again" + authorization_id, authorization_id) == Declined(
         "payment_intent_unexpected_state", "The payment is voided; only one that is authorized can be canceled."
     )
 
@@ -78,29 +78,29 @@ async def test_an_unknown_token_is_declined(gateway: HttpGateway) -> None:
 
 async def test_declined_at_capture_and_refused_to_void_for_ever(gateway: HttpGateway) -> None:
     asked = request("tok_decline_capture+refuse_void_forever")
-    hold = await authorized(gateway, asked)
-    assert isinstance(await gateway.capture(f"c{hold}", hold, AMOUNT), Declined)
+    authorization_id = await authorized(gateway, asked)
+    assert isinstance(await gateway.capture(f"c{authorization_id}", authorization_id, AMOUNT), Declined)
     for number in range(4):
-        assert isinstance(await gateway.void(f"v{number}{hold}", hold), Declined)
+        assert isinstance(await gateway.void(f"v{number}{authorization_id}", authorization_id), Declined)
     assert await status(gateway, asked.reference) == "authorized"
 
 
 async def test_refusals_are_counted_by_different_keys(gateway: HttpGateway) -> None:
     asked = request("tok_refuse_void_2")
-    hold = await authorized(gateway, asked)
+    authorization_id = await authorized(gateway, asked)
     keys = ["v1", "v1", "v1", "v2", "v1", "v2"]
-    answers = [await gateway.void(key + hold, hold) for key in keys]
+    answers = [await gateway.void(key + authorization_id, authorization_id) for key in keys]
     assert all(isinstance(answer, Declined) for answer in answers)
-    assert isinstance(await gateway.void("v3" + hold, hold), Succeeded)
-    assert isinstance(await gateway.void("v1" + hold, hold), Declined)
+    assert isinstance(await gateway.void("v3" + authorization_id, authorization_id), Succeeded)
+    assert isinstance(await gateway.void("v1" + authorization_id, authorization_id), Declined)
 
 
 async def test_refused_refunds(gateway: HttpGateway) -> None:
     asked = request("tok_refuse_refund_1")
-    hold = await authorized(gateway, asked)
-    succeeded(await gateway.capture("c" + hold, hold, AMOUNT))
-    assert isinstance(await gateway.refund("r1" + hold, hold, AMOUNT), Declined)
-    succeeded(await gateway.refund("r2" + hold, hold, AMOUNT))
+    authorization_id = await authorized(gateway, asked)
+    succeeded(await gateway.capture("c" + authorization_id, authorization_id, AMOUNT))
+    assert isinstance(await gateway.refund("r1" + authorization_id, authorization_id, AMOUNT), Declined)
+    succeeded(await gateway.refund("r2" + authorization_id, authorization_id, AMOUNT))
 
 
 async def test_errors_are_stored_under_their_key(gateway: HttpGateway, sandbox: SandboxProcess) -> None:
@@ -127,19 +127,19 @@ async def test_turned_away_requests_may_come_back_with_their_key(gateway: HttpGa
 
 async def test_behaviours_of_other_operations(gateway: HttpGateway) -> None:
     asked = request("tok_error_capture_forever+unavailable_void")
-    hold = await authorized(gateway, asked)
+    authorization_id = await authorized(gateway, asked)
     for number in range(3):
-        assert isinstance(await gateway.capture(f"c{number}{hold}", hold, AMOUNT), Unknown)
-    assert isinstance(await gateway.void("v" + hold, hold), Unavailable)
-    succeeded(await gateway.void("v" + hold, hold))
+        assert isinstance(await gateway.capture(f"c{number}{authorization_id}", authorization_id, AMOUNT), Unknown)
+    assert isinstance(await gateway.void("v" + authorization_id, authorization_id), Unavailable)
+    succeeded(await gateway.void("v" + authorization_id, authorization_id))
 
 
 async def test_slow(gateway: HttpGateway) -> None:
     asked = request("tok_slow_capture_0.4")
     started = time.monotonic()
-    hold = await authorized(gateway, asked)
+    authorization_id = await authorized(gateway, asked)
     assert time.monotonic() - started < 0.4
-    succeeded(await gateway.capture("c" + hold, hold, AMOUNT))
+    succeeded(await gateway.capture("c" + authorization_id, authorization_id, AMOUNT))
     assert time.monotonic() - started >= 0.4
 
 
@@ -162,15 +162,15 @@ async def test_timeouts(impatient: HttpGateway, sandbox: SandboxProcess, operati
     asked = request(f"tok_timeout_{moment}_{operation}")
     steps = {"authorize": [], "capture": ["authorize"], "void": ["authorize"], "refund": ["authorize", "capture"]}
     done = {"authorize": "authorized", "capture": "captured", "void": "voided", "refund": "refunded"}
-    hold = ""
+    authorization_id = ""
     for step in steps[operation]:
-        hold = succeeded(await _ask(impatient, step, asked.reference, hold, asked.token))
+        authorization_id = succeeded(await _ask(impatient, step, asked.reference, authorization_id, asked.token))
     before = await status(impatient, asked.reference)
 
-    assert isinstance(await _ask(impatient, operation, asked.reference, hold, asked.token), Unknown)
+    assert isinstance(await _ask(impatient, operation, asked.reference, authorization_id, asked.token), Unknown)
     assert await status(impatient, asked.reference) == (done[operation] if happened else before)
 
-    again = await _ask(impatient, operation, asked.reference, hold, asked.token)
+    again = await _ask(impatient, operation, asked.reference, authorization_id, asked.token)
     assert isinstance(again, Succeeded)
     assert again.replayed is happened
     assert await status(impatient, asked.reference) == done[operation]
@@ -178,17 +178,17 @@ async def test_timeouts(impatient: HttpGateway, sandbox: SandboxProcess, operati
     assert entry.charges == 1
 
 
-async def _ask(gateway: HttpGateway, operation: str, reference: str, hold: str, token: str) -> Answer:
+async def _ask(gateway: HttpGateway, operation: str, reference: str, authorization_id: str, token: str) -> Answer:
     key = f"{reference}:{operation}"
     match operation:
         case "authorize":
             return await gateway.authorize(key, request(token, reference))
         case "capture":
-            return await gateway.capture(key, hold, AMOUNT)
+            return await gateway.capture(key, authorization_id, AMOUNT)
         case "void":
-            return await gateway.void(key, hold)
+            return await gateway.void(key, authorization_id)
         case _:
-            return await gateway.refund(key, hold, AMOUNT)
+            return await gateway.refund(key, authorization_id, AMOUNT)
 
 
 async def test_a_challenge_is_no_success_and_is_cancelled(gateway: HttpGateway, sandbox: SandboxProcess) -> None:
@@ -197,7 +197,7 @@ async def test_a_challenge_is_no_success_and_is_cancelled(gateway: HttpGateway, 
     assert isinstance(answer, Unusable)
     assert answer.code == "authentication_required"
     assert await status(gateway, asked.reference) == "action_required"
-    assert await gateway.void("v" + answer.hold, answer.hold) == Succeeded(answer.hold)
+    assert await gateway.void("v" + answer.authorization_id, answer.authorization_id) == Succeeded(answer.authorization_id)
     [entry] = await sandbox.entries(asked.reference)
     assert (entry.status, entry.authorized, entry.voided) == ("voided", 0, 0)
 
@@ -213,10 +213,10 @@ async def test_a_part_of_the_amount_is_no_success(gateway: HttpGateway, sandbox:
     assert [entry.held for entry in await sandbox.entries(asked.reference)] == [500]
 
     asked = request("tok_part_capture_500")
-    hold = await authorized(gateway, asked)
-    assert isinstance(await gateway.capture("c" + hold, hold, AMOUNT), Unusable)
-    assert isinstance(await gateway.refund("r" + hold, hold, AMOUNT), Refused)
-    assert await gateway.refund("r2" + hold, hold, 500) == Succeeded(hold)
+    authorization_id = await authorized(gateway, asked)
+    assert isinstance(await gateway.capture("c" + authorization_id, authorization_id, AMOUNT), Unusable)
+    assert isinstance(await gateway.refund("r" + authorization_id, authorization_id, AMOUNT), Refused)
+    assert await gateway.refund("r2" + authorization_id, authorization_id, 500) == Succeeded(authorization_id)
 
 
 async def test_what_is_processing_is_looked_up_until_it_is_known(gateway: HttpGateway) -> None:
@@ -239,9 +239,9 @@ async def test_a_decline_may_come_with_http_200(gateway: HttpGateway) -> None:
 @pytest.mark.parametrize(("token", "end"), [("tok_pending_refund_0.4", "refunded"), ("tok_failing_refund_0.4", "captured")])
 async def test_a_refund_that_is_pending(gateway: HttpGateway, token: str, end: str) -> None:
     asked = request(token)
-    hold = await authorized(gateway, asked)
-    succeeded(await gateway.capture("c" + hold, hold, AMOUNT))
-    answer = await gateway.refund("r" + hold, hold, AMOUNT)
+    authorization_id = await authorized(gateway, asked)
+    succeeded(await gateway.capture("c" + authorization_id, authorization_id, AMOUNT))
+    answer = await gateway.refund("r" + authorization_id, authorization_id, AMOUNT)
     assert isinstance(answer, Unknown)
     assert answer.pending
     async with asyncio.timeout(15):
@@ -253,9 +253,9 @@ async def test_a_refund_that_is_pending(gateway: HttpGateway, token: str, end: s
 
 async def test_a_refund_that_failed(gateway: HttpGateway) -> None:
     asked = request("tok_failing_refund_0")
-    hold = await authorized(gateway, asked)
-    succeeded(await gateway.capture("c" + hold, hold, AMOUNT))
-    answer = await gateway.refund("r" + hold, hold, AMOUNT)
+    authorization_id = await authorized(gateway, asked)
+    succeeded(await gateway.capture("c" + authorization_id, authorization_id, AMOUNT))
+    answer = await gateway.refund("r" + authorization_id, authorization_id, AMOUNT)
     assert isinstance(answer, Refused)
     assert answer.code == "refund_failed"
 
@@ -290,7 +290,7 @@ async def test_an_answer_that_cannot_be_trusted_to_a_request_that_took_effect(ga
 @pytest.mark.parametrize("status_code", [301, 403, 404, 502])
 async def test_a_page_in_the_gateways_place_without_effect(gateway: HttpGateway, status_code: int) -> None:
     asked = request(f"tok_page_capture_{status_code}")
-    hold = await authorized(gateway, asked)
-    assert isinstance(await gateway.capture("c" + hold, hold, AMOUNT), Unknown | Unavailable)
+    authorization_id = await authorized(gateway, asked)
+    assert isinstance(await gateway.capture("c" + authorization_id, authorization_id, AMOUNT), Unknown | Unavailable)
     assert await status(gateway, asked.reference) == "authorized"
-    succeeded(await gateway.capture("c" + hold, hold, AMOUNT))
+    succeeded(await gateway.capture("c" + authorization_id, authorization_id, AMOUNT))

@@ -13,27 +13,27 @@ async def test_the_same_key_at_the_same_time_is_one_charge(gateway: HttpGateway,
     asked = request()
     answers = await asyncio.gather(*(gateway.authorize(asked.reference, asked) for _ in range(50)))
     assert {type(answer) for answer in answers} <= {Succeeded, Unknown}
-    assert len({answer.hold for answer in answers if isinstance(answer, Succeeded)}) == 1
+    assert len({answer.authorization_id for answer in answers if isinstance(answer, Succeeded)}) == 1
     [entry] = await sandbox.entries(asked.reference)
     assert entry.charges == 1
 
 
 async def test_the_first_answer_is_replayed(gateway: HttpGateway) -> None:
     asked = request()
-    hold = await authorized(gateway, asked)
-    succeeded(await gateway.capture("c" + hold, hold, AMOUNT))
-    assert await gateway.authorize(f"{asked.reference}:authorize", asked) == Succeeded(hold, replayed=True)
-    assert await gateway.capture("c" + hold, hold, AMOUNT) == Succeeded(hold, replayed=True)
+    authorization_id = await authorized(gateway, asked)
+    succeeded(await gateway.capture("c" + authorization_id, authorization_id, AMOUNT))
+    assert await gateway.authorize(f"{asked.reference}:authorize", asked) == Succeeded(authorization_id, replayed=True)
+    assert await gateway.capture("c" + authorization_id, authorization_id, AMOUNT) == Succeeded(authorization_id, replayed=True)
 
 
 async def test_the_same_key_for_something_else_is_refused(gateway: HttpGateway) -> None:
     asked = request()
-    hold = succeeded(await gateway.authorize(asked.reference, asked))
+    authorization_id = succeeded(await gateway.authorize(asked.reference, asked))
     other = Authorization(asked.reference, asked.amount + 1, asked.currency, asked.token)
     refused = await gateway.authorize(asked.reference, other)
     assert isinstance(refused, Refused)
     assert refused.code == "idempotency_key_reused"
-    assert isinstance(await gateway.void(asked.reference, hold), Refused)
+    assert isinstance(await gateway.void(asked.reference, authorization_id), Refused)
 
 
 async def test_a_double_charge_shows_in_the_ledger(gateway: HttpGateway, sandbox: SandboxProcess) -> None:
@@ -45,10 +45,10 @@ async def test_a_double_charge_shows_in_the_ledger(gateway: HttpGateway, sandbox
 
 async def test_two_captures_at_once_take_the_money_once(gateway: HttpGateway, sandbox: SandboxProcess) -> None:
     asked = request()
-    hold = await authorized(gateway, asked)
+    authorization_id = await authorized(gateway, asked)
     answers = await asyncio.gather(
-        *(gateway.capture(f"{n}{hold}", hold, AMOUNT) for n in range(5)),
-        *(gateway.void(f"v{n}{hold}", hold) for n in range(5)),
+        *(gateway.capture(f"{n}{authorization_id}", authorization_id, AMOUNT) for n in range(5)),
+        *(gateway.void(f"v{n}{authorization_id}", authorization_id) for n in range(5)),
     )
     assert sum(isinstance(answer, Succeeded) for answer in answers) == 1
     [entry] = await sandbox.entries(asked.reference)

@@ -1,4 +1,4 @@
-"""The sandbox as a process: restarts, kills, lapses, faults, bad requests, and gateways that are not there."""
+"""The sandbox as a process: restarts, kills, expiry, faults, bad requests, and gateways that are not there."""
 
 import asyncio
 import signal
@@ -23,16 +23,16 @@ async def test_the_ledger_outlives_the_process(tmp_path: Path, how: signal.Signa
     asked = request("tok_refuse_void_2")
     async with running(tmp_path / "l.db") as sandbox:
         async with connected(sandbox.url) as gateway:
-            hold = await authorized(gateway, asked)
-            assert isinstance(await gateway.void("v1", hold), Declined)
+            authorization_id = await authorized(gateway, asked)
+            assert isinstance(await gateway.void("v1", authorization_id), Declined)
         assert await sandbox.stop(how) == (0 if how == signal.SIGTERM else -signal.SIGKILL)
         await sandbox.start()
         async with connected(sandbox.url) as gateway:
             replay = await gateway.authorize(f"{asked.reference}:authorize", asked)
-            assert replay == Succeeded(hold, replayed=True)
-            assert isinstance(await gateway.void("v1", hold), Declined)
-            assert isinstance(await gateway.void("v2", hold), Declined)
-            assert await gateway.void("v3", hold) == Succeeded(hold)
+            assert replay == Succeeded(authorization_id, replayed=True)
+            assert isinstance(await gateway.void("v1", authorization_id), Declined)
+            assert isinstance(await gateway.void("v2", authorization_id), Declined)
+            assert await gateway.void("v3", authorization_id) == Succeeded(authorization_id)
 
 
 async def test_nothing_answered_is_lost_by_a_kill_under_load(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ async def test_nothing_answered_is_lost_by_a_kill_under_load(tmp_path: Path) -> 
             answers = await asyncio.gather(*calls)
         await sandbox.start()
         kept = {entry.id async for entry in read_ledger(sandbox.url, KEY)}
-        assert {answer.hold for answer in answers if isinstance(answer, Succeeded)} <= kept
+        assert {answer.authorization_id for answer in answers if isinstance(answer, Succeeded)} <= kept
         async with connected(sandbox.url) as gateway:
             await asyncio.gather(*(gateway.authorize(asked.reference, asked) for asked in requests))
         entries = [entry async for entry in read_ledger(sandbox.url, KEY)]
@@ -63,20 +63,20 @@ async def test_a_stop_does_not_wait_for_what_hangs(tmp_path: Path) -> None:
         assert isinstance(await call, Unknown)
 
 
-async def test_holds_lapse(tmp_path: Path) -> None:
+async def test_authorizations_expire(tmp_path: Path) -> None:
     async with running(tmp_path / "l.db", hold_seconds=0.5) as sandbox, connected(sandbox.url) as gateway:
-        captured, lapsed = request(), request()
-        hold = await authorized(gateway, captured)
-        succeeded(await gateway.capture("c1", hold, AMOUNT))
-        hold = await authorized(gateway, lapsed)
+        captured, expired = request(), request()
+        authorization_id = await authorized(gateway, captured)
+        succeeded(await gateway.capture("c1", authorization_id, AMOUNT))
+        authorization_id = await authorized(gateway, expired)
         await asyncio.sleep(0.6)
         assert await status(gateway, captured.reference) == "captured"
-        assert await status(gateway, lapsed.reference) == "lapsed"
-        answer = await gateway.capture("c2", hold, AMOUNT)
+        assert await status(gateway, expired.reference) == "expired"
+        answer = await gateway.capture("c2", authorization_id, AMOUNT)
         assert isinstance(answer, Declined)
         assert answer.code == "charge_expired_for_capture"
-        [entry] = await sandbox.entries(lapsed.reference)
-        assert (entry.status, entry.authorized, entry.held) == ("lapsed", AMOUNT, 0)
+        [entry] = await sandbox.entries(expired.reference)
+        assert (entry.status, entry.authorized, entry.held) == ("expired", AMOUNT, 0)
 
 
 async def test_faults_by_rate_come_the_same_for_the_same_seed(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ async def _pay(gateway: HttpGateway, reference: str) -> None:
                 answer = await gateway.authorize(key, asked)
             else:
                 assert isinstance(state, PaymentState)
-                answer = await gateway.capture(key, state.hold, AMOUNT)
+                answer = await gateway.capture(key, state.authorization_id, AMOUNT)
             number += answer.key_spent
 
 
@@ -245,11 +245,11 @@ async def test_limits_of_a_request(sandbox: SandboxProcess) -> None:
 
 async def test_any_reference_can_be_looked_up(gateway: HttpGateway) -> None:
     reference = "a&b=c+d%2F/?#';[]"
-    hold = await authorized(gateway, request(reference=reference))
+    authorization_id = await authorized(gateway, request(reference=reference))
     found = await look_up(gateway, reference)
     assert isinstance(found, PaymentState)
-    assert (found.hold, found.reference, found.others) == (hold, reference, 0)
-    assert isinstance(await gateway.void("k\n", hold), Refused)
+    assert (found.authorization_id, found.reference, found.others) == (authorization_id, reference, 0)
+    assert isinstance(await gateway.void("k\n", authorization_id), Refused)
 
 
 async def test_a_replay_says_so_in_its_header(sandbox: SandboxProcess) -> None:

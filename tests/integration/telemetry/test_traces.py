@@ -145,8 +145,8 @@ async def test_deadlines_and_retries_belong_to_the_trace_of_what_they_are_for(sh
     voided, _ = await shop.check_out(sku, payment=card("tok_decline_capture+unavailable_void_2"))
     await shop.client.wait_for(declined, ReservationExpired)
     await shop.client.wait_for(voided, PaymentVoided)
-    lapsed = await trace_of(collector, declined, ("producer", "ReservationExpired"))
-    assert one(lapsed, "producer", "ReservationExpired").parent == one(lapsed, "internal", "expire_reservation").id
+    expired = await trace_of(collector, declined, ("producer", "ReservationExpired"))
+    assert one(expired, "producer", "ReservationExpired").parent == one(expired, "internal", "expire_reservation").id
     retried = await trace_of(collector, voided, ("producer", "PaymentVoided"))
     calls = [span for span in retried if span.name == "void payment"]
     assert [(call.about["quadrille.outcome"], call.failed) for call in calls] == [

@@ -41,7 +41,7 @@ def stuck(
 ) -> Arrival:
     """A compensation that failed."""
     event = kind(
-        cart_id="c1", checkout_id="c1.1", amount=1490, currency="EUR", gateway_reference="c1.1", hold="hold_1",
+        cart_id="c1", checkout_id="c1.1", amount=1490, currency="EUR", gateway_reference="c1.1", authorization_id="pi_1",
         attempts=8, code=code, reason=reason,
     )  # fmt: skip
     headers, value = write(Envelope(event_id, "/quadrille/payment", event.type_name(), "c1", "story"), event, NOW)
@@ -57,7 +57,7 @@ def lost(service: str = "cart", first: int | None = 17) -> Arrival:
 
 def deadline(aggregate_id: str = "c1") -> Arrival:
     """A timer for which a reaction raised."""
-    why = failure_headers("cart", "lapse_session", "", 3, -1, "ZeroDivisionError", "a bug", NOW)
+    why = failure_headers("cart", "expire_session", "", 3, -1, "ZeroDivisionError", "a bug", NOW)
     return Arrival(3, 0, 1_000, aggregate_id.encode(), f"TimerFired(aggregate_id={aggregate_id!r})".encode(), why)
 
 

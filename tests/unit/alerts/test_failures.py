@@ -92,8 +92,8 @@ def test_an_alert_says_which_command_to_run() -> None:
 @pytest.mark.parametrize(
     ("arrival", "alert_id", "told", "untold"),
     [
-        (stuck(VoidFailed), "void:c1.1", ["retry-void c1.1", "mark-voided c1.1", "hold_1"], "refund"),
-        (stuck(RefundFailed), "refund:c1.1", ["retry-refund c1.1", "mark-refunded c1.1", "hold_1"], "void"),
+        (stuck(VoidFailed), "void:c1.1", ["retry-void c1.1", "mark-voided c1.1", "pi_1"], "refund"),
+        (stuck(RefundFailed), "refund:c1.1", ["retry-refund c1.1", "mark-refunded c1.1", "pi_1"], "void"),
         (stuck(RefundFailed, "paid_in_cash"), "refund:c1.1", ["mark-refunded c1.1"], "retry"),
     ],
 )
@@ -150,14 +150,22 @@ def test_stuck_money_opens_an_alert_whatever_the_gateway_s_reason(reason: str) -
 
 
 def test_ids_in_commands_to_paste_are_quoted() -> None:
-    money = {"amount": 1, "currency": "EUR", "code": "c", "reason": "r", "attempts": 1, "gateway_reference": "g", "hold": "h"}
+    money = {
+        "amount": 1,
+        "currency": "EUR",
+        "code": "c",
+        "reason": "r",
+        "attempts": 1,
+        "gateway_reference": "g",
+        "authorization_id": "h",
+    }
     event = VoidFailed.model_validate({"cart_id": "c|reboot", "checkout_id": "c|reboot.1", **money})
     assert "retry-void 'c|reboot.1' --why" in stuck_money(event, "m1").text
 
 
 def test_the_alert_of_a_foreign_payment_names_it_and_what_to_do() -> None:
     event = ForeignPaymentFound(
-        cart_id="c1", checkout_id="c1.1", amount=1490, currency="EUR", gateway_reference="c1.1", hold="pi_9",
+        cart_id="c1", checkout_id="c1.1", amount=1490, currency="EUR", gateway_reference="c1.1", authorization_id="pi_9",
         found_amount=1490, found_currency="JPY",
     )  # fmt: skip
     failure = foreign_payment(event, "e1")

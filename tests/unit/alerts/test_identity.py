@@ -13,8 +13,8 @@ from shared.lag.model import Group, Position
 KINDS = (
     checkout_alerts.STUCK,
     checkout_alerts.MANY_STUCK,
-    checkout_alerts.OPERATION,
-    checkout_alerts.HOLD,
+    checkout_alerts.RETRIES,
+    checkout_alerts.AUTHORIZATION,
     condition_alerts.GROUP,
     condition_alerts.OUTBOX,
     condition_alerts.QUARANTINED,

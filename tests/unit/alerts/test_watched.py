@@ -6,13 +6,13 @@ from itertools import permutations
 
 import pytest
 
-from services.alerts.watchdog.checkout_alerts import HOLD
+from services.alerts.watchdog.checkout_alerts import AUTHORIZATION
 from services.alerts.watchdog.checkouts import read
 from services.alerts.watchdog.watched import Watched, durations, total_duration
 from shared.contract.envelope import Envelope, Record, write
 from shared.contract.message import Message
 from shared.contract.order import OrderConfirmed
-from shared.contract.payment import HoldNearlyLapsed, PaymentVoided
+from shared.contract.payment import AuthorizationExpiring, PaymentVoided
 from shared.contract.topics import EVENT_SOURCES
 from shared.progress import Limits, Outcome
 from tests.support.clock import NOW
@@ -114,7 +114,7 @@ def record(message: Message, at: datetime = NOW, spoilt: str = "", source: str |
 
 CONFIRMED = OrderConfirmed(cart_id="c", checkout_id="c.1", order_number="Q", payment="captured", currency="EUR", total=1)
 VOIDED = PaymentVoided(cart_id="c", checkout_id="c.1", amount=1490, currency="EUR")
-HELD = HoldNearlyLapsed(cart_id="c", checkout_id="c.1", amount=1490, currency="EUR", held_since=NOW)
+HELD = AuthorizationExpiring(cart_id="c", checkout_id="c.1", amount=1490, currency="EUR", authorized_at=NOW)
 
 
 def test_records_are_read_by_their_headers() -> None:
@@ -129,7 +129,7 @@ def test_an_event_from_another_source_is_skipped(source: str) -> None:
 
 def test_notices_and_their_ends_keep_their_order() -> None:
     told = read([record(HELD), record(VOIDED)], NOW)["c.1"].sequence
-    assert [getattr(one, "kind", one) for one in told] == [HOLD, "PaymentVoided"]
+    assert [getattr(one, "kind", one) for one in told] == [AUTHORIZATION, "PaymentVoided"]
 
 
 @pytest.mark.parametrize("header", ["ce_subject", "ce_type"])

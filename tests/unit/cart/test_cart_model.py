@@ -258,7 +258,7 @@ class CartService(RuleBasedStateMachine):
 
     @precondition(lambda self: self.slip.state == "checkout")
     @rule()
-    def lapse(self) -> None:
+    def expire(self) -> None:
         (told,) = self.service.pass_time(Cart, CART, days=1)
         assert type(told).__name__ == "CheckoutAbandoned"
         self.slip.end()

@@ -104,11 +104,11 @@ def test_a_preview_asks_with_what_is_chosen_so_far() -> None:
 
 
 @pytest.mark.parametrize("state", ["checkout", "ready", "next"])
-def test_a_session_nobody_confirms_lapses(state: str) -> None:
+def test_a_session_nobody_confirms_expires(state: str) -> None:
     made = cart_in(state)
     attempt = cart(made).checkout_id
-    lapsed = only(CheckoutAbandoned, made.pass_time(Cart, CART, seconds=1800))
-    assert (lapsed.checkout_id, lapsed.by, cart(made).state) == (attempt, "timeout", "active")
+    expired = only(CheckoutAbandoned, made.pass_time(Cart, CART, seconds=1800))
+    assert (expired.checkout_id, expired.by, cart(made).state) == (attempt, "timeout", "active")
 
 
 def test_giving_up_before_the_confirmation_opens_the_cart_at_once_and_after_it_waits_for_order() -> None:

@@ -31,7 +31,7 @@ def entry(reference: str, held: int = 0, captured: int = 0, refunded: int = 0, c
         charges=1,
         created=0.0,
         updated=0.0,
-        lapses=0.0,
+        expires_at=0.0,
     )
 
 

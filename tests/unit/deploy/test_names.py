@@ -142,7 +142,7 @@ def test_series_are_there_from_the_start_at_nought() -> None:
         assert REGISTRY.get_sample_value("quadrille_checkout_seconds_count", {"outcome": outcome}) is not None
     for step in STEPS:
         assert REGISTRY.get_sample_value("quadrille_step_seconds_count", {"step": step.name}) is not None
-    for kind in ("void_failed", "refund_failed", "hold_nearly_lapsed", "stuck"):
+    for kind in ("void_failed", "refund_failed", "authorization_expiring", "stuck"):
         assert REGISTRY.get_sample_value("quadrille_alerts_open", {"kind": kind, "severity": "critical"}) is not None
 
 

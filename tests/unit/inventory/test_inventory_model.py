@@ -121,7 +121,7 @@ class Inventory(RuleBasedStateMachine):
     def change(self, checkout: str, basket: dict[str, int]) -> None:
         self.revision += 1
         self.tell(CheckoutChanged, checkout, items=_items(basket), revision=self.revision)
-        if self.shelf.phase[checkout] in ("held", "lapsed"):
+        if self.shelf.phase[checkout] in ("held", "expired"):
             self.shelf.change(checkout, basket)
 
     @rule(checkout=checkouts, basket=baskets)
@@ -129,14 +129,14 @@ class Inventory(RuleBasedStateMachine):
         self.revision += 1
         quote = QUOTE.model_copy(update={"lines": tuple(line(sku, units, 1000) for sku, units in basket.items())})
         self.tell(CheckoutConfirmed, checkout, quote=quote, revision=self.revision)
-        if self.shelf.phase[checkout] in ("new", "held", "lapsed"):
+        if self.shelf.phase[checkout] in ("new", "held", "expired"):
             self.shelf.label(checkout, basket, "extended")
 
     @rule(checkout=checkouts)
     def expire(self, checkout: str) -> None:
         if self.shelf.phase[checkout] in ("held", "extended"):
             self.service.pass_time(Reservation, checkout, hours=1)
-            self.shelf.tear_off(checkout, "lapsed")
+            self.shelf.tear_off(checkout, "expired")
 
     @rule(checkout=checkouts)
     def abandon(self, checkout: str) -> None:

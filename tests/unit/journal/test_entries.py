@@ -162,11 +162,18 @@ def test_card_numbers_in_errors_are_redacted() -> None:
 
 def test_a_failed_compensation_needs_a_person() -> None:
     failed = VoidFailed(
-        **AT, amount=1490, currency="EUR", gateway_reference="c1.1", hold="h", attempts=8, code="refused", reason="no"
+        **AT,
+        amount=1490,
+        currency="EUR",
+        gateway_reference="c1.1",
+        authorization_id="h",
+        attempts=8,
+        code="refused",
+        reason="no",
     )
     why = failure_headers("payment", "compensation", "payment.events", 2, -1, "VoidFailed", "no", NOW)
     assert format_entry(entry(record(failed, topic=DEAD_LETTERS, more=why), NOW)) == "needs a person: no"
-    assert format_entry(entry(record(failed), NOW)) == "14.90 EUR, hold h; failed after 8 attempts: no (refused)"
+    assert format_entry(entry(record(failed), NOW)) == "14.90 EUR, authorization h; failed after 8 attempts: no (refused)"
 
 
 def test_a_message_on_a_redrive_topic_is_a_copy() -> None:

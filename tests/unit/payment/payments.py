@@ -24,13 +24,13 @@ from shared.contract.order import OrderCancelled, OrderCreated, OrderRejected, T
 from shared.contract.payment import (
     CaptureFailed,
     MarkPaid,
-    OperationNearlyGivenUp,
     PaymentAuthorized,
     PaymentCaptured,
     PaymentDeclined,
     PaymentRefunded,
     PaymentVoided,
     RefundFailed,
+    RetriesNearlyExhausted,
     VoidFailed,
 )
 from tests.support.facts import CASH, CHECKOUT, a
@@ -123,7 +123,7 @@ def answer(made: Solo, *answers: Answer | LookUp) -> list[Message]:
 
 def outcome(made: Solo, *answers: Answer | LookUp) -> list[Message]:
     """As :func:`answer`, without the warnings on the way: those have tests of their own."""
-    return [message for message in answer(made, *answers) if not isinstance(message, OperationNearlyGivenUp)]
+    return [message for message in answer(made, *answers) if not isinstance(message, RetriesNearlyExhausted)]
 
 
 def found(status: PaymentStatus, **more: Any) -> Found:

@@ -52,13 +52,13 @@ FINAL = [
         "authorize": [
             ([DONE], OK), ([NO], FAILED), ([BUG], FAILED), ([BUSY] * 9 + [LATE], FAILED),
             ([LOST, found("authorized")], OK), ([LOST, found("captured")], OK), ([LOST, found("declined")], FAILED),
-            ([LOST, found("voided")], FAILED), ([LOST, found("lapsed")], FAILED), ([LOST, found("refunded")], FAILED),
+            ([LOST, found("voided")], FAILED), ([LOST, found("expired")], FAILED), ([LOST, found("refunded")], FAILED),
             ([LOST, MISSING, DONE], OK), ([SPENT, MISSING, NO], FAILED),
             ([WAIT, found("processing"), found("authorized")], OK), ([WAIT, found("declined")], FAILED),
         ],
         "capture": [
             ([DONE], OK), ([NO], FAILED), ([BUG], FAILED), ([BUSY] * 9 + [LATE], FAILED), ([LOST, BUSY, LATE], FAILED),
-            ([LOST, found("captured")], OK), ([LOST, found("authorized"), DONE], OK), ([LOST, found("lapsed")], FAILED),
+            ([LOST, found("captured")], OK), ([LOST, found("authorized"), DONE], OK), ([LOST, found("expired")], FAILED),
             ([LOST, found("voided")], FAILED), ([LOST, found("refunded")], FAILED), ([LOST, found("declined")], FAILED),
             ([LOST, MISSING, found("captured")], OK), ([LOST] + [MISSING] * 4, FAILED),
             ([WAIT, found("processing"), found("captured")], OK), ([PART], FAILED),
@@ -67,13 +67,13 @@ FINAL = [
         "void": [
             ([DONE], OK), ([BUG], FAILED), ([BUSY] * 9 + [LATE], FAILED), ([LOST, BUSY, LATE], FAILED),
             ([NO, found("authorized"), DONE], OK), ([NO, found("authorized")] * 3 + [NO], FAILED),
-            ([LOST, found("voided")], OK), ([LOST, found("lapsed")], OK), ([LOST, found("declined")], OK),
+            ([LOST, found("voided")], OK), ([LOST, found("expired")], OK), ([LOST, found("declined")], OK),
             ([LOST, found("refunded")], OK), ([LOST, found("processing"), found("authorized"), DONE], OK),
             ([LOST, found("action_required"), DONE], OK),
         ],
         "refund": [
             ([DONE], OK), ([BUG], FAILED), ([BUSY] * 9 + [LATE], FAILED), ([NO, found("captured"), DONE], OK),
-            ([LOST, found("refunded")], OK), ([LOST, found("voided")], OK), ([LOST, found("lapsed")], OK),
+            ([LOST, found("refunded")], OK), ([LOST, found("voided")], OK), ([LOST, found("expired")], OK),
             ([LOST, found("declined")], OK), ([LOST] + [MISSING] * 4, FAILED), ([NO, found("captured")] * 3 + [NO], FAILED),
             ([WAIT, found("captured", refunding=2990), found("refunded")], OK),
             ([WAIT, found("captured", refunding=2990), found("captured", refund_failed=True)], FAILED),
@@ -96,9 +96,9 @@ def test_answers_lead_to_one_end(kind: str, answers: list[Answer | LookUp], end:
     assert (event.key, event.subject) == ("cart1", CHECKOUT)
     if not (kind == "authorize" and LOST in answers and end == FAILED):
         assert payment(made).state == ENDS[kind][end][0]
-        waits = made.now + POLICY.hold_warning if event.__class__ is PaymentAuthorized else None
+        waits = made.now + POLICY.authorization_warning if event.__class__ is PaymentAuthorized else None
         assert (payment(made).operation, payment(made).due_at) == (None, waits)
-    assert end == FAILED or payment(made).hold == "h1"
+    assert end == FAILED or payment(made).authorization_id == "h1"
 
 
 def at_the_end(made: Solo, answer: Answer | LookUp) -> list[Message]:
@@ -129,7 +129,7 @@ def test_a_payment_that_is_not_what_was_asked_for_is_declined_and_undone(given: 
     *before, last = given
     assert outcome(made, *before) == []
     assert only(PaymentDeclined, outcome(made, last)).code == code
-    assert (payment(made).state, payment(made).hold) == ("voiding", "h1")
+    assert (payment(made).state, payment(made).authorization_id) == ("voiding", "h1")
     assert (operation(made).kind, operation(made).step, payment(made).due_at) == ("void", "call", made.now)
     only(PaymentVoided, outcome(made, DONE))
 
@@ -186,7 +186,7 @@ def test_an_authorization_that_ends_unknown_is_declined_and_voided_in_case_it_ho
 
 
 @pytest.mark.parametrize("first", [LOST, NO])
-def test_a_hold_that_is_not_found_is_looked_for_until_none_can_arrive_any_more(first: Answer) -> None:
+def test_an_authorization_that_is_not_found_is_looked_for_until_none_can_arrive_any_more(first: Answer) -> None:
     """The request that makes it may be on its way still; and no look is an attempt that failed."""
     made = payment_in("voiding")
     began = made.now
@@ -207,7 +207,7 @@ def test_a_hold_that_is_not_found_is_looked_for_until_none_can_arrive_any_more(f
 
 
 def test_nothing_was_done_is_not_the_whole_truth_where_another_may_have_asked_before() -> None:
-    """A process has asked and died; when all who ask after it hear no, its hold may stand nevertheless."""
+    """A process has asked and died; when all who ask after it hear no, its authorization may stand nevertheless."""
     made = payment_in("authorizing")
     made.hear(GatewayAnswered(CHECKOUT, operation(made).serial, BUSY, again=True))
     only(PaymentDeclined, [*outcome(made, *[BUSY] * 9), *at_the_end(made, BUSY)])
@@ -221,7 +221,7 @@ def test_a_compensation_that_is_given_up_says_all_a_person_needs(kind: str) -> N
     (failed,) = [*outcome(made, *[closed] * 9), *at_the_end(made, closed)]
     assert isinstance(failed, VoidFailed | RefundFailed)
     assert failed.alarm
-    assert (failed.gateway_reference, failed.hold, failed.amount, failed.currency) == (CHECKOUT, "h1", 2990, "EUR")
+    assert (failed.gateway_reference, failed.authorization_id, failed.amount, failed.currency) == (CHECKOUT, "h1", 2990, "EUR")
     assert (failed.attempts, failed.code, failed.reason) == (10, "closed", "the bank is closed")
 
 
@@ -246,7 +246,7 @@ def test_a_refund_of_what_the_gateway_does_not_know_says_so() -> None:
         ("capturing, unwanted", [DONE], PaymentCaptured, "refund", "call"),
         ("capturing, unwanted", [NO], CaptureFailed, "void", "call"),
         ("capturing, unwanted", [BUG], CaptureFailed, "void", "look_up"),
-        ("capturing, unwanted", [LOST, found("lapsed")], CaptureFailed, "void", "look_up"),
+        ("capturing, unwanted", [LOST, found("expired")], CaptureFailed, "void", "look_up"),
         ("capturing, unwanted", [LOST, found("authorized")], CaptureFailed, "void", "look_up"),
         ("capturing, unwanted", [BUSY], CaptureFailed, "void", "look_up"),
         ("authorizing, unwanted", [LOST, MISSING], PaymentDeclined, "void", "look_up"),
@@ -263,7 +263,7 @@ def test_what_comes_of_an_unwanted_request_is_undone_at_once(
 
 
 @pytest.mark.parametrize("given", [NO, BUSY])
-def test_an_unwanted_hold_that_was_not_made_is_not_undone(given: Answer) -> None:
+def test_an_unwanted_authorization_that_was_not_made_is_not_undone(given: Answer) -> None:
     made = payment_in("authorizing, unwanted")
     only(PaymentDeclined, outcome(made, given))
     assert (payment(made).state, payment(made).operation, payment(made).due_at) == ("declined", None, None)

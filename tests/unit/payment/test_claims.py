@@ -49,7 +49,7 @@ def test_the_gateway_is_asked_before_anything_is_believed(state: str) -> None:
     assert operation(made).is_first
 
 
-@pytest.mark.parametrize("status", ["voided", "lapsed", "declined", "refunded"])
+@pytest.mark.parametrize("status", ["voided", "expired", "declined", "refunded"])
 @pytest.mark.parametrize("state", MARKS)
 @pytest.mark.parametrize("although", [False, True])
 def test_who_is_right_is_believed(state: str, status: str, *, although: bool) -> None:
@@ -91,12 +91,12 @@ def test_nobody_decides_while_the_gateway_is_asked() -> None:
     only(PaymentVoided, answer(made, found("voided")))
 
 
-def test_a_hold_that_never_was_is_believed_to_be_none_once_no_request_for_it_can_arrive() -> None:
+def test_an_authorization_that_never_was_is_believed_to_be_none_once_no_request_for_it_can_arrive() -> None:
     made = Solo("payment")
     made.hear(a(TotalsCalculated))
     operation(made).until = made.now
     answer(made, LOST, BUG)
-    assert (payment(made).state, payment(made).hold) == ("void_failed", None)
+    assert (payment(made).state, payment(made).authorization_id) == ("void_failed", None)
     made.now += POLICY.arrives_within - timedelta(seconds=1)
     made.hear(a(MarkVoided))
     assert codes(only(CommandRejected, answer(made, MISSING))) == ["not_found"]

@@ -96,7 +96,7 @@ def test_a_message_that_comes_again(trigger: str, move: Move) -> None:
     assert payment(made).keys == keys
 
 
-def test_the_hold_is_asked_for_the_total_on_the_customers_card() -> None:
+def test_the_authorization_is_asked_for_the_total_on_the_customers_card() -> None:
     made = payment_in("authorizing")
     assert (payment(made).amount, payment(made).currency, payment(made).token) == (2990, "EUR", CARD.token)
     assert (operation(made).kind, operation(made).step, operation(made).key) == ("authorize", "call", "cart1.1:authorize:1")
@@ -121,7 +121,7 @@ def test_where_nothing_is_to_be_held_the_payment_is_deferred(event: TotalsCalcul
 def test_money_paid_on_delivery_is_given_back_by_hand() -> None:
     made = payment_in("paid")
     failed = only(RefundFailed, made.hear(a(OrderRejected)))
-    assert (failed.code, failed.amount, failed.hold, failed.attempts) == ("paid_in_cash", 2990, None, 0)
+    assert (failed.code, failed.amount, failed.authorization_id, failed.attempts) == ("paid_in_cash", 2990, None, 0)
     refused = only(CommandRejected, made.hear(a(RetryRefund)))
     assert codes(refused) == ["paid_in_cash"]
     assert only(PaymentRefunded, made.hear(a(MarkRefunded, by="eve"))).marked_by == "eve"

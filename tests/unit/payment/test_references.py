@@ -23,16 +23,21 @@ from tests.unit.payment.payments import BUG, DONE, LOST, POLICY, found, operatio
 FOREIGN = Found("h9", CHECKOUT, "captured", 1490, "JPY", 1490, 0)
 
 
-def test_a_payment_that_is_not_ours_is_told_of_once_and_our_own_hold_is_made() -> None:
+def test_a_payment_that_is_not_ours_is_told_of_once_and_our_own_authorization_is_made() -> None:
     made = payment_in("authorizing")
     key = operation(made).key
     told = only(ForeignPaymentFound, outcome(made, LOST, NotFound(CHECKOUT, FOREIGN)))
     assert (told.checkout_id, told.amount, told.currency) == (CHECKOUT, 2990, "EUR")
-    assert (told.gateway_reference, told.hold, told.found_amount, told.found_currency) == (CHECKOUT, "h9", 1490, "JPY")
-    assert (operation(made).step, operation(made).key, payment(made).hold) == ("call", key, None)
+    assert (told.gateway_reference, told.authorization_id, told.found_amount, told.found_currency) == (
+        CHECKOUT,
+        "h9",
+        1490,
+        "JPY",
+    )
+    assert (operation(made).step, operation(made).key, payment(made).authorization_id) == ("call", key, None)
     assert outcome(made, LOST, NotFound(CHECKOUT, FOREIGN)) == []
     only(PaymentAuthorized, outcome(made, DONE))
-    assert payment(made).hold == "h1"
+    assert payment(made).authorization_id == "h1"
     made.hear(a(OrderCancelled))
     only(PaymentVoided, outcome(made, LOST, found("voided", foreign=FOREIGN)))
 
@@ -46,8 +51,8 @@ def test_a_payment_beside_ours_is_told_of_and_ours_goes_on() -> None:
 def test_another_one_is_told_of_as_well() -> None:
     made = payment_in("authorizing")
     only(ForeignPaymentFound, outcome(made, LOST, NotFound(CHECKOUT, FOREIGN)))
-    told = only(ForeignPaymentFound, outcome(made, LOST, NotFound(CHECKOUT, replace(FOREIGN, hold="h10"))))
-    assert told.hold == "h10"
+    told = only(ForeignPaymentFound, outcome(made, LOST, NotFound(CHECKOUT, replace(FOREIGN, authorization_id="h10"))))
+    assert told.authorization_id == "h10"
 
 
 @pytest.mark.parametrize(("shop", "reference"), [("", CHECKOUT), ("tea", f"tea/{CHECKOUT}")])

@@ -11,11 +11,11 @@ from shared.contract.message import Message
 from shared.contract.order import OrderCancelled, OrderCreated, TotalsCalculated
 from shared.contract.payment import (
     CaptureFailed,
-    OperationNearlyGivenUp,
     PaymentDeclined,
     PaymentRefunded,
     PaymentVoided,
     RefundFailed,
+    RetriesNearlyExhausted,
     RetryRefund,
     RetryVoid,
     VoidFailed,
@@ -117,7 +117,7 @@ def test_the_gateway_may_ask_for_more_patience_and_not_for_less(kind: type[Unava
 def test_no_gateway_is_waited_for_longer_than_an_hour(seconds: float) -> None:
     for given in (Unavailable("come back tomorrow", retry_after=seconds), Unknown("come back tomorrow", retry_after=seconds)):
         made = payment_in("voiding")
-        told = only(OperationNearlyGivenUp, answer(made, given))
+        told = only(RetriesNearlyExhausted, answer(made, given))
         assert payment(made).due_at == told.next_attempt_at == made.now + timedelta(hours=1)
 
 
@@ -186,7 +186,7 @@ def test_each_operation_is_tried_as_long_as_it_is_worth_something() -> None:
     made = payment_in("authorized")
     made.now += timedelta(days=1)
     made.hear(a(OrderCreated))
-    assert operation(made).gives_up_at == NOW + POLICY.hold_warning, "a capture, as long as the hold lives"
+    assert operation(made).gives_up_at == NOW + POLICY.authorization_warning, "a capture, as long as the authorization lives"
     made = payment_in("authorized")
     made.now += timedelta(days=6, hours=1)
     made.hear(a(OrderCreated))
@@ -296,12 +296,12 @@ def test_what_the_gateway_has_taken_up_and_does_not_know_yet_has_not_failed_for_
     assert payment(made).state == "refunding"
 
 
-def test_a_hold_a_person_cannot_find_is_none_once_no_request_for_it_can_arrive_any_more() -> None:
+def test_an_authorization_a_person_cannot_find_is_none_once_no_request_for_it_can_arrive_any_more() -> None:
     made = Solo("payment")
     made.hear(a(TotalsCalculated))
     operation(made).until = made.now
     outcome(made, LOST, BUG)
-    assert (payment(made).state, payment(made).hold) == ("void_failed", None)
+    assert (payment(made).state, payment(made).authorization_id) == ("void_failed", None)
     made.hear(a(RetryVoid))
     assert only(VoidFailed, answer(made, MISSING)).code == "not_found"
     made.now += POLICY.arrives_within

@@ -126,9 +126,9 @@ def test_a_dead_letter_is_known_by_its_place_so_that_a_redrive_is_new() -> None:
 
 
 def test_deadlines_and_answers_from_outside_are_never_known_before() -> None:
-    (lapse,) = cart.timers.values()
-    assert identity(Deliver(3, lapse, TimerFired("cart1"))) is None
-    assert identity(RetryTimer(3, lapse, TimerFired("cart1"), ValueError("a bug"))) is None
+    (expire,) = cart.timers.values()
+    assert identity(Deliver(3, expire, TimerFired("cart1"))) is None
+    assert identity(RetryTimer(3, expire, TimerFired("cart1"), ValueError("a bug"))) is None
 
 
 def _item(reactions: object, made: Record) -> Deliver | Reject | DeadLetter | RetryTimer:

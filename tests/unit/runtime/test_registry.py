@@ -64,7 +64,12 @@ def test_the_signature_says_it_all() -> None:
         yield a(StockReserved)
 
     (reaction,) = reactions
-    assert (reaction.service, reaction.name, reaction.trigger, reaction.aggregate) == ("toy", "hold", CheckoutStarted, Holding)
+    assert (reaction.service, reaction.name, reaction.trigger, reaction.aggregate) == (
+        "toy",
+        "hold",
+        CheckoutStarted,
+        Holding,
+    )
     assert reaction.emits == {StockReserved, ReservationFailed}
     assert [(r.parameter, r.aggregate, r.writes) for r in reaction.related] == [
         ("shelves", Shelf, True),
@@ -93,14 +98,14 @@ def test_a_service_reacts_to_a_message_once() -> None:
 def test_a_service_reacts_to_a_timer_once() -> None:
     reactions = Reactions("toy")
 
-    def lapse(holding: Holding) -> Emits[Never]:
+    def expire(holding: Holding) -> Emits[Never]:
         yield from ()
 
-    reactions.on_timer()(lapse)
+    reactions.on_timer()(expire)
     assert reactions.timers[Holding].trigger is TimerFired
     assert reactions.timers[Holding].id_of(TimerFired("cart1.1")) == "cart1.1"
     with pytest.raises(ValueError, match="toy reacts to the timer of Holding twice"):
-        reactions.on_timer()(lapse)
+        reactions.on_timer()(expire)
     assert reactions.messages == {}
 
 

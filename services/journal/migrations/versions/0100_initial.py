@@ -14,7 +14,7 @@ def upgrade() -> None:
         sa.Column("checkout_id", sa.Text(collation="C"), nullable=False),
         sa.Column("cart_id", sa.Text(), nullable=False),
         sa.Column("order_number", sa.Text(collation="C"), nullable=True),
-        sa.Column("hold", sa.Text(), nullable=True),
+        sa.Column("authorization_id", sa.Text(), nullable=True),
         sa.Column("amount", sa.BigInteger(), nullable=True),
         sa.Column("currency", sa.Text(), nullable=True),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
@@ -27,7 +27,13 @@ def upgrade() -> None:
         postgresql_with={"fillfactor": 70},
     )
     op.create_index("checkouts_cart", "checkouts", ["cart_id"], unique=False)
-    op.create_index("checkouts_hold", "checkouts", ["hold"], unique=False, postgresql_where=sa.text("hold IS NOT NULL"))
+    op.create_index(
+        "checkouts_authorization",
+        "checkouts",
+        ["authorization_id"],
+        unique=False,
+        postgresql_where=sa.text("authorization_id IS NOT NULL"),
+    )
     op.create_index("checkouts_open", "checkouts", ["started_at"], unique=False, postgresql_where=sa.text("open"))
     op.create_index("checkouts_order", "checkouts", ["order_number"], unique=False)
     op.create_index("checkouts_started_at", "checkouts", ["started_at"], unique=False)

@@ -29,7 +29,7 @@ def upgrade() -> None:
         sa.Column("amount", sa.BigInteger(), nullable=False),
         sa.Column("currency", sa.Text(), nullable=False),
         sa.Column("token", sa.Text(), nullable=True),
-        sa.Column("hold", sa.Text(), nullable=True),
+        sa.Column("authorization_id", sa.Text(), nullable=True),
         sa.Column("unwanted", sa.Boolean(), nullable=False),
         sa.Column("operation", sa.JSON(), nullable=True),
         sa.Column("serial", sa.Integer(), nullable=False),
@@ -40,7 +40,7 @@ def upgrade() -> None:
         sa.Column("correlation_id", sa.Text(), nullable=True),
         sa.Column("traceparent", sa.Text(), nullable=True),
         sa.Column("reference", sa.Text(), nullable=True),
-        sa.Column("foreign_hold", sa.Text(), nullable=True),
+        sa.Column("foreign_id", sa.Text(), nullable=True),
         sa.Column("leased_until", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("checkout_id"),
     )

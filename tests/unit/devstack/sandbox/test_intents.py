@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from devstack.sandbox.intents import Intent, RefusalError
 
-HOLD = Intent("pi_1", "checkout-1", "tok_approve", "", 1000, "EUR", created=0, lapses=100, updated=0)
+HOLD = Intent("pi_1", "checkout-1", "tok_approve", "", 1000, "EUR", created=0, expires_at=100, updated=0)
 
 
-def test_a_hold_is_captured_then_refunded() -> None:
+def test_an_authorization_is_captured_then_refunded() -> None:
     captured = HOLD.capture(None, 1)
     assert (captured.status(2), captured.captured) == ("captured", 1000)
     part = captured.refund(400, 3)
@@ -19,15 +19,15 @@ def test_a_hold_is_captured_then_refunded() -> None:
     assert part.refund(None, 5).status(200) == "refunded"
 
 
-def test_a_hold_is_voided_only_before_capture() -> None:
+def test_an_authorization_is_voided_only_before_capture() -> None:
     assert HOLD.void(1).status(2) == "voided"
     with pytest.raises(RefusalError, match="is captured"):
         HOLD.capture(1, 1).void(2)
 
 
-def test_a_hold_lapses_unless_captured() -> None:
+def test_an_authorization_expires_unless_captured() -> None:
     assert HOLD.status(99.9) == "authorized"
-    assert HOLD.status(100) == "lapsed"
+    assert HOLD.status(100) == "expired"
     assert HOLD.capture(None, 99).status(101) == "captured"
     with pytest.raises(RefusalError) as caught:
         HOLD.capture(None, 100)
@@ -35,7 +35,7 @@ def test_a_hold_lapses_unless_captured() -> None:
 
 
 @pytest.mark.parametrize("wrong", [HOLD.void(1), HOLD.capture(1, 1), replace(HOLD, declined="expired_card")])
-def test_only_a_standing_hold_is_captured(wrong: Intent) -> None:
+def test_only_a_open_authorization_is_captured(wrong: Intent) -> None:
     with pytest.raises(RefusalError) as caught:
         wrong.capture(None, 2)
     assert caught.value.code == "payment_intent_unexpected_state"

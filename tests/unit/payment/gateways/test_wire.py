@@ -83,8 +83,8 @@ def test_any_other_2xx_is_no_success_whatever_it_says(operation: str, status: in
             {"status": "requires_payment_method", "last_payment_error": {"code": "expired_card", "message": "It has expired."}},
             Declined("expired_card", "It has expired."),
         ),
-        ({"status": "requires_payment_method", "last_payment_error": None}, Declined("hold_declined", NOT_MADE)),
-        ({"status": "canceled"}, Declined("hold_voided", NOT_MADE)),
+        ({"status": "requires_payment_method", "last_payment_error": None}, Declined("authorization_declined", NOT_MADE)),
+        ({"status": "canceled"}, Declined("authorization_voided", NOT_MADE)),
         ({"amount_capturable": 500}, Unusable("pi_1", "other_amount", NOT_MADE)),
         ({"amount_capturable": 0}, Unusable("pi_1", "other_amount", NOT_MADE)),
         ({"amount": 500, "amount_capturable": 500}, Unusable("pi_1", "other_amount", NOT_MADE)),
@@ -237,15 +237,15 @@ def test_a_payment_is_ours_only_if_reference_amount_and_currency_agree(changed: 
     alone = look_up(SOUGHT, reply({"data": [other]}))
     assert isinstance(alone, NotFound)
     assert alone.foreign is not None
-    assert alone.foreign.hold == "pi_2"
+    assert alone.foreign.authorization_id == "pi_2"
     both = look_up(SOUGHT, reply({"data": [other | {"status": "succeeded", "amount_received": 1}, HELD]}))
     assert isinstance(both, PaymentState)
-    assert (both.hold, both.others, both.foreign and both.foreign.hold) == ("pi_1", 0, "pi_2")
+    assert (both.authorization_id, both.others, both.foreign and both.foreign.authorization_id) == ("pi_1", 0, "pi_2")
 
 
 def test_a_payment_the_gateway_named_to_us_is_ours_whatever_its_amount() -> None:
     part = HELD | {"amount": 500, "amount_capturable": 500}
-    known = Sought("c1.1", 1490, "EUR", hold="pi_1")
+    known = Sought("c1.1", 1490, "EUR", authorization_id="pi_1")
     assert look_up(known, reply({"data": [part]})) == PaymentState("pi_1", "c1.1", "authorized", 500, "EUR", 0, 0)
 
 
