@@ -1,5 +1,6 @@
 """The alerts commands: queries read the alerts database, decisions travel as commands."""
 
+from dataclasses import asdict
 from typing import Annotated, Literal
 
 import typer
@@ -67,7 +68,7 @@ def show_alert(
     from cli.alerts.show import show
     from cli.decisions import alerts_db
     from services.alerts import views
-    from services.alerts.model import Alert
+    from services.alerts.model import Alert, runbook
 
     async def work() -> Alert:
         async with alerts_db(state) as engine:
@@ -75,7 +76,7 @@ def show_alert(
 
     found = run(work())
     if as_json:
-        print_json(found)
+        print_json({**asdict(found), "runbook": runbook(found.kind)})
     else:
         show(found, console)
 

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from cli.table import Column, Table, age, facts, number, text
-from services.alerts.model import Action, Alert
+from services.alerts.model import Action, Alert, runbook
 from services.alerts.states import AlertState
 from services.alerts.views import AlertGroup
 
@@ -51,6 +51,7 @@ def show(alert: Alert, console: Console) -> None:
         ("checkout", alert.checkout_id),
         ("seen", f"{alert.times_seen} ×, first {at(alert.first_seen_at)}, last {at(alert.last_seen_at)}"),
         ("dead letters", ", ".join(alert.letters)),
+        ("runbook", runbook(alert.kind)),
     )
     facts(known).print(console)
     if alert.actions:

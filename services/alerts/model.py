@@ -64,6 +64,11 @@ ABOUT_MONEY: Final = (*MONEY, "authorization_expiring", "foreign_payment")
 """The kinds of alert that are sent and listed first."""
 
 
+def runbook(kind: str) -> str:
+    """The section of the documents that says what to do about alerts of a kind."""
+    return f"docs/operate.md#{kind}"
+
+
 @dataclass(slots=True)
 class Alert:
     """One failure, however often it is seen. ``letters``: the ids of its dead letters.

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 import apprise
 
+from services.alerts.model import runbook
 from shared.runtime.observability.logs import about
 
 log = logging.getLogger(__name__)
@@ -100,7 +101,8 @@ class AppriseTarget:
     def _notify(self, notification: Notification) -> bool:
         plainly = apprise.NotifyFormat.TEXT  # the text may quote a record, whose markup must not be rendered
         title = f"Quadrille: {notification.title}"
-        return bool(self._apprise.notify(body=notification.text, title=title, body_format=plainly))
+        body = f"{notification.text}\n\nRunbook: {runbook(notification.kind)}"
+        return bool(self._apprise.notify(body=body, title=title, body_format=plainly))
 
 
 def _answer(answer: asyncio.Future[bool], outcome: bool | Exception) -> None:

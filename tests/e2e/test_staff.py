@@ -139,6 +139,7 @@ async def test_an_alert_of_money_is_acknowledged_but_not_closed_while_the_money_
     assert (await command(environment, "alerts", "ack", alert.alert_id, "--why", "calling", "--by", "ada")).code == 0
     shown = await command(environment, "alerts", "show", alert.alert_id, "--json")
     assert (shown.json["state"], shown.json["actions"][0]["by"]) == ("acknowledged", "ada")
+    assert shown.json["runbook"] == "docs/operate.md#refund_failed"
     refused = await command(environment, "alerts", "resolve", alert.alert_id, "--why", "tired")
     assert refused.code == 1
     assert b"closes when the payment is settled" in refused.out

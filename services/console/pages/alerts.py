@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from services.alerts import views
-from services.alerts.model import Alert
+from services.alerts.model import Alert, runbook
 from services.alerts.states import AlertState
 from services.alerts.views import AlertFilter
 from services.console.actions import of_alert, of_money
@@ -55,4 +55,10 @@ async def show(request: Request) -> Response:
 
 def values(found: Alert) -> dict[str, Any]:
     """The values of an alert's templates."""
-    return {"alert": found, "history": found.actions, "actions": of_alert(found), "money_actions": of_money(found)}
+    return {
+        "alert": found,
+        "runbook": runbook(found.kind),
+        "history": found.actions,
+        "actions": of_alert(found),
+        "money_actions": of_money(found),
+    }

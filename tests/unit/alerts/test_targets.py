@@ -62,3 +62,15 @@ async def test_a_missing_target_is_unreachable() -> None:
         address = f"json://127.0.0.1:{gone.getsockname()[1]}"
     with pytest.raises(SendError, match="refused or unreachable"):
         await AppriseTarget(address, 1).send(ALERT)
+
+
+async def test_a_notification_names_its_runbook(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[str] = []
+
+    def notify(_: object, body: str, **more: object) -> bool:
+        sent.append(body)
+        return True
+
+    monkeypatch.setattr("apprise.Apprise.notify", notify)
+    await AppriseTarget("json://127.0.0.1", 1).send(ALERT)
+    assert sent == ["text\n\nRunbook: docs/operate.md#service_down"]
