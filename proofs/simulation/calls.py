@@ -15,7 +15,7 @@ from proofs.simulation.gateway import FakeGateway, Request
 from proofs.simulation.partitions import Member, Partition
 from proofs.simulation.service import Input, Service
 from proofs.simulation.watch import Watch
-from services.payment.answers import AuthorizationAged, GatewayAnswered, TimeIsUp
+from services.payment.answers import AuthorizationAged, GatewayAnswered, OperationTimedOut
 from services.payment.gateways.port import Answer, LookUp
 from services.payment.model import Payment, PaymentOperation
 from services.payment.trouble import Breaker, GatewayHealth, is_trouble
@@ -88,15 +88,15 @@ class Calls:
 
     def _is_held(self, operation: PaymentOperation) -> bool:
         """Whether a request has to wait for the gateway's trouble to end; the next one that is due may be a probe."""
-        return self._breaker.is_open and not operation.for_a_person
+        return self._breaker.is_open and not operation.awaited_by_person
 
     def _hold(self, claiming: Event, member: Member, partition: Partition, payment: Payment) -> None:
         """A call waits, is made as a probe, or is given up when nobody can wait for it any longer."""
         operation, now = payment.operation, self._env.now
         assert operation is not None
-        if payment.gives_no_more or now >= operation.gives_up_at:
+        if payment.is_unwanted or now >= operation.gives_up_at:
             asked = (member.asked.get(payment.checkout_id), member.inherited.get(payment.checkout_id))
-            up = TimeIsUp(payment.checkout_id, payment.serial, payment.serial in asked)
+            up = OperationTimedOut(payment.checkout_id, payment.serial, payment.serial in asked)
             if self._service.commit(member, partition.number, [(None, up)]):
                 self._env.ready.remove(claiming)
             else:

@@ -51,8 +51,8 @@ class Request:
         assert payment.operation is not None
         authorization_id, token = payment.authorization_id or "", payment.token or ""
         kind, currency = payment.request(now), payment.currency
-        amount = payment.operation.given(payment) if kind == "refund" else payment.amount
-        return cls(kind, payment.operation.key, payment.known_as, authorization_id, amount, currency, token)
+        amount = payment.operation.refund_amount(payment) if kind == "refund" else payment.amount
+        return cls(kind, payment.operation.key, payment.gateway_reference, authorization_id, amount, currency, token)
 
 
 class FakeGateway:

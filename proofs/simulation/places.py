@@ -17,7 +17,7 @@ Place = tuple[str, str, Any]
 TIMED: Final[Mapping[str, tuple[Any, ...]]] = {
     "expire_session": (Cart.CHECKOUT,),
     "expire_reservation": (Reservation.HELD, Reservation.EXTENDED, Reservation.FAILED),
-    "tell_of_hold": (Payment.AUTHORIZED,),
+    "warn_expiring_authorization": (Payment.AUTHORIZED,),
 }
 """All that a deadline can strike: the states that have one."""
 _CAPTURE: Final = (Payment.CAPTURING, Payment.CAPTURED, Payment.CAPTURE_FAILED, Payment.REFUNDING)
@@ -26,35 +26,35 @@ _GIVEN_BACK: Final = (Payment.VOIDING, Payment.VOIDED, Payment.VOID_FAILED)
 _REFUND: Final = (Payment.REFUNDING, Payment.REFUNDED, Payment.REFUND_FAILED)
 NEVER: Final[Mapping[str, tuple[Any, ...]]] = {
     # Comes of a checkout that cart has confirmed or at least started, and of its end but one event.
-    "undo_change": (None,),
-    "reopen_without_stock": (None,),
-    "reopen_unpaid": (None,),
-    "reopen_cancelled": (None, Cart.ACTIVE, Cart.CHECKOUT),
-    "clean_up": (None,),
+    "revert_rejected_change": (None,),
+    "reopen_on_failed_reservation": (None,),
+    "reopen_on_declined_payment": (None,),
+    "reopen_on_cancelled_order": (None, Cart.ACTIVE, Cart.CHECKOUT),
+    "complete_on_confirmed_order": (None,),
     # A checkout is confirmed once, and its units are extended once or fail.
     "extend_reservation": (Reservation.EXTENDED, Reservation.ALLOCATED, Reservation.COMMITTED),
-    "take_quote": (Order.PAYING, *_ORDERED),
-    "take_reservation": (Order.PAYING, *_ORDERED),
-    "close_without_stock": _ORDERED,
+    "total_on_confirmed_checkout": (Order.PAYING, *_ORDERED),
+    "total_on_extended_reservation": (Order.PAYING, *_ORDERED),
+    "close_on_failed_reservation": _ORDERED,
     # There are totals once, of what was extended, and so one payment: held, deferred or declined.
     "authorize": tuple(state for state in Payment if state is not Payment.VOIDED),
-    "go_on": (None, Payment.DEFERRED, Payment.PAID),
-    "give_up_in_trouble": (None, Payment.DEFERRED, Payment.PAID),
+    "on_gateway_result": (None, Payment.DEFERRED, Payment.PAID),
+    "give_up_timed_out": (None, Payment.DEFERRED, Payment.PAID),
     "create_order": (Order.WAITING, *_ORDERED),
     "create_deferred_order": (Order.WAITING, *_ORDERED),
-    "close_unpaid": (Order.WAITING, *_ORDERED),
-    "hold_for_another_card": (None, Reservation.HELD, Reservation.ALLOCATED, Reservation.COMMITTED),
+    "close_on_declined_payment": (Order.WAITING, *_ORDERED),
+    "keep_reserved_on_declined_payment": (None, Reservation.HELD, Reservation.ALLOCATED, Reservation.COMMITTED),
     # An order is created once, of what is held or deferred, or it is rejected; what is captured follows from it.
-    "allocate": (None, Reservation.HELD, Reservation.ALLOCATED),
-    "release_rejected": (Reservation.ALLOCATED, Reservation.COMMITTED),
+    "allocate_stock": (None, Reservation.HELD, Reservation.ALLOCATED),
+    "release_or_return_rejected": (Reservation.ALLOCATED, Reservation.COMMITTED),
     "capture": (None, Payment.AUTHORIZING, Payment.DECLINED, *_CAPTURE),
-    "give_back_unordered": _CAPTURE,
+    "void_or_refund_rejected": _CAPTURE,
     "confirm_order": (Order.WAITING, Order.PAYING, Order.CONFIRMED, Order.CLOSED),
-    "cancel_uncaptured": (Order.WAITING, Order.PAYING, Order.CONFIRMED, Order.CLOSED),
+    "cancel_on_failed_capture": (Order.WAITING, Order.PAYING, Order.CONFIRMED, Order.CLOSED),
     # It is confirmed once and cancelled once, and nothing but that gives its money back.
     "commit_stock": (None, Reservation.HELD, Reservation.COMMITTED),
-    "undo": (None, Reservation.HELD),
-    "give_back_cancelled": (None, Payment.AUTHORIZING, Payment.DECLINED, *_GIVEN_BACK, *_REFUND),
+    "release_or_return_cancelled": (None, Reservation.HELD),
+    "void_or_refund_cancelled": (None, Payment.AUTHORIZING, Payment.DECLINED, *_GIVEN_BACK, *_REFUND),
 }
 """States in which a trigger cannot come, in whatever order what was published is handled, for what had to happen before it."""
 

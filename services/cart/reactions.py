@@ -191,7 +191,7 @@ def _changed(cart: Cart) -> CartChanged | CheckoutChanged:
 
 
 @reactions.on(ReservationChangeRejected)
-def undo_change(cart: Cart, event: ReservationChangeRejected) -> Emits[CheckoutChangeRejected]:
+def revert_rejected_change(cart: Cart, event: ReservationChangeRejected) -> Emits[CheckoutChangeRejected]:
     """The cart holds what is reserved for it. A change that came since, or the confirmation, has an answer of its own."""
     session = cart.session
     if cart.state is not CartState.CHECKOUT or session is None:
@@ -367,25 +367,25 @@ def expire_session(cart: Cart) -> Emits[CheckoutAbandoned]:
 
 
 @reactions.on(ReservationFailed)
-def reopen_without_stock(cart: Cart, event: ReservationFailed) -> Emits[CartReopened]:
+def reopen_on_failed_reservation(cart: Cart, event: ReservationFailed) -> Emits[CartReopened]:
     """The stock is gone: nothing was paid, and the shortages are named."""
     yield from _reopen(cart, event.checkout_id, _shortage_reasons(event.shortages), event.shortages)
 
 
 @reactions.on(OrderRejected)
-def reopen_without_order(cart: Cart, event: OrderRejected) -> Emits[CartReopened]:
+def reopen_on_rejected_order(cart: Cart, event: OrderRejected) -> Emits[CartReopened]:
     """Order found that there can be no order."""
     yield from _reopen(cart, event.checkout_id, event.reasons)
 
 
 @reactions.on(PaymentDeclined)
-def reopen_unpaid(cart: Cart, event: PaymentDeclined) -> Emits[CartReopened]:
+def reopen_on_declined_payment(cart: Cart, event: PaymentDeclined) -> Emits[CartReopened]:
     """Another card may do."""
     yield from _reopen(cart, event.checkout_id, (Reason(code=event.code, message=event.reason, subject="payment_method"),))
 
 
 @reactions.on(OrderCancelled)
-def reopen_cancelled(cart: Cart, event: OrderCancelled) -> Emits[CartReopened]:
+def reopen_on_cancelled_order(cart: Cart, event: OrderCancelled) -> Emits[CartReopened]:
     """The order came to nothing. A cart whose order had been confirmed stays inactive."""
     yield from _reopen(cart, event.checkout_id, event.reasons)
 
@@ -406,7 +406,7 @@ def _shortage_reasons(shortages: tuple[Shortage, ...]) -> tuple[Reason, ...]:
 
 
 @reactions.on(OrderConfirmed)
-def clean_up(cart: Cart, event: OrderConfirmed) -> Emits[CheckoutCompleted]:
+def complete_on_confirmed_order(cart: Cart, event: OrderConfirmed) -> Emits[CheckoutCompleted]:
     """Step 9: never in the customer's way, as it only follows the confirmation."""
     if cart.session is not None and cart.session.checkout_id == event.checkout_id:
         cart.complete(event.order_number)

@@ -33,12 +33,12 @@ reactions = Reactions("inventory")
 State = ReservationState
 
 
-def held(reservation: Reservation, *_: Any) -> Iterable[str]:
+def reserved_skus(reservation: Reservation, *_: Any) -> Iterable[str]:
     """The SKUs a reservation holds."""
     return reservation.units
 
 
-def held_or_in(items: Callable[[Any], Iterable[Item]]) -> Callable[..., Iterable[str]]:
+def reserved_skus_and(items: Callable[[Any], Iterable[Item]]) -> Callable[..., Iterable[str]]:
     """The SKUs a reservation holds and those of the message's items."""
     return lambda reservation, event, *_: dict.fromkeys([*reservation.units, *(item.sku for item in items(event))])
 
@@ -53,17 +53,17 @@ def receive_stock(stock: Stock, command: ReceiveStock) -> Emits[StockReceived]:
     yield StockReceived(sku=stock.sku, on_hand=stock.on_hand, reserved=stock.reserved, quantity=command.quantity)
 
 
-def _missing(stock: Stock, command: AdjustStock) -> dict[str, Any] | None:
+def _shortfall(stock: Stock, command: AdjustStock) -> dict[str, Any] | None:
     """What to search reservations for: those that will not fit on the shelf any more."""
     missing = stock.reserved - (stock.on_hand + command.delta)
     return {"sku": stock.sku, "missing": missing} if missing > 0 else None
 
 
-def _holding(stock: Stock, command: AdjustStock, reservations: dict[str, Reservation]) -> set[str]:
+def _skus_reserved(stock: Stock, command: AdjustStock, reservations: dict[str, Reservation]) -> set[str]:
     return {sku for held in reservations.values() if held.live and stock.sku in held.units for sku in held.units}
 
 
-@reactions.on(AdjustStock, reservations=Search("latest_of", _missing), stocks=_holding)
+@reactions.on(AdjustStock, reservations=Search("latest_of", _shortfall), stocks=_skus_reserved)
 def adjust_stock(
     stock: Stock,
     command: AdjustStock,
@@ -104,7 +104,7 @@ def _started_skus(reservation: Reservation, event: CheckoutStarted, previous: di
 
 
 @reactions.on(CheckoutStarted, previous=_previous, stocks=_started_skus)
-def reserve(
+def reserve_stock(
     reservation: Reservation,
     event: CheckoutStarted,
     previous: dict[str, Reservation],
@@ -124,10 +124,10 @@ def reserve(
     else:
         expires_at = now + timedelta(seconds=policy.reservation_seconds)
         reservation.move(State.HELD, expires_at)
-        yield StockReserved(**_names(reservation), revision=0, items=reservation.items, expires_at=expires_at)
+        yield StockReserved(**_ids(reservation), revision=0, items=reservation.items, expires_at=expires_at)
 
 
-@reactions.on(CheckoutChanged, stocks=held_or_in(lambda event: event.items))
+@reactions.on(CheckoutChanged, stocks=reserved_skus_and(lambda event: event.items))
 def change_reservation(
     reservation: Reservation, event: CheckoutChanged, stocks: dict[str, Stock], now: datetime, policy: Policy
 ) -> Emits[StockReserved | ReservationChangeRejected | ReservationFailed]:
@@ -141,13 +141,13 @@ def change_reservation(
     expires_at = now + timedelta(seconds=policy.reservation_seconds)
     reservation.revision = event.revision
     reservation.move(State.HELD, expires_at)
-    held = {**_names(reservation), "revision": event.revision, "items": reservation.items}
+    held = {**_ids(reservation), "revision": event.revision, "items": reservation.items}
     yield StockReserved(**held, expires_at=expires_at)
     if shortages:
         yield ReservationChangeRejected(**held, shortages=shortages)
 
 
-@reactions.on(CheckoutConfirmed, stocks=held_or_in(lambda event: event.quote.items))
+@reactions.on(CheckoutConfirmed, stocks=reserved_skus_and(lambda event: event.quote.items))
 def extend_reservation(
     reservation: Reservation, event: CheckoutConfirmed, stocks: dict[str, Stock], now: datetime, policy: Policy
 ) -> Emits[ReservationExtended | ReservationFailed]:
@@ -161,19 +161,19 @@ def extend_reservation(
     expires_at = now + timedelta(seconds=policy.extension_seconds)
     reservation.revision = event.revision
     reservation.move(State.EXTENDED, expires_at)
-    yield ReservationExtended(**_names(reservation), items=reservation.items, expires_at=expires_at)
+    yield ReservationExtended(**_ids(reservation), items=reservation.items, expires_at=expires_at)
 
 
 def _fail(reservation: Reservation, shortages: tuple[Shortage, ...], stocks: dict[str, Stock]) -> ReservationFailed:
     reservation.free(State.FAILED, stocks)
-    return ReservationFailed(**_names(reservation), shortages=shortages)
+    return ReservationFailed(**_ids(reservation), shortages=shortages)
 
 
-def _names(reservation: Reservation) -> dict[str, Any]:
+def _ids(reservation: Reservation) -> dict[str, Any]:
     return {"cart_id": reservation.cart_id, "checkout_id": reservation.checkout_id}
 
 
-@reactions.on_timer(stocks=held)
+@reactions.on_timer(stocks=reserved_skus)
 def expire_reservation(
     reservation: Reservation, stocks: dict[str, Stock]
 ) -> Emits[ReservationExpired | ReservationFailed | ReservationLost]:
@@ -181,17 +181,17 @@ def expire_reservation(
     if loss := reservation.loss:
         reservation.loss, reservation.due_at = None, None
         kind = ReservationFailed if loss.held else ReservationLost
-        yield kind(**_names(reservation), shortages=loss.shortages)
+        yield kind(**_ids(reservation), shortages=loss.shortages)
         return
     reservation.free(State.EXPIRED, stocks)
-    yield ReservationExpired(**_names(reservation))
+    yield ReservationExpired(**_ids(reservation))
 
 
 # --- the ends
 
 
-@reactions.on(CheckoutAbandoned, stocks=held)
-def release_abandoned(
+@reactions.on(CheckoutAbandoned, stocks=reserved_skus)
+def release_on_abandoned_checkout(
     reservation: Reservation, event: CheckoutAbandoned, stocks: dict[str, Stock]
 ) -> Emits[ReservationReleased]:
     """Before the confirmation only; after it, order has the last word and inventory waits for it.
@@ -202,29 +202,29 @@ def release_abandoned(
         yield from _release(reservation, event.cart_id, stocks)
 
 
-@reactions.on(OrderRejected, stocks=held)
-def release_rejected(
+@reactions.on(OrderRejected, stocks=reserved_skus)
+def release_or_return_rejected(
     reservation: Reservation, event: OrderRejected, stocks: dict[str, Stock]
 ) -> Emits[ReservationReleased | StockReturned]:
     """No order: the units are free, and nothing that comes late takes them again."""
-    yield from _undo(reservation, event.cart_id, stocks)
+    yield from _release_or_return(reservation, event.cart_id, stocks)
 
 
 @reactions.on(PaymentDeclined)
-def hold_for_another_card(
+def keep_reserved_on_declined_payment(
     reservation: Reservation, event: PaymentDeclined, now: datetime, policy: Policy
 ) -> Emits[StockReserved]:
     """Keep the units a little, so that another card can be tried."""
     if reservation.state is State.EXTENDED:
         expires_at = now + timedelta(seconds=policy.retry_hold_seconds)
         reservation.move(State.HELD, expires_at)
-        yield StockReserved(
-            **_names(reservation), revision=reservation.revision, items=reservation.items, expires_at=expires_at
-        )
+        yield StockReserved(**_ids(reservation), revision=reservation.revision, items=reservation.items, expires_at=expires_at)
 
 
-@reactions.on(OrderCreated, stocks=held_or_in(lambda event: event.items))
-def allocate(reservation: Reservation, event: OrderCreated, stocks: dict[str, Stock], now: datetime) -> Emits[ReservationLost]:
+@reactions.on(OrderCreated, stocks=reserved_skus_and(lambda event: event.items))
+def allocate_stock(
+    reservation: Reservation, event: OrderCreated, stocks: dict[str, Stock], now: datetime
+) -> Emits[ReservationLost]:
     """The order exists: its units have no TTL any more. Where they had expired and are gone, the order cannot be kept."""
     if reservation.closed or reservation.state is State.COMMITTED:
         return
@@ -235,7 +235,7 @@ def allocate(reservation: Reservation, event: OrderCreated, stocks: dict[str, St
         reservation.move(State.ALLOCATED)
 
 
-@reactions.on(OrderConfirmed, stocks=held)
+@reactions.on(OrderConfirmed, stocks=reserved_skus)
 def commit_stock(
     reservation: Reservation, event: OrderConfirmed, stocks: dict[str, Stock], now: datetime
 ) -> Emits[StockCommitted | ReservationLost]:
@@ -246,26 +246,28 @@ def commit_stock(
         yield _lose(reservation, shortages, stocks)
     else:
         reservation.commit(stocks)
-        yield StockCommitted(**_names(reservation), items=reservation.items)
+        yield StockCommitted(**_ids(reservation), items=reservation.items)
 
 
 def _lose(reservation: Reservation, shortages: tuple[Shortage, ...], stocks: dict[str, Stock]) -> ReservationLost:
     reservation.free(State.FAILED, stocks)
-    return ReservationLost(**_names(reservation), shortages=shortages)
+    return ReservationLost(**_ids(reservation), shortages=shortages)
 
 
-@reactions.on(OrderCancelled, stocks=held)
-def undo(
+@reactions.on(OrderCancelled, stocks=reserved_skus)
+def release_or_return_cancelled(
     reservation: Reservation, event: OrderCancelled, stocks: dict[str, Stock]
 ) -> Emits[ReservationReleased | StockReturned]:
     """Units reserved are free again; units sold come back."""
-    yield from _undo(reservation, event.cart_id, stocks)
+    yield from _release_or_return(reservation, event.cart_id, stocks)
 
 
-def _undo(reservation: Reservation, cart_id: str, stocks: dict[str, Stock]) -> Iterator[ReservationReleased | StockReturned]:
+def _release_or_return(
+    reservation: Reservation, cart_id: str, stocks: dict[str, Stock]
+) -> Iterator[ReservationReleased | StockReturned]:
     if reservation.state is State.COMMITTED:
         reservation.take_back(stocks)
-        yield StockReturned(**_names(reservation), items=reservation.items)
+        yield StockReturned(**_ids(reservation), items=reservation.items)
     elif not reservation.closed:
         yield from _release(reservation, cart_id, stocks)
 
@@ -273,4 +275,4 @@ def _undo(reservation: Reservation, cart_id: str, stocks: dict[str, Stock]) -> I
 def _release(reservation: Reservation, cart_id: str, stocks: dict[str, Stock]) -> Iterator[ReservationReleased]:
     reservation.cart_id = cart_id
     if reservation.free(State.RELEASED, stocks):
-        yield ReservationReleased(**_names(reservation))
+        yield ReservationReleased(**_ids(reservation))

@@ -46,7 +46,9 @@ def define_coupon(coupon: Coupon, command: DefineCoupon, envelope: Envelope) -> 
 
 
 @reactions.on(PreviewRequested, coupons=lambda event: event.quote.coupons)
-def preview(event: PreviewRequested, coupons: Mapping[str, Coupon], rules: Rules, now: datetime) -> Emits[CheckoutPreviewed]:
+def preview_totals(
+    event: PreviewRequested, coupons: Mapping[str, Coupon], rules: Rules, now: datetime
+) -> Emits[CheckoutPreviewed]:
     """The totals as they would be now; nothing is kept of it."""
     outcome = calculate(event.quote, coupons, rules, now)
     yield CheckoutPreviewed(
@@ -61,16 +63,16 @@ def preview(event: PreviewRequested, coupons: Mapping[str, Coupon], rules: Rules
 # --- step 4: both halves, then the totals
 
 
-def _before(checkout: Checkout, event: CheckoutConfirmed) -> list[str]:
+def _previous(checkout: Checkout, event: CheckoutConfirmed) -> list[str]:
     return [event.previous_checkout_id] if event.previous_checkout_id else []
 
 
-def _quoted(checkout: Checkout, event: CheckoutConfirmed, before: dict[str, Checkout]) -> set[str]:
+def _coupons_of(checkout: Checkout, event: CheckoutConfirmed, before: dict[str, Checkout]) -> set[str]:
     return set(event.quote.coupons).union(*map(coupon_codes, before.values()))
 
 
-@reactions.on(CheckoutConfirmed, before=_before, coupons=_quoted)
-def take_quote(
+@reactions.on(CheckoutConfirmed, before=_previous, coupons=_coupons_of)
+def total_on_confirmed_checkout(
     checkout: Checkout,
     event: CheckoutConfirmed,
     before: dict[str, Checkout],
@@ -86,22 +88,22 @@ def take_quote(
             earlier.end(State.CLOSED, coupons)
     checkout.cart_id, checkout.quote, checkout.expected_total = event.cart_id, event.quote, event.expected_total
     if checkout.state is State.WAITING:
-        yield from _total(checkout, coupons, rules, now)
+        yield from _calculate(checkout, coupons, rules, now)
     elif checkout.rejected:
         yield _rejected(checkout, *checkout.rejected)
 
 
 @reactions.on(ReservationExtended, coupons=coupon_codes)
-def take_reservation(
+def total_on_extended_reservation(
     checkout: Checkout, event: ReservationExtended, coupons: dict[str, Coupon], rules: Rules, now: datetime
 ) -> Emits[TotalsCalculated | OrderRejected]:
     """The other half: the units are held."""
     if checkout.state is State.WAITING:
         checkout.cart_id, checkout.reserved_until = event.cart_id, event.expires_at
-        yield from _total(checkout, coupons, rules, now)
+        yield from _calculate(checkout, coupons, rules, now)
 
 
-def _total(
+def _calculate(
     checkout: Checkout, coupons: Mapping[str, Coupon], rules: Rules, now: datetime
 ) -> Iterator[TotalsCalculated | OrderRejected]:
     if not checkout.complete:
@@ -136,7 +138,7 @@ def _rejected(checkout: Checkout, *reasons: Reason) -> OrderRejected:
 
 
 @reactions.on(ReservationFailed, coupons=coupon_codes)
-def close_without_stock(checkout: Checkout, event: ReservationFailed, coupons: dict[str, Coupon]) -> Emits[Never]:
+def close_on_failed_reservation(checkout: Checkout, event: ReservationFailed, coupons: dict[str, Coupon]) -> Emits[Never]:
     """Cart heard it too and reopens; there is nothing to add."""
     if checkout.open:
         checkout.cart_id = event.cart_id
@@ -147,12 +149,12 @@ def close_without_stock(checkout: Checkout, event: ReservationFailed, coupons: d
 # --- step 6: the order
 
 
-def _to_be_numbered(checkout: Checkout, event: PaymentAuthorized | PaymentDeferred) -> list[str]:
+def _to_number(checkout: Checkout, event: PaymentAuthorized | PaymentDeferred) -> list[str]:
     """Numbers are drawn for orders alone, so that they have no gaps but those of failures."""
     return [checkout.checkout_id] if checkout.state is State.PAYING else []
 
 
-@reactions.on(PaymentAuthorized, numbers=_to_be_numbered)
+@reactions.on(PaymentAuthorized, numbers=_to_number)
 def create_order(
     checkout: Checkout, event: PaymentAuthorized, numbers: Mapping[str, OrderNumber], now: datetime
 ) -> Emits[OrderCreated | OrderRejected]:
@@ -160,7 +162,7 @@ def create_order(
     yield from _create(checkout, numbers, "authorized", now)
 
 
-@reactions.on(PaymentDeferred, numbers=_to_be_numbered)
+@reactions.on(PaymentDeferred, numbers=_to_number)
 def create_deferred_order(
     checkout: Checkout, event: PaymentDeferred, numbers: Mapping[str, OrderNumber], now: datetime
 ) -> Emits[OrderCreated | OrderConfirmed | OrderRejected]:
@@ -191,7 +193,7 @@ def _create(
 
 
 @reactions.on(PaymentDeclined, coupons=coupon_codes)
-def close_unpaid(checkout: Checkout, event: PaymentDeclined, coupons: dict[str, Coupon]) -> Emits[Never]:
+def close_on_declined_payment(checkout: Checkout, event: PaymentDeclined, coupons: dict[str, Coupon]) -> Emits[Never]:
     """The attempt is over; its coupons may be used again."""
     if checkout.state is State.PAYING:
         checkout.end(State.CLOSED, coupons)
@@ -225,14 +227,14 @@ def _confirm(checkout: Checkout) -> OrderConfirmed:
 
 
 @reactions.on(CaptureFailed, coupons=coupon_codes)
-def cancel_uncaptured(checkout: Checkout, event: CaptureFailed, coupons: dict[str, Coupon]) -> Emits[OrderCancelled]:
+def cancel_on_failed_capture(checkout: Checkout, event: CaptureFailed, coupons: dict[str, Coupon]) -> Emits[OrderCancelled]:
     """No money, no order (step 8)."""
     if checkout.state is State.CREATED:
         yield _cancel(checkout, coupons, Reason(code=event.code, message=event.reason, subject="payment_method"))
 
 
 @reactions.on(ReservationLost, coupons=coupon_codes)
-def cancel_without_stock(
+def cancel_on_lost_reservation(
     checkout: Checkout, event: ReservationLost, coupons: dict[str, Coupon]
 ) -> Emits[OrderRejected | OrderCancelled]:
     """The units are gone: no order, or none any more. A confirmation that comes later hears of it."""
@@ -248,7 +250,7 @@ def cancel_without_stock(
 
 
 @reactions.on(CheckoutAbandoned, coupons=coupon_codes)
-def end_abandoned(
+def cancel_on_abandoned_checkout(
     checkout: Checkout, event: CheckoutAbandoned, coupons: dict[str, Coupon]
 ) -> Emits[OrderRejected | OrderCancelled]:
     """Given up: there is no order, unless it was final before. A confirmation that comes later hears of it."""
@@ -261,12 +263,12 @@ def end_abandoned(
         checkout.cart_id, checkout.state, checkout.rejected = event.cart_id, State.CLOSED, (reason,)
 
 
-def _of_cart(checkout: Checkout, command: CancelOrder) -> dict[str, str] | None:
+def _attempts_of(checkout: Checkout, command: CancelOrder) -> dict[str, str] | None:
     """What to search the cart's attempts for, where nothing was heard of the one that is named."""
     return None if checkout.known else {"cart_id": command.cart_id}
 
 
-@reactions.on(CancelOrder, attempts=Search("of_cart", _of_cart), coupons=coupon_codes)
+@reactions.on(CancelOrder, attempts=Search("of_cart", _attempts_of), coupons=coupon_codes)
 def cancel_order(
     checkout: Checkout,
     command: CancelOrder,

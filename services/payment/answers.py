@@ -33,7 +33,7 @@ from shared.contract.payment import (
 )
 
 State = PaymentState
-TOLD_WAIT: Final = 60.0
+WARN_WAIT: Final = 60.0
 """Seconds; where a gateway asks for more patience than that, people hear of it."""
 GivenUp = PaymentDeclined | CaptureFailed | VoidFailed | RefundFailed
 Outcome = (
@@ -72,7 +72,7 @@ class GatewayAnswered:
 
 
 @dataclass(frozen=True)
-class TimeIsUp:
+class OperationTimedOut:
     """The time of request ``serial`` of a payment is over, and it is held back. ``again``: perhaps it was made before."""
 
     checkout_id: str
@@ -97,7 +97,7 @@ class AuthorizationAged:
         return f"authorization/{self.checkout_id}"
 
 
-def settle(payment: Payment, answer: Answer | LookUp, policy: Policy, now: datetime) -> Iterator[Outcome]:
+def apply_answer(payment: Payment, answer: Answer | LookUp, policy: Policy, now: datetime) -> Iterator[Outcome]:
     """Go on from an answer: done, to be asked again, or given up."""
     operation = payment.operation
     assert operation is not None
@@ -107,7 +107,7 @@ def settle(payment: Payment, answer: Answer | LookUp, policy: Policy, now: datet
     match answer:
         case Succeeded(authorization_id=authorization_id):
             payment.authorization_id = authorization_id
-            yield from _succeed(payment, policy, now)
+            yield from _complete(payment, policy, now)
         case Found():
             yield from _found(payment, answer, policy, now)
         case NotFound():
@@ -120,11 +120,11 @@ def settle(payment: Payment, answer: Answer | LookUp, policy: Policy, now: datet
         case Unavailable(code=code, reason=reason, retry_after=wait):
             operation.uncertain |= answer.uncertain
             look_up = operation.step == "look_up"
-            yield from _again(payment, policy, now, code, reason, look_up=look_up, wait=wait)
+            yield from _retry_later(payment, policy, now, code, reason, look_up=look_up, wait=wait)
         case Unknown(code=code, reason=reason, retry_after=wait):
             operation.uncertain, operation.key_spent = True, operation.key_spent or answer.key_spent
             operation.pending |= answer.pending
-            yield from _again(payment, policy, now, code, reason, wait=wait)
+            yield from _retry_later(payment, policy, now, code, reason, wait=wait)
         case Refused(code=code, message=message):
             operation.attempts += 1
             operation.code, operation.reason = code, message
@@ -136,15 +136,15 @@ def foreign_payment(payment: Payment, answer: Answer | LookUp) -> Iterator[Forei
     if isinstance(answer, Found | NotFound) and (foreign := answer.foreign) and foreign.authorization_id != payment.foreign_id:
         payment.foreign_id = foreign.authorization_id
         yield ForeignPaymentFound(
-            **facts(payment),
-            gateway_reference=payment.known_as,
+            **event_fields(payment),
+            gateway_reference=payment.gateway_reference,
             authorization_id=foreign.authorization_id,
             found_amount=foreign.amount,
             found_currency=foreign.currency,
         )
 
 
-def _again(
+def _retry_later(
     payment: Payment,
     policy: Policy,
     now: datetime,
@@ -158,20 +158,20 @@ def _again(
     """Ask again later; tell where that may soon have been in vain, and give up where it was."""
     operation = payment.operation
     assert operation is not None
-    if payment.gives_no_more and not look_up:  # it was not done, and nobody wants it
+    if payment.is_unwanted and not look_up:  # it was not done, and nobody wants it
         operation.code, operation.reason = code, reason
         yield from give_up(payment, now)
         return
     operation.by_hand &= not operation.pending  # no person waits for what the gateway has taken up and does not know yet
     if not payment.retry(policy, now, code, reason, look_up=look_up, wait=wait, refused=refused):
         yield from give_up(payment, now)
-    elif not operation.told and (
-        operation.refusals == policy.warned_at or (wait or 0.0) > TOLD_WAIT or operation.lasts_too_long(policy, now)
+    elif not operation.warned and (
+        operation.refusals == policy.warns_at_refusal or (wait or 0.0) > WARN_WAIT or operation.is_warning_due(policy, now)
     ):
-        operation.told = True
+        operation.warned = True
         left = (operation.gives_up_at - now).total_seconds() / MAX_BACKOFF
         yield RetriesNearlyExhausted(
-            **facts(payment),
+            **event_fields(payment),
             operation=operation.kind,
             attempts=operation.attempts,
             allowed=policy.attempts if refused else operation.attempts + max(1, round(left)),
@@ -182,28 +182,28 @@ def _again(
         )
 
 
-def _succeed(payment: Payment, policy: Policy, now: datetime) -> Iterator[Outcome]:
+def _complete(payment: Payment, policy: Policy, now: datetime) -> Iterator[Outcome]:
     assert payment.operation is not None
     match payment.operation.kind:
         case "authorize":
             payment.finish(State.AUTHORIZED)
-            yield PaymentAuthorized(**facts(payment))
+            yield PaymentAuthorized(**event_fields(payment))
             if payment.unwanted:
                 payment.begin("void", State.VOIDING, now)
             else:
                 payment.schedule_expiry_warning(now, policy)
         case "capture":
             payment.finish(State.CAPTURED)
-            yield PaymentCaptured(**facts(payment))
+            yield PaymentCaptured(**event_fields(payment))
             if payment.unwanted:
                 payment.begin("refund", State.REFUNDING, now)
         case "void":
             payment.finish(State.VOIDED)
-            yield PaymentVoided(**facts(payment))
+            yield PaymentVoided(**event_fields(payment))
         case "refund":
-            given = payment.operation.given(payment)
+            given = payment.operation.refund_amount(payment)
             payment.finish(State.REFUNDED)
-            yield PaymentRefunded(**facts(payment) | {"amount": given})
+            yield PaymentRefunded(**event_fields(payment) | {"amount": given})
 
 
 _DONE: dict[Kind, tuple[PaymentStatus, ...]] = {
@@ -224,11 +224,11 @@ def _found(payment: Payment, found: Found, policy: Policy, now: datetime) -> Ite
     by_hand = payment.operation.by_hand
     if found.status == "processing":
         payment.operation.uncertain = payment.operation.pending = True
-        yield from _again(payment, policy, now, "pending", "the gateway does not know yet")
+        yield from _retry_later(payment, policy, now, "pending", "the gateway does not know yet")
     elif kind in ("authorize", "capture") and (code := _not_as_asked(payment, found)):
         yield from _unusable(payment, code, _NOT_MADE, policy, now)
     elif found.status in _DONE[kind]:
-        yield from _succeed(payment, policy, now)
+        yield from _complete(payment, policy, now)
     elif kind == "void" and found.status == "captured":  # the capture had taken effect after all
         payment.begin("refund", State.REFUNDING, now, amount=found.captured - found.refunded, by_hand=by_hand)
     elif kind == "refund" and found.status == "captured":
@@ -237,7 +237,7 @@ def _found(payment: Payment, found: Found, policy: Policy, now: datetime) -> Ite
         payment.begin("void", State.VOIDING, now, by_hand=by_hand)
     elif kind in ("authorize", "capture") and found.status != "authorized":
         yield from _declined(payment, f"authorization_{found.status}", _NOT_MADE, policy, now)
-    elif payment.gives_no_more:
+    elif payment.is_unwanted:
         yield from _capture_failed(payment, "cancelled", "the order was cancelled", now, uncertain=True)
     else:
         payment.call(now)
@@ -260,13 +260,13 @@ def _not_refunded(payment: Payment, found: Found, policy: Policy, now: datetime)
     assert operation is not None
     if found.refunding:
         operation.pending = True
-        yield from _again(payment, policy, now, "pending", "the gateway has not made the refund yet")
+        yield from _retry_later(payment, policy, now, "pending", "the gateway has not made the refund yet")
     elif operation.pending and found.refund_failed:
         operation.attempts += 1
         operation.code, operation.reason = "refund_failed", "the gateway says that the refund is failed"
         yield from give_up(payment, now)
     else:
-        payment.give(found.captured - found.refunded)
+        payment.set_refund_amount(found.captured - found.refunded)
         payment.call(now)
 
 
@@ -276,31 +276,31 @@ def _unusable(payment: Payment, code: str, message: str, policy: Policy, now: da
     assert operation is not None
     if operation.kind == "authorize":
         payment.finish(State.DECLINED)
-        yield PaymentDeclined(**facts(payment), code=code, reason=message)
+        yield PaymentDeclined(**event_fields(payment), code=code, reason=message)
         payment.begin("void", State.VOIDING, now)
     elif operation.kind == "capture":
         yield from _capture_failed(payment, code, message, now, uncertain=True)
     else:
-        yield from _again(payment, policy, now, code, message)
+        yield from _retry_later(payment, policy, now, code, message)
 
 
 def _not_found(payment: Payment, policy: Policy, now: datetime) -> Iterator[Outcome]:
     """An authorization is asked for; one that is not found until none can arrive any more does not exist."""
     operation = payment.operation
     assert operation is not None
-    if payment.gives_no_more and operation.kind == "authorize":
+    if payment.is_unwanted and operation.kind == "authorize":
         operation.code, operation.uncertain = "cancelled", True
         yield from give_up(payment, now)
     elif operation.kind == "authorize":
         payment.call(now)
     elif operation.kind != "void":
-        yield from _again(payment, policy, now, "not_found", "the gateway does not know this payment", refused=True)
-    elif operation.by_hand and payment.may_arrive(policy, now):
-        yield from _again(payment, policy, now, "not_found", "the gateway does not know this payment yet")
+        yield from _retry_later(payment, policy, now, "not_found", "the gateway does not know this payment", refused=True)
+    elif operation.by_hand and payment.may_still_arrive(policy, now):
+        yield from _retry_later(payment, policy, now, "not_found", "the gateway does not know this payment yet")
     elif not operation.by_hand and now - operation.began_at < policy.arrives_within:
-        payment.look_again(policy, now)
+        payment.look_up_again(policy, now)
     else:
-        yield from _succeed(payment, policy, now)
+        yield from _complete(payment, policy, now)
 
 
 def _declined(payment: Payment, code: str, message: str, policy: Policy, now: datetime) -> Iterator[Outcome]:
@@ -309,17 +309,17 @@ def _declined(payment: Payment, code: str, message: str, policy: Policy, now: da
     assert operation is not None
     if operation.kind == "authorize":
         payment.finish(State.DECLINED)
-        yield PaymentDeclined(**facts(payment), code=code, reason=message)
+        yield PaymentDeclined(**event_fields(payment), code=code, reason=message)
     elif operation.kind == "capture":
         yield from _capture_failed(payment, code, message, now, uncertain=operation.uncertain)
     else:
         operation.key_spent = True
-        yield from _again(payment, policy, now, code, message, refused=True)
+        yield from _retry_later(payment, policy, now, code, message, refused=True)
 
 
 def _capture_failed(payment: Payment, code: str, reason: str, now: datetime, *, uncertain: bool) -> Iterator[CaptureFailed]:
     payment.finish(State.CAPTURE_FAILED)
-    yield CaptureFailed(**facts(payment), code=code, reason=reason)
+    yield CaptureFailed(**event_fields(payment), code=code, reason=reason)
     if payment.unwanted:
         payment.begin("void", State.VOIDING, now, look_first=uncertain)
 
@@ -332,21 +332,21 @@ def give_up(payment: Payment, now: datetime) -> Iterator[GivenUp]:
         case "authorize":
             payment.finish(State.DECLINED)
             message = "the payment could not be made; try again or choose another way to pay"
-            yield PaymentDeclined(**facts(payment), code=operation.code, reason=message)
+            yield PaymentDeclined(**event_fields(payment), code=operation.code, reason=message)
             if operation.uncertain:  # the authorization may exist
                 payment.begin("void", State.VOIDING, now, look_first=True)
         case "capture":
             yield from _capture_failed(payment, operation.code, "the payment could not be completed", now, uncertain=True)
         case "void":
             payment.finish(State.VOID_FAILED)
-            yield VoidFailed(**failure(payment, operation.attempts, operation.code, operation.reason))
+            yield VoidFailed(**failure_fields(payment, operation.attempts, operation.code, operation.reason))
         case "refund":
             payment.finish(State.REFUND_FAILED)
-            stuck = failure(payment, operation.attempts, operation.code, operation.reason)
-            yield RefundFailed(**stuck | {"amount": operation.given(payment)})
+            stuck = failure_fields(payment, operation.attempts, operation.code, operation.reason)
+            yield RefundFailed(**stuck | {"amount": operation.refund_amount(payment)})
 
 
-def facts(payment: Payment) -> dict[str, Any]:
+def event_fields(payment: Payment) -> dict[str, Any]:
     """What every payment event says."""
     return {
         "cart_id": payment.cart_id,
@@ -356,11 +356,11 @@ def facts(payment: Payment) -> dict[str, Any]:
     }
 
 
-def failure(payment: Payment, attempts: int, code: str, reason: str) -> dict[str, Any]:
+def failure_fields(payment: Payment, attempts: int, code: str, reason: str) -> dict[str, Any]:
     """What a person needs to act on money that is stuck (see :class:`shared.contract.payment.FailedCompensation`)."""
     return {
-        **facts(payment),
-        "gateway_reference": payment.known_as,
+        **event_fields(payment),
+        "gateway_reference": payment.gateway_reference,
         "authorization_id": payment.authorization_id,
         "attempts": attempts,
         "code": code,

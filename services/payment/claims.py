@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
-from services.payment.answers import facts, foreign_payment
+from services.payment.answers import event_fields, foreign_payment
 from services.payment.gateways.port import Answer, LookUp, NotFound, PaymentState, PaymentStatus, Refused, Unavailable
 from services.payment.model import Claim, Kind, Payment, Policy
 from services.payment.model import PaymentState as State
@@ -30,7 +30,7 @@ def answer_claim(
     if against is None:
         yield _settle(payment, kind, claim)
     elif claim.although:
-        yield SettlementDisputed(**facts(payment), by=claim.by, why=claim.why, found=against.message)
+        yield SettlementDisputed(**event_fields(payment), by=claim.by, why=claim.why, found=against.message)
     else:
         yield CommandRejected(
             command_key=payment.cart_id, command_id=claim.command_id, command_type=claim.command_type, reasons=(against,)
@@ -40,9 +40,9 @@ def answer_claim(
 def _settle(payment: Payment, kind: Kind, claim: Claim) -> PaymentVoided | PaymentRefunded:
     if kind == "void":
         payment.finish(State.VOIDED)
-        return PaymentVoided(**facts(payment), marked_by=claim.by, why=claim.why)
+        return PaymentVoided(**event_fields(payment), marked_by=claim.by, why=claim.why)
     payment.finish(State.REFUNDED)
-    return PaymentRefunded(**facts(payment), marked_by=claim.by, why=claim.why)
+    return PaymentRefunded(**event_fields(payment), marked_by=claim.by, why=claim.why)
 
 
 def contradiction(payment: Payment, answer: Answer | LookUp, policy: Policy, now: datetime) -> Reason | None:
@@ -52,7 +52,7 @@ def contradiction(payment: Payment, answer: Answer | LookUp, policy: Policy, now
             return None
         case PaymentState():
             return _reason(*_found(answer))
-        case NotFound() if payment.authorization_id is None and not payment.may_arrive(policy, now):
+        case NotFound() if payment.authorization_id is None and not payment.may_still_arrive(policy, now):
             return None
         case NotFound():
             return _reason("not_found", "the gateway does not know this payment; try again in a few minutes")

@@ -26,7 +26,7 @@ class Policy:
     the second request, then doubled.
 
     ``authorize_within``: how long a customer can wait for an authorization. A capture is tried until the authorization is
-    as old as ``authorization_warning``; a void or a refund for :data:`UNDO_WITHIN`. ``told_after``: how long a request may
+    as old as ``authorization_warning``; a void or a refund for :data:`UNDO_WITHIN`. ``warn_after``: how long a request may
     come to nothing until people hear of it.
 
     ``arrives_within``: a request we have given up may take effect so long after it was sent; until then, not finding its
@@ -42,14 +42,14 @@ class Policy:
     arrives_within: timedelta
     shop: str = ""
     authorize_within: timedelta = timedelta(minutes=27)
-    told_after: timedelta = timedelta(minutes=2)
+    warn_after: timedelta = timedelta(minutes=2)
 
     def reference(self, checkout_id: str) -> str:
         """What the gateway is to know the payment of a checkout by."""
         return f"{self.shop}/{checkout_id}" if self.shop else checkout_id
 
     @property
-    def warned_at(self) -> int:
+    def warns_at_refusal(self) -> int:
         """The refusal after which an operation is told of: two before the last, where there are as many."""
         return max(1, self.attempts - 2)
 
@@ -97,7 +97,7 @@ class PaymentOperation:
     ``amount``: minor units to give back, where it is not the whole amount of the payment. ``by_hand``: a person waits for
     it, so it is attempted once. ``claim``: nothing is to be done, but what a person says of it is to be compared with the
     gateway. ``since``: when it was first wanted; ``until``: when it is given up, whatever comes. ``refusals``: how often
-    the gateway said no. ``told``: people have heard that it comes to nothing.
+    the gateway said no. ``warned``: people have heard that it comes to nothing.
     """
 
     kind: Kind
@@ -118,7 +118,7 @@ class PaymentOperation:
     since: datetime | None = None
     until: datetime | None = None
     refusals: int = 0
-    told: bool = False
+    warned: bool = False
 
     @property
     def gives_up_at(self) -> datetime:
@@ -126,25 +126,25 @@ class PaymentOperation:
         return self.until or self.began_at + UNDO_WITHIN
 
     @property
-    def for_a_person(self) -> bool:
+    def awaited_by_person(self) -> bool:
         """Whether a person waits for it, so that it is not held back."""
         return self.by_hand or self.claim is not None
 
-    def told_at(self, policy: Policy) -> datetime:
+    def warns_at(self, policy: Policy) -> datetime:
         """When people should hear of it: after minutes, or sooner where less than twice as long is left for it."""
         since = self.since or self.began_at
-        return since + min(policy.told_after, (self.gives_up_at - since) / 2)
+        return since + min(policy.warn_after, (self.gives_up_at - since) / 2)
 
-    def lasts_too_long(self, policy: Policy, now: datetime) -> bool:
+    def is_warning_due(self, policy: Policy, now: datetime) -> bool:
         """Whether people should hear of it."""
-        return now >= self.told_at(policy)
+        return now >= self.warns_at(policy)
 
     @property
     def is_first(self) -> bool:
         """Whether nothing came of it yet that has to be waited for before it is asked again."""
         return self.attempts == 0 and self.not_found == 0
 
-    def given(self, payment: "Payment") -> int:
+    def refund_amount(self, payment: "Payment") -> int:
         """The amount a refund gives back, in minor units."""
         return payment.amount if self.amount is None else self.amount
 
@@ -183,7 +183,7 @@ class Payment:
     foreign_id: str | None = None
 
     @property
-    def known_as(self) -> str:
+    def gateway_reference(self) -> str:
         """What the gateway knows it by. It stays the same when the shop is renamed."""
         return self.reference or self.checkout_id
 
@@ -213,7 +213,7 @@ class Payment:
         self.serial, self.due_at = self.serial + 1, now
         self.operation = PaymentOperation(kind, f"{self.checkout_id}:claim", self.serial, "look_up", now, claim=claim)
 
-    def may_arrive(self, policy: Policy, now: datetime) -> bool:
+    def may_still_arrive(self, policy: Policy, now: datetime) -> bool:
         """Whether a request to hold the money may still be on its way to the gateway."""
         return self.asked_at is not None and now - self.asked_at < policy.arrives_within
 
@@ -222,11 +222,11 @@ class Payment:
         where what is asked for again is not wanted any more.
         """
         operation = self._current
-        look_first = operation.is_old(now) or (self.gives_no_more and not operation.is_first)
+        look_first = operation.is_old(now) or (self.is_unwanted and not operation.is_first)
         return "look_up" if operation.step == "look_up" or look_first else operation.kind
 
     @property
-    def gives_no_more(self) -> bool:
+    def is_unwanted(self) -> bool:
         """Whether money is asked for that nobody wants any more."""
         return self.unwanted and self.state in (PaymentState.AUTHORIZING, PaymentState.CAPTURING)
 
@@ -238,10 +238,10 @@ class Payment:
         """The money is held and nothing is asked for: see that this does not last for ever."""
         self.due_at = now + policy.authorization_warning
 
-    def give(self, amount: int) -> None:
+    def set_refund_amount(self, amount: int) -> None:
         """So much is to be given back; a key that was used for another amount cannot serve."""
         operation = self._current
-        if amount != operation.given(self):
+        if amount != operation.refund_amount(self):
             operation.amount, operation.key_spent = amount, True
 
     def call(self, now: datetime) -> None:
@@ -273,12 +273,12 @@ class Payment:
         if operation.by_hand or operation.refusals >= policy.attempts or now >= operation.gives_up_at:
             return False
         pause = max(backoff(operation.key, operation.attempts, policy.backoff_seconds), min(wait or 0.0, MAX_RETRY_AFTER))
-        told_at = operation.told_at(policy)  # it is asked again by then, so that people hear while there is time
-        latest = operation.gives_up_at if wait or now >= told_at else told_at
+        warns_at = operation.warns_at(policy)  # it is asked again by then, so that people hear while there is time
+        latest = operation.gives_up_at if wait or now >= warns_at else warns_at
         self._ask("look_up" if look_up else "call", min(now + timedelta(seconds=pause), latest))
         return True
 
-    def look_again(self, policy: Policy, now: datetime) -> None:
+    def look_up_again(self, policy: Policy, now: datetime) -> None:
         """The look-up found nothing, which may change: look again later, which is no attempt that failed.
 
         The last time is when nothing can arrive any more, so that whoever was held up is not for longer than that.
@@ -295,7 +295,7 @@ class Payment:
 
     def _next_key(self, kind: Kind) -> str:
         self.keys += 1
-        return f"{self.known_as}:{kind}:{self.keys}"
+        return f"{self.gateway_reference}:{kind}:{self.keys}"
 
     def _ask(self, step: Literal["call", "look_up"], at: datetime) -> None:
         self.serial += 1

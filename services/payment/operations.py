@@ -22,7 +22,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.payment.answers import AuthorizationAged, GatewayAnswered, TimeIsUp
+from services.payment.answers import AuthorizationAged, GatewayAnswered, OperationTimedOut
 from services.payment.gateways.port import (
     Answer,
     Authorization,
@@ -132,7 +132,7 @@ class Operations:
                     requests.pop(payment.checkout_id, None)
             # In a partition just taken over, what was asked for before is not known yet: it is claimed in a moment.
             operation = payment.operation
-            held = self._breaker.is_open and operation and not operation.for_a_person
+            held = self._breaker.is_open and operation and not operation.awaited_by_person
             if operation and operation.is_first and not held and not self._is_new(payment):
                 self._spawn(payment, payment.due_at, origin.traceparent if origin else None)
 
@@ -171,7 +171,7 @@ class Operations:
         for row in overdue:
             asked = (self._asked.get(row.checkout_id), self._inherited.get(row.checkout_id))
             again = any(one is not None and one.serial == row.serial for one in asked)
-            self._service.enqueue_result(TimeIsUp(row.checkout_id, row.serial, again), row.cart_id)
+            self._service.enqueue_result(OperationTimedOut(row.checkout_id, row.serial, again), row.cart_id)
         for payment, now, traceparent in due:
             if payment.operation is None:
                 self._service.enqueue_result(AuthorizationAged(payment.checkout_id), payment.cart_id)
@@ -262,16 +262,16 @@ class Operations:
         match what:
             case "look_up":
                 known = payment.authorization_id
-                return await self._gateway.look_up(Sought(payment.known_as, payment.amount, payment.currency, known))
+                return await self._gateway.look_up(Sought(payment.gateway_reference, payment.amount, payment.currency, known))
             case "authorize":
-                request = Authorization(payment.known_as, payment.amount, payment.currency, payment.token or "")
+                request = Authorization(payment.gateway_reference, payment.amount, payment.currency, payment.token or "")
                 return await self._gateway.authorize(operation.key, request)
             case "capture":
                 return await self._gateway.capture(operation.key, authorization_id, payment.amount)
             case "void":
                 return await self._gateway.void(operation.key, authorization_id)
             case "refund":
-                return await self._gateway.refund(operation.key, authorization_id, operation.given(payment))
+                return await self._gateway.refund(operation.key, authorization_id, operation.refund_amount(payment))
 
 
 def _among(requests: Mapping[str, _Asked], payment: Payment) -> bool:

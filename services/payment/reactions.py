@@ -4,7 +4,15 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Never
 
-from services.payment.answers import AuthorizationAged, GatewayAnswered, TimeIsUp, facts, failure, give_up, settle
+from services.payment.answers import (
+    AuthorizationAged,
+    GatewayAnswered,
+    OperationTimedOut,
+    apply_answer,
+    event_fields,
+    failure_fields,
+    give_up,
+)
 from services.payment.claims import answer_claim
 from services.payment.model import LAST_CHANCE, Claim, Payment, PaymentState, Policy
 from services.payment.trouble import GatewayHealth, GatewayTroubled, GatewayWorks
@@ -52,10 +60,10 @@ def authorize(payment: Payment, event: TotalsCalculated, policy: Policy, now: da
     payment.cart_id, payment.amount, payment.currency = event.cart_id, event.totals.total, event.totals.currency
     if event.totals.total == 0:
         payment.state = State.DEFERRED
-        yield PaymentDeferred(**facts(payment), because="zero_total")
+        yield PaymentDeferred(**event_fields(payment), because="zero_total")
     elif event.payment_method.kind == "cash_on_delivery":
         payment.state = State.DEFERRED
-        yield PaymentDeferred(**facts(payment), because="cash_on_delivery")
+        yield PaymentDeferred(**event_fields(payment), because="cash_on_delivery")
     else:
         payment.token, payment.reference = event.payment_method.token, policy.reference(event.checkout_id)
         payment.begin("authorize", State.AUTHORIZING, now, until=now + policy.authorize_within)
@@ -70,18 +78,18 @@ def capture(payment: Payment, event: OrderCreated, now: datetime) -> Emits[Never
 
 
 @reactions.on(OrderRejected)
-def give_back_unordered(payment: Payment, event: OrderRejected, now: datetime) -> Emits[PaymentVoided | RefundFailed]:
+def void_or_refund_rejected(payment: Payment, event: OrderRejected, now: datetime) -> Emits[PaymentVoided | RefundFailed]:
     """No order will come of it."""
-    yield from _undo(payment, event.cart_id, now)
+    yield from _void_or_refund(payment, event.cart_id, now)
 
 
 @reactions.on(OrderCancelled)
-def give_back_cancelled(payment: Payment, event: OrderCancelled, now: datetime) -> Emits[PaymentVoided | RefundFailed]:
+def void_or_refund_cancelled(payment: Payment, event: OrderCancelled, now: datetime) -> Emits[PaymentVoided | RefundFailed]:
     """The order is off: void what is held, refund what was captured, never both and never neither."""
-    yield from _undo(payment, event.cart_id, now)
+    yield from _void_or_refund(payment, event.cart_id, now)
 
 
-def _undo(payment: Payment, cart_id: str, now: datetime) -> Iterator[PaymentVoided | RefundFailed]:
+def _void_or_refund(payment: Payment, cart_id: str, now: datetime) -> Iterator[PaymentVoided | RefundFailed]:
     match payment.state:
         case None:  # should the totals come yet, nothing is asked for
             payment.cart_id, payment.state = cart_id, State.VOIDED
@@ -95,14 +103,14 @@ def _undo(payment: Payment, cart_id: str, now: datetime) -> Iterator[PaymentVoid
             payment.begin("refund", State.REFUNDING, now)
         case State.DEFERRED:
             payment.state = State.VOIDED
-            yield PaymentVoided(**facts(payment))
+            yield PaymentVoided(**event_fields(payment))
         case State.PAID:
             payment.state = State.REFUND_FAILED
-            yield RefundFailed(**failure(payment, 0, "paid_in_cash", "paid on delivery: refund it by hand"))
+            yield RefundFailed(**failure_fields(payment, 0, "paid_in_cash", "paid on delivery: refund it by hand"))
 
 
 @reactions.on(GatewayAnswered)
-def go_on(
+def on_gateway_result(
     payment: Payment, answered: GatewayAnswered, policy: Policy, now: datetime
 ) -> Emits[
     PaymentAuthorized
@@ -124,42 +132,44 @@ def go_on(
     if payment.operation.claim is not None:
         yield from answer_claim(payment, payment.operation.claim, answered.answer, policy, now)
     else:
-        operation, told = payment.operation, payment.operation.told
+        operation, warned = payment.operation, payment.operation.warned
         operation.uncertain |= answered.again
-        operation.told |= answered.in_trouble
-        yield from settle(payment, answered.answer, policy, now)
+        operation.warned |= answered.in_trouble
+        yield from apply_answer(payment, answered.answer, policy, now)
         if answered.in_trouble:
-            operation.told = told
+            operation.warned = warned
 
 
-@reactions.on(TimeIsUp)
-def give_up_in_trouble(
-    payment: Payment, up: TimeIsUp, now: datetime
+@reactions.on(OperationTimedOut)
+def give_up_timed_out(
+    payment: Payment, timeout: OperationTimedOut, now: datetime
 ) -> Emits[PaymentDeclined | CaptureFailed | VoidFailed | RefundFailed]:
     """The gateway is in trouble for longer than anybody can wait, or nobody wants any more what it is to be asked."""
     operation = payment.operation
-    if operation is None or operation.serial != up.serial or operation.claim is not None:
+    if operation is None or operation.serial != timeout.serial or operation.claim is not None:
         return
-    if payment.gives_no_more or now >= operation.gives_up_at:
-        operation.uncertain |= up.again
+    if payment.is_unwanted or now >= operation.gives_up_at:
+        operation.uncertain |= timeout.again
         operation.code = operation.code or "gateway_in_trouble"
         operation.reason = operation.reason or "the gateway could not be asked"
         yield from give_up(payment, now)
 
 
 @reactions.on(AuthorizationAged)
-def tell_of_hold(payment: Payment, aged: AuthorizationAged, policy: Policy, now: datetime) -> Emits[AuthorizationExpiring]:
+def warn_expiring_authorization(
+    payment: Payment, aged: AuthorizationAged, policy: Policy, now: datetime
+) -> Emits[AuthorizationExpiring]:
     """Nobody captured or released the money for days: a person should know before the bank lets go of it."""
     if payment.state is State.AUTHORIZED and payment.due_at is not None and payment.due_at <= now:
         authorized_at, payment.due_at = payment.due_at - policy.authorization_warning, None
-        yield AuthorizationExpiring(**facts(payment), authorized_at=authorized_at)
+        yield AuthorizationExpiring(**event_fields(payment), authorized_at=authorized_at)
 
 
 # --- the gateway itself
 
 
 @reactions.on(GatewayTroubled)
-def enter_trouble(health: GatewayHealth, seen: GatewayTroubled, now: datetime) -> Emits[GatewayInTrouble]:
+def report_gateway_trouble(health: GatewayHealth, seen: GatewayTroubled, now: datetime) -> Emits[GatewayInTrouble]:
     """One state of the service, whichever of its processes saw it first."""
     if health.since is None:
         yield GatewayInTrouble(cart_id=seen.cart_id, gateway=health.gateway, since=now, code=seen.code, reason=seen.reason)
@@ -167,7 +177,7 @@ def enter_trouble(health: GatewayHealth, seen: GatewayTroubled, now: datetime) -
 
 
 @reactions.on(GatewayWorks)
-def leave_trouble(health: GatewayHealth, seen: GatewayWorks, now: datetime) -> Emits[GatewayRecovered]:
+def report_gateway_recovery(health: GatewayHealth, seen: GatewayWorks, now: datetime) -> Emits[GatewayRecovered]:
     """What was held back goes on by itself."""
     if health.since is not None:
         yield GatewayRecovered(cart_id=seen.cart_id, gateway=health.gateway, since=health.since)
@@ -184,7 +194,7 @@ def retry_void(payment: Payment, command: RetryVoid, envelope: Envelope, now: da
         yield refused
     else:
         payment.begin("void", State.VOIDING, now, look_first=True, by_hand=True)
-        yield VoidRetried(**facts(payment), by=command.by, why=command.why)
+        yield VoidRetried(**event_fields(payment), by=command.by, why=command.why)
 
 
 @reactions.on(RetryRefund)
@@ -199,7 +209,7 @@ def retry_refund(
         yield refusal(envelope, Reason(code="paid_in_cash", message=message))
     else:
         payment.begin("refund", State.REFUNDING, now, look_first=True, by_hand=True)
-        yield RefundRetried(**facts(payment), by=command.by, why=command.why)
+        yield RefundRetried(**event_fields(payment), by=command.by, why=command.why)
 
 
 @reactions.on(MarkVoided)
@@ -220,7 +230,7 @@ def mark_refunded(
         yield refused
     elif payment.token is None:
         payment.finish(State.REFUNDED)
-        yield PaymentRefunded(**facts(payment), marked_by=command.by, why=command.why)
+        yield PaymentRefunded(**event_fields(payment), marked_by=command.by, why=command.why)
     else:
         payment.verify("refund", _claim(command, envelope), now)
 
@@ -238,7 +248,7 @@ def mark_paid(payment: Payment, command: MarkPaid, envelope: Envelope) -> Emits[
         yield refusal(envelope, Reason(code="nothing_due", message="nothing is due for this order"))
     else:
         payment.state = State.PAID
-        yield PaymentMarkedPaid(**facts(payment), marked_by=command.by, why=command.why)
+        yield PaymentMarkedPaid(**event_fields(payment), marked_by=command.by, why=command.why)
 
 
 def _refused(payment: Payment, command: PaymentCommand, envelope: Envelope, wanted: PaymentState) -> CommandRejected | None:

@@ -25,7 +25,7 @@ from services.order.coupon import Coupon
 from services.order.model import Checkout, CheckoutState
 from services.payment import answers, claims
 from services.payment import reactions as payment
-from services.payment.answers import facts
+from services.payment.answers import event_fields
 from services.payment.gateways.port import Declined, Unknown
 from services.payment.model import Payment, PaymentOperation, PaymentState, Policy
 from shared.contract.payment import PaymentCaptured, PaymentVoided
@@ -183,39 +183,39 @@ def deadlines_forgotten_by_a_restart(patch: pytest.MonkeyPatch) -> None:
 
 @flaw
 def a_capture_without_an_order(patch: pytest.MonkeyPatch) -> None:
-    usual = answers._succeed
+    usual = answers._complete
 
     def succeed(payment: Payment, policy: Any, now: Any) -> Any:
         yield from usual(payment, policy, now)
         if payment.state is PaymentState.AUTHORIZED:
             payment.begin("capture", PaymentState.CAPTURING, now)
 
-    patch.setattr(answers, "_succeed", succeed)
+    patch.setattr(answers, "_complete", succeed)
 
 
 @flaw
 def a_void_where_a_refund_is_due(patch: pytest.MonkeyPatch) -> None:
-    usual = payment._undo
+    usual = payment._void_or_refund
 
     def undo(it: Payment, cart_id: str, now: Any) -> Any:
         if it.state is PaymentState.CAPTURED:
             it.finish(PaymentState.VOIDED)
-            yield PaymentVoided(**facts(it))
+            yield PaymentVoided(**event_fields(it))
         else:
             yield from usual(it, cart_id, now)
 
-    patch.setattr(payment, "_undo", undo)
+    patch.setattr(payment, "_void_or_refund", undo)
 
 
 @flaw
 def a_cancellation_forgotten_while_the_capture_is_in_flight(patch: pytest.MonkeyPatch) -> None:
-    usual = payment._undo
+    usual = payment._void_or_refund
 
     def undo(it: Payment, cart_id: str, now: Any) -> Any:
         if it.state is not PaymentState.CAPTURING:
             yield from usual(it, cart_id, now)
 
-    patch.setattr(payment, "_undo", undo)
+    patch.setattr(payment, "_void_or_refund", undo)
 
 
 @flaw
@@ -331,7 +331,7 @@ def a_coupon_s_limit_that_is_off_by_one(patch: pytest.MonkeyPatch) -> None:
 
 @flaw
 def a_declined_card_that_does_not_reopen_the_cart(patch: pytest.MonkeyPatch) -> None:
-    _replace(patch, cart, "reopen_unpaid", lambda cart, event: iter(()))
+    _replace(patch, cart, "reopen_on_declined_payment", lambda cart, event: iter(()))
 
 
 @flaw
@@ -369,27 +369,27 @@ def an_idempotency_key_that_is_not_stable(patch: pytest.MonkeyPatch) -> None:
 
 @flaw
 def a_timeout_taken_for_a_refusal(patch: pytest.MonkeyPatch) -> None:
-    usual = answers.settle
+    usual = answers.apply_answer
 
-    def settle(it: Payment, answer: Any, policy: Any, now: Any) -> Any:
+    def apply_answer(it: Payment, answer: Any, policy: Any, now: Any) -> Any:
         if isinstance(answer, Unknown):
             answer = Declined(answer.code, answer.reason)
         yield from usual(it, answer, policy, now)
 
-    patch.setattr(payment, "settle", settle)
+    patch.setattr(payment, "apply_answer", apply_answer)
 
 
 @flaw
 def a_lost_timeout(patch: pytest.MonkeyPatch) -> None:
-    usual = answers.settle
+    usual = answers.apply_answer
 
-    def settle(it: Payment, answer: Any, policy: Any, now: Any) -> Any:
+    def apply_answer(it: Payment, answer: Any, policy: Any, now: Any) -> Any:
         if isinstance(answer, Unknown):
             it.due_at = None
             return
         yield from usual(it, answer, policy, now)
 
-    patch.setattr(payment, "settle", settle)
+    patch.setattr(payment, "apply_answer", apply_answer)
 
 
 @flaw
@@ -427,11 +427,11 @@ def a_key_used_when_the_gateway_has_forgotten_it(patch: pytest.MonkeyPatch) -> N
 
 @flaw
 def an_answer_to_an_older_request_that_is_believed(patch: pytest.MonkeyPatch) -> None:
-    def go_on(payment: Payment, answered: Any, policy: Any, now: Any) -> Any:
+    def on_gateway_result(payment: Payment, answered: Any, policy: Any, now: Any) -> Any:
         if payment.operation is not None:
-            yield from answers.settle(payment, answered.answer, policy, now)
+            yield from answers.apply_answer(payment, answered.answer, policy, now)
 
-    _replace(patch, payment, "go_on", go_on)
+    _replace(patch, payment, "on_gateway_result", on_gateway_result)
 
 
 def _replace(patch: pytest.MonkeyPatch, module: Any, name: str, function: Any) -> None:

@@ -211,7 +211,11 @@ async def test_a_redrive_reaches_the_service_that_failed_and_nobody_else_and_clo
     message_id = unique("event")
     await floor.send(event, message_id)
     dead_letter = await floor.dead_letter(event.cart_id)
-    assert (dead_letter.stage, dead_letter.topic, dead_letter.message_id) == ("release_rejected", "order.events", message_id)
+    assert (dead_letter.stage, dead_letter.topic, dead_letter.message_id) == (
+        "release_or_return_rejected",
+        "order.events",
+        message_id,
+    )
     others = ("order.events", "cart.redrive", "payment.redrive", "order.redrive", "alerts.redrive")
     before = await floor.ends(*others)
 

@@ -106,7 +106,7 @@ async def test_a_paid_checkout_is_one_trace_across_all_services(shop: Shop, coll
         processed = [s for s in spans if s.kind == "consumer" and s.service == "payment" and s.event == cause]
         assert [call.parent] == [span.id for span in processed]
         answered = by_id[one(spans, "producer", effect).parent]
-        assert (answered.kind, answered.name, answered.parent) == ("internal", "go_on", call.id)
+        assert (answered.kind, answered.name, answered.parent) == ("internal", "on_gateway_result", call.id)
         assert call.about["quadrille.outcome"] == "succeeded"
 
 

@@ -139,7 +139,7 @@ def test_a_part_that_was_captured_is_given_back_and_no_more() -> None:
     only(CaptureFailed, outcome(made, PART))
     made.hear(a(OrderCancelled))
     assert outcome(made, found("captured", captured=500)) == []
-    assert (operation(made).kind, operation(made).given(payment(made))) == ("refund", 500)
+    assert (operation(made).kind, operation(made).refund_amount(payment(made))) == ("refund", 500)
     assert only(PaymentRefunded, outcome(made, DONE)).amount == 500
 
 
@@ -147,7 +147,7 @@ def test_what_somebody_gave_back_at_the_gateway_is_not_given_back_again() -> Non
     made = payment_in("refunding")
     key = operation(made).key
     assert outcome(made, LOST, found("captured", refunded=990)) == []
-    assert operation(made).given(payment(made)) == 2000
+    assert operation(made).refund_amount(payment(made)) == 2000
     assert operation(made).key != key, "a key is never used for another amount"
     assert outcome(made, LOST, found("captured", refunded=990)) == []
     assert only(RefundFailed, outcome(made, BUG)).amount == 2000

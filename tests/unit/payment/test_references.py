@@ -59,7 +59,7 @@ def test_another_one_is_told_of_as_well() -> None:
 def test_references_and_keys_carry_the_name_of_the_shop(shop: str, reference: str) -> None:
     made = Payment(CHECKOUT)
     assert list(authorize(made, a(TotalsCalculated), replace(POLICY, shop=shop), NOW)) == []
-    assert made.known_as == reference
+    assert made.gateway_reference == reference
     assert made.operation is not None
     assert made.operation.key == f"{reference}:authorize:1"
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from services.payment.answers import TimeIsUp
+from services.payment.answers import OperationTimedOut
 from services.payment.gateways.port import Answer, LookUp, Unavailable, Unknown
 from services.payment.model import LAST_CHANCE, UNDO_WITHIN, PaymentOperation, backoff
 from shared.contract.message import Message
@@ -208,25 +208,25 @@ def test_what_is_held_back_is_given_up_when_its_time_is_over_and_not_sooner(kind
     made = payment_in(STATE[kind])
     serial = operation(made).serial
     made.now = operation(made).gives_up_at - timedelta(seconds=1)
-    assert made.hear(TimeIsUp(CHECKOUT, serial)) == []
+    assert made.hear(OperationTimedOut(CHECKOUT, serial)) == []
     made.now += timedelta(seconds=1)
-    assert made.hear(TimeIsUp(CHECKOUT, serial - 1)) == []
-    event = only(ENDS[kind][FAILED][1], made.hear(TimeIsUp(CHECKOUT, serial)))
+    assert made.hear(OperationTimedOut(CHECKOUT, serial - 1)) == []
+    event = only(ENDS[kind][FAILED][1], made.hear(OperationTimedOut(CHECKOUT, serial)))
     assert (getattr(event, "code", None), payment(made).operation) == ("gateway_in_trouble", None)
-    assert made.hear(TimeIsUp(CHECKOUT, serial)) == []
+    assert made.hear(OperationTimedOut(CHECKOUT, serial)) == []
 
 
 def test_what_is_held_back_and_may_have_been_asked_for_is_undone() -> None:
     made = payment_in("authorizing")
     made.now = operation(made).gives_up_at
-    only(PaymentDeclined, made.hear(TimeIsUp(CHECKOUT, operation(made).serial, again=True)))
+    only(PaymentDeclined, made.hear(OperationTimedOut(CHECKOUT, operation(made).serial, again=True)))
     assert (payment(made).state, operation(made).kind, operation(made).step) == ("voiding", "void", "look_up")
 
 
 @pytest.mark.parametrize(("state", "event"), [("authorizing", PaymentDeclined), ("capturing", CaptureFailed)])
 def test_what_is_held_back_and_not_wanted_any_more_is_given_up_at_once(state: str, event: type[Message]) -> None:
     made = payment_in(f"{state}, unwanted")
-    only(event, made.hear(TimeIsUp(CHECKOUT, operation(made).serial)))
+    only(event, made.hear(OperationTimedOut(CHECKOUT, operation(made).serial)))
 
 
 @pytest.mark.parametrize("state", ["authorizing", "capturing"])
@@ -241,8 +241,8 @@ def test_a_request_of_an_earlier_version_has_its_time_too() -> None:
     made = payment_in("voiding")
     operation(made).until = operation(made).since = None
     assert operation(made).gives_up_at == made.now + UNDO_WITHIN
-    assert not operation(made).lasts_too_long(POLICY, made.now + timedelta(minutes=1))
-    assert operation(made).lasts_too_long(POLICY, made.now + timedelta(minutes=2))
+    assert not operation(made).is_warning_due(POLICY, made.now + timedelta(minutes=1))
+    assert operation(made).is_warning_due(POLICY, made.now + timedelta(minutes=2))
 
 
 @pytest.mark.parametrize(("attempts", "not_found", "first"), [(0, 0, True), (1, 0, False), (0, 1, False), (2, 3, False)])

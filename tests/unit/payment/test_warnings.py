@@ -22,12 +22,12 @@ AGED = AuthorizationAged(CHECKOUT)
 def test_an_operation_that_comes_to_nothing_is_told_of_once_after_minutes(given: Answer) -> None:
     made = payment_in("voiding")
     assert answer(made, *[given] * 5) == []
-    made.now += POLICY.told_after
+    made.now += POLICY.warn_after
     told = only(RetriesNearlyExhausted, answer(made, given))
     assert (told.operation, told.attempts, told.next_attempt_at) == ("void", 6, payment(made).due_at)
     assert told.gives_up_at == operation(made).gives_up_at == NOW + UNDO_WITHIN
     assert 4000 < told.allowed <= 6 + 3 * 24 * 60
-    made.now += POLICY.told_after
+    made.now += POLICY.warn_after
     assert answer(made, given) == []
 
 
@@ -54,7 +54,7 @@ def test_one_that_is_refused_is_told_of_before_the_last_refusals() -> None:
 def test_the_next_operation_of_a_payment_is_told_of_anew() -> None:
     made = payment_in("capturing")
     for _ in range(2):
-        made.now += POLICY.told_after
+        made.now += POLICY.warn_after
         only(RetriesNearlyExhausted, answer(made, BUSY))
         answer(made, NO)
         made.hear(a(OrderCancelled), "cancelled")
@@ -69,14 +69,14 @@ def test_a_gateway_that_asks_for_more_than_a_minute_is_told_of(seconds: float | 
 
 def test_what_people_know_of_the_gateway_they_need_not_hear_of_each_payment() -> None:
     made = payment_in("voiding")
-    made.now += POLICY.told_after
+    made.now += POLICY.warn_after
     assert made.hear(GatewayAnswered(CHECKOUT, operation(made).serial, BUSY, in_trouble=True)) == []
     only(RetriesNearlyExhausted, answer(made, BUSY))
 
 
-@pytest.mark.parametrize(("attempts", "warned_at"), [(8, 6), (4, 2), (3, 1), (2, 1), (1, 1)])
-def test_it_is_told_two_attempts_before_the_last_where_there_are_as_many(attempts: int, warned_at: int) -> None:
-    assert replace(POLICY, attempts=attempts).warned_at == warned_at
+@pytest.mark.parametrize(("attempts", "warns_at_refusal"), [(8, 6), (4, 2), (3, 1), (2, 1), (1, 1)])
+def test_it_is_told_two_attempts_before_the_last_where_there_are_as_many(attempts: int, warns_at_refusal: int) -> None:
+    assert replace(POLICY, attempts=attempts).warns_at_refusal == warns_at_refusal
 
 
 def test_an_authorization_nobody_captured_or_released_is_told_of_once() -> None:

@@ -37,7 +37,12 @@ def test_a_message_with_a_reaction_is_work(mode: object) -> None:
     made = binary(CONFIRMED) if mode is binary else structured(CONFIRMED)
     handle = Reader(order).read(made)
     assert isinstance(handle, Deliver)
-    assert (handle.partition, handle.reaction.name, handle.trigger, handle.record) == (3, "take_quote", CONFIRMED, made)
+    assert (handle.partition, handle.reaction.name, handle.trigger, handle.record) == (
+        3,
+        "total_on_confirmed_checkout",
+        CONFIRMED,
+        made,
+    )
     assert handle.envelope is not None
     assert handle.envelope.id == "m1"
 

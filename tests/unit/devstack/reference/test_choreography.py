@@ -53,7 +53,7 @@ def planted() -> Choreography:
         yield from ()
 
     @payment.on(Answered)
-    def go_on(attempt: Attempt) -> Emits[PaymentAuthorized | VoidFailed]:
+    def on_gateway_result(attempt: Attempt) -> Emits[PaymentAuthorized | VoidFailed]:
         """Go on."""
         yield from ()
 
