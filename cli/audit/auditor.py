@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from cli.audit import audit_money, metrics
 from cli.audit.invariants import Violation
-from services.payment.gateways.ledger import LedgerError
+from services.payment.gateways.port import LedgerError
 from shared.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.alerts.model import Alert
 from services.alerts.views import open_alerts
-from services.payment.gateways.ledger import LedgerEntry, read_ledger
+from services.payment.gateways.chosen import gateway
+from services.payment.gateways.port import LedgerEntry
 from shared.runtime.postgres.database import open_engine
 from shared.settings import Settings
 
@@ -144,6 +145,10 @@ async def _snapshot(settings: Settings, service: str) -> AsyncIterator[AsyncConn
 async def ledger(settings: Settings) -> Ledger:
     """The gateway's payments, by their references."""
     entries: Ledger = {}
-    async for entry in read_ledger(*settings.payment_gateway()):
-        entries.setdefault(entry.reference, []).append(entry)
+    asked = gateway(settings)
+    try:
+        async for entry in asked.ledger():
+            entries.setdefault(entry.reference, []).append(entry)
+    finally:
+        await asked.close()
     return entries

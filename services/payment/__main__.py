@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from services.payment import migrations
-from services.payment.gateways.http import HttpGateway
+from services.payment.gateways.chosen import gateway
 from services.payment.model import Policy
 from services.payment.operations import Operations
 from services.payment.reactions import reactions
@@ -34,8 +34,7 @@ def define(settings: Settings) -> Definition:
 
 def workers(service: Service) -> list[Worker]:
     """The calls to the gateway."""
-    gateway = HttpGateway(*service.settings.payment_gateway(), service.settings.gateway_timeout_seconds)
-    return [Operations(service, gateway).run]
+    return [Operations(service, gateway(service.settings)).run]
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """A Stripe-like gateway over HTTP, with time limits on everything."""
 
+from collections.abc import AsyncIterator
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -7,7 +8,8 @@ import aiohttp
 import orjson
 
 from services.payment.gateways import wire
-from services.payment.gateways.port import Answer, Authorization, LookUp, Refused, Sought, Unavailable, Unknown
+from services.payment.gateways.ledger import read_ledger
+from services.payment.gateways.port import Answer, Authorization, LedgerEntry, LookUp, Refused, Sought, Unavailable, Unknown
 from shared.contract.text import redacted
 
 MAX_KEY: Final = 255
@@ -27,7 +29,7 @@ class HttpGateway:
         if not url.startswith(("http://", "https://")):
             raise ValueError(f"the gateway's address must begin with http:// or https://, not {url!r}")
         self._url = url.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {api_key}"}
+        self._api_key = api_key
         self._timeout_seconds = timeout_seconds
         self._connections = connections
         self._session: aiohttp.ClientSession | None = None
@@ -69,6 +71,10 @@ class HttpGateway:
             return wire.look_up(sought, reply)
         return Unavailable(reply.reason, code=reply.code)
 
+    def ledger(self) -> AsyncIterator[LedgerEntry]:
+        """The sandbox's own books; gateways that are merely like it have none at this address."""
+        return read_ledger(self._url, self._api_key)
+
     async def close(self) -> None:
         """Close the connections."""
         self._closed = True
@@ -104,7 +110,7 @@ class HttpGateway:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=KEEPALIVE_SECONDS, ttl_dns_cache=60),
-                headers=self._headers,
+                headers={"Authorization": f"Bearer {self._api_key}"},
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(
                     total=self._timeout_seconds, connect=min(CONNECT_SECONDS, self._timeout_seconds / 2)

@@ -7,40 +7,10 @@ from typing import Final
 import aiohttp
 import orjson
 
-from services.payment.gateways.port import PaymentStatus
-from shared.errors import QuadrilleError
+from services.payment.gateways.port import LedgerEntry, LedgerError
 
 PAGE: Final = 1000
 PAGE_SECONDS: Final = 30.0
-
-
-class LedgerError(QuadrilleError):
-    """The gateway's ledger could not be read; the message says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerEntry:
-    """One payment in the gateway's ledger. Amounts are minor units of ``currency``; times are seconds since 1970.
-
-    ``authorized`` is what was ever held, ``held`` what still is, ``voided`` what a void released. ``charges`` counts
-    the payments under the same reference that ever held money: more than 1 is a double charge.
-    """
-
-    seq: int
-    id: str
-    reference: str
-    amount: int
-    currency: str
-    authorized: int
-    held: int
-    captured: int
-    refunded: int
-    voided: int
-    status: PaymentStatus
-    charges: int
-    created: float
-    updated: float
-    expires_at: float
 
 
 @dataclass(frozen=True, slots=True)

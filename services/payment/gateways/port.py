@@ -15,9 +15,11 @@ the same key or with a new one depends on the answer:
 - :class:`Refused`: final. Asking again changes nothing; a person must look.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final, Literal, Protocol
+
+from shared.errors import QuadrilleError
 
 PaymentStatus = Literal["authorized", "captured", "refunded", "voided", "expired", "declined", "processing", "action_required"]
 """``refunded``: all that was captured went back. ``expired``: it was never captured. ``processing``: the gateway does
@@ -190,6 +192,35 @@ _MATTERS: Final[tuple[PaymentStatus, ...]] = (
 """Which of several payments under one reference matters most."""
 
 
+class LedgerError(QuadrilleError):
+    """The gateway's ledger could not be read; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """One payment in the gateway's ledger. Amounts are minor units of ``currency``; times are seconds since 1970.
+
+    ``authorized`` is what was ever held, ``held`` what still is, ``voided`` what a void released. ``charges`` counts
+    the payments under the same reference that ever held money: more than 1 is a double charge.
+    """
+
+    seq: int
+    id: str
+    reference: str
+    amount: int
+    currency: str
+    authorized: int
+    held: int
+    captured: int
+    refunded: int
+    voided: int
+    status: PaymentStatus
+    charges: int
+    created: float
+    updated: float
+    expires_at: float
+
+
 class Gateway(Protocol):
     """A payment gateway. No method raises for what the gateway or the network does: that is in the answer."""
 
@@ -211,6 +242,10 @@ class Gateway(Protocol):
 
     async def look_up(self, sought: Sought) -> LookUp:
         """Where our payment stands. Where there are several, the one that holds or took money."""
+        ...
+
+    def ledger(self) -> AsyncIterator[LedgerEntry]:
+        """Every payment the gateway knows, oldest first, for the audit. Raises :class:`LedgerError`."""
         ...
 
     async def close(self) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 import aiohttp
 
 from services.payment.gateways.http import HttpGateway
-from services.payment.gateways.ledger import LedgerEntry, read_ledger
+from services.payment.gateways.ledger import read_ledger
+from services.payment.gateways.port import LedgerEntry
 
 KEY = "sk_test"
 START_SECONDS = 30

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from services.payment.gateways.http import HttpGateway
-from services.payment.gateways.ledger import LedgerError, read_ledger
-from services.payment.gateways.port import Declined, PaymentState, Refused, Succeeded, Unavailable, Unknown
+from services.payment.gateways.ledger import read_ledger
+from services.payment.gateways.port import Declined, LedgerError, PaymentState, Refused, Succeeded, Unavailable, Unknown
 from tests.integration.sandbox.payments import AMOUNT, authorized, eventually, look_up, request, status, succeeded
 from tests.integration.sandbox.process import KEY, SandboxProcess, connected, running
 

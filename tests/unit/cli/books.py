@@ -4,8 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from cli.audit.books import Books
-from services.payment.gateways.ledger import LedgerEntry
-from services.payment.gateways.port import PaymentStatus
+from services.payment.gateways.port import LedgerEntry, PaymentStatus
 
 
 def row(**columns: Any) -> Any:

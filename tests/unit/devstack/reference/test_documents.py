@@ -10,6 +10,7 @@ import yaml
 from services.alerts.model import runbook
 from tests.support.snippets import ROOT, documents
 
+EXTEND: Final = (ROOT / "docs/extend.md").read_text()
 INTEGRATE: Final = (ROOT / "docs/integrate.md").read_text()
 LINK: Final = re.compile(r"\]\((?!https?:|mailto:)([^)#]*)(?:#([^)]+))?\)")
 HEADING: Final = re.compile(r"^#+ (.+)$", re.MULTILINE)
@@ -17,7 +18,7 @@ KIND: Final = re.compile(r'(?:\bkind=|^[A-Z_]+: Final = )"([a-z_]+)"', re.MULTIL
 PREFIXES: Final = {"group", "service", "outage", "outbox", "alert_target", "watchdog", "paid_in_cash"}
 """Of the constants beside the kinds: names of conditions whose alerts have longer names, and what is no kind at all."""
 CODE: Final = re.compile(r'(?:\bcode=|_reason\()"([a-z_]+)"')
-PATH: Final = re.compile(r"`((?:cli|deploy|devstack|docs|proofs|services|shared|tests)/[\w./-]+)`")
+PATH: Final = re.compile(r"`((?:cli|deploy|devstack|docs|examples|proofs|services|shared|tests)/[\w./-]+)`")
 
 
 def anchors(page: Path) -> set[str]:
@@ -37,6 +38,14 @@ def test_every_link_leads_somewhere() -> None:
 def test_every_file_that_is_named_is_there() -> None:
     named = {path for page in (ROOT / "docs").rglob("*.md") for path in PATH.findall(page.read_text())}
     assert [path for path in sorted(named) if not (ROOT / path).exists() and "shipping" not in path] == []
+
+
+def test_the_edits_of_a_new_service_are_counted_and_their_places_are_there() -> None:
+    section = EXTEND.split("## Add a service")[1]
+    least, most = re.search(r"(\d+) edits outside of its folder, (\d+) at most", section).groups()  # type: ignore[union-attr]
+    rows = re.findall(r"^\| `([^`]+)` \| (.+) \|$", section.split("at most:")[1], re.MULTILINE)
+    assert (int(least), int(most)) == (sum(not edit.startswith("if ") for _, edit in rows), len(rows))
+    assert [path for path, _ in rows if not (ROOT / path.replace("shipping", "order")).exists()] == []
 
 
 def kinds() -> set[str]:
