@@ -50,7 +50,7 @@ def show(alert: Alert, console: Console) -> None:
         ("service", alert.service),
         ("checkout", alert.checkout_id),
         ("seen", f"{alert.times_seen} ×, first {at(alert.first_seen_at)}, last {at(alert.last_seen_at)}"),
-        ("dead letters", ", ".join(alert.letters)),
+        ("dead letters", ", ".join(alert.dead_letters)),
         ("runbook", runbook(alert.kind)),
     )
     facts(known).print(console)

@@ -27,7 +27,7 @@ Topic = Annotated[str | None, typer.Option(help="Only if the record came from th
 
 
 @app.command("list", epilog="Example: quadrille dlq list --since 2h --service cart --reason json")
-def list_letters(
+def list_dead_letters(
     since: Since = None,
     reason: Reason = None,
     service: Service = None,
@@ -56,7 +56,7 @@ def list_letters(
 
     total, causes, dead_letters = run(work())
     if as_json:
-        print_json({"total": total, "reasons": causes, "letters": dead_letters})
+        print_json({"total": total, "reasons": causes, "dead_letters": dead_letters})
     elif total:
         reasons_table(causes).print(console)
         table(dead_letters).print(console)
@@ -66,8 +66,8 @@ def list_letters(
 
 
 @app.command("show", epilog="Examples: quadrille dlq show 0123abcd; quadrille dlq show 0123abcd --raw > record.bin")
-def show_letter(
-    letter_id: Annotated[str, typer.Argument(metavar="ID", help="Dead letter id; a unique prefix is enough.")],
+def show_dead_letter(
+    dead_letter_id: Annotated[str, typer.Argument(metavar="ID", help="Dead letter id; a unique prefix is enough.")],
     raw: Annotated[bool, typer.Option("--raw", help="Write only the bytes of the record's value.")] = False,
     state: State = STATE,
     as_json: Json = False,
@@ -83,10 +83,10 @@ def show_letter(
 
     async def work() -> tuple[DeadLetter, DeadRecord, Alert]:
         async with alerts_db(state) as engine:
-            dead_letter = await views.dead_letter(engine, letter_id)
+            dead_letter = await views.dead_letter(engine, dead_letter_id)
             return (
                 dead_letter,
-                await views.record(engine, dead_letter.letter_id),
+                await views.record(engine, dead_letter.dead_letter_id),
                 await views.alert(engine, dead_letter.alert_id),
             )
 
@@ -126,13 +126,13 @@ def redrive(
     Only that service receives them; it ignores a message that it has handled meanwhile. Prints the outcome of each dead
     letter. One that fails three redrives is parked.
     """
-    from cli.dlq.redrive import Redrive, redrive_letters
+    from cli.dlq.redrive import Redrive, redrive_dead_letters
     from services.alerts.views import Filter
 
     states = (DeadLetterState.OPEN, DeadLetterState.PARKED) if parked else (DeadLetterState.OPEN,)
     with report_errors():
         chosen = Filter(states, service, topic, reason, parse_since(since))
-    redrive_letters(state, ids or [], chosen, every, most, Redrive(by, why, parked, rate, timeout), dry_run, as_json)
+    redrive_dead_letters(state, ids or [], chosen, every, most, Redrive(by, why, parked, rate, timeout), dry_run, as_json)
 
 
 @app.command("park", epilog='Example: quadrille dlq park 0123abcd --why "waits for Monday\'s release"')

@@ -40,10 +40,12 @@ class Redrive:
 
     def command(self, dead_letter: DeadLetter) -> RedriveDeadLetter:
         """The command for one dead letter. Raises ``UsageError`` if ``by`` or ``why`` is invalid."""
-        return build_command(RedriveDeadLetter, letter_id=dead_letter.letter_id, by=self.by, why=self.why, parked=self.parked)
+        return build_command(
+            RedriveDeadLetter, dead_letter_id=dead_letter.dead_letter_id, by=self.by, why=self.why, parked=self.parked
+        )
 
 
-def redrive_letters(
+def redrive_dead_letters(
     state: Path, ids: Sequence[str], chosen: Filter, every: bool, most: int, how: Redrive, dry_run: bool, as_json: bool
 ) -> None:
     """Redrive the dead letters with these ids, or those of the filter; exit with :data:`WRONG` unless all were handled."""
@@ -61,7 +63,7 @@ def redrive_letters(
     results = run(work())
     counts = Counter(result.outcome for result in results)
     if as_json:
-        print_json({"outcomes": counts, "letters": results})
+        print_json({"outcomes": counts, "dead_letters": results})
     elif not results:
         console.print("No dead letters to redrive")
     else:
@@ -125,10 +127,10 @@ async def redrive_at_rate(
 
 def _would(dead_letter: DeadLetter, how: Redrive) -> RedriveResult:
     if fault := dead_letter.why_not_redriven(parked=how.parked):
-        return RedriveResult(dead_letter.letter_id, "would be refused", fault.message)
+        return RedriveResult(dead_letter.dead_letter_id, "would be refused", fault.message)
     text = f"{dead_letter.message_type or 'a record'} from {dead_letter.place} to {dead_letter.who}"
-    return RedriveResult(dead_letter.letter_id, "would be redriven", text)
+    return RedriveResult(dead_letter.dead_letter_id, "would be redriven", text)
 
 
 def _print(result: RedriveResult) -> None:
-    console.print(escape(f"{result.letter_id}  {result.outcome:<10}  {result.text}"), soft_wrap=True)
+    console.print(escape(f"{result.dead_letter_id}  {result.outcome:<10}  {result.text}"), soft_wrap=True)

@@ -29,10 +29,10 @@ COLOURS: Final = {
 
 def reasons_table(causes: Sequence[Cause]) -> Table:
     """The number of dead letters for each reason, with a bar."""
-    made = Table(number("letters"), Column("", drop=1, graphic=True), "service", text("reason"))
-    most = max(cause.letters for cause in causes)
+    made = Table(number("dead letters"), Column("", drop=1, graphic=True), "service", text("reason"))
+    most = max(cause.dead_letters for cause in causes)
     for cause in causes:
-        made.add_row(str(cause.letters), Bar(most, 0, cause.letters, width=24), cause.service, escape(cause.cause))
+        made.add_row(str(cause.dead_letters), Bar(most, 0, cause.dead_letters, width=24), cause.service, escape(cause.cause))
     return made
 
 
@@ -47,7 +47,7 @@ def table(dead_letters: Sequence[DeadLetter]) -> Table:
     for dead_letter in dead_letters:
         assert dead_letter.state is not None
         made.add_row(
-            dead_letter.letter_id,
+            dead_letter.dead_letter_id,
             Text(dead_letter.state, COLOURS[dead_letter.state]),
             dead_letter.who,
             escape(dead_letter.stage),
@@ -88,7 +88,7 @@ def show(dead_letter: DeadLetter, record: DeadRecord, alert: Alert, console: Con
 def _facts(dead_letter: DeadLetter) -> Table:
     return facts(
         (
-            ("id", dead_letter.letter_id),
+            ("id", dead_letter.dead_letter_id),
             ("state", dead_letter.state),
             ("kind", dead_letter.kind),
             ("alert", dead_letter.alert_id),

@@ -19,7 +19,7 @@ EVERYWHERE: Final = {
     "currency": "ISO 4217.",
     "customer_id": "Who shops.",
     "items": "Products and how many of each.",
-    "letter_id": "The dead letter.",
+    "dead_letter_id": "The dead letter.",
     "order_number": "The order, for people.",
     "payment_method": "How it is paid.",
     "quantity": "Units.",

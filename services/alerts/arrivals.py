@@ -67,19 +67,19 @@ class DeadLetterArrived:
     failed: FailedCompensation | None
 
     @property
-    def letter_id(self) -> str:
+    def dead_letter_id(self) -> str:
         """The id of the dead letter."""
-        return self.fault.letter_id
+        return self.fault.dead_letter_id
 
     @property
     def failure_id(self) -> str:
         """The id of this report of a failed compensation, the same from whichever topic it is read."""
-        return self.fault.message_id or self.fault.letter_id
+        return self.fault.message_id or self.fault.dead_letter_id
 
     @property
     def alert_id(self) -> str:
         """The alert it belongs to."""
-        return stuck_money(self.failed, self.failure_id).alert_id if self.failed else dead_alert(self.letter_id)
+        return stuck_money(self.failed, self.failure_id).alert_id if self.failed else dead_alert(self.dead_letter_id)
 
 
 def read(arrival: Arrival, topic_prefix: str = "") -> DeadLetterArrived:
@@ -95,7 +95,7 @@ def fault_of(arrival: Arrival, topic_prefix: str = "") -> Fault:
     error, reason = arrival.redacted(f"{ERRORS}exception.class.name"), arrival.redacted(f"{ERRORS}exception.message")
     position = arrival.number(f"{ERRORS}offset")
     return Fault(
-        letter_id=_letter_id(arrival, service, stage, position, topic_prefix),
+        dead_letter_id=_dead_letter_id(arrival, service, stage, position, topic_prefix),
         kind=_kind(arrival, service, stage, position),
         service=service or "unknown",
         stage=stage or "unknown",
@@ -124,7 +124,7 @@ def _kind(arrival: Arrival, service: str, stage: str, position: int) -> DeadLett
     return "record" if position >= 0 else "deadline"
 
 
-def _letter_id(arrival: Arrival, service: str, stage: str, position: int, topic_prefix: str) -> str:
+def _dead_letter_id(arrival: Arrival, service: str, stage: str, position: int, topic_prefix: str) -> str:
     """The same id for the same failed record, however often it is published or returns.
 
     A record with a message id is identified by that id and its content, any other by its first topic, partition and offset.

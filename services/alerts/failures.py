@@ -20,9 +20,9 @@ BY_HAND: Final = "paid_in_cash"
 _TYPE: Final = re.compile(r"[A-Za-z0-9_.\-]+")
 
 
-def dead_alert(letter_id: str) -> str:
+def dead_alert(dead_letter_id: str) -> str:
     """The id of the alert of a dead letter that is not a failed compensation."""
-    return f"dead:{letter_id}"
+    return f"dead:{dead_letter_id}"
 
 
 def failure_of(dead_letter: DeadLetter) -> Failure:
@@ -36,7 +36,7 @@ def failure_of(dead_letter: DeadLetter) -> Failure:
     catalogue = dead_letter.topic == CatalogEvent.topic
     stale = " If the product is on sale, it keeps its former price until a valid record arrives." if catalogue else ""
     return Failure(
-        alert_id=dead_alert(dead_letter.letter_id),
+        alert_id=dead_alert(dead_letter.dead_letter_id),
         kind="unreadable" if reading else "unhandled",
         severity="warning" if reading and not catalogue else "critical",
         title=f"{dead_letter.who} could not {'read' if reading else 'handle'} {what} from {dead_letter.place}",
@@ -47,31 +47,31 @@ def failure_of(dead_letter: DeadLetter) -> Failure:
 
 
 def _records_lost(dead_letter: DeadLetter) -> Failure:
-    letter_id, service = dead_letter.letter_id, dead_letter.service
+    dead_letter_id, service = dead_letter.dead_letter_id, dead_letter.service
     return Failure(
-        alert_id=dead_alert(letter_id),
+        alert_id=dead_alert(dead_letter_id),
         kind="records_lost",
         severity="critical",
         title=dead_letter.reason,
         text=f"These messages had no effect on {service}. `quadrille audit` shows what no longer fits; the journal"
         " (`quadrille trace`) may have their content. Keep downtime shorter than the retention of the topics"
-        f" (`quadrille topics check`). After dealing with it, resolve: `quadrille dlq resolve {letter_id} {WHY}`.",
+        f" (`quadrille topics check`). After dealing with it, resolve: `quadrille dlq resolve {dead_letter_id} {WHY}`.",
         service=service,
     )
 
 
 def _advice(dead_letter: DeadLetter) -> str:
-    letter_id, service = dead_letter.letter_id, dead_letter.service
-    show = f"Details: `quadrille dlq show {letter_id}`."
-    resolve = f"`quadrille dlq resolve {letter_id} {WHY}`"
-    redrive = f"`quadrille dlq redrive {letter_id} {WHY}`"
+    dead_letter_id, service = dead_letter.dead_letter_id, dead_letter.service
+    show = f"Details: `quadrille dlq show {dead_letter_id}`."
+    resolve = f"`quadrille dlq resolve {dead_letter_id} {WHY}`"
+    redrive = f"`quadrille dlq redrive {dead_letter_id} {WHY}`"
     failed = f" {dead_letter.returned} of {counted(dead_letter.replays, 'redrive')} failed." if dead_letter.returned else ""
     if dead_letter.kind == "foreign":
         return f"None of our services reported this failure. {show} Resolve: {resolve}."
     if dead_letter.kind == "deadline":
         return f"The timer is retried every 15 minutes. {show} Fix {service}. Once the timer succeeds, resolve: {resolve}."
     if dead_letter.state is DeadLetterState.PARKED:
-        once_more = f"`quadrille dlq redrive {letter_id} --parked {WHY}`"
+        once_more = f"`quadrille dlq redrive {dead_letter_id} --parked {WHY}`"
         return f"{show}{failed} It is parked. Resolve: {resolve}. Or redrive once more: {once_more}."
     if dead_letter.stage == "read":
         return (

@@ -89,7 +89,7 @@ class Alert:
     last_seen_at: datetime | None = None
     resolved_at: datetime | None = None
     notify_at: datetime | None = None
-    letters: list[str] = field(default_factory=list)
+    dead_letters: list[str] = field(default_factory=list)
     occurrences: list[str] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
 
@@ -168,7 +168,7 @@ records that were deleted unread."""
 class Fault:
     """Why a record is a dead letter, and its first topic, partition and offset (``position``; -1 if it had none)."""
 
-    letter_id: str
+    dead_letter_id: str
     kind: DeadLetterKind
     service: str
     stage: str
@@ -194,7 +194,7 @@ class DeadLetter:
     have not handled it since, several where they read the same topic.
     """
 
-    letter_id: str
+    dead_letter_id: str
     state: DeadLetterState | None = None
     kind: DeadLetterKind = "record"
     alert_id: str = ""
@@ -293,7 +293,7 @@ class DeadLetter:
 
     @property
     def _names(self) -> dict[str, str]:
-        return {"letter_id": self.letter_id, "service": self.who}
+        return {"dead_letter_id": self.dead_letter_id, "service": self.who}
 
 
 Bytea = Annotated[
@@ -308,7 +308,7 @@ Bytea = Annotated[
 class DeadRecord:
     """The original bytes of a dead letter. ``headers``: packed (see :mod:`shared.runtime.records`)."""
 
-    letter_id: str
+    dead_letter_id: str
     key: Bytea | None = None
     value: Bytea | None = None
     headers: Bytea = b"[]"

@@ -72,8 +72,8 @@ def dead_letter_arrived(
     failure = stuck_money(arrived.failed, arrived.failure_id) if arrived.failed else failure_of(dead_letter)
     alert = alerts[failure.alert_id]
     dead_letter.alert_id = alert.alert_id
-    if dead_letter.letter_id not in alert.letters:
-        alert.letters.append(dead_letter.letter_id)
+    if dead_letter.dead_letter_id not in alert.dead_letters:
+        alert.dead_letters.append(dead_letter.dead_letter_id)
     if not alert.knows(failure):
         if opened := alert.report(failure, now, again=bool(returned or arrived.failed)):
             yield opened
@@ -95,7 +95,7 @@ def acknowledge_alert(
         yield event
 
 
-@reactions.on(ResolveAlert, dead_letters=lambda alert, command: alert.letters)
+@reactions.on(ResolveAlert, dead_letters=lambda alert, command: alert.dead_letters)
 def resolve_alert(
     alert: Alert, command: ResolveAlert, envelope: Envelope, dead_letters: dict[str, DeadLetter], now: datetime
 ) -> Emits[AlertResolved | DeadLetterResolved | CommandRejected]:
@@ -114,7 +114,7 @@ def resolve_alert(
 # --- staff decisions about dead letters
 
 
-@reactions.on(RedriveDeadLetter, records=lambda dead_letter, command: [command.letter_id])
+@reactions.on(RedriveDeadLetter, records=lambda dead_letter, command: [command.dead_letter_id])
 def redrive_dead_letter(
     dead_letter: DeadLetter, command: RedriveDeadLetter, envelope: Envelope, records: Mapping[str, DeadRecord], now: datetime
 ) -> Emits[DeadLetterRedriven | Outgoing | CommandRejected]:
@@ -125,14 +125,14 @@ def redrive_dead_letter(
         yield refusal(envelope, fault)
     else:
         for service in dead_letter.services:
-            yield _redrive(dead_letter, service, records[dead_letter.letter_id], envelope)
+            yield _redrive(dead_letter, service, records[dead_letter.dead_letter_id], envelope)
         yield dead_letter.redrive(command.by, command.why, now)
 
 
 def _redrive(dead_letter: DeadLetter, service: str, record: DeadRecord, envelope: Envelope) -> Outgoing:
     headers = wrap(
         unpack(record.headers),
-        letter_id=dead_letter.letter_id,
+        dead_letter_id=dead_letter.dead_letter_id,
         command_id=envelope.id,
         place=(dead_letter.topic, dead_letter.partition, dead_letter.position),
         traceparent=envelope.traceparent,
@@ -171,7 +171,7 @@ def resolve_dead_letter(
     if envelope.source == source_of(command.by) and dead_letter.handled_by(command.by):
         return
     for alert in alerts.values():
-        yield from _close(alert, {dead_letter.letter_id: dead_letter}, command.by, command.why, now)
+        yield from _close(alert, {dead_letter.dead_letter_id: dead_letter}, command.by, command.why, now)
 
 
 def _not_closable(dead_letter: DeadLetter, envelope: Envelope) -> CommandRejected | None:
@@ -254,7 +254,7 @@ def _of_checkout(event: Any, *_: Any) -> Iterable[str]:
 
 
 def _their_dead_letters(event: Any, alerts: Mapping[str, Alert]) -> Iterable[str]:
-    return [letter_id for alert in alerts.values() for letter_id in alert.letters]
+    return [dead_letter_id for alert in alerts.values() for dead_letter_id in alert.dead_letters]
 
 
 @reactions.on(VoidFailed, alerts=_of_checkout, dead_letters=_their_dead_letters)
@@ -316,7 +316,7 @@ def _settled(
 
 
 def _own(alert: Alert, dead_letters: Mapping[str, DeadLetter]) -> dict[str, DeadLetter]:
-    return {i: dead_letters[i] for i in alert.letters}
+    return {i: dead_letters[i] for i in alert.dead_letters}
 
 
 @reactions.on(VoidRetried, alerts=_of_checkout)

@@ -63,7 +63,7 @@ _PRUNE: Final = text('DELETE FROM arrivals WHERE partition = :partition AND "off
 _PRUNE_OLD_TOPIC: Final = text("DELETE FROM arrivals WHERE partition = :partition AND timestamp < :since")
 _FORGET: Final = (
     text(
-        "DELETE FROM dead_letters WHERE letter_id IN (SELECT letter_id FROM dead_letters"
+        "DELETE FROM dead_letters WHERE dead_letter_id IN (SELECT dead_letter_id FROM dead_letters"
         " WHERE state = 'resolved' AND last_failed_at < now() - CAST(:kept AS interval) LIMIT 1000)"
     ),
     text(

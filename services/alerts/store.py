@@ -35,21 +35,21 @@ PORTION: Final = 200
 A = TypeVar("A")
 
 _ARRIVED: Final = text(
-    'INSERT INTO arrivals (partition, "offset", timestamp, letter_id)'
-    " SELECT * FROM unnest(:partitions, :offsets, :timestamps, :letters)"
+    'INSERT INTO arrivals (partition, "offset", timestamp, dead_letter_id)'
+    " SELECT * FROM unnest(:partitions, :offsets, :timestamps, :dead_letters)"
     ' ON CONFLICT DO NOTHING RETURNING partition, "offset" AS place, at'
 ).bindparams(
     bindparam("partitions", type_=ARRAY(Integer)),
     bindparam("offsets", type_=ARRAY(BigInteger)),
     bindparam("timestamps", type_=ARRAY(BigInteger)),
-    bindparam("letters", type_=ARRAY(Text)),
+    bindparam("dead_letters", type_=ARRAY(Text)),
 )
 _RECORDS: Final = text(
-    "INSERT INTO dead_records (letter_id, version, key, value, headers)"
-    " SELECT letter_id, 1, key, value, headers FROM unnest(:letters, :keys, :values, :headers)"
-    " AS came (letter_id, key, value, headers) ON CONFLICT DO NOTHING"
+    "INSERT INTO dead_records (dead_letter_id, version, key, value, headers)"
+    " SELECT dead_letter_id, 1, key, value, headers FROM unnest(:dead_letters, :keys, :values, :headers)"
+    " AS came (dead_letter_id, key, value, headers) ON CONFLICT DO NOTHING"
 ).bindparams(
-    bindparam("letters", type_=ARRAY(Text)),
+    bindparam("dead_letters", type_=ARRAY(Text)),
     bindparam("keys", type_=ARRAY(LargeBinary)),
     bindparam("values", type_=ARRAY(LargeBinary)),
     bindparam("headers", type_=ARRAY(LargeBinary)),
@@ -96,17 +96,17 @@ class DeadLetterStore:
         if not news:
             return False
         now = next(iter(new.values()))
-        dead_letters = await _load(DEAD_LETTERS, connection, {what.letter_id for _, what in news})
+        dead_letters = await _load(DEAD_LETTERS, connection, {what.dead_letter_id for _, what in news})
         alerts = await _load(ALERTS, connection, {what.alert_id for _, what in news})
         emitted: list[tuple[Envelope, Sequence[Message]]] = []
         for arrival, what in news:
             alert = {what.alert_id: alerts[what.alert_id].aggregate}
-            events = list(dead_letter_arrived(dead_letters[what.letter_id].aggregate, what, alert, now))
+            events = list(dead_letter_arrived(dead_letters[what.dead_letter_id].aggregate, what, alert, now))
             emitted.append((_cause(arrival), events))
         await DEAD_LETTERS.save(connection, dead_letters.values(), self._partition_of)
         await ALERTS.save(connection, alerts.values(), self._partition_of)
         values = {
-            "letters": [what.letter_id for _, what in news],
+            "dead_letters": [what.dead_letter_id for _, what in news],
             "keys": [arrival.key for arrival, _ in news],
             "values": [arrival.value for arrival, _ in news],
             "headers": [pack(without_failure(arrival.headers)) for arrival, _ in news],
@@ -186,7 +186,7 @@ async def _new(
         "partitions": [arrival.partition for arrival, _ in arrived],
         "offsets": [arrival.offset for arrival, _ in arrived],
         "timestamps": [arrival.timestamp for arrival, _ in arrived],
-        "letters": [what.letter_id for _, what in arrived],
+        "dead_letters": [what.dead_letter_id for _, what in arrived],
     }
     return {(row.partition, row.place): row.at for row in await connection.execute(_ARRIVED, values)}
 

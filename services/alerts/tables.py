@@ -42,7 +42,7 @@ alerts = Table(
     Column("last_seen_at", DateTime(timezone=True), nullable=False),
     Column("resolved_at", DateTime(timezone=True)),
     Column("notify_at", DateTime(timezone=True)),
-    Column("letters", JSON, nullable=False),
+    Column("dead_letters", JSON, nullable=False),
     Column("occurrences", JSON, nullable=False),
     Column("actions", JSON, nullable=False),
     Index("alerts_not_resolved", "first_seen_at", postgresql_where=text("state <> 'resolved'")),
@@ -64,7 +64,7 @@ notifications = Table(
 dead_letters = Table(
     "dead_letters",
     metadata,
-    Column("letter_id", Text, primary_key=True),
+    Column("dead_letter_id", Text, primary_key=True),
     version_column(),
     Column("state", Text, nullable=False),
     Column("kind", Text, nullable=False),
@@ -96,7 +96,7 @@ dead_letters = Table(
 records = Table(
     "dead_records",
     metadata,
-    Column("letter_id", Text, ForeignKey("dead_letters.letter_id", ondelete="CASCADE"), primary_key=True),
+    Column("dead_letter_id", Text, ForeignKey("dead_letters.dead_letter_id", ondelete="CASCADE"), primary_key=True),
     version_column(),
     Column("key", LargeBinary),
     Column("value", LargeBinary),
@@ -110,7 +110,7 @@ arrivals = Table(
     Column("partition", Integer, primary_key=True),
     Column("offset", BigInteger, primary_key=True),
     Column("timestamp", BigInteger, primary_key=True),
-    Column("letter_id", Text, nullable=False),
+    Column("dead_letter_id", Text, nullable=False),
     Column("at", DateTime(timezone=True), nullable=False, server_default=func.now()),
 )
 """The records of the dead-letter topic that were saved, as long as the topic has them. ``timestamp``: Kafka's own; it tells

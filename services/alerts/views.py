@@ -47,10 +47,11 @@ _MATCHING: Final = (
 )
 _FOUND: Final = text(
     f"SELECT row_to_json(d)::text AS body{_MATCHING}"
-    " ORDER BY kind <> 'compensation', last_failed_at, letter_id LIMIT :limit OFFSET :offset"
+    " ORDER BY kind <> 'compensation', last_failed_at, dead_letter_id LIMIT :limit OFFSET :offset"
 ).bindparams(_STATES)
 _CAUSES: Final = text(
-    f"SELECT cause, service, count(*) AS letters{_MATCHING} GROUP BY cause, service ORDER BY letters DESC, cause LIMIT :limit"
+    f"SELECT cause, service, count(*) AS dead_letters{_MATCHING} GROUP BY cause, service"
+    " ORDER BY dead_letters DESC, cause LIMIT :limit"
 ).bindparams(_STATES)
 _COUNT: Final = text(f"SELECT count(*){_MATCHING}").bindparams(_STATES)
 _BY_ID: Final = {
@@ -59,16 +60,16 @@ _BY_ID: Final = {
     ),
     "dead letter": text(
         "SELECT row_to_json(d)::text AS body FROM dead_letters d"
-        " WHERE letter_id BETWEEN :id AND :id || 'g' AND starts_with(letter_id, :id) LIMIT 2"
+        " WHERE dead_letter_id BETWEEN :id AND :id || 'g' AND starts_with(dead_letter_id, :id) LIMIT 2"
     ),
 }
 _OPEN: Final = text(
     "SELECT count(*) AS alerts, count(*) FILTER (WHERE severity = 'critical') AS critical,"
-    " (SELECT count(*) FROM dead_letters WHERE state <> 'resolved') AS letters FROM alerts WHERE state <> 'resolved'"
+    " (SELECT count(*) FROM dead_letters WHERE state <> 'resolved') AS dead_letters FROM alerts WHERE state <> 'resolved'"
 )
 _COMPLETE: Final = re.compile(r".+\.\d+", re.ASCII)
 """An alert id that ends with a complete checkout id: a longer id is about another checkout."""
-_RECORD: Final = text("SELECT row_to_json(r)::text AS body FROM dead_records r WHERE letter_id = :id")
+_RECORD: Final = text("SELECT row_to_json(r)::text AS body FROM dead_records r WHERE dead_letter_id = :id")
 
 
 class NotFoundError(QuadrilleError):
@@ -114,7 +115,7 @@ class Cause:
 
     cause: str
     service: str
-    letters: int
+    dead_letters: int
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ class Open:
 
     alerts: int
     critical: int
-    letters: int
+    dead_letters: int
 
 
 async def count_open(engine: AsyncEngine) -> Open:
@@ -173,13 +174,13 @@ async def causes(engine: AsyncEngine, chosen: Filter, limit: int) -> tuple[int, 
 
 async def dead_letter(engine: AsyncEngine, beginning: str) -> DeadLetter:
     """The one dead letter whose id begins like this. Raises :class:`NotFoundError`."""
-    return await _one(engine, "dead letter", beginning, _DEAD_LETTERS, "letter_id")
+    return await _one(engine, "dead letter", beginning, _DEAD_LETTERS, "dead_letter_id")
 
 
-async def record(engine: AsyncEngine, letter_id: str) -> DeadRecord:
+async def record(engine: AsyncEngine, dead_letter_id: str) -> DeadRecord:
     """The original bytes of a dead letter."""
     async with engine.connect() as connection:
-        return _RECORDS.validate_json((await connection.execute(_RECORD, {"id": letter_id})).scalar_one())
+        return _RECORDS.validate_json((await connection.execute(_RECORD, {"id": dead_letter_id})).scalar_one())
 
 
 async def _one(engine: AsyncEngine, what: str, beginning: str, kind: TypeAdapter[A], id_field: str) -> A:

@@ -87,12 +87,12 @@ def of_money(alert: Alert) -> Sequence[Action]:
     return () if alert.state is AlertState.RESOLVED else _OF_MONEY.get(alert.kind, ())
 
 
-def of_letter(letter: DeadLetter) -> Sequence[Action]:
+def of_dead_letter(dead_letter: DeadLetter) -> Sequence[Action]:
     """The actions on a dead letter."""
-    if letter.state is DeadLetterState.RESOLVED or letter.kind == "compensation":
+    if dead_letter.state is DeadLetterState.RESOLVED or dead_letter.kind == "compensation":
         return ()
-    redrive = () if letter.why_not_redriven(parked=True) else (REDRIVE,)
-    park = () if letter.state is DeadLetterState.PARKED else (PARK,)
+    redrive = () if dead_letter.why_not_redriven(parked=True) else (REDRIVE,)
+    park = () if dead_letter.state is DeadLetterState.PARKED else (PARK,)
     return (*redrive, *park, RESOLVE_LETTER)
 
 

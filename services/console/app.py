@@ -14,7 +14,7 @@ from services.alerts.views import NotFoundError
 from services.console import assets
 from services.console.context import Console, page
 from services.console.headers import SecurityHeaders
-from services.console.pages import alerts, decisions, lag, letters, live, login, money, orders, overview
+from services.console.pages import alerts, dead_letters, decisions, lag, live, login, money, orders, overview
 from services.console.session import ForbiddenError, FormError, Guesses, LoginRequired, Logins, Sessions
 from services.console.watcher import UNREACHABLE
 
@@ -38,10 +38,10 @@ def application(console: Console) -> Starlette:
             Route("/lag", lag.show),
             Route("/alerts", alerts.index),
             Route("/alerts/{alert_id:path}", alerts.show, name="alert"),
-            Route("/letters", letters.index),
-            Route("/letters/{letter_id}", letters.show),
+            Route("/dead-letters", dead_letters.index),
+            Route("/dead-letters/{dead_letter_id}", dead_letters.show),
             Route("/decide/alert/{subject:path}", decisions.alert, methods=["POST"]),
-            Route("/decide/letter/{subject}", decisions.letter, methods=["POST"]),
+            Route("/decide/dead-letter/{subject}", decisions.dead_letter, methods=["POST"]),
             Route("/decide/payment/{subject:path}", decisions.payment, methods=["POST"]),
             Route("/live", live.stream),
             Route("/login", login.ask),

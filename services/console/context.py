@@ -29,9 +29,9 @@ NAVIGATION: Final = (
     ("/money", "Money"),
     ("/lag", "Lag"),
     ("/alerts", "Alerts"),
-    ("/letters", "Dead letters"),
+    ("/dead-letters", "Dead letters"),
 )
-BADGES: Final = {"/alerts": "alerts-open", "/letters": "letters-open"}
+BADGES: Final = {"/alerts": "alerts-open", "/dead-letters": "dead-letters-open"}
 """The parts that count the open items of these pages."""
 FRAME: Final = (*BADGES.values(), "problems")
 """The parts that are live on every page."""

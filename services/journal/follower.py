@@ -126,9 +126,9 @@ class Follower:
             producer = await kafka.new_producer(self._settings, NAME)
             try:
                 for one in lost:
-                    letter = one.dead_letter(NAME, datetime.now(UTC))
-                    where = {"partition": letter.partition, "headers": list(letter.headers)}
-                    sending = producer.send_and_wait(self._settings.topic(letter.topic), letter.value, letter.key, **where)
+                    record = one.dead_letter(NAME, datetime.now(UTC))
+                    where = {"partition": record.partition, "headers": list(record.headers)}
+                    sending = producer.send_and_wait(self._settings.topic(record.topic), record.value, record.key, **where)
                     await run_with_timeout(PUBLISH_SECONDS, sending)
             finally:
                 await kafka.stop(producer)

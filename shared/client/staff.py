@@ -83,26 +83,26 @@ async def decide(client: CheckoutClient, command: Command, wanted: type[Message]
 class RedriveResult:
     """The outcome of one redrive: ``handled``, ``came back``, ``parked``, ``refused`` or ``unanswered``; and why."""
 
-    letter_id: str
+    dead_letter_id: str
     outcome: str
     text: str
 
 
 async def redrive(client: CheckoutClient, command: RedriveDeadLetter, timeout: float) -> RedriveResult:
     """Redrive a dead letter and wait for its outcome, all within ``timeout`` seconds."""
-    letter_id = command.letter_id
+    dead_letter_id = command.dead_letter_id
     try:
         ends = (DeadLetterResolved, DeadLetterReturned)
         answer, end = await client.ask_and_follow(command, DeadLetterRedriven, ends, timeout=timeout)
     except OutcomeTimeoutError:
-        return RedriveResult(letter_id, "unanswered", f"no outcome within {timeout:g} s; is the service running?")
+        return RedriveResult(dead_letter_id, "unanswered", f"no outcome within {timeout:g} s; is the service running?")
     if why_not := refusal(answer):
-        return RedriveResult(letter_id, "refused", why_not)
+        return RedriveResult(dead_letter_id, "refused", why_not)
     if isinstance(end, DeadLetterReturned):
         times = "once" if end.returned == 1 else f"{end.returned} times"
-        return RedriveResult(letter_id, "parked" if end.parked else "came back", f"came back {times}: {end.reason}")
+        return RedriveResult(dead_letter_id, "parked" if end.parked else "came back", f"came back {times}: {end.reason}")
     assert isinstance(end, DeadLetterResolved)
-    return RedriveResult(letter_id, "handled", f"{end.why} by {end.by}")
+    return RedriveResult(dead_letter_id, "handled", f"{end.why} by {end.by}")
 
 
 def patience(settings: Settings) -> float:

@@ -9,15 +9,15 @@ from pydantic import StringConstraints
 
 from shared.contract.message import IDENTIFIER, Command, Event, Text
 
-_ALERT, _LETTER = r"^[A-Za-z0-9][A-Za-z0-9._:|@/+=~\-]{0,159}$", "^[0-9a-f]{16}$"
+_ALERT, _DEAD_LETTER = r"^[A-Za-z0-9][A-Za-z0-9._:|@/+=~\-]{0,159}$", "^[0-9a-f]{16}$"
 PATTERNS: Final = {
     _ALERT: f"must be the id of an alert: 1 to 160 characters ({IDENTIFIER}), beginning with a letter or digit",
-    _LETTER: "must be the id of a dead letter: 16 hexadecimal digits",
+    _DEAD_LETTER: "must be the id of a dead letter: 16 hexadecimal digits",
 }
 """What the patterns of these ids mean, in words."""
 AlertId = Annotated[str, StringConstraints(pattern=_ALERT)]
 """What an alert is known by, and the same for the same failure: ``void:CHECKOUT``, ``refund:CHECKOUT``, ``dead:LETTER``."""
-LetterId = Annotated[str, StringConstraints(pattern=_LETTER)]
+DeadLetterId = Annotated[str, StringConstraints(pattern=_DEAD_LETTER)]
 """What a dead letter is known by, and the same however often its record fails: 16 hexadecimal digits."""
 
 
@@ -46,8 +46,8 @@ class DeadLetterCommand(Command, abstract=True):
     """What somebody decided about one dead letter: who, and why."""
 
     topic: ClassVar[str] = "alerts.commands"
-    key_field: ClassVar[str] = "letter_id"
-    letter_id: LetterId
+    key_field: ClassVar[str] = "dead_letter_id"
+    dead_letter_id: DeadLetterId
     by: Text
     why: Text
 
@@ -109,8 +109,8 @@ class DeadLetterEvent(Event, abstract=True):
     """A fact about one dead letter."""
 
     topic: ClassVar[str] = "alerts.events"
-    key_field: ClassVar[str] = "letter_id"
-    letter_id: LetterId
+    key_field: ClassVar[str] = "dead_letter_id"
+    dead_letter_id: DeadLetterId
     service: str
     """The service that failed; several, with commas between them, where none of them could read the record."""
 
@@ -136,7 +136,7 @@ class DeadLetterReturned(DeadLetterEvent):
 
 
 class DeadLetterParked(DeadLetterEvent):
-    """The dead letter is set aside."""
+    """The dead letter is parked: only a redrive that asks for parked dead letters takes it."""
 
     by: str
     why: str

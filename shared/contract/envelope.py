@@ -47,7 +47,7 @@ MAX_VALUE_BYTES: Final = 262_144
 class Redriven:
     """A dead letter that was sent once more: which, by which command, and where the redrive itself was read."""
 
-    letter_id: str
+    dead_letter_id: str
     command_id: str
     topic: str
     offset: int

@@ -16,11 +16,11 @@ from shared.contract.topics import redrive_topic
 PREFIX: Final = "__quadrille.redrive."
 TRACES: Final = ("traceparent", "tracestate")
 _TOPICS: Final = frozenset(redrive_topic(service) for service in REDRIVABLE)
-_LETTER: Final = re.compile("[0-9a-f]{16}")
+_DEAD_LETTER: Final = re.compile("[0-9a-f]{16}")
 
 
 def wrap(
-    headers: Headers, *, letter_id: str, command_id: str, place: tuple[str, int, int], traceparent: str | None = None
+    headers: Headers, *, dead_letter_id: str, command_id: str, place: tuple[str, int, int], traceparent: str | None = None
 ) -> list[tuple[str, bytes | None]]:
     """The headers of a redrive. ``place``: topic, partition and offset where the record first stood.
 
@@ -28,7 +28,7 @@ def wrap(
     """
     kept = [(name, value) for name, value in headers if name not in TRACES and not name.startswith(PREFIX)]
     topic, partition, offset = place
-    ours = {"letter": letter_id, "command": command_id, "topic": topic, "partition": partition, "offset": offset}
+    ours = {"dead_letter": dead_letter_id, "command": command_id, "topic": topic, "partition": partition, "offset": offset}
     kept += [(PREFIX + name, str(value).encode()) for name, value in ours.items()]
     if traceparent:
         kept.append(("traceparent", traceparent.encode()))
@@ -41,11 +41,11 @@ def unwrap(record: Record) -> Record:
         return record
     said = {name[len(PREFIX) :]: value or b"" for name, value in reversed(record.headers) if name.startswith(PREFIX)}
     try:
-        letter_id, command_id = said["letter"].decode(), said["command"].decode()
+        dead_letter_id, command_id = said["dead_letter"].decode(), said["command"].decode()
         topic, partition, offset = said["topic"].decode(), int(said["partition"]), int(said["offset"])
     except (KeyError, ValueError):
         return record
-    if not _LETTER.fullmatch(letter_id) or not_taken(command_id) or not 0 < len(command_id) <= MAX_ATTRIBUTE:
+    if not _DEAD_LETTER.fullmatch(dead_letter_id) or not_taken(command_id) or not 0 < len(command_id) <= MAX_ATTRIBUTE:
         return record
     return replace(
         record,
@@ -53,5 +53,5 @@ def unwrap(record: Record) -> Record:
         partition=partition,
         offset=offset,
         headers=[(name, value) for name, value in record.headers if not name.startswith(PREFIX)],
-        redriven=Redriven(letter_id, command_id, record.topic, record.offset),
+        redriven=Redriven(dead_letter_id, command_id, record.topic, record.offset),
     )

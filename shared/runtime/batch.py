@@ -164,9 +164,9 @@ class Processor:
             if failed:
                 raise CulpritError(failed)
             for item in unseen:
-                work.close_letter(item, REFUSED if work.refused(item) else HANDLED)
+                work.close_dead_letter(item, REFUSED if work.refused(item) else HANDLED)
             for item in known:
-                work.close_letter(item, BEFORE)
+                work.close_dead_letter(item, BEFORE)
             changed = await work.aggregates.save()
             await work.postpone()
             rows = await outbox.insert(connection, work.outgoing) if work.outgoing else []
@@ -308,11 +308,11 @@ class _Work:
         """Whether the command of an item was rejected, by the contract or by a rule."""
         return isinstance(item, Reject) or (isinstance(item, Deliver) and id(item) in self._refused)
 
-    def close_letter(self, item: WorkItem, why: str) -> None:
+    def close_dead_letter(self, item: WorkItem, why: str) -> None:
         """Tell alerts what became of a redrive: its dead letter needs nothing more."""
         if isinstance(item, Deliver | Reject) and item.record and (redriven := item.record.redriven):
-            cause = Envelope(redriven.command_id, self.processor.source, "", redriven.letter_id, redriven.command_id)
-            closing = ResolveDeadLetter(letter_id=redriven.letter_id, by=self.processor.service, why=why)
+            cause = Envelope(redriven.command_id, self.processor.source, "", redriven.dead_letter_id, redriven.command_id)
+            closing = ResolveDeadLetter(dead_letter_id=redriven.dead_letter_id, by=self.processor.service, why=why)
             self._emit(cause, CLOSINGS.index(why), closing)  # another content has another id
 
     def _dead_letter(self, item: DeadLetter) -> None:

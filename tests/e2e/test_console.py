@@ -73,7 +73,7 @@ async def test_an_order_is_found_by_its_digits_and_shown_as_by_trace(shop: Shop,
 
 
 async def test_unknown_names_are_not_found(ada: AsyncClient) -> None:
-    for page in ("/orders/no-such-order", "/alerts/no-such-alert", "/letters/zzzz", "/orders/%00%FF", "/nothing"):
+    for page in ("/orders/no-such-order", "/alerts/no-such-alert", "/dead-letters/zzzz", "/orders/%00%FF", "/nothing"):
         assert (await ada.get(page)).status_code == 404, page
     assert "No order, checkout" in Seen((await ada.get("/orders", params={"q": EVIL})).text).text
     assert "<script>alert" not in (await ada.get("/orders", params={"q": EVIL})).text
@@ -143,25 +143,25 @@ async def test_a_dead_letter_is_shown_redriven_parked_and_resolved(shop: Shop, q
     async with raw_producer(quadrille.settings) as producer:
         topic = quadrille.settings.topic("cart.commands")
         await producer.send_and_wait(topic, EVIL.encode(), key.encode(), headers=[("mine", EVIL.encode()), ("raw", b"\x00")])
-    letter = await dead_letter_of(shop, key)
-    page, to = f"/letters/{letter.letter_id}", f"/decide/letter/{letter.letter_id}"
+    dead_letter = await dead_letter_of(shop, key)
+    page, to = f"/dead-letters/{dead_letter.dead_letter_id}", f"/decide/dead-letter/{dead_letter.dead_letter_id}"
     shown = await ada.get(page)
     assert EVIL in Seen(shown.text).text
     assert "<script>alert" not in shown.text
     assert "0x00" in shown.text
-    assert letter.reason in await text_of(ada, "/letters?service=cart&reason=unreadable", letter.reason)
+    assert dead_letter.reason in await text_of(ada, "/dead-letters?service=cart&reason=unreadable", dead_letter.reason)
     assert "came back once" in await decide(ada, page, to, "redrive", "cart is mended")
     assert "parked" in await decide(ada, page, to, "park", "waits for Monday")
     assert "resolved" in await decide(ada, page, to, "resolve", "garbage of a test")
-    found = await views.dead_letter(shop.engine, letter.letter_id)
+    found = await views.dead_letter(shop.engine, dead_letter.dead_letter_id)
     assert [(a.what, a.by, a.why) for a in found.actions if a.by == "ada"] == [
         ("redriven", "ada", "cart is mended"),
         ("parked", "ada", "waits for Monday"),
         ("resolved", "ada", "garbage of a test"),
     ]
-    assert (await views.alert(shop.engine, letter.alert_id)).state == "resolved"
-    live = await parts(ada, f"/live?view=letter&name={letter.letter_id}", "letter", "resolved")
-    assert "<button" not in live["decide_letter"]
+    assert (await views.alert(shop.engine, dead_letter.alert_id)).state == "resolved"
+    live = await parts(ada, f"/live?view=dead_letter&name={dead_letter.dead_letter_id}", "dead_letter", "resolved")
+    assert "<button" not in live["decide_dead_letter"]
     assert "garbage of a test" in live["history"]
 
 

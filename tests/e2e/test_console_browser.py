@@ -17,7 +17,7 @@ from tests.support.system import System
 from tests.support.waiting import until
 
 PHONE, LAPTOP = ViewportSize(width=390, height=844), ViewportSize(width=1280, height=900)
-PAGES = ("/", "/orders", "/money", "/money?span=7d", "/lag", "/alerts", "/letters", "/letters?which=resolved")
+PAGES = ("/", "/orders", "/money", "/money?span=7d", "/lag", "/alerts", "/dead-letters", "/dead-letters?which=resolved")
 EVIL = "<img src=x onerror=document.title='hacked'>"
 
 

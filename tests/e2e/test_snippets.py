@@ -60,12 +60,12 @@ async def stand_ins(shop: Shop, quadrille: System) -> dict[str, str]:
     key = unique("poison")
     await shop.client.publish_bytes("cart.commands", key, b"garbage")
     await shop.client.dead_letter(key)
-    letter = await dead_letter_of(shop, key)
+    dead_letter = await dead_letter_of(shop, key)
     return {
         "void:CART.1": f"void:{failed.checkout_id}",
         "Q-0001001": number,
         "trace 1001": f"trace {int(number.removeprefix('Q-'))}",
-        "1f2e": letter.letter_id,
+        "1f2e": dead_letter.dead_letter_id,
         "--group billing": f"--group {quadrille.settings.topic('quadrille.cart')}",
     }
 

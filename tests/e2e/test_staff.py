@@ -156,8 +156,8 @@ async def test_an_unreadable_record_is_handled_to_its_end(shop: Shop, quadrille:
         topic = quadrille.settings.topic("cart.commands")
         await producer.send_and_wait(topic, b'\xff{"not": json', cart_id.encode(), headers=[("mine", b"\x00")])
     await shop.client.dead_letter(cart_id)
-    letter = await dead_letter_of(shop, cart_id)
-    alert = await views.alert(shop.engine, letter.alert_id)
+    dead_letter = await dead_letter_of(shop, cart_id)
+    alert = await views.alert(shop.engine, dead_letter.alert_id)
 
     shown = await process(quadrille.environment, *advised(alert, "dlq show"))
     assert shown.code == 0, shown
@@ -166,10 +166,10 @@ async def test_an_unreadable_record_is_handled_to_its_end(shop: Shop, quadrille:
     redriven = await command(quadrille.environment, *advised(alert, "redrive"))
     assert redriven.code == 1, redriven
     assert b"came back once" in redriven.out
-    alert = await views.alert(shop.engine, letter.alert_id)
+    alert = await views.alert(shop.engine, dead_letter.alert_id)
     assert "1 of 1 redrive failed" in alert.text
     listed = await command(quadrille.environment, "dlq", "list", "--service", "cart", "--limit", "1000")
-    assert letter.letter_id.encode() in listed.out
+    assert dead_letter.dead_letter_id.encode() in listed.out
     closed = await command(quadrille.environment, *advised(alert, "resolve"))
     assert closed.code == 0, closed
     assert (await resolved(shop, alert)).times_seen == 2

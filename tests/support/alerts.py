@@ -17,10 +17,10 @@ async def dead_letter_of(shop: Shop, key: str) -> DeadLetter:
     """Wait for the dead letter of a record with this key, and return it."""
 
     async def newest() -> DeadLetter | None:
-        for letter in await views.dead_letters(shop.engine, Filter(), 10**6):
-            if (await views.record(shop.engine, letter.letter_id)).key == key.encode():
-                return letter
+        for dead_letter in await views.dead_letters(shop.engine, Filter(), 10**6):
+            if (await views.record(shop.engine, dead_letter.dead_letter_id)).key == key.encode():
+                return dead_letter
         return None
 
-    letter: DeadLetter = await until(newest, f"the dead letter of {key}")
-    return letter
+    dead_letter: DeadLetter = await until(newest, f"the dead letter of {key}")
+    return dead_letter

@@ -71,7 +71,7 @@ USUAL: Final[dict[str, Any]] = {
     "authorization_id": "h1",
     "items": ITEMS,
     "kind": "free_shipping",
-    "letter_id": "0123456789abcdef",
+    "dead_letter_id": "0123456789abcdef",
     "marked_by": "staff",
     "method": "standard",
     "missing": (),

@@ -31,9 +31,9 @@ async def alert(request: Request) -> Response:
     return await _decide(request, _alert)
 
 
-async def letter(request: Request) -> Response:
+async def dead_letter(request: Request) -> Response:
     """Redrive, park or resolve a dead letter."""
-    return await _decide(request, _letter)
+    return await _decide(request, _dead_letter)
 
 
 async def payment(request: Request) -> Response:
@@ -60,14 +60,14 @@ async def _alert(here: Console, alert_id: str, fields: Fields, decision: Fields)
     return await _send_and_wait(here, command(kind, alert_id=alert_id, **decision, **more), wanted)
 
 
-async def _letter(here: Console, letter_id: str, fields: Fields, decision: Fields) -> Result:
+async def _dead_letter(here: Console, dead_letter_id: str, fields: Fields, decision: Fields) -> Result:
     kind, wanted = _named(actions.LETTERS, fields)
     if kind is RedriveDeadLetter:
-        again = command(RedriveDeadLetter, letter_id=letter_id, parked=True, **decision)
+        again = command(RedriveDeadLetter, dead_letter_id=dead_letter_id, parked=True, **decision)
         async with _client(here, "alerts") as client:
             replayed = await redrive(client, again, ANSWER_SECONDS)
         return f"Redriven: {replayed.outcome}; {replayed.text}", replayed.outcome == "handled"
-    return await _send_and_wait(here, command(kind, letter_id=letter_id, **decision), wanted)
+    return await _send_and_wait(here, command(kind, dead_letter_id=dead_letter_id, **decision), wanted)
 
 
 async def _send_and_wait(here: Console, sent: Command, wanted: type[Message]) -> Result:

@@ -11,7 +11,7 @@ from starlette.responses import Response, StreamingResponse
 
 from services.alerts import views
 from services.console.context import FRAME, Console, console
-from services.console.pages import alerts, lag, letters, money, orders, overview
+from services.console.pages import alerts, dead_letters, lag, money, orders, overview
 from services.console.session import csrf_token, is_logged_in, who
 from services.console.watcher import UNREACHABLE
 from services.journal.trace import NotOneError, one, trace
@@ -56,12 +56,12 @@ async def _alert(here: Console, asked: Mapping[str, Any]) -> Parts:
     return here.render_parts({**values, **_of_forms(asked)}, "alert", "decide_alert", "history")
 
 
-async def _letter(here: Console, asked: Mapping[str, Any]) -> Parts:
+async def _dead_letter(here: Console, asked: Mapping[str, Any]) -> Parts:
     try:
-        values = letters.letter_values(await views.dead_letter(here.alerts, asked.get("name", "")))
+        values = dead_letters.dead_letter_values(await views.dead_letter(here.alerts, asked.get("name", "")))
     except views.NotFoundError:
         return {}
-    return here.render_parts({**values, **_of_forms(asked)}, "letter", "decide_letter", "history")
+    return here.render_parts({**values, **_of_forms(asked)}, "dead_letter", "decide_dead_letter", "history")
 
 
 def _of_forms(asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,7 +76,7 @@ VIEWS: Final[dict[str, View]] = {
     "money": _money,
     "timeline": _timeline,
     "alert": _alert,
-    "letter": _letter,
+    "dead_letter": _dead_letter,
 }
 
 

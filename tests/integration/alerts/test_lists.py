@@ -76,7 +76,7 @@ async def test_pages_are_whole_and_do_not_overlap(flooded: Flooded) -> None:
     assert [len(page) for page in pages] == [100] * 10 + [3]
     assert len({alert.alert_id for page in pages for alert in page}) == POISON + 3
     dead_letters = [await views.dead_letters(flooded.engine, Filter(), 500, offset) for offset in (0, 500, 1_000)]
-    assert len({dead_letter.letter_id for page in dead_letters for dead_letter in page}) == POISON + 2
+    assert len({dead_letter.dead_letter_id for page in dead_letters for dead_letter in page}) == POISON + 2
     assert dead_letters[0][0].kind == "compensation"
 
 
@@ -107,7 +107,7 @@ async def test_the_console_shows_what_matters_first_and_its_pages_keep_the_filte
         assert f"100 of {POISON:,} alerts, page 10 of 10" in chosen
         assert "?which=unresolved&amp;kind=unhandled&amp;severity=critical&amp;service=cart&amp;page=9" in chosen
         assert "No alerts match this filter." in (await at.get("/alerts?kind=nothing")).text
-        dead_letters = (await at.get("/letters?service=cart&page=2")).text
+        dead_letters = (await at.get("/dead-letters?service=cart&page=2")).text
         assert f"100 of {POISON + 1:,} dead letters, page 2 of 11" in dead_letters
         assert "?which=unresolved&amp;service=cart&amp;page=3" in dead_letters
 

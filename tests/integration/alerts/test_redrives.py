@@ -72,15 +72,15 @@ class Floor:
         """The one dead letter with this key, once it failed so often and is in this state."""
 
         async def found() -> DeadLetter | None:
-            letters = await self._letters(key)
-            assert len(letters) <= 1, "one record, one dead letter"
-            return next((one for one in letters if one.seen >= seen and state in (None, one.state)), None)
+            dead_letters = await self._dead_letters(key)
+            assert len(dead_letters) <= 1, "one record, one dead letter"
+            return next((one for one in dead_letters if one.seen >= seen and state in (None, one.state)), None)
 
-        letter: DeadLetter = await until(found, f"the dead letter of {key}")
-        return letter
+        dead_letter: DeadLetter = await until(found, f"the dead letter of {key}")
+        return dead_letter
 
-    async def _letters(self, key: str) -> list[DeadLetter]:
-        query = text("SELECT letter_id FROM dead_records WHERE key = :key")
+    async def _dead_letters(self, key: str) -> list[DeadLetter]:
+        query = text("SELECT dead_letter_id FROM dead_records WHERE key = :key")
         async with self.alerts.connect() as connection:
             ids = (await connection.execute(query, {"key": key.encode()})).scalars().all()
         return [await views.dead_letter(self.alerts, i) for i in ids]
@@ -171,11 +171,11 @@ async def test_an_unreadable_record_keeps_its_bytes_comes_back_and_is_parked_the
     headers: list[Header] = [("a", b"\x00\xff"), ("traceparent", b"stale"), ("b", None), ("a", b""), ("ü", "ü".encode())]
     await floor.publish(value, headers, key=key.encode())
     dead_letter = await floor.dead_letter(key)
-    kept = await views.record(floor.alerts, dead_letter.letter_id)
+    kept = await views.record(floor.alerts, dead_letter.dead_letter_id)
     assert (kept.value, unpack(kept.headers)) == (value, headers)
 
     for times in (1, 2, 3):
-        ran = await floor.run("dlq", "redrive", dead_letter.letter_id[:10], "--why", "try", "--by", "ada", "--json")
+        ran = await floor.run("dlq", "redrive", dead_letter.dead_letter_id[:10], "--why", "try", "--by", "ada", "--json")
         assert ran.code == 1, ran
         assert ran.json["outcomes"] == {"parked" if times == 3 else "came back": 1}
         dead_letter = await floor.dead_letter(key, seen=1 + times)
@@ -197,11 +197,11 @@ async def test_an_unreadable_record_keeps_its_bytes_comes_back_and_is_parked_the
     places = {(dict(r.headers)[f"{ERRORS}topic"], dict(r.headers)[f"{ERRORS}offset"]) for r in dead}
     assert len(places) == 1, "each says where the record first stood"
 
-    refused = await floor.run("dlq", "redrive", dead_letter.letter_id, "--why", "again")
+    refused = await floor.run("dlq", "redrive", dead_letter.dead_letter_id, "--why", "again")
     assert refused.code == 1
     assert b"parked" in refused.out
     alert = await floor.alert(dead_letter)
-    assert (alert.times_seen, alert.letters, alert.state) == (4, [dead_letter.letter_id], "open")
+    assert (alert.times_seen, alert.dead_letters, alert.state) == (4, [dead_letter.dead_letter_id], "open")
 
 
 async def test_a_redrive_reaches_the_service_that_failed_and_nobody_else_and_closes_when_it_is_handled(floor: Floor) -> None:
@@ -220,7 +220,7 @@ async def test_a_redrive_reaches_the_service_that_failed_and_nobody_else_and_clo
     before = await floor.ends(*others)
 
     await poison.mend()
-    ran = await floor.run("dlq", "redrive", dead_letter.letter_id, "--why", "mended", "--by", "ada", "--json")
+    ran = await floor.run("dlq", "redrive", dead_letter.dead_letter_id, "--why", "mended", "--by", "ada", "--json")
     assert ran.code == 0, ran
     assert ran.json["outcomes"] == {"handled": 1}
     assert await floor.ends(*others) == before
@@ -233,7 +233,7 @@ async def test_a_redrive_reaches_the_service_that_failed_and_nobody_else_and_clo
         query = text("SELECT state FROM reservations WHERE checkout_id = :id")
         assert (await connection.execute(query, {"id": checkout_id})).scalar() == "released"
 
-    again = await floor.run("dlq", "redrive", dead_letter.letter_id, "--why", "again")
+    again = await floor.run("dlq", "redrive", dead_letter.dead_letter_id, "--why", "again")
     assert again.code == 1
     assert b"already resolved" in again.out
 
@@ -247,7 +247,7 @@ async def test_a_message_handled_meanwhile_is_not_handled_again(floor: Floor) ->
     await poison.mend()
     await floor.send(command, message_id)
     await floor.until_on_hand(sku, 5)
-    ran = await floor.run("dlq", "redrive", dead_letter.letter_id, "--why", "mended")
+    ran = await floor.run("dlq", "redrive", dead_letter.dead_letter_id, "--why", "mended")
     assert ran.code == 0, ran
     assert (await floor.dead_letter(sku, state="resolved")).returned == 0
     assert await floor.on_hand(sku) == 5
@@ -269,15 +269,15 @@ async def test_filters_a_limit_and_a_rate_and_first_a_dry_run(floor: Floor) -> N
     with lasting(4 / 4):
         ran = await floor.run(*chosen, "--max", "5", "--rate", "4", "--why", "try", "--json")
     assert ran.json["outcomes"] == {"came back": 5}, ran
-    first = {one["letter_id"] for one in dry.json["letters"]}
-    assert {one["letter_id"] for one in ran.json["letters"]} == first
+    first = {one["dead_letter_id"] for one in dry.json["dead_letters"]}
+    assert {one["dead_letter_id"] for one in ran.json["dead_letters"]} == first
     dead_letters = [await floor.dead_letter(key) for key in keys]
-    assert {dead_letter.letter_id for dead_letter in dead_letters if dead_letter.replays} == first
+    assert {dead_letter.dead_letter_id for dead_letter in dead_letters if dead_letter.replays} == first
 
     listed = await floor.run("dlq", "list", "--reason", words, "--json")
     assert listed.json["total"] == 8
-    assert [reason["letters"] for reason in listed.json["reasons"]] == [8], "one cause, however the records differ"
-    for wrong in (("--all", dead_letters[0].letter_id), (), ("--since", "yesterday")):
+    assert [reason["dead_letters"] for reason in listed.json["reasons"]] == [8], "one cause, however the records differ"
+    for wrong in (("--all", dead_letters[0].dead_letter_id), (), ("--since", "yesterday")):
         assert (await floor.run("dlq", "redrive", "--why", "try", *wrong)).code == 2
 
 
@@ -285,13 +285,13 @@ async def test_parking_and_resolving_are_recorded(floor: Floor) -> None:
     keys = [unique("decided") for _ in range(2)]
     for key in keys:
         await floor.publish(b"garbage", key=key.encode())
-    ids = [(await floor.dead_letter(key)).letter_id for key in keys]
+    ids = [(await floor.dead_letter(key)).dead_letter_id for key in keys]
     parked = await floor.run("dlq", "park", *ids, "--why", "monday", "--by", "ada")
     assert parked.code == 0, parked
     assert (await floor.alert(await floor.dead_letter(keys[0]))).state == "acknowledged"
     assert (await floor.run("dlq", "park", ids[0], "--why", "monday")).code == 1
     listed = await floor.run("dlq", "list", "--is", "parked", "--json")
-    assert set(ids) <= {dead_letter["letter_id"] for dead_letter in listed.json["letters"]}
+    assert set(ids) <= {dead_letter["dead_letter_id"] for dead_letter in listed.json["dead_letters"]}
 
     assert (await floor.run("dlq", "resolve", ids[0], "--why", "of a test", "--by", "bob")).code == 0
     assert (await floor.run("alerts", "resolve", f"dead:{ids[1]}", "--why", "of a test", "--by", "bob")).code == 0
@@ -313,13 +313,13 @@ async def test_five_megabytes_come_and_go_byte_for_byte(floor: Floor) -> None:
     value = b"\x00\xff" + b"x" * 5_000_000
     await floor.publish(value, key=key.encode())
     dead_letter = await floor.dead_letter(key)
-    ran = await floor.run("dlq", "redrive", dead_letter.letter_id, "--why", "try", "--json")
+    ran = await floor.run("dlq", "redrive", dead_letter.dead_letter_id, "--why", "try", "--json")
     assert ran.json["outcomes"] == {"came back": 1}, ran
     (record,) = await floor.redriven(key)
     assert record.value == value
-    raw = await floor.run("dlq", "show", dead_letter.letter_id, "--raw")
+    raw = await floor.run("dlq", "show", dead_letter.dead_letter_id, "--raw")
     assert raw.out == value
-    shown = await floor.run("dlq", "show", dead_letter.letter_id)
+    shown = await floor.run("dlq", "show", dead_letter.dead_letter_id)
     assert b"more bytes" in shown.out
 
 
@@ -334,10 +334,10 @@ async def test_decisions_are_published_as_events(floor: Floor) -> None:
     key = unique("told")
     await floor.publish(b"garbage", key=key.encode())
     dead_letter = await floor.dead_letter(key)
-    await floor.run("dlq", "redrive", dead_letter.letter_id, "--why", "try")
-    await floor.run("dlq", "resolve", dead_letter.letter_id, "--why", "garbage")
-    of_letter = (dead_letter.letter_id.encode(), dead_letter.alert_id.encode())
-    told = [r for r in await records(floor.settings, "alerts.events", 5) if r.key in of_letter]
+    await floor.run("dlq", "redrive", dead_letter.dead_letter_id, "--why", "try")
+    await floor.run("dlq", "resolve", dead_letter.dead_letter_id, "--why", "garbage")
+    of_dead_letter = (dead_letter.dead_letter_id.encode(), dead_letter.alert_id.encode())
+    told = [r for r in await records(floor.settings, "alerts.events", 5) if r.key in of_dead_letter]
     kinds = [dict(r.headers)["ce_type"].decode().split(".")[1] for r in sorted(told, key=lambda r: r.timestamp)]
     assert sorted(kinds) == ["AlertOpened", "AlertResolved", "DeadLetterRedriven", "DeadLetterResolved", "DeadLetterReturned"]
 

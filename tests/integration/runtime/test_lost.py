@@ -51,8 +51,8 @@ async def test_a_service_that_was_down_for_too_long_says_what_it_never_read(inve
     await inventory.receive("tea", IDS)
     place = await delete_before(inventory, 13)
     await _handled(inventory, ["d"], on_hand=3 + 10 + 1)
-    (letter,) = await records(inventory.settings, "checkout.dlq")
-    fault = fault_of(Arrival(letter.partition, letter.offset, 0, letter.key, letter.value, letter.headers))
+    (read,) = await records(inventory.settings, "checkout.dlq")
+    fault = fault_of(Arrival(read.partition, read.offset, 0, read.key, read.value, read.headers))
     assert (fault.kind, fault.service, fault.position) == ("lost", "inventory", 3)
     assert f"inventory never read the offsets 3 to 12 of {place.topic}/{place.partition}" in fault.reason
     await _handled(inventory, ["e"], on_hand=3 + 10 + 2)

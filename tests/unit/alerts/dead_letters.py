@@ -70,8 +70,8 @@ class Alerts(Solo):
     def arrives(self, arrival: Arrival) -> list[Message]:
         """A dead letter arrives; returns what alerts emits."""
         arrived = read(arrival, "shop.")
-        record = DeadRecord(arrived.letter_id, arrival.key, arrival.value, pack(without_failure(arrival.headers)))
-        self.aggregates[DeadRecord].setdefault(arrived.letter_id, record)
+        record = DeadRecord(arrived.dead_letter_id, arrival.key, arrival.value, pack(without_failure(arrival.headers)))
+        self.aggregates[DeadRecord].setdefault(arrived.dead_letter_id, record)
         return self.hear(arrived)
 
     @property
@@ -96,15 +96,17 @@ class Alerts(Solo):
 
     def redrive(self, *, parked: bool = False) -> list[Any]:
         """What alerts emits for the command to redrive it."""
-        return self.hear(RedriveDeadLetter(letter_id=self.dead_letter.letter_id, by="ada", why="mended", parked=parked))
+        return self.hear(
+            RedriveDeadLetter(dead_letter_id=self.dead_letter.dead_letter_id, by="ada", why="mended", parked=parked)
+        )
 
     def park(self) -> list[Message]:
         """What alerts emits for the command to park it."""
-        return self.hear(ParkDeadLetter(letter_id=self.dead_letter.letter_id, by="ada", why="monday"))
+        return self.hear(ParkDeadLetter(dead_letter_id=self.dead_letter.dead_letter_id, by="ada", why="monday"))
 
     def resolve(self, by: str = "ada") -> list[Message]:
         """What alerts emits for the command to resolve it."""
-        return self.hear(ResolveDeadLetter(letter_id=self.dead_letter.letter_id, by=by, why="garbage"))
+        return self.hear(ResolveDeadLetter(dead_letter_id=self.dead_letter.dead_letter_id, by=by, why="garbage"))
 
 
 def with_(arrival: Arrival) -> Alerts:

@@ -35,7 +35,12 @@ def test_a_dead_letter_opens_its_alert_once() -> None:
     alerts = Alerts()
     assert names(alerts.arrives(unhandled())) == ["AlertOpened"]
     dead_letter, alert = alerts.dead_letter, alerts.alert
-    assert (dead_letter.state, dead_letter.seen, alert.letters, alert.notify_at) == ("open", 1, [dead_letter.letter_id], NOW)
+    assert (dead_letter.state, dead_letter.seen, alert.dead_letters, alert.notify_at) == (
+        "open",
+        1,
+        [dead_letter.dead_letter_id],
+        NOW,
+    )
     assert alerts.arrives(unhandled(dlq_offset=1)) == []
     assert (dead_letter.seen, dead_letter.returned, alert.times_seen) == (2, 0, 2)
 
@@ -43,7 +48,7 @@ def test_a_dead_letter_opens_its_alert_once() -> None:
 def test_a_redrive_sends_the_record_as_it_came_to_the_service_that_failed() -> None:
     arrival = unreadable(headers=[("a", b"\x00\xff"), ("traceparent", b"stale"), ("b", None), ("a", b"again")])
     alerts = with_(arrival)
-    command = RedriveDeadLetter(letter_id=alerts.dead_letter.letter_id, by="ada", why="mended")
+    command = RedriveDeadLetter(dead_letter_id=alerts.dead_letter.dead_letter_id, by="ada", why="mended")
     record, event = list[Any](alerts.hear(command, traceparent="fresh"))
     assert isinstance(event, DeadLetterRedriven)
     assert isinstance(record, Outgoing)
@@ -151,7 +156,7 @@ def test_money_is_not_settled_by_closing_its_dead_letter() -> None:
 def test_an_unknown_dead_letter_is_refused(kind: type[Any]) -> None:
     alerts = Alerts()
     assert code(alerts.hear(a(kind))) == "unknown"
-    assert alerts.dead_letter == DeadLetter(alerts.dead_letter.letter_id)
+    assert alerts.dead_letter == DeadLetter(alerts.dead_letter.dead_letter_id)
 
 
 # --- a record that several services read, and none of them can
@@ -168,7 +173,7 @@ def from_all() -> Alerts:
 
 def handled(alerts: Alerts, service: str) -> list[Any]:
     """What alerts emits when a service reports that it handled its redrive."""
-    command = ResolveDeadLetter(letter_id=alerts.dead_letter.letter_id, by=service, why="handled at last")
+    command = ResolveDeadLetter(dead_letter_id=alerts.dead_letter.dead_letter_id, by=service, why="handled at last")
     said = Envelope("m1", f"/quadrille/{service}", command.type_name(), command.key, "-")
     return alerts.run(alerts.reactions.by_trigger[ResolveDeadLetter], command, said)
 
@@ -176,7 +181,7 @@ def handled(alerts: Alerts, service: str) -> list[Any]:
 def test_it_is_one_dead_letter_and_one_alert() -> None:
     alerts = from_all()
     assert alerts.dead_letter.services == ["cart", "inventory", "order"]
-    assert alerts.open == {f"dead:{alerts.dead_letter.letter_id}"}
+    assert alerts.open == {f"dead:{alerts.dead_letter.dead_letter_id}"}
     assert alerts.alert.title == "cart, inventory, order could not read a record from payment.events/3/17"
 
 

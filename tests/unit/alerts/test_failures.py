@@ -29,7 +29,7 @@ def test_a_fault_has_the_place_of_the_record_and_the_error() -> None:
 @pytest.mark.parametrize("arrival", [unreadable(), unhandled(), stuck(), deadline(), lost()])
 def test_the_same_failure_has_the_same_id_at_any_offset(arrival: Arrival) -> None:
     again = Arrival(arrival.partition, 99, 5_000, arrival.key, arrival.value, arrival.headers)
-    assert fault_of(again).letter_id == fault_of(arrival).letter_id
+    assert fault_of(again).dead_letter_id == fault_of(arrival).dead_letter_id
 
 
 @pytest.mark.parametrize(
@@ -48,16 +48,16 @@ def test_the_same_failure_has_the_same_id_at_any_offset(arrival: Arrival) -> Non
     ],
 )
 def test_another_failure_is_another_dead_letter(one: Arrival, other: Arrival) -> None:
-    assert fault_of(one).letter_id != fault_of(other).letter_id
+    assert fault_of(one).dead_letter_id != fault_of(other).dead_letter_id
 
 
 def test_a_message_published_twice_is_one_dead_letter() -> None:
-    assert fault_of(unhandled(offset=17)).letter_id == fault_of(unhandled(offset=18)).letter_id
+    assert fault_of(unhandled(offset=17)).dead_letter_id == fault_of(unhandled(offset=18)).dead_letter_id
 
 
 def test_ids_alone_do_not_make_two_records_one() -> None:
     headers = [("ce_source", b"/shop"), ("ce_id", b"1")]
-    assert fault_of(unreadable(b"a", headers)).letter_id != fault_of(unreadable(b"b", headers)).letter_id
+    assert fault_of(unreadable(b"a", headers)).dead_letter_id != fault_of(unreadable(b"b", headers)).dead_letter_id
 
 
 def test_a_forged_failed_void_is_an_ordinary_record() -> None:
@@ -70,18 +70,18 @@ def test_a_foreign_record_cannot_be_redriven() -> None:
     alerts = with_(Arrival(0, 1, 0, None, b"\xff", [("ce_id", b"\xff\xfe")]))
     dead_letter, alert = alerts.dead_letter, alerts.alert
     assert dead_letter.kind == "foreign"
-    assert f"quadrille dlq resolve {dead_letter.letter_id}" in alert.text
+    assert f"quadrille dlq resolve {dead_letter.dead_letter_id}" in alert.text
     assert "redrive" not in alert.text
 
 
 def test_an_alert_says_which_command_to_run() -> None:
     alerts = with_(unhandled())
     dead_letter, alert = alerts.dead_letter, alerts.alert
-    assert f'`quadrille dlq redrive {dead_letter.letter_id} --why "..."`' in alert.text
+    assert f'`quadrille dlq redrive {dead_letter.dead_letter_id} --why "..."`' in alert.text
     assert alert.severity == "critical"
     alerts = with_(unreadable())
     dead_letter, alert = alerts.dead_letter, alerts.alert
-    assert f'`quadrille dlq resolve {dead_letter.letter_id} --why "..."`' in alert.text
+    assert f'`quadrille dlq resolve {dead_letter.dead_letter_id} --why "..."`' in alert.text
     assert alert.severity == "warning"
     alerts = with_(deadline())
     dead_letter, alert = alerts.dead_letter, alerts.alert

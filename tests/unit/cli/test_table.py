@@ -76,9 +76,9 @@ def test_facts_are_those_that_are_known() -> None:
     assert written(facts([("id", "c1"), ("none", None), ("why", "[b]\x1b")]), terminal=False) == "id   c1\nwhy  [b]�\n"
 
 
-def letter() -> DeadLetter:
+def dead_letter() -> DeadLetter:
     return DeadLetter(
-        letter_id="0123456789abcdef",
+        dead_letter_id="0123456789abcdef",
         state=DeadLetterState.OPEN,
         kind="record",
         service="inventory",
@@ -94,14 +94,14 @@ def letter() -> DeadLetter:
 
 
 def test_at_80_columns_a_dead_letter_is_named_whole() -> None:
-    shown = written(dlq.table([letter()]))
+    shown = written(dlq.table([dead_letter()]))
     assert max(map(len, shown.splitlines())) <= 80
     packed = "".join(shown.split())
     for name in ("0123456789abcdef", "inventory"):
         assert name in shown
     assert "…" not in packed
     assert "reason" in shown
-    plain = written(dlq.table([letter()]), 10_000, terminal=False)
+    plain = written(dlq.table([dead_letter()]), 10_000, terminal=False)
     assert "CheckoutConfirmed.v1  cart.events/3/123456" in plain
     assert len(plain.splitlines()) == 2
 
@@ -119,7 +119,7 @@ def test_no_color_is_honoured_and_a_pipe_has_no_escapes(monkeypatch: pytest.Monk
     assert "\x1b" not in written(causes, terminal=False)
     monkeypatch.setenv("NO_COLOR", "1")
     file = io.StringIO()
-    dlq.table([letter()]).print(Console(file=file, width=200, force_terminal=True))
+    dlq.table([dead_letter()]).print(Console(file=file, width=200, force_terminal=True))
     assert "\x1b[3" not in file.getvalue(), "colours are 30 to 37"
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from services.alerts.model import Alert, DeadLetter
 from services.alerts.states import AlertState, DeadLetterState
-from services.console.actions import of_alert, of_letter, of_money, of_trace
+from services.console.actions import of_alert, of_dead_letter, of_money, of_trace
 from tests.support import stories
 from tests.unit.console.helpers import recorded, trace
 
@@ -52,10 +52,10 @@ def test_an_alert_about_a_payment_offers_its_settlement() -> None:
 
 
 def test_a_dead_letter_offers_the_actions_of_its_kind_and_state() -> None:
-    letter = DeadLetter("0123456789abcdef", DeadLetterState.OPEN)
-    assert names(of_letter(letter)) == ["redrive", "park", "resolve"]
-    assert names(of_letter(replace(letter, state=DeadLetterState.PARKED))) == ["redrive", "resolve"]
-    assert names(of_letter(replace(letter, state=DeadLetterState.REDRIVEN))) == ["park", "resolve"]
-    assert names(of_letter(replace(letter, kind="foreign"))) == ["park", "resolve"]
-    assert names(of_letter(replace(letter, kind="compensation"))) == []
-    assert names(of_letter(replace(letter, state=DeadLetterState.RESOLVED))) == []
+    dead_letter = DeadLetter("0123456789abcdef", DeadLetterState.OPEN)
+    assert names(of_dead_letter(dead_letter)) == ["redrive", "park", "resolve"]
+    assert names(of_dead_letter(replace(dead_letter, state=DeadLetterState.PARKED))) == ["redrive", "resolve"]
+    assert names(of_dead_letter(replace(dead_letter, state=DeadLetterState.REDRIVEN))) == ["park", "resolve"]
+    assert names(of_dead_letter(replace(dead_letter, kind="foreign"))) == ["park", "resolve"]
+    assert names(of_dead_letter(replace(dead_letter, kind="compensation"))) == []
+    assert names(of_dead_letter(replace(dead_letter, state=DeadLetterState.RESOLVED))) == []

@@ -71,7 +71,7 @@ async def test_without_a_login_only_loopback_names_are_served() -> None:
 
 async def test_with_a_password_every_page_needs_a_login() -> None:
     async with browser(password=True) as at:
-        for page in ("/", "/orders", "/orders/Q-1", "/money", "/lag?span=30m", "/alerts", "/letters", "/nothing"):
+        for page in ("/", "/orders", "/orders/Q-1", "/money", "/lag?span=30m", "/alerts", "/dead-letters", "/nothing"):
             answer = await at.get(page)
             assert (answer.status_code, answer.headers["location"].startswith("/login?next=%2F")) == (303, True), page
         assert (await at.get("/live?view=lag")).status_code == 401
@@ -217,7 +217,7 @@ async def test_unknown_actions_and_missing_reasons_are_refused_without_kafka() -
 
 async def test_pages_say_what_cannot_be_reached() -> None:
     async with browser() as at:
-        for page in ("/", "/orders", "/orders/Q-1", "/money", "/alerts", "/alerts/x", "/letters", "/letters/x"):
+        for page in ("/", "/orders", "/orders/Q-1", "/money", "/alerts", "/alerts/x", "/dead-letters", "/dead-letters/x"):
             answer = await at.get(page)
             assert (answer.status_code, "cannot be reached" in answer.text) == (503, True), page
         assert (await at.get("/lag")).status_code == 200

@@ -184,7 +184,7 @@ def test_a_message_on_a_redrive_topic_is_a_copy() -> None:
 
 def test_a_redrive_is_below_its_record() -> None:
     first = entry(Record("cart.commands", 2, 7, b"c1", b"\xff", [], 1000), NOW)
-    headers = wrap([], letter_id="0123456789abcdef", command_id="m9", place=first.place)
+    headers = wrap([], dead_letter_id="0123456789abcdef", command_id="m9", place=first.place)
     again = entry(Record("cart.redrive", 2, 1, b"c1", b"\xff", headers, 2000), NOW)
     assert (again.form, title(again), again.key) == (Form.COPY, "unreadable record again", "c1")
     (root,) = forest([again, first])

@@ -20,7 +20,7 @@ READER = Reader(reactions)
 
 def redriven(headers: Headers, value: bytes | None, *, traceparent: str | None = None, offset: int = 5) -> Record:
     """A record as it lies on the redrive topic of cart."""
-    wrapped = wrap(headers, letter_id=LETTER, command_id="command-1", place=PLACE, traceparent=traceparent)
+    wrapped = wrap(headers, dead_letter_id=LETTER, command_id="command-1", place=PLACE, traceparent=traceparent)
     return Record(redrive_topic("cart"), 3, offset, b"key", value, wrapped, 1_000)
 
 
@@ -38,7 +38,7 @@ def test_it_is_a_record_of_its_original_topic_with_its_headers_as_they_were() ->
     assert (record.topic, record.partition, record.offset) == PLACE
     assert record.headers == headers
     assert record.redriven is not None
-    assert (record.redriven.letter_id, record.redriven.command_id) == (LETTER, "command-1")
+    assert (record.redriven.dead_letter_id, record.redriven.command_id) == (LETTER, "command-1")
 
 
 def test_headers_do_not_grow_however_often_it_is_redriven() -> None:
@@ -70,9 +70,9 @@ def test_on_any_other_topic_the_marks_mean_nothing() -> None:
 @pytest.mark.parametrize(
     "broken",
     [
-        {"letter": None},
-        {"letter": b"\xff"},
-        {"letter": b"too short"},
+        {"dead_letter": None},
+        {"dead_letter": b"\xff"},
+        {"dead_letter": b"too short"},
         {"command": b""},
         {"command": b"\x00"},
         {"command": b"c" * 201},

@@ -27,7 +27,7 @@ def upgrade() -> None:
         sa.Column("last_seen_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("notify_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("letters", sa.JSON(), nullable=False),
+        sa.Column("dead_letters", sa.JSON(), nullable=False),
         sa.Column("occurrences", sa.JSON(), nullable=False),
         sa.Column("actions", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("alert_id"),
@@ -43,13 +43,13 @@ def upgrade() -> None:
         sa.Column("partition", sa.Integer(), nullable=False),
         sa.Column("offset", sa.BigInteger(), nullable=False),
         sa.Column("timestamp", sa.BigInteger(), nullable=False),
-        sa.Column("letter_id", sa.Text(), nullable=False),
+        sa.Column("dead_letter_id", sa.Text(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("partition", "offset", "timestamp"),
     )
     op.create_table(
         "dead_letters",
-        sa.Column("letter_id", sa.Text(), nullable=False),
+        sa.Column("dead_letter_id", sa.Text(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
@@ -74,7 +74,7 @@ def upgrade() -> None:
         sa.Column("last_failed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("actions", sa.JSON(), nullable=False),
         sa.Column("services", sa.ARRAY(sa.Text()), nullable=False),
-        sa.PrimaryKeyConstraint("letter_id"),
+        sa.PrimaryKeyConstraint("dead_letter_id"),
     )
     op.create_index("dead_letters_failed", "dead_letters", ["last_failed_at"], unique=False)
     op.create_index(
@@ -110,13 +110,13 @@ def upgrade() -> None:
     op.create_index("watched_touched", "watched", ["touched_at"], unique=False, postgresql_where=sa.text("overdue_at IS NULL"))
     op.create_table(
         "dead_records",
-        sa.Column("letter_id", sa.Text(), nullable=False),
+        sa.Column("dead_letter_id", sa.Text(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("key", sa.LargeBinary(), nullable=True),
         sa.Column("value", sa.LargeBinary(), nullable=True),
         sa.Column("headers", sa.LargeBinary(), nullable=False),
-        sa.ForeignKeyConstraint(["letter_id"], ["dead_letters.letter_id"], ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("letter_id"),
+        sa.ForeignKeyConstraint(["dead_letter_id"], ["dead_letters.dead_letter_id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("dead_letter_id"),
     )
     op.create_table(
         "notifications",

@@ -11,7 +11,7 @@ from services.alerts.model import DeadLetter
 from services.alerts.payload import DECODED, DUMPED, SHOWN, decoded, dump, shown
 from services.alerts.states import DeadLetterState
 from services.alerts.views import Filter
-from services.console.actions import of_letter
+from services.console.actions import of_dead_letter
 from services.console.context import console, page
 from services.console.pages.paging import paging
 from shared.contract.services import REDRIVABLE
@@ -46,32 +46,32 @@ async def index(request: Request) -> Response:
         "reason": reason or "",
         "paging": at,
         "causes": causes,
-        "most": max((cause.letters for cause in causes), default=1),
+        "most": max((cause.dead_letters for cause in causes), default=1),
         "found": await views.dead_letters(engine, chosen, at.size, at.offset),
     }
-    return page(request, "letters.html", live="/live?view=frame", **values)
+    return page(request, "dead_letters.html", live="/live?view=frame", **values)
 
 
 async def show(request: Request) -> Response:
     """Show a dead letter. Raises :class:`services.alerts.views.NotFoundError`."""
-    here, named = console(request), request.path_params["letter_id"]
-    letter = await views.dead_letter(here.alerts, named)
-    if letter.letter_id != named:
-        return RedirectResponse(f"/letters/{letter.letter_id}", 303)
-    record = await views.record(here.alerts, letter.letter_id)
+    here, named = console(request), request.path_params["dead_letter_id"]
+    dead_letter = await views.dead_letter(here.alerts, named)
+    if dead_letter.dead_letter_id != named:
+        return RedirectResponse(f"/dead-letters/{dead_letter.dead_letter_id}", 303)
+    record = await views.record(here.alerts, dead_letter.dead_letter_id)
     text = decoded(record.value) if record.value is not None else None
     values: dict[str, Any] = {
-        **letter_values(letter),
-        "alert": await views.alert(here.alerts, letter.alert_id),
+        **dead_letter_values(dead_letter),
+        "alert": await views.alert(here.alerts, dead_letter.alert_id),
         "headers": [(shown(name.encode()), shown(value)) for name, value in unpack(record.headers)],
         "key": shown(record.key),
         "text": text[:DECODED] if text is not None else None,
         "more": max(0, len(text or "") - DECODED),
         "dump": list(dump(record.value or b"", DUMPED)),
     }
-    return page(request, "letter.html", live=f"/live?view=letter&name={letter.letter_id}", **values)
+    return page(request, "dead_letter.html", live=f"/live?view=dead_letter&name={dead_letter.dead_letter_id}", **values)
 
 
-def letter_values(letter: DeadLetter) -> dict[str, Any]:
+def dead_letter_values(dead_letter: DeadLetter) -> dict[str, Any]:
     """The values of a dead letter's live parts."""
-    return {"letter": letter, "history": letter.actions, "actions": of_letter(letter)}
+    return {"dead_letter": dead_letter, "history": dead_letter.actions, "actions": of_dead_letter(dead_letter)}
