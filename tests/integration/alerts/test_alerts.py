@@ -17,7 +17,7 @@ from services.alerts.model import Alert
 from services.alerts.views import open_alerts
 from shared.contract.dead_letter import failure_headers
 from shared.contract.envelope import Envelope, write
-from shared.contract.payment import PaymentVoided, VoidFailed
+from shared.contract.payment import VoidFailed
 from shared.contract.topics import DEAD_LETTERS
 from shared.runtime import kafka
 from shared.runtime.postgres.database import connect
@@ -45,29 +45,18 @@ class Alerting:
         """The alerts that are open."""
         return await open_alerts(self.engine)
 
-    async def void_failed(
-        self, checkout_id: str, *, event_id: str | None = None, topics: tuple[str, ...] = (DEAD_LETTERS,)
-    ) -> str:
-        """Publish a failed void as payment's relay would; returns the event's id."""
-        event_id = event_id or unique("event")
+    async def void_failed(self, checkout_id: str, topics: tuple[str, ...] = (DEAD_LETTERS,)) -> None:
+        """Publish a failed void as payment's relay would."""
         event = VoidFailed(
             cart_id="cart", checkout_id=checkout_id, amount=1490, currency="EUR", gateway_reference=checkout_id,
             authorization_id="pi_1", attempts=8, code="refused", reason="the bank said no",
         )  # fmt: skip
-        headers, value = write(Envelope(event_id, "/quadrille/payment", event.type_name(), "cart", "c"), event, NOW)
+        headers, value = write(Envelope(unique("event"), "/quadrille/payment", event.type_name(), "cart", "c"), event, NOW)
         why = failure_headers("payment", "compensation", "payment.events", 0, -1, "VoidFailed", event.reason, NOW)
         async with raw_producer(self.settings) as producer:
             for topic in topics:
                 more = why if topic == DEAD_LETTERS else []
                 await producer.send_and_wait(self.settings.topic(topic), value, b"cart", headers=[*headers, *more], partition=0)
-        return event_id
-
-    async def voided(self, checkout_id: str) -> None:
-        """Publish that the authorization is released."""
-        event = PaymentVoided(cart_id="cart", checkout_id=checkout_id, amount=1490, currency="EUR")
-        headers, value = write(Envelope(unique("e"), "/quadrille/payment", event.type_name(), "cart", "c"), event, NOW)
-        async with raw_producer(self.settings) as producer:
-            await producer.send_and_wait(self.settings.topic("payment.events"), value, b"cart", headers=headers, partition=0)
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -91,37 +80,6 @@ async def test_a_failed_void_sends_a_notification_within_two_seconds(alerting: A
     (alert,) = [a for a in await alerting.open() if a.checkout_id == checkout_id]
     assert (alert.kind, alert.severity, alert.state) == ("void_failed", "critical", "open")
     assert "14.90 EUR" in alert.title
-
-
-async def test_the_same_failure_seen_often_is_one_alert_and_one_notification(alerting: Alerting) -> None:
-    checkout_id = unique("c2")
-    event_id = await alerting.void_failed(checkout_id, topics=(DEAD_LETTERS, "payment.events"))
-    await alerting.void_failed(checkout_id, event_id=event_id)
-    await alerting.void_failed(checkout_id)  # a second failure of the same void
-
-    async def seen_twice() -> bool:
-        return any(a.checkout_id == checkout_id and a.times_seen == 2 for a in await alerting.open())
-
-    await until(seen_twice, "the second failure")
-    await until(lambda: alerting.pager.about(checkout_id), "the notification")
-    assert len(alerting.pager.about(checkout_id)) == 1
-
-
-async def test_an_alert_closes_when_the_money_is_settled_and_opens_again_when_it_fails_again(alerting: Alerting) -> None:
-    checkout_id = unique("c3")
-
-    async def is_open() -> bool:
-        return any(a.checkout_id == checkout_id for a in await alerting.open())
-
-    async def is_closed() -> bool:
-        return not await is_open()
-
-    await alerting.void_failed(checkout_id, topics=("payment.events", DEAD_LETTERS))
-    await until(is_open, "the alert")
-    await alerting.voided(checkout_id)
-    await until(is_closed, "the end of the alert")
-    await alerting.void_failed(checkout_id, topics=(DEAD_LETTERS, "payment.events"))
-    await until(is_open, "the alert again")
 
 
 async def test_a_refused_notification_is_sent_again(alerting: Alerting) -> None:
@@ -149,19 +107,6 @@ async def test_of_several_processes_one_sends(alerting: Alerting, tmp_path: Path
         await until(all_told, "the notifications")
         alerting.pager.seconds = 0.0
     assert [len(alerting.pager.about(checkout_id)) for checkout_id in checkouts] == [1] * len(checkouts)
-
-
-async def test_garbage_is_an_alert_like_any_other(alerting: Alerting) -> None:
-    before = len(await alerting.open())
-    async with raw_producer(alerting.settings) as producer:
-        await producer.send_and_wait(
-            alerting.settings.topic(DEAD_LETTERS), b"\xff\x00\xfe", None, headers=[("ce_id", b"\xff\xfe")], partition=1
-        )
-
-    async def one_more() -> bool:
-        return len(await alerting.open()) == before + 1
-
-    await until(one_more, "the alert of the garbage")
 
 
 async def test_a_flood_is_one_notification_and_money_does_not_wait_for_its_end(alerting: Alerting) -> None:

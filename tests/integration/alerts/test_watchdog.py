@@ -3,142 +3,35 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
-import pytest
-import pytest_asyncio
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from sqlalchemy import text
 
 from devstack.demo.shop import unique
 from services.alerts.failures import GATEWAY_ALERT
-from services.alerts.model import Alert
-from services.alerts.views import NotFoundError, alert, open_alerts
+from services.alerts.views import NotFoundError, alert
 from services.alerts.watchdog import checkout_alerts, condition_alerts
 from services.alerts.watchdog.checkouts import NOTIFIED_SINGLY
-from services.alerts.watchdog.identity import identity
 from shared.contract.cart import CartReopened, CheckoutCompleted, CheckoutStarted
-from shared.contract.envelope import Envelope, write
 from shared.contract.inventory import StockCommitted
 from shared.contract.message import Message
 from shared.contract.order import OrderCancelled, OrderConfirmed, OrderCreated, OrderRejected, TotalsCalculated
 from shared.contract.payment import PaymentDeclined, RetriesNearlyExhausted
-from shared.contract.topics import EVENT_SOURCES
 from shared.contract.values import PaymentMethod, Totals
 from shared.runtime import kafka
-from shared.runtime.postgres.database import connect
 from shared.runtime.records import pack
-from shared.settings import load
-from tests.support import services, system
+from tests.integration.alerts.conftest import Watching
 from tests.support.facts import a
-from tests.support.pager import Pager, listening
-from tests.support.services import Running
-from tests.support.stacks import Stack
 from tests.support.topics import raw_producer, transactional_producer
 from tests.support.waiting import until
 
 TOTALS = Totals(currency="EUR", lines=(), subtotal=1490, discount=0, shipping=0, tax=0, tax_included=True, total=1490)
 LATER = datetime(2027, 1, 1, tzinfo=UTC)
-
-
-class Watching:
-    """Alerts and payment as processes on topics and databases of their own, with limits a test can wait for."""
-
-    def __init__(self, environment: dict[str, str], running: dict[str, Running], pager: Pager) -> None:
-        self.environment, self.running, self.pager = environment, running, pager
-        self.settings = load(environment)
-        self.alerts = connect(self.settings.database_url("alerts"))
-        self.payment = connect(self.settings.database_url("payment"))
-
-    async def publish(self, *events: Message, ago: float = 0.0) -> None:
-        """Publish events as the relays of their services would; ``ago``: seconds since they happened."""
-        at = datetime.now(UTC) - timedelta(seconds=ago)
-        async with raw_producer(self.settings) as producer:
-            for event in events:
-                envelope = Envelope(unique("e"), EVENT_SOURCES[event.topic], event.type_name(), event.key, "c")
-                headers, value = write(envelope, event, at)
-                partition = kafka.partition_of(event.key, self.settings.partitions)
-                await producer.send_and_wait(
-                    self.settings.topic(event.topic), value, event.key.encode(), headers=headers, partition=partition
-                )
-
-    async def alert(self, kind: str, subject: str) -> Alert | None:
-        """The open alert of a condition, if there is one."""
-        wanted = identity(kind, subject)
-        return next((found for found in await open_alerts(self.alerts) if found.alert_id == wanted), None)
-
-    async def opened(self, kind: str, subject: str) -> Alert:
-        """The alert of a condition, once it is open and its notification was sent."""
-
-        async def told() -> Alert | None:
-            found = await self.alert(kind, subject)
-            return found if found and self.pager.about(found.title) else None
-
-        found: Alert = await until(told, f"the notification of {kind} of {subject}")
-        return found
-
-    async def past(self, kind: str, subject: str) -> list[str]:
-        """The actions so far on the alert of a condition."""
-        try:
-            return [action.what for action in (await alert(self.alerts, identity(kind, subject))).actions]
-        except NotFoundError:
-            return []
-
-    async def closed(self, kind: str, subject: str, past: Sequence[str] = ()) -> Alert:
-        """The alert of a condition, once it is closed; fails if it opened, or was notified, more than once.
-
-        ``past``: what was done about it before.
-        """
-
-        async def over() -> Alert | None:
-            try:
-                found = await alert(self.alerts, identity(kind, subject))
-            except NotFoundError:
-                return None
-            return found if found.over and len(found.actions) > len(past) else None
-
-        found: Alert = await until(over, f"the end of {kind} of {subject}")
-        assert [action.what for action in found.actions] == [*past, "resolved"]
-        assert 1 <= len(self.pager.about(found.title)) <= 1 + past.count("resolved")
-        return found
-
-    def start(self, name: str) -> None:
-        """Start a stopped service at its former address, without waiting for its health."""
-        old = self.running[name]
-        self.running[name] = services.start(name, f"services.{name}", old.environment, old.log.parent, port=old.port)
-
-    def restart(self, name: str) -> None:
-        """Start a stopped service at its former address, and wait for its health."""
-        self.start(name)
-        self.running[name].wait_until_healthy()
-
-
-@pytest_asyncio.fixture(scope="module")
-async def watching(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Watching]:
-    """The two services, running."""
-    limits = {
-        "QUADRILLE_WATCH_SECONDS": "0.2",
-        "QUADRILLE_OUTBOX_SECONDS": "5",
-        "QUADRILLE_STEP_SECONDS": "1",
-        "QUADRILLE_HOLD_WARNING_SECONDS": "1",
-        "QUADRILLE_PAYMENT_ATTEMPTS": "4",
-        "QUADRILLE_PAYMENT_BACKOFF_SECONDS": "0.1",
-        "QUADRILLE_EXTENSION_SECONDS": "4",
-    }
-    logs = tmp_path_factory.mktemp("watchdog")
-    async with listening() as pager:
-        limits["QUADRILLE_ALERT_TARGETS"] = pager.target
-        with services.sandbox(logs) as gateway:
-            environment = await asyncio.to_thread(lambda: system.prepare(stack, **gateway, **limits))
-            with services.running(("payment", "alerts"), environment, logs) as running:
-                made = Watching(environment, running, pager)
-                yield made
-                await made.alerts.dispose()
-                await made.payment.dispose()
 
 
 def checkout() -> tuple[str, dict[str, str]]:

@@ -11,31 +11,14 @@ import pytest
 import pytest_asyncio
 
 from services.alerts.watchdog import condition_alerts
-from tests.integration.alerts.test_watchdog import Watching
-from tests.support import services, system
+from tests.integration.alerts.conftest import Watching
 from tests.support.away import away
 from tests.support.cli import quadrille
-from tests.support.pager import listening
 from tests.support.stacks import ROOT, Stack
 from tests.support.waiting import until
 
 DATABASE = "The database of alerts does not answer"
 MINUTE = 60.0
-
-
-@pytest_asyncio.fixture(scope="module")
-async def watching(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Watching]:
-    """Alerts and payment, running."""
-    logs = tmp_path_factory.mktemp("outages")
-    async with listening() as pager:
-        with services.sandbox(logs) as gateway:
-            more = {"QUADRILLE_WATCH_SECONDS": "0.2", "QUADRILLE_ALERT_TARGETS": pager.target, **gateway}
-            environment = await asyncio.to_thread(lambda: system.prepare(stack, **more))
-            with services.running(("payment", "alerts"), environment, logs) as running:
-                made = Watching(environment, running, pager)
-                yield made
-                await made.alerts.dispose()
-                await made.payment.dispose()
 
 
 @pytest_asyncio.fixture(autouse=True)
