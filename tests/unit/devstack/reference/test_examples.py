@@ -7,7 +7,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from cli import send
-from devstack.reference import asyncapi, choreography, examples, headers
+from devstack.reference import choreography, examples, headers
 from devstack.reference.pages import schemas
 from devstack.reference.schemas import Schema, definitions, document, file_name
 from services.order.coupon import Coupon
@@ -125,12 +125,3 @@ def test_words_stand_only_for_fields_that_are() -> None:
     assert examples.INSTEAD.keys() <= {kind.__name__ for kind in MESSAGES.values()}
     for kind in MESSAGES.values():
         assert examples.INSTEAD.get(kind.__name__, {}).keys() <= kind.model_fields.keys(), kind.__name__
-
-
-def test_the_asyncapi_document_shows_the_same_examples() -> None:
-    built = asyncapi.build(choreography.load())["components"]["messages"]
-    for kind in MESSAGES.values():
-        (shown,) = built[kind.__name__]["examples"]
-        expected = kind.model_validate_json(json.dumps(examples.example(kind)))
-        assert kind.model_validate_json(json.dumps(shown["payload"])) == expected
-        assert shown["headers"]["ce_type"] == built[kind.__name__]["name"] == kind.type_name()
