@@ -133,22 +133,6 @@ async def test_money_received_on_delivery_is_given_back_by_hand(shop: Shop, quad
     await resolved(shop, alert)
 
 
-async def test_an_alert_of_money_is_acknowledged_but_not_closed_while_the_money_is_stuck(shop: Shop, quadrille: System) -> None:
-    _, alert = await refund_failed(shop, "tok_refuse_refund_4")
-    environment = quadrille.environment
-    assert (await command(environment, "alerts", "ack", alert.alert_id, "--why", "calling", "--by", "ada")).code == 0
-    shown = await command(environment, "alerts", "show", alert.alert_id, "--json")
-    assert (shown.json["state"], shown.json["actions"][0]["by"]) == ("acknowledged", "ada")
-    assert shown.json["runbook"] == "docs/operate.md#refund_failed"
-    refused = await command(environment, "alerts", "resolve", alert.alert_id, "--why", "tired")
-    assert refused.code == 1
-    assert b"closes when the payment is settled" in refused.out
-    listed = await command(environment, "alerts", "list", "--is", "acknowledged", "--json")
-    assert alert.alert_id in [one["alert_id"] for one in listed.json["alerts"]]
-    assert (await command(environment, *advised(alert, "retry-refund"))).code == 0
-    await resolved(shop, alert)
-
-
 async def test_an_unreadable_record_is_handled_to_its_end(shop: Shop, quadrille: System) -> None:
     cart_id = unique("poison")
     shop.client.follow(cart_id)

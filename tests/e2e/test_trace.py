@@ -3,33 +3,19 @@
 import asyncio
 import contextlib
 import io
-import json
 from collections.abc import Awaitable, Callable
 
 from rich.console import Console
 
-from cli.stuck import run_stuck
 from cli.trace import run_trace
-from devstack.demo.shop import Shop, card
+from devstack.demo.shop import Shop
 from services.journal.trace import NotOneError
-from shared.contract.cart import CheckoutCompleted, ConfirmCheckout
-from shared.contract.inventory import ReservationReleased, StockCommitted
-from shared.contract.payment import VoidFailed
+from shared.contract.cart import ConfirmCheckout
 from tests.support.system import System
 from tests.support.waiting import until
 
 SECONDS = 40.0
 CUSTOMER = "Waiting for CheckoutConfirmed or CheckoutAbandoned from customer"
-CHAIN = (
-    "ConfirmCheckout",
-    "CheckoutConfirmed",
-    "ReservationExtended",
-    "TotalsCalculated",
-    "PaymentAuthorized",
-    "OrderCreated",
-    "PaymentCaptured",
-    "OrderConfirmed",
-)
 
 
 async def asked(quadrille: System, name: str, *, follow: bool = False) -> tuple[bool, list[str]]:
@@ -50,47 +36,6 @@ async def until_kept(quadrille: System, name: str, told: Callable[[list[str]], b
 
     kept: tuple[bool, list[str]] = await until(found, name)
     return kept
-
-
-async def test_a_paid_order_is_told_from_its_command_to_its_end(shop: Shop, quadrille: System) -> None:
-    sku = await shop.product(stock=1)
-    cart_id, outcome = await shop.check_out(sku)
-    assert isinstance(outcome, CheckoutCompleted)
-    await shop.client.wait_for(cart_id, StockCommitted)
-    well, lines = await until_kept(quadrille, outcome.order_number, lambda lines: lines[-1].startswith("Finished"))
-    assert well
-    assert lines[-1] == f"Finished: order {outcome.order_number} is confirmed, 14.90 EUR captured"
-    depths = [next(line.index(kind) for line in lines if f" {kind} " in line) for kind in CHAIN]
-    assert depths == [depths[0] + 2 * n for n in range(len(CHAIN))]
-    _, of_cart = await asked(quadrille, cart_id)
-    assert any("OpenCart" in line for line in of_cart)
-    assert len(of_cart) > len(lines)
-
-
-async def test_a_failed_capture_whose_void_fails_waits_for_a_person_and_is_stuck(shop: Shop, quadrille: System) -> None:
-    sku = await shop.product(stock=1)
-    cart_id, _ = await shop.check_out(sku, payment=card("tok_decline_capture+refuse_void_forever"))
-    failed = await shop.client.wait_for(cart_id, VoidFailed, timeout=SECONDS)
-    await shop.client.wait_for(cart_id, ReservationReleased)
-    well, lines = await until_kept(
-        quadrille,
-        failed.checkout_id,
-        lambda lines: (
-            "from staff" in lines[-1] and all(any(w in line for line in lines) for w in ("dead letter", "AlertOpened"))
-        ),
-    )
-    assert not well
-    assert lines[-1].startswith("Waiting for PaymentVoided or PaymentRefunded from staff since")
-    assert lines[-2].startswith("So far: order Q-")
-    marks = {line[24]: line for line in lines[1:-2] if line[24] != " "}
-    assert {"✗", "↩"} <= marks.keys()
-    assert "Void failed: 14.90 EUR of checkout" in next(line for line in lines if "AlertOpened" in line)
-    assert "needs a person" in next(line for line in lines if "dead letter" in line)
-    file = io.StringIO()
-    assert not await run_stuck(quadrille.settings, Console(file=file, width=200), as_json=True)
-    groups = {group["step"]: group for group in json.loads(file.getvalue())["stuck"]}
-    assert groups["settle"]["who"] == "staff"
-    assert groups["settle"]["checkouts"] >= 1
 
 
 def waits_for_the_customer_alone(lines: list[str]) -> bool:

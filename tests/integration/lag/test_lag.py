@@ -212,17 +212,6 @@ async def test_a_group_whose_members_are_gone_is_stopped(cluster: Cluster) -> No
     assert window.statuses()[group] is Status.STOP
 
 
-async def test_a_group_that_went_back_is_rewound(cluster: Cluster) -> None:
-    group = unique("rewound")
-    await cluster.publish(5)
-    window = Window(2)
-    async with LagReader(cluster.settings) as reader:
-        for offset in (4, 1):
-            await cluster.commit(group, offset)
-            window.add(await reader.snapshot(group, cluster.topic))
-    assert window.statuses()[group] is Status.REWIND
-
-
 async def test_a_group_that_never_committed_is_named_and_counts_in_no_sum(cluster: Cluster) -> None:
     group = unique("silent")
     await cluster.publish(5)

@@ -9,7 +9,6 @@ from aiokafka import TopicPartition
 from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordBatchBuilderPy
 
-from shared.runtime.kafka import patches
 from shared.runtime.kafka.patches.batches import Batches
 from shared.runtime.kafka.patches.unpacking import ATTRIBUTES, MAX_BYTES, RECORDS, is_too_large
 from tests.support.topics import Name
@@ -69,11 +68,6 @@ def test_what_is_all_text_is_read_by_the_fast_code() -> None:
     assert (one.base_offset, one.next_offset, one.is_control_batch) == (0, 1, False)
     assert not batches.has_next()
     assert batches.next_batch() is None
-
-
-def test_every_consumer_reads_so() -> None:
-    patches.install()
-    assert fetcher.MemoryRecords is Batches
 
 
 CODECS = pytest.mark.parametrize("compression", [1, 3, 4], ids=["gzip", "lz4", "zstd"])

@@ -5,11 +5,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from aiokafka.client import AIOKafkaClient
-from aiokafka.consumer import consumer
 from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.errors import NodeNotReadyError
 
-from shared.runtime.kafka import patches
 from shared.runtime.kafka.patches.closing import ClosingFetcher
 
 
@@ -34,8 +32,3 @@ async def test_closing_ends_a_fetch_that_waits_to_be_tried_again() -> None:
     await fetcher.close()
     assert fetch.done()
     assert fetcher._fetch_task.done()
-
-
-def test_every_consumer_closes_so() -> None:
-    patches.install()
-    assert consumer.Fetcher is ClosingFetcher

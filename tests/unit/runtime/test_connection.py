@@ -6,12 +6,10 @@ from typing import Any
 
 import pytest
 import uvloop
-from aiokafka import conn
 from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.metadata import MetadataRequest
 
-from shared.runtime.kafka import patches
 from shared.runtime.kafka.patches.connection import Connection
 
 
@@ -46,8 +44,3 @@ async def test_it_is_closed_for_those_who_come_after() -> None:
     made = Connection("127.0.0.1", 1, client_id="tests")
     with pytest.raises(KafkaConnectionError):
         await made.send(MetadataRequest([]))
-
-
-def test_every_client_connects_so() -> None:
-    patches.install()
-    assert conn.AIOKafkaConnection is Connection
