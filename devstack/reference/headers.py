@@ -25,7 +25,7 @@ _SENT: Final[dict[str, dict[str, Any]]] = {
 _READ: Final = ("ce_id", "ce_source", "ce_type")
 
 _FAILED: Final = {
-    "topic": "Where the record was read; empty for a deadline, which is in no topic.",
+    "topic": "Where the record was read; empty for a timer, which is in no topic.",
     "partition": "Its partition.",
     "offset": "Its offset.",
     "exception.class.name": "The error.",

@@ -121,7 +121,7 @@ def _kind(arrival: Arrival, service: str, stage: str, position: int) -> DeadLett
         return "lost"
     if service not in REDRIVABLE:
         return "foreign"
-    return "record" if position >= 0 else "deadline"
+    return "record" if position >= 0 else "timer"
 
 
 def _dead_letter_id(arrival: Arrival, service: str, stage: str, position: int, topic_prefix: str) -> str:

@@ -68,7 +68,7 @@ def _advice(dead_letter: DeadLetter) -> str:
     failed = f" {dead_letter.returned} of {counted(dead_letter.replays, 'redrive')} failed." if dead_letter.returned else ""
     if dead_letter.kind == "foreign":
         return f"None of our services reported this failure. {show} Resolve: {resolve}."
-    if dead_letter.kind == "deadline":
+    if dead_letter.kind == "timer":
         return f"The timer is retried every 15 minutes. {show} Fix {service}. Once the timer succeeds, resolve: {resolve}."
     if dead_letter.state is DeadLetterState.PARKED:
         once_more = f"`quadrille dlq redrive {dead_letter_id} --parked {WHY}`"

@@ -159,7 +159,7 @@ class Alert:
         return AlertResolved(alert_id=self.alert_id, checkout_id=self.checkout_id, by=by, why=why)
 
 
-DeadLetterKind = Literal["record", "deadline", "compensation", "foreign", "lost"]
+DeadLetterKind = Literal["record", "timer", "compensation", "foreign", "lost"]
 """A record a service could not read or handle, a failed timer, a failed compensation, a record nobody of ours reported, or
 records that were deleted unread."""
 
@@ -251,7 +251,7 @@ class DeadLetter:
         """Why it cannot be redriven, if so."""
         faults = {
             "compensation": "the payment is stuck, not the message; follow its alert",
-            "deadline": "it is a timer and not a record; its service retries it",
+            "timer": "it is a timer and not a record; its service retries it",
             "foreign": "none of our services reported it, so there is no service to send it to",
             "lost": "the broker has deleted the records it is about, so there is nothing to send",
         }

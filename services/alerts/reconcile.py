@@ -97,7 +97,7 @@ class Reconciler:
         self._stalled: Counter[TopicPartition] = Counter()
 
     async def run(self) -> None:
-        """Reconcile until cancelled. An outage of Kafka or the database is retried at the next turn.
+        """Reconcile until cancelled. An outage of Kafka or the database is retried in the next round.
 
         Raises :class:`shared.runtime.kafka.consumer.StalledError` if Faust makes no progress in a partition with dead letters.
         """

@@ -46,7 +46,7 @@ MARK_PAID: Final = Action("mark-paid", "Mark as paid", "Record that the money wa
 ACKNOWLEDGE: Final = Action("ack", "Acknowledge", "Show others that you are working on it.")
 RESOLVE: Final = Action("resolve", "Resolve", "Close the alert: nothing is left to do.")
 RESOLVE_SETTLED: Final = Action("resolve-settled", "Resolve as settled", "The payment is settled, but no event says so.")
-RESOLVE_LETTER: Final = Action("resolve", "Resolve", "Close the dead letter: nothing is left to do.")
+RESOLVE_DEAD_LETTER: Final = Action("resolve", "Resolve", "Close the dead letter: nothing is left to do.")
 REDRIVE: Final = Action("redrive", "Redrive", "Send the record again, only to the service that failed.")
 PARK: Final = Action("park", "Park", "Exclude it from bulk redrives until somebody redrives it by its id.")
 
@@ -64,7 +64,7 @@ ALERTS: Final[dict[str, tuple[type[Command], type[Message]]]] = {
 }
 LETTERS: Final[dict[str, tuple[type[Command], type[Message]]]] = {
     PARK.name: (ParkDeadLetter, DeadLetterParked),
-    RESOLVE_LETTER.name: (ResolveDeadLetter, DeadLetterResolved),
+    RESOLVE_DEAD_LETTER.name: (ResolveDeadLetter, DeadLetterResolved),
     REDRIVE.name: (RedriveDeadLetter, DeadLetterResolved),
 }
 _OF_MONEY: Final = {
@@ -93,7 +93,7 @@ def of_dead_letter(dead_letter: DeadLetter) -> Sequence[Action]:
         return ()
     redrive = () if dead_letter.why_not_redriven(parked=True) else (REDRIVE,)
     park = () if dead_letter.state is DeadLetterState.PARKED else (PARK,)
-    return (*redrive, *park, RESOLVE_LETTER)
+    return (*redrive, *park, RESOLVE_DEAD_LETTER)
 
 
 def of_trace(trace: Trace) -> dict[str, Sequence[Action]]:

@@ -18,7 +18,7 @@ from shared.contract.topics import RETENTION, SEGMENT
 KEPT: Final = RETENTION + SEGMENT + timedelta(days=1)
 """How long a message is remembered: longer than any topic keeps its record."""
 MAX_PRUNED: Final = 2_000
-"""More than one turn of a service remembers, so that forgetting keeps up with any rate."""
+"""More than one round of a service remembers, so that forgetting keeps up with any rate."""
 
 DIGEST_BYTES: Final = 8
 """Of the digest of a message's content: what nobody makes collide by accident, in few bytes a row."""

@@ -130,7 +130,7 @@ def test_a_dead_letter_is_known_by_its_place_so_that_a_redrive_is_new() -> None:
     assert identity(dead) == Seen("cart.commands/3", "7/0")
 
 
-def test_deadlines_and_answers_from_outside_are_never_known_before() -> None:
+def test_timers_and_results_from_outside_are_never_known_before() -> None:
     (expire,) = cart.timers.values()
     assert identity(Deliver(3, expire, TimerFired("cart1"))) is None
     assert identity(RetryTimer(3, expire, TimerFired("cart1"), ValueError("a bug"))) is None

@@ -19,7 +19,7 @@ STARTED = a(CheckoutStarted)
 
 @dataclass
 class Holding:
-    """An aggregate with a deadline."""
+    """An aggregate with a timer."""
 
     checkout_id: str
     due_at: datetime | None = None
