@@ -57,7 +57,7 @@ def workers(service: Service) -> list[Worker]:
     reports = Reports(store, notifier)
     outages = OutageMonitor(settings, reports)
     service.early = [reports.run, outages.run]
-    return [lambda: _listen(service, store), notifier.run, watchdog(service, store, notifier, reports, outages)]
+    return [lambda: _listen(service, store), notifier.run, watchdog(service, notifier, reports, outages)]
 
 
 async def _listen(service: Service, store: DeadLetterStore) -> None:

@@ -1,4 +1,4 @@
-"""Alerts about dead letters, stuck money, the gateway and prices: their ids, titles and texts."""
+"""Alerts about dead letters, payments, the gateway and prices: their ids, titles and texts."""
 
 import re
 import shlex
@@ -7,7 +7,16 @@ from typing import Final
 
 from services.alerts.model import DeadLetter, Failure
 from services.alerts.states import DeadLetterState
-from shared.contract.payment import FailedCompensation, ForeignPaymentFound, GatewayInTrouble, GatewayRecovered, VoidFailed
+from services.alerts.watchdog.identity import identity
+from shared.contract.payment import (
+    AuthorizationExpiring,
+    FailedCompensation,
+    ForeignPaymentFound,
+    GatewayInTrouble,
+    GatewayRecovered,
+    RetriesNearlyExhausted,
+    VoidFailed,
+)
 from shared.contract.products import CatalogEvent
 from shared.contract.text import counted, redacted
 from shared.money import display
@@ -202,3 +211,66 @@ def stuck_money(event: FailedCompensation, event_id: str) -> Failure:
         checkout_id=event.checkout_id,
         occurrence=event_id,
     )
+
+
+RETRIES: Final = "retries_nearly_exhausted"
+AUTHORIZATION: Final = "authorization_expiring"
+FEW: Final = 2
+"""The title gives the attempts left up to this number, and otherwise the time left."""
+_CONSEQUENCES: Final = {
+    "authorize": "the customer is told that the payment failed",
+    "capture": "the order is cancelled and the authorization voided",
+    "void": "a person has to settle the payment",
+    "refund": "a person has to settle the payment",
+}
+
+
+def retries_alert(checkout_id: str) -> str:
+    """The id of the alert of a gateway operation that keeps failing."""
+    return identity(RETRIES, checkout_id)
+
+
+def retries_nearly_exhausted(event: RetriesNearlyExhausted, event_id: str) -> Failure:
+    """A request to the gateway keeps failing."""
+    what = "authorization" if event.operation == "authorize" else event.operation
+    left = event.allowed - event.attempts
+    retried = (
+        f"retried until {_time(event.gives_up_at)}" if event.gives_up_at and left > FEW else f"{counted(left, 'attempt')} left"
+    )
+    return Failure(
+        alert_id=retries_alert(event.checkout_id),
+        occurrence=f"event:{event_id}",
+        kind=RETRIES,
+        severity="critical" if event.operation in ("void", "refund") else "warning",
+        title=f"The {what} of checkout {event.checkout_id} ({display(event.amount, event.currency)}) keeps failing: {retried}",
+        text=f"The gateway's last answer: {event.reason or 'none'} ({event.code}). Check that it is available."
+        f" The next attempt is at {_time(event.next_attempt_at)}. If the last one fails, {_CONSEQUENCES[event.operation]}.",
+        service="payment",
+        checkout_id=event.checkout_id,
+    )
+
+
+def authorization_alert(checkout_id: str) -> str:
+    """The id of the alert of an authorization that expires soon."""
+    return identity(AUTHORIZATION, checkout_id)
+
+
+def authorization_expiring(event: AuthorizationExpiring, event_id: str) -> Failure:
+    """Money is held, and neither captured nor released."""
+    amount = display(event.amount, event.currency)
+    return Failure(
+        alert_id=authorization_alert(event.checkout_id),
+        occurrence=f"event:{event_id}",
+        kind=AUTHORIZATION,
+        severity="critical",
+        title=f"Checkout {event.checkout_id}: {amount} authorized on {_time(event.authorized_at)}; it expires soon",
+        text=f"There is no order, and the money was not released. `quadrille trace {shlex.quote(event.checkout_id)}` shows what"
+        " the checkout waits for. Once its order is confirmed or cancelled (CancelOrder), the money is captured or released"
+        " automatically.",
+        service="payment",
+        checkout_id=event.checkout_id,
+    )
+
+
+def _time(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")

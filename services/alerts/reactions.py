@@ -7,6 +7,8 @@ from typing import Any
 from services.alerts.arrivals import DeadLetterArrived
 from services.alerts.failures import (
     GATEWAY_ALERT,
+    authorization_alert,
+    authorization_expiring,
     currency_alert,
     failure_of,
     foreign_alert,
@@ -14,6 +16,8 @@ from services.alerts.failures import (
     gateway_in_trouble,
     ignored_prices,
     money_alert,
+    retries_alert,
+    retries_nearly_exhausted,
     stuck_money,
     trouble_passed,
     trouble_since,
@@ -36,6 +40,7 @@ from shared.contract.alerts import (
 )
 from shared.contract.envelope import Envelope, refusal
 from shared.contract.payment import (
+    AuthorizationExpiring,
     FailedCompensation,
     ForeignPaymentFound,
     GatewayInTrouble,
@@ -44,6 +49,7 @@ from shared.contract.payment import (
     PaymentVoided,
     RefundFailed,
     RefundRetried,
+    RetriesNearlyExhausted,
     SettlementDisputed,
     VoidFailed,
     VoidRetried,
@@ -242,6 +248,27 @@ def gateway_recovered(event: GatewayRecovered, alerts: dict[str, Alert], now: da
         alert.report(trouble_passed(event), now)
     if is_last and (resolved := alert.resolve("payment", "the gateway answers again", now)):
         yield resolved
+
+
+# --- warnings of payment, whose end the journal tells
+
+
+@reactions.on(RetriesNearlyExhausted, alerts=lambda event: [retries_alert(event.checkout_id)])
+def operation_keeps_failing(
+    event: RetriesNearlyExhausted, envelope: Envelope, alerts: dict[str, Alert], now: datetime
+) -> Emits[AlertOpened]:
+    """Opens an alert while a person can still do something about the gateway."""
+    (alert,) = alerts.values()
+    yield from _report_once(alert, retries_nearly_exhausted(event, envelope.id), now)
+
+
+@reactions.on(AuthorizationExpiring, alerts=lambda event: [authorization_alert(event.checkout_id)])
+def authorization_expires_soon(
+    event: AuthorizationExpiring, envelope: Envelope, alerts: dict[str, Alert], now: datetime
+) -> Emits[AlertOpened]:
+    """Opens an alert while the money can still be captured or released."""
+    (alert,) = alerts.values()
+    yield from _report_once(alert, authorization_expiring(event, envelope.id), now)
 
 
 # --- stuck money

@@ -102,7 +102,7 @@ class Reports:
             await self._away.wait()
             for report in list(self._pending.values()):
                 failure = report.failure
-                if failure is None or report.resolution or queue.target.name in report.notified:
+                if failure is None or failure.quiet or report.resolution or queue.target.name in report.notified:
                     continue
                 if not await queue.send(_notification(failure)):
                     break

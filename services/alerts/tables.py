@@ -1,4 +1,4 @@
-"""The tables of alerts, dead letters, notifications and followed checkouts."""
+"""The tables of alerts, dead letters and notifications."""
 
 from sqlalchemy import (
     ARRAY,
@@ -18,7 +18,6 @@ from sqlalchemy import (
 )
 
 from services.alerts.model import Alert, DeadLetter, DeadRecord
-from services.alerts.watchdog.watched import Watched
 from shared.runtime.postgres.store import Store, version_column
 from shared.runtime.postgres.tables import runtime_tables
 
@@ -126,24 +125,7 @@ reconciled = Table(
 )
 """The offset up to which each partition of the dead-letter topic is saved (see :class:`~.reconcile.Mark`)."""
 
-watched = Table(
-    "watched",
-    metadata,
-    Column("checkout_id", Text, primary_key=True),
-    version_column(),
-    Column("seen", JSON, nullable=False),
-    Column("step", Text),
-    Column("overdue_at", DateTime(timezone=True)),
-    Column("outcome", Text),
-    Column("alerts", JSON, nullable=False),
-    Column("touched_at", DateTime(timezone=True), nullable=False),
-    Index("watched_overdue", "overdue_at", postgresql_where=text("overdue_at IS NOT NULL")),
-    Index("watched_touched", "touched_at", postgresql_where=text("overdue_at IS NULL")),
-)
-"""The checkouts the watchdog follows. A finished one stays for a while, so that late events do not start it again."""
-
 ALERTS = Store(Alert, alerts)
 DEAD_LETTERS = Store(DeadLetter, dead_letters)
-WATCHED = Store(Watched, watched)
 STORES = (DEAD_LETTERS, ALERTS, Store(DeadRecord, records))
 """In locking order."""

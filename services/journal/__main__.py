@@ -8,8 +8,10 @@ import signal
 import sys
 from typing import Final
 
+from services.journal import late
 from services.journal.follower import NAME, Follower
 from services.journal.writer import JournalWriter
+from shared.progress import limits
 from shared.runtime.kafka import TopicsError
 from shared.runtime.main import USAGE_ERROR
 from shared.runtime.main import run as main_loop
@@ -38,21 +40,23 @@ def main() -> None:
 async def run(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT."""
     settings.require_broker()
-    engine = connect(settings.database_url(NAME), pool=2)
+    engine = connect(settings.database_url(NAME), pool=3)
     follower = Follower(settings, JournalWriter(engine))
     for sign in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sign, follower.stop)
-    runner, port = await health.serve(settings.health_host, settings.health_port, follower.state)
+    runner, port = await health.serve(
+        settings.health_host, settings.health_port, follower.state, late.route(engine, limits(settings))
+    )
     log.info("journal: probes and metrics on http://%s:%d", settings.health_host, port)
     try:
         await follower.wait_for_database()
-        pruning = asyncio.create_task(follower.prune())
+        workers = asyncio.gather(follower.prune(), late.count_waiting(engine))
         try:
             await follower.run()
         finally:
-            pruning.cancel()
+            workers.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await pruning
+                await workers
     finally:
         await runner.cleanup()
         await engine.dispose()

@@ -25,6 +25,14 @@ class Form(StrEnum):
     COPY = "copy"
 
 
+_PAYMENT_ENDS: Final = ("PaymentCaptured", "PaymentVoided", "VoidFailed", "PaymentRefunded", "RefundFailed")
+WARNINGS: Final = {
+    "AuthorizationExpiring": _PAYMENT_ENDS,
+    "RetriesNearlyExhausted": (*_PAYMENT_ENDS, "PaymentAuthorized", "PaymentDeclined", "CaptureFailed"),
+}
+"""The events by which payment warns of a checkout, each with those that end the warning. All have one clock."""
+MOVES: Final = KINDS.keys() | WARNINGS.keys()
+"""The names of the events that a checkout remembers."""
 ORIGINALS: Final = (Form.MESSAGE, Form.REFUSED)
 """Identified by key, source and message id, so a record published twice is one entry. Others: by position."""
 
@@ -70,7 +78,8 @@ class Checkout:
     """One attempt to check a cart out, as far as the journal knows it.
 
     ``steps``: when each event that moves a checkout happened, by its name. ``waits``: since when it waits in each step;
-    ``None`` once it is finished. Both in milliseconds since 1970, UTC. ``amount``: minor units.
+    ``None`` once it is finished. Both in milliseconds since 1970, UTC. ``warnings``: the events of :data:`WARNINGS` that
+    nothing has ended; ``None`` without any. ``amount``: minor units.
     """
 
     checkout_id: str
@@ -84,6 +93,7 @@ class Checkout:
     currency: str | None = None
     outcome: str | None = None
     waits: dict[str, int] | None = None
+    warnings: list[str] | None = None
 
     def add(self, entry: Entry) -> None:
         """Add an event of this checkout. Call :meth:`update_status` after the last one."""
@@ -105,15 +115,20 @@ class Checkout:
         return status_of({kind: moment(ms) for kind, ms in self.steps.items()})
 
     def update_status(self) -> None:
-        """Set ``outcome`` and ``waits`` from ``steps``."""
-        status = status_of(self.steps)
+        """Set ``outcome``, ``waits`` and ``warnings`` from ``steps``."""
+        status, seen = status_of(self.steps), self.steps
         self.outcome = status.outcome
         self.waits = {waiting.step.name: waiting.since for waiting in status.waits} or None
+        self.warnings = [
+            warning
+            for warning, ends in WARNINGS.items()
+            if warning in seen and all(seen[end] < seen[warning] for end in seen.keys() & ends)
+        ] or None
 
 
 def moves(entry: Entry) -> bool:
-    """Whether an entry is an event that moves a checkout."""
-    return entry.form is Form.MESSAGE and entry.kind in KINDS and entry.checkout_id is not None
+    """Whether an entry is an event that moves a checkout, or a warning about it."""
+    return entry.form is Form.MESSAGE and entry.kind in MOVES and entry.checkout_id is not None
 
 
 def update_checkouts(entries: Iterable[Entry], known: Mapping[str, Checkout] | None = None) -> list[Checkout]:

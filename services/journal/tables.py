@@ -5,11 +5,15 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from services.journal.model import ORIGINALS
 from services.journal.queries import DAY
+from shared.progress import STEPS, Pace
 
 metadata = MetaData()
 
 _original = text(f"form IN ({', '.join(repr(str(form)) for form in ORIGINALS)})")
 _other = text(f"form NOT IN ({', '.join(repr(str(form)) for form in ORIGINALS)})")
+
+_patient = [step.name for step in STEPS if step.pace in (Pace.CUSTOMER, Pace.PERSON)]
+"""The steps that wait for a customer or for staff."""
 
 
 def _key() -> Text:
@@ -57,15 +61,20 @@ checkouts = Table(
     Column("steps", JSONB, nullable=False),
     Column("outcome", Text),
     Column("waits", JSONB),
+    Column("warnings", JSONB),
     Column("open", Boolean, Computed("waits IS NOT NULL", persisted=True)),
+    Column("in_progress", Boolean, Computed(f"waits - ARRAY{_patient} <> '{{}}'", persisted=True)),
     Index("checkouts_cart", "cart_id"),
     Index("checkouts_order", "order_number"),
     Index("checkouts_authorization", "authorization_id", postgresql_where=text("authorization_id IS NOT NULL")),
     Index("checkouts_started_at", "started_at"),
     Index("checkouts_open", "started_at", postgresql_where=text("open")),
+    Index("checkouts_in_progress", "started_at", postgresql_where=text("in_progress")),
+    Index("checkouts_warned", "checkout_id", postgresql_where=text("warnings IS NOT NULL")),
     postgresql_with={"fillfactor": 70},
 )
-"""No index has a column that changes with every step, and each page has free space: PostgreSQL updates rows in place (HOT)."""
+"""No index has a column that changes with every step, and each page has free space: PostgreSQL updates rows in place (HOT).
+``in_progress``: it waits for a service or the gateway, and not only for its customer or staff."""
 
 consumer_lag = Table(
     "consumer_lag",

@@ -15,9 +15,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.journal import bulk, tables
-from services.journal.model import ORIGINALS, Checkout, Entry, Form, moves, update_checkouts
-from shared.progress import KINDS
+from services.journal import bulk, metrics, tables
+from services.journal.model import MOVES, ORIGINALS, Checkout, Entry, Form, moves, update_checkouts
 from shared.runtime.observability.logs import about
 from shared.runtime.postgres.database import is_away, is_conflict
 
@@ -38,7 +37,7 @@ _REWRITE_OTHERS: Final = bulk.insert(tables.entries, _ENTRY, f"ON CONFLICT {_BY_
 _LOCK_PARTITIONS: Final = text(
     "SELECT pg_advisory_xact_lock(hashtext('quadrille.journal'), p) FROM unnest(CAST(:partitions AS integer[])) AS p"
 )
-_CHECKOUT_SQL: Final = ", ".join(f"CAST({n} AS text) AS {n}" if n in ("steps", "waits") else n for n in _CHECKOUT)
+_CHECKOUT_SQL: Final = ", ".join(f"CAST({n} AS text) AS {n}" if n in ("steps", "waits", "warnings") else n for n in _CHECKOUT)
 _KNOWN: Final = text(
     f"SELECT {_CHECKOUT_SQL} FROM checkouts WHERE checkout_id = ANY(CAST(:ids AS text[])) ORDER BY checkout_id FOR UPDATE"
 )
@@ -86,16 +85,23 @@ class JournalWriter:
 
         An entry that the database refuses is written without its content; the others stay complete.
         """
+        written: list[Checkout] = []
+        before: dict[str, frozenset[str]] = {}
         try:
             async with self._engine.begin() as connection:
                 await connection.execute(_LOCK_PARTITIONS, {"partitions": sorted({entry.partition for entry in entries})})
                 await _insert(connection, entries, overwrite=overwrite)
                 if ids := sorted({entry.checkout_id for entry in entries if moves(entry) and entry.checkout_id}):
-                    await _write(connection, update_checkouts(entries, await _known(connection, ids)))
+                    known = await _known(connection, ids)
+                    before = {checkout_id: frozenset(checkout.steps) for checkout_id, checkout in known.items()}
+                    written = update_checkouts(entries, known)
+                    await _write(connection, written)
         except DBAPIError as error:
             if is_away(error) or is_conflict(error):
                 raise
             await self._split(entries, error, overwrite=overwrite)
+        else:
+            metrics.observe(written, before)
 
     async def _split(self, entries: Sequence[Entry], error: DBAPIError, *, overwrite: bool) -> None:
         """Split a batch that is refused until the refused entry is alone."""
@@ -120,7 +126,7 @@ class JournalWriter:
             locked = (await connection.execute(_LOCK, {"after": after, "limit": limit})).all()
             if not locked:
                 return None
-            wanted = {"carts": [r.cart_id for r in locked], "ids": [r.checkout_id for r in locked], "kinds": sorted(KINDS)}
+            wanted = {"carts": [r.cart_id for r in locked], "ids": [r.checkout_id for r in locked], "kinds": sorted(MOVES)}
             rows = (row._asdict() for row in await connection.execute(_MOVES, wanted))
             found = [Entry(**{**row, "form": Form(row["form"]), "facts": orjson.loads(row["facts"])}) for row in rows]
             if recomputed := update_checkouts(found):
@@ -169,7 +175,10 @@ async def _insert(connection: AsyncConnection, entries: Sequence[Entry], *, over
 async def _known(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, Checkout]:
     """The rows of these checkouts, locked until the commit."""
     rows = (row._asdict() for row in await connection.execute(_KNOWN, {"ids": ids}))
-    return {row["checkout_id"]: Checkout(**{**row, "steps": orjson.loads(row["steps"]), "waits": None}) for row in rows}
+    return {
+        row["checkout_id"]: Checkout(**{**row, "steps": orjson.loads(row["steps"]), "waits": None, "warnings": None})
+        for row in rows
+    }
 
 
 async def _write(connection: AsyncConnection, found: Sequence[Checkout]) -> None:

@@ -88,7 +88,7 @@ class Settings(BaseModel):
     outbox_seconds: float = Field(30.0, gt=0, le=86_400, description="age at which the oldest outbox record raises an alert")
     audit_seconds: int = Field(3600, ge=1, le=604_800, description="interval of audits of payments against the gateway")
     watch_seconds: float = Field(5.0, ge=0.1, le=300, description="interval at which alerts polls groups and services")
-    watched_services: str = Field("", description="cart=http://host:port,order=...: services that alerts polls")
+    watched_services: str = Field("", description="cart=http://host:port,journal=...: services that alerts polls")
 
     step_seconds: float = Field(30.0, gt=0, le=86_400, description="duration after which a step of a checkout is overdue")
     journal_days: int = Field(90, ge=28, le=36_500, description="how long the journal keeps entries")

@@ -90,9 +90,9 @@ def start(name: str, module: str, environment: Mapping[str, str], logs: Path, *a
 
 @contextlib.contextmanager
 def running(names: Sequence[str], environment: Mapping[str, str], logs: Path) -> Iterator[dict[str, Running]]:
-    """These services, healthy and watched by alerts; stopped at the end."""
+    """These services, healthy, and watched by alerts if the journal is one of them; stopped at the end."""
     ports = {name: free_port() for name in names}
-    watched = ",".join(f"{name}=http://127.0.0.1:{port}" for name, port in ports.items())
+    watched = ",".join(f"{name}=http://127.0.0.1:{port}" for name, port in ports.items() if "journal" in ports)
     environment = {"QUADRILLE_WATCHED_SERVICES": watched, **environment}
     started = {name: start(name, f"services.{name}", environment, logs, port=port) for name, port in ports.items()}
     try:

@@ -1,260 +1,107 @@
-"""Follows every checkout by the events of the four services, and opens alerts for those that are stuck."""
+"""Asks the journal which checkouts are late, and opens and closes their alerts."""
 
-import asyncio
-import re
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+import time
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
-import pydantic_core
+import aiohttp
+from pydantic import TypeAdapter
 from sqlalchemy import Text, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.alerts.failures import GATEWAY_ALERT
-from services.alerts.store import DeadLetterStore
-from services.alerts.tables import WATCHED
-from services.alerts.watchdog import metrics
-from services.alerts.watchdog.checkout_alerts import (
-    AUTHORIZATION,
-    MANY_STUCK,
-    RETRIES,
-    STUCK,
-    authorization_expiring,
-    many_stuck,
-    retries_nearly_exhausted,
-    stuck,
-)
-from services.alerts.watchdog.identity import BY, identity
-from services.alerts.watchdog.watched import Watched, durations, total_duration
-from shared.contract.envelope import MAX_ATTRIBUTE, Record, type_of
+from services.alerts.failures import AUTHORIZATION, GATEWAY_ALERT, RETRIES
+from services.alerts.reports import Reports
+from services.alerts.watchdog.checkout_alerts import MANY_STUCK, STUCK, LateCheckout, many_stuck, stuck
+from services.alerts.watchdog.conditions import Conditions
+from services.alerts.watchdog.identity import BY
+from services.alerts.watchdog.services import JOURNAL, addresses
 from shared.contract.payment import AuthorizationExpiring, RetriesNearlyExhausted
-from shared.contract.registry import MESSAGES
-from shared.contract.text import plain
-from shared.contract.topics import EVENT_SOURCES
-from shared.contract.when import happened_at, moment, recorded_at
-from shared.progress import KINDS, STEPS, Limits, Pace
-from shared.runtime.postgres.store import Loaded
+from shared.progress import Pace, limits
+from shared.settings import Settings
 
 NOTIFIED_SINGLY: Final = 20
 """Stuck checkouts that each send notifications; further ones open their alert silently."""
-MAX_BATCH_SIZE: Final = 200
-RETENTION: Final = timedelta(hours=1)
-"""How long a finished checkout is remembered: longer than one topic is read behind another."""
-
-_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\-]{0,79}")
-_KINDS: Final = {kind.type_name().encode(): name for name, kind in KINDS.items()}
-_NOTICES: Final = {
-    RetriesNearlyExhausted.type_name().encode(): RETRIES,
-    AuthorizationExpiring.type_name().encode(): AUTHORIZATION,
-}
-_WANTED: Final = _KINDS.keys() | _NOTICES.keys()
-_SOURCES: Final = {kind: EVENT_SOURCES[MESSAGES[kind.decode()].topic] for kind in _WANTED}
-_PAYMENT_ENDS: Final = frozenset(("PaymentCaptured", "PaymentVoided", "VoidFailed", "PaymentRefunded", "RefundFailed"))
-_ENDED_BY: Final = {
-    AUTHORIZATION: _PAYMENT_ENDS,
-    RETRIES: _PAYMENT_ENDS | {"PaymentAuthorized", "PaymentDeclined", "CaptureFailed"},
-}
-"""The events that end a notice of a kind."""
-
-_OVERDUE: Final = text(
-    "SELECT checkout_id FROM watched WHERE overdue_at <= :now AND NOT alerts::jsonb ? :kind AND step <> ALL(:excused)"
-    " ORDER BY overdue_at LIMIT :limit"
-).bindparams(bindparam("excused", type_=ARRAY(Text)))
 _GATEWAY_FAILING: Final = text(
     "SELECT EXISTS (SELECT FROM alerts WHERE alert_id = :alert_id AND (state <> 'resolved' OR resolved_at > :since))"
 )
-_AT_THE_GATEWAY: Final = [step.name for step in STEPS if step.pace is Pace.GATEWAY]
-_LEFT: Final = text(
-    "SELECT a.checkout_id FROM alerts AS a WHERE a.state <> 'resolved' AND a.alert_id = :prefix || a.checkout_id"
-    " AND NOT EXISTS (SELECT FROM watched AS w WHERE w.checkout_id = a.checkout_id"
-    " AND (w.alerts::jsonb ? :kind OR w.overdue_at <= :now)) LIMIT :limit"
-)
-_STUCK: Final = text("SELECT count(*) FROM watched WHERE overdue_at IS NOT NULL AND alerts::jsonb ? :kind")
-_WAITING: Final = text("SELECT step, count(*) AS checkouts FROM watched WHERE overdue_at IS NOT NULL GROUP BY step")
-_PRUNE: Final = text(
-    "DELETE FROM watched WHERE checkout_id IN (SELECT checkout_id FROM watched"
-    " WHERE overdue_at IS NULL AND alerts::text = '[]' AND touched_at < :before LIMIT 10000)"
-)
+_WARNINGS: Final = {AUTHORIZATION: AuthorizationExpiring.__name__, RETRIES: RetriesNearlyExhausted.__name__}
+_WARNED: Final = text(
+    "SELECT alert_id, kind, checkout_id FROM alerts WHERE state <> 'resolved' AND kind = ANY(:kinds) AND last_seen_at <= :until"
+).bindparams(bindparam("kinds", type_=ARRAY(Text)))
+"""The open alerts of warnings that the journal has read."""
 
 
 @dataclass(frozen=True)
-class Notice:
-    """An event of payment that opens an alert."""
+class LateCheckouts:
+    """The journal's answer: ``late`` in the order in which they were due, of ``total`` as many as it lists.
 
-    kind: str
-    event_id: str
-    value: bytes
-
-
-@dataclass
-class CheckoutEvents:
-    """The events of one checkout in a batch: when each happened, by name, and in order the notices and what may end them."""
-
-    facts: dict[str, datetime] = field(default_factory=dict)
-    sequence: list[Notice | str] = field(default_factory=list)
-
-
-def read(records: Iterable[Record], now: datetime) -> dict[str, CheckoutEvents]:
-    """The events of each checkout. No record can make this raise; of nearly all of them only the headers are read.
-
-    ``now``: limits the times that records claim.
+    ``warned``: the ids of checkouts whose warnings still hold, by the warning; None if there are too many.
     """
-    found: dict[str, CheckoutEvents] = defaultdict(CheckoutEvents)
-    for record in records:
-        kind = type_of(record) or b""
-        if kind not in _WANTED:
-            continue
-        headers = dict(reversed(record.headers))  # the first of equals counts
-        if _text(headers, "ce_source") != _SOURCES[kind]:
-            continue  # services reject it as well
-        checkout_id = _text(headers, "ce_subject")
-        if not _ID.fullmatch(checkout_id):
-            continue
-        if kind in _KINDS:
-            name, events = _KINDS[kind], found[checkout_id]
-            at = happened_at(moment(_text(headers, "ce_time")), recorded_at(record.timestamp, now))
-            events.facts[name] = max(at, events.facts.get(name, at))
-            events.sequence.append(name)
-        else:
-            notice = Notice(_NOTICES[kind], _text(headers, "ce_id"), record.value or b"")
-            found[checkout_id].sequence.append(notice)
-    return found
+
+    total: int
+    late: list[LateCheckout]
+    warned: dict[str, set[str]] | None
 
 
-def _text(headers: Mapping[str, bytes | None], name: str) -> str:
-    return plain((headers.get(name) or b"").decode("utf-8", "replace"), MAX_ATTRIBUTE)
+ANSWER: Final = TypeAdapter(LateCheckouts)
 
 
 class CheckoutMonitor:
-    """Follows checkouts in the table ``watched``. A row is written after its alerts, so that a crash loses none.
+    """Opens an alert for each late checkout, and closes it when the journal does not list the checkout any more.
 
-    An alert whose row was not written is found by :meth:`judge`, and closed if the checkout has moved since.
+    Warnings of payment open their alerts themselves, and are closed here likewise.
+    ``trouble``: why the journal did not say which checkouts are late. Meanwhile no alert opens or closes.
     """
 
-    def __init__(self, engine: AsyncEngine, store: DeadLetterStore, limits: Limits) -> None:
-        self._engine, self._store, self._limits = engine, store, limits
-        self._many_since: datetime | None = None
-        self._busy = asyncio.Lock()
-        """Held while rows change: otherwise a judged checkout would have moved meanwhile, again and again."""
+    def __init__(self, settings: Settings, engine: AsyncEngine, reports: Reports) -> None:
+        self._engine, self._reports, self._gateway_seconds = engine, reports, limits(settings).gateway
+        self._address = addresses(settings.watched_services).get(JOURNAL, "")
+        self._stuck = Conditions(STUCK, reports, "it moves again")
+        self._many = Conditions(MANY_STUCK, reports, "few checkouts are still stuck")
+        self.conditions = (self._stuck, self._many)
+        self.trouble: str | None = None
 
-    async def follow(self, records: Iterable[Record], now: datetime) -> None:
-        """Apply events. Raises ``SQLAlchemyError`` and ``ConflictError``: pass the same records again."""
-        if found := read(records, now):
-            async with self._busy:
-                await self._apply(found, now)
-
-    async def _apply(self, found: Mapping[str, CheckoutEvents], now: datetime) -> None:
-        rows = await self._load(found)
-        steps: list[tuple[str, float]] = []
-        outcomes: list[tuple[str, float | None]] = []
-        for checkout_id, events in found.items():
-            watched = rows[checkout_id].aggregate
-            before = frozenset(watched.seen)
-            status = watched.apply(events.facts, self._limits, now)
-            steps += durations(watched.seen, before).items()
-            if status.outcome and not watched.outcome:
-                watched.outcome = status.outcome
-                outcomes.append((status.outcome, total_duration(watched.seen, status.outcome)))
-            await self._report(watched, events)
-            if STUCK in watched.alerts and not watched.overdue(self._limits, now):
-                await self._resolve(watched, STUCK, "it moves again")
-        await self._save(rows)
-        for step, seconds in steps:
-            metrics.step_seconds[step].observe(seconds)
-        for outcome, duration in outcomes:
-            metrics.checkouts[outcome].inc()
-            if duration is not None:
-                metrics.checkout_seconds[outcome].observe(duration)
-
-    async def _report(self, watched: Watched, events: CheckoutEvents) -> None:
-        """Open and close the alerts of payment's notices, in the order of the events."""
-        for one in events.sequence:
-            if isinstance(one, Notice):
-                failure = retries_nearly_exhausted if one.kind == RETRIES else authorization_expiring
-                await self._store.report(failure(watched.checkout_id, one.event_id, _facts(one.value)))
-                watched.alerts = sorted({*watched.alerts, one.kind})
-            else:
-                for kind in [kind for kind in watched.alerts if one in _ENDED_BY.get(kind, ())]:
-                    await self._resolve(watched, kind, one)
-
-    async def _resolve(self, watched: Watched, kind: str, why: str) -> None:
-        await self._store.resolve(identity(kind, watched.checkout_id), BY, why)
-        watched.alerts = [open_one for open_one in watched.alerts if open_one != kind]
-
-    async def judge(self, now: datetime) -> None:
-        """Open an alert for each overdue checkout, and close those that are left over.
-
-        ``now``: a moment up to which all events were applied. Raises as :meth:`follow`.
-        """
-        async with self._busy:
-            count = await self._report_overdue(now)
-            await self._resolve_left(now)
-        await self._report_many(count, now)
-
-    async def _report_overdue(self, now: datetime) -> int:
-        async with self._engine.connect() as connection:
-            count = int((await connection.execute(_STUCK, {"kind": STUCK})).scalar() or 0)
-            asked = {"now": now, "kind": STUCK, "limit": MAX_BATCH_SIZE, "excused": await self._excused(connection, now)}
-            late = [row.checkout_id for row in await connection.execute(_OVERDUE, asked)]
-        rows = await self._load(late)
-        for row in rows.values():
-            if waiting := row.aggregate.overdue(self._limits, now):
-                count += 1
-                quiet = count > NOTIFIED_SINGLY
-                await self._store.report(stuck(row.aggregate.checkout_id, waiting, now, quiet=quiet))
-                row.aggregate.alerts = sorted({*row.aggregate.alerts, STUCK})
-        await self._save(rows)
-        return count
-
-    async def _excused(self, connection: AsyncConnection, now: datetime) -> list[str]:
-        """The steps that wait for a failing gateway, which has its own alert, or that recently recovered."""
-        since = now - timedelta(seconds=self._limits.gateway)
-        failing = await connection.execute(_GATEWAY_FAILING, {"alert_id": GATEWAY_ALERT, "since": since})
-        return _AT_THE_GATEWAY if failing.scalar() else []
-
-    async def _resolve_left(self, now: datetime) -> None:
-        asked = {"now": now, "kind": STUCK, "prefix": identity(STUCK, ""), "limit": MAX_BATCH_SIZE}
-        async with self._engine.connect() as connection:
-            left = [row.checkout_id for row in await connection.execute(_LEFT, asked)]
-        for checkout_id in left:
-            await self._store.resolve(identity(STUCK, checkout_id), BY, "it moves again")
-
-    async def _report_many(self, count: int, now: datetime) -> None:
-        if count > NOTIFIED_SINGLY:
-            self._many_since = self._many_since or now
-            await self._store.report(many_stuck(count, NOTIFIED_SINGLY, self._many_since))
+    async def look(self, session: aiohttp.ClientSession, until: datetime) -> None:
+        """Ask the journal, which has read all events up to ``until``. Raises what the database of alerts raises."""
+        try:
+            async with session.get(f"{self._address}/late", raise_for_status=True) as answer:
+                found = ANSWER.validate_json(await answer.read())
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            self.trouble = f"it does not say which checkouts are late: {type(error).__name__}: {error}".rstrip(": ")
         else:
-            self._many_since = None
-            await self._store.resolve(identity(MANY_STUCK, "all"), BY, "few checkouts are still stuck")
+            self.trouble = None
+            now = datetime.now(UTC)
+            self.judge(found, until, now, excused=Pace.GATEWAY if await self._is_gateway_failing(now) else None)
+            if found.warned is not None:
+                await self._resolve_warnings(found.warned, until)
 
-    async def _load(self, ids: Iterable[str]) -> dict[str, Loaded[Watched]]:
-        wanted = list(ids)
+    async def _resolve_warnings(self, warned: Mapping[str, Container[str]], until: datetime) -> None:
         async with self._engine.connect() as connection:
-            found = await WATCHED.load(connection, wanted, lock=False)
-        return {i: found.get(i) or WATCHED.blank(i) for i in wanted}
+            opened = (await connection.execute(_WARNED, {"kinds": list(_WARNINGS), "until": until})).all()
+        for alert in opened:
+            if alert.checkout_id not in warned.get(_WARNINGS[alert.kind], (alert.checkout_id,)):
+                self._reports.resolve(alert.alert_id, BY, "the gateway has answered")
 
-    async def _save(self, rows: Mapping[str, Loaded[Watched]]) -> None:
-        async with self._engine.begin() as connection:
-            await WATCHED.save(connection, rows.values(), lambda _: 0)
-
-    async def measure(self) -> None:
-        """Set the gauge of waiting checkouts per step."""
+    async def _is_gateway_failing(self, now: datetime) -> bool:
+        """Whether the gateway is failing, which has its own alert, or recently recovered."""
+        since = now - timedelta(seconds=self._gateway_seconds)
         async with self._engine.connect() as connection:
-            waiting = {row.step: row.checkouts for row in await connection.execute(_WAITING)}
-        metrics.set_waiting(waiting)
+            found = await connection.execute(_GATEWAY_FAILING, {"alert_id": GATEWAY_ALERT, "since": since})
+            return bool(found.scalar())
 
-    async def prune(self, now: datetime) -> None:
-        """Delete finished checkouts without recent events."""
-        async with self._engine.begin() as connection:
-            await connection.execute(_PRUNE, {"before": now - RETENTION})
-
-
-def _facts(value: bytes) -> Mapping[str, object]:
-    try:
-        facts = pydantic_core.from_json(value)
-    except ValueError:
-        return {}
-    return facts if isinstance(facts, dict) else {}
+    def judge(self, found: LateCheckouts, until: datetime, now: datetime, *, excused: str | None = None) -> None:
+        """Open and close alerts. ``excused``: checkouts that wait in a step of this pace open none."""
+        opened = self._stuck.raised
+        known = [one for one in found.late if one.checkout_id in opened]
+        new = [one for one in found.late if one.checkout_id not in opened and one.due_at <= until and one.pace != excused]
+        wrong = {
+            one.checkout_id: stuck(one, now, quiet=count > NOTIFIED_SINGLY) for count, one in enumerate([*known, *new], start=1)
+        }
+        subjects, unlisted = {**dict.fromkeys(opened), **wrong}, found.total - len(found.late)
+        self._stuck.update(wrong, subjects, wrong if unlisted else subjects, time.monotonic())
+        count = len(wrong) + unlisted
+        many = {"all": many_stuck(count, NOTIFIED_SINGLY, now)} if count > NOTIFIED_SINGLY else {}
+        self._many.update(many, ("all",), ("all",), time.monotonic())

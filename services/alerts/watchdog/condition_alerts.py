@@ -27,6 +27,8 @@ OUTAGE: Final = "outage"
 MONEY_WRONG: Final = "money_wrong"
 AUDIT_OVERDUE: Final = "audit_overdue"
 TARGET: Final = "alert_target"
+_UNWATCHED: Final = {"journal": " Checkouts are not watched meanwhile: no alert opens for one that gets stuck."}
+"""What else an operator has to know while a service does not work."""
 
 
 def _condition(
@@ -162,7 +164,7 @@ def service_down(service: str, address: str, why: str, at: float) -> Failure:
         service,
         at,
         f"{service} does not answer at {address}",
-        f"Error: {why}. Start it, or correct QUADRILLE_WATCHED_SERVICES if it moved.",
+        f"Error: {why}. Start it, or correct QUADRILLE_WATCHED_SERVICES if it moved.{_UNWATCHED.get(service, '')}",
         service,
         kind="service_down",
     )
@@ -176,7 +178,7 @@ def service_not_ready(service: str, trouble: str, at: float) -> Failure:
         at,
         f"{service} is not ready: {trouble}",
         "It answers, but does no work until its dependencies are back; then it resumes on its own. Its log has the details,"
-        " and `quadrille status` shows every process.",
+        f" and `quadrille status` shows every process.{_UNWATCHED.get(service, '')}",
         service,
     )
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Container
 from datetime import UTC, datetime
 from typing import Final
 
@@ -81,15 +82,16 @@ class ConsumerGroupMonitor:
                     self._reports.report(dead_letters_lost(lost))
                     self._lost.add(lost)
 
-    def read_until(self, group: str) -> datetime | None:
-        """The moment up to which a group has read everything; None if that is unknown."""
+    def read_until(self, group: str, topics: Container[str]) -> datetime | None:
+        """The moment up to which a group has read these topics; None if that is unknown."""
         last = self.window.last
         found = last.groups.get(self._settings.topic(group)) if last else None
         if last is None or found is None:
             return None
-        for position in found.positions.values():
+        positions = [position for (topic, _), position in found.positions.items() if topic in topics]
+        for position in positions:
             unknown = position.end > position.oldest if position.current is None else position.age is None
             if unknown:
                 log.warning("the progress of %s is unknown, so nothing is judged by it", found.name, extra=REPEATED)
                 return None
-        return datetime.fromtimestamp(last.at - found.age, UTC)
+        return datetime.fromtimestamp(last.at - max((position.age or 0.0 for position in positions), default=0.0), UTC)

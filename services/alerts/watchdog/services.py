@@ -18,6 +18,9 @@ from shared.settings import PREFIX, Settings, SettingsError
 
 log = logging.getLogger(__name__)
 ASK_SECONDS: Final = 3.0
+JOURNAL: Final = "journal"
+"""The service that says which checkouts are late."""
+NOWHERE: Final = "an unknown address"
 UNREADY_LOOKS: Final = 6
 """Looks in a row that find a service not ready before its alert opens: half a minute with the default settings."""
 
@@ -37,14 +40,19 @@ class ServiceMonitor:
     """Asks every service every ``watch_seconds``. Raises :class:`SettingsError` for an invalid address.
 
     ``outage``: whether Kafka or alerts' own database is down. That has its own alert, so services that wait for it get none.
+    ``unanswered``: why the journal did not say which checkouts are late; then it is not ready, whatever it says of itself.
     """
 
-    def __init__(self, settings: Settings, reports: Reports, outage: Callable[[], bool]) -> None:
+    def __init__(
+        self, settings: Settings, reports: Reports, outage: Callable[[], bool], unanswered: Callable[[], str | None]
+    ) -> None:
         self._every, self._outbox_seconds, self._outage = settings.watch_seconds, settings.outbox_seconds, outage
         self._overdue_after, self._began = overdue_after(settings.audit_seconds), time.time()
         threshold.labels("outbox_grows").set(self._outbox_seconds)
         threshold.labels("audit_overdue").set(self._overdue_after)
-        self._addresses = addresses(settings.watched_services)
+        self._unanswered = unanswered
+        named = addresses(settings.watched_services)
+        self._addresses = {JOURNAL: NOWHERE, **named} if named else {}
         every, twice = self._every, 2 * self._every
         self._down = Conditions(alerts.SERVICE, reports, "it answers", twice, twice)
         self._unready = Conditions(alerts.UNREADY, reports, "it is ready", UNREADY_LOOKS * every, twice)
@@ -56,23 +64,27 @@ class ServiceMonitor:
         self.conditions = (
             self._down, self._unready, self._late, self._quarantined, self._refused, self._wrong, self._overdue,
         )  # fmt: skip
-        if not self._addresses:
-            log.warning("no service is watched: set %sWATCHED_SERVICES", PREFIX)
+        if not named:
+            log.warning("no service is watched, and no checkout: set %sWATCHED_SERVICES", PREFIX)
 
     async def run(self) -> None:
         """Ask until cancelled."""
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ASK_SECONDS)) as session:
             while True:
-                answers = await asyncio.gather(*(self._ask(session, address) for address in self._addresses.values()))
+                answers = await asyncio.gather(*(self._ask(session, *named) for named in self._addresses.items()))
                 self._judge(dict(zip(self._addresses, answers, strict=True)), time.monotonic())
                 await asyncio.sleep(self._every)
 
-    async def _ask(self, session: aiohttp.ClientSession, address: str) -> ServiceReport | str:
+    async def _ask(self, session: aiohttp.ClientSession, name: str, address: str) -> ServiceReport | str:
         """What a service reports, or why it does not answer."""
+        if address == NOWHERE:
+            return f"{PREFIX}WATCHED_SERVICES does not name it"
         try:
             async with session.get(f"{address}/metrics", raise_for_status=True) as answer:
                 report = read(await answer.text())
-            return replace(report, trouble=await self._trouble(session, address)) if report.trouble else report
+            if report.trouble:
+                return replace(report, trouble=await self._trouble(session, address))
+            return replace(report, trouble=self._unanswered()) if name == JOURNAL else report
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             return f"{type(error).__name__}: {error}".rstrip(": ")
 

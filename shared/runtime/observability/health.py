@@ -32,8 +32,8 @@ class Heartbeat:
         return f"the work loop has stalled for {seconds:.0f} s" if seconds > STALL_SECONDS else None
 
 
-async def serve(host: str, port: int, state: State) -> tuple[web.AppRunner, int]:
-    """Serve ``/livez``, ``/readyz`` and ``/metrics``; returns what is to be cleaned up and the port.
+async def serve(host: str, port: int, state: State, *routes: web.RouteDef) -> tuple[web.AppRunner, int]:
+    """Serve ``/livez``, ``/readyz``, ``/metrics`` and further ``routes``; returns what is to be cleaned up and the port.
 
     ``/livez`` answers 200 as long as the process can answer: where it does not, the process is to be started anew.
     ``/readyz`` answers 503 while the service lacks something it needs, Kafka or its database say, and tells what. That is
@@ -57,6 +57,7 @@ async def serve(host: str, port: int, state: State) -> tuple[web.AppRunner, int]
     application.router.add_get("/livez", live)
     application.router.add_get("/readyz", ready)
     application.router.add_get("/metrics", metrics)
+    application.router.add_routes(routes)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
     await runner.setup()
     site = web.TCPSite(runner, host, port)

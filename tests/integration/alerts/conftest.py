@@ -1,4 +1,4 @@
-"""Alerts and payment at work, for the tests of what the watchdog tells of."""
+"""Alerts, journal and payment at work, for the tests of what the watchdog tells of."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -26,13 +26,14 @@ from tests.support.waiting import until
 
 
 class Watching:
-    """Alerts and payment as processes on topics and databases of their own, with limits a test can wait for."""
+    """Alerts, journal and payment as processes on topics and databases of their own, with limits a test can wait for."""
 
     def __init__(self, environment: dict[str, str], running: dict[str, Running], pager: Pager) -> None:
         self.environment, self.running, self.pager = environment, running, pager
         self.settings = load(environment)
         self.alerts = connect(self.settings.database_url("alerts"))
         self.payment = connect(self.settings.database_url("payment"))
+        self.journal = connect(self.settings.database_url("journal"))
 
     async def publish(self, *events: Message, ago: float = 0.0) -> None:
         """Publish events as the relays of their services would; ``ago``: seconds since they happened."""
@@ -99,7 +100,7 @@ class Watching:
 
 @pytest_asyncio.fixture(scope="package")
 async def watching(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Watching]:
-    """The two services, running."""
+    """The three services, running."""
     limits = {
         "QUADRILLE_WATCH_SECONDS": "0.2",
         "QUADRILLE_OUTBOX_SECONDS": "5",
@@ -114,8 +115,8 @@ async def watching(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> As
         limits["QUADRILLE_ALERT_TARGETS"] = pager.target
         with services.sandbox(logs) as gateway:
             environment = await asyncio.to_thread(lambda: system.prepare(stack, **gateway, **limits))
-            with services.running(("payment", "alerts"), environment, logs) as running:
+            with services.running(("payment", "journal", "alerts"), environment, logs) as running:
                 made = Watching(environment, running, pager)
                 yield made
-                await made.alerts.dispose()
-                await made.payment.dispose()
+                for engine in (made.alerts, made.payment, made.journal):
+                    await engine.dispose()

@@ -13,7 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from sqlalchemy import text
 
 from devstack.demo.shop import unique
-from services.alerts.failures import GATEWAY_ALERT
+from services.alerts.failures import AUTHORIZATION, GATEWAY_ALERT, RETRIES
 from services.alerts.views import NotFoundError, alert
 from services.alerts.watchdog import checkout_alerts, condition_alerts
 from services.alerts.watchdog.checkouts import NOTIFIED_SINGLY
@@ -61,34 +61,38 @@ async def test_a_stuck_checkout(watching: Watching) -> None:
     await watching.closed(checkout_alerts.STUCK, checkout_id)
 
 
-async def test_an_alert_whose_mark_was_lost_closes_as_well(watching: Watching) -> None:
+async def test_the_alert_of_a_stuck_checkout_stays_while_the_journal_is_down(watching: Watching) -> None:
     checkout_id, names = checkout()
     await watching.publish(totals(names))
     await watching.opened(checkout_alerts.STUCK, checkout_id)
-    moved = "UPDATE watched SET alerts = '[]', step = NULL, overdue_at = NULL, version = version + 1 WHERE checkout_id = :id"
-    async with watching.alerts.begin() as connection:  # as if alerts had died before it wrote that it told of it
-        await connection.execute(text(moved), {"id": checkout_id})
+    await asyncio.to_thread(watching.running["journal"].stop)
+    down = await watching.opened(condition_alerts.SERVICE, "journal")
+    assert "no alert opens for one that gets stuck" in down.text
+    await watching.publish(*rejected(names))
+    assert await watching.alert(checkout_alerts.STUCK, checkout_id)
+    await asyncio.to_thread(watching.restart, "journal")
     await watching.closed(checkout_alerts.STUCK, checkout_id)
+    await watching.closed(condition_alerts.SERVICE, "journal")
 
 
 async def test_an_authorization_that_expires_soon(watching: Watching) -> None:
     checkout_id, names = checkout()
     await watching.publish(totals(names))
-    alert = await watching.opened(checkout_alerts.AUTHORIZATION, checkout_id)
+    alert = await watching.opened(AUTHORIZATION, checkout_id)
     assert alert.severity == "critical"
     assert "14.90 EUR" in alert.title
     await watching.publish(*rejected(names))  # payment gives the money back
-    await watching.closed(checkout_alerts.AUTHORIZATION, checkout_id)
+    await watching.closed(AUTHORIZATION, checkout_id)
 
 
 async def test_a_payment_operation_near_its_last_attempt(watching: Watching) -> None:
     checkout_id, names = checkout()
     what = {"operation": "authorize", "code": "unavailable", "reason": "HTTP 503"}
     await watching.publish(a(RetriesNearlyExhausted, **names, **what, attempts=9, allowed=10, currency="EUR", amount=1490))
-    alert = await watching.opened(checkout_alerts.RETRIES, checkout_id)
+    alert = await watching.opened(RETRIES, checkout_id)
     assert alert.title == f"The authorization of checkout {checkout_id} (14.90 EUR) keeps failing: 1 attempt left"
     await watching.publish(a(PaymentDeclined, **names))
-    await watching.closed(checkout_alerts.RETRIES, checkout_id)
+    await watching.closed(RETRIES, checkout_id)
 
 
 @contextlib.asynccontextmanager
@@ -173,8 +177,8 @@ async def test_a_checkout_that_moves_opens_nothing(watching: Watching) -> None:
 
 async def test_of_very_many_stuck_checkouts_only_some_send_notifications(watching: Watching) -> None:
     async def others_are_over() -> bool:
-        async with watching.alerts.connect() as connection:
-            return not (await connection.execute(text("SELECT count(*) FROM watched WHERE step IS NOT NULL"))).scalar_one()
+        async with watching.journal.connect() as connection:
+            return not (await connection.execute(text("SELECT count(*) FROM checkouts WHERE in_progress"))).scalar_one()
 
     await until(others_are_over, "the end of the checkouts of the tests before")
     stories = [checkout()[1] for _ in range(NOTIFIED_SINGLY + 5)]

@@ -52,8 +52,8 @@ async def database_away(watching: Watching, stack: Stack, service: str) -> Async
     """A service loses its database. So do the tests, which reconnect after it."""
     async with away(stack, watching.settings.database_url(service)):
         yield
-    await watching.alerts.dispose()
-    await watching.payment.dispose()
+    for engine in (watching.alerts, watching.payment, watching.journal):
+        await engine.dispose()
 
 
 async def heard(watching: Watching, words: str, before: int = 0) -> None:

@@ -3,6 +3,7 @@
 import pytest
 from pydantic import TypeAdapter
 
+from services.alerts import failures
 from services.alerts.watchdog import checkout_alerts, condition_alerts
 from services.alerts.watchdog.identity import LONGEST, identity
 from shared.contract.alerts import AlertId
@@ -13,8 +14,8 @@ from shared.lag.model import Group, Position
 KINDS = (
     checkout_alerts.STUCK,
     checkout_alerts.MANY_STUCK,
-    checkout_alerts.RETRIES,
-    checkout_alerts.AUTHORIZATION,
+    failures.RETRIES,
+    failures.AUTHORIZATION,
     condition_alerts.GROUP,
     condition_alerts.OUTBOX,
     condition_alerts.QUARANTINED,

@@ -13,7 +13,8 @@ from prometheus_client import REGISTRY, Metric
 
 import cli.audit.metrics  # noqa: F401  (declared on import)
 import services.alerts.notifier
-import services.alerts.watchdog.metrics  # noqa: F401  (declared on import)
+import services.alerts.watchdog.metrics
+import services.journal.metrics  # noqa: F401  (declared on import)
 from services.alerts.model import ABOUT_MONEY
 from services.alerts.watchdog.exporter import LagExporter
 from services.payment.gateways.port import Answer, LookUp

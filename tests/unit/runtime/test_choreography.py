@@ -23,7 +23,6 @@ FOR_THE_WORLD = {
     "CheckoutAlreadyConfirmed", "CheckoutAlreadyStarted", "CheckoutChangeRejected", "CheckoutCompleted",
     "CheckoutDetailsSet", "CheckoutPreviewed", "CheckoutRejected",
     "CouponDefined", "DeadLetterParked", "DeadLetterRedriven", "DeadLetterResolved", "DeadLetterReturned",
-    "AuthorizationExpiring", "RetriesNearlyExhausted",
     "PaymentMarkedPaid", "ReservationExpired", "ReservationReleased", "StockAdjusted", "StockCommitted", "StockReceived",
     "StockReserved", "StockReturned",
 }  # fmt: skip

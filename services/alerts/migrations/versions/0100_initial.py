@@ -93,22 +93,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("partition"),
     )
     op.create_table(
-        "watched",
-        sa.Column("checkout_id", sa.Text(), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("seen", sa.JSON(), nullable=False),
-        sa.Column("step", sa.Text(), nullable=True),
-        sa.Column("overdue_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("outcome", sa.Text(), nullable=True),
-        sa.Column("alerts", sa.JSON(), nullable=False),
-        sa.Column("touched_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("checkout_id"),
-    )
-    op.create_index(
-        "watched_overdue", "watched", ["overdue_at"], unique=False, postgresql_where=sa.text("overdue_at IS NOT NULL")
-    )
-    op.create_index("watched_touched", "watched", ["touched_at"], unique=False, postgresql_where=sa.text("overdue_at IS NULL"))
-    op.create_table(
         "dead_records",
         sa.Column("dead_letter_id", sa.Text(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
@@ -135,7 +119,6 @@ def downgrade() -> None:
     first_tables.drop()
     op.drop_table("notifications")
     op.drop_table("dead_records")
-    op.drop_table("watched")
     op.drop_table("reconciled")
     op.drop_table("dead_letters")
     op.drop_table("arrivals")

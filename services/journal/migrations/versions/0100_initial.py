@@ -22,7 +22,9 @@ def upgrade() -> None:
         sa.Column("steps", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("outcome", sa.Text(), nullable=True),
         sa.Column("waits", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column("warnings", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("open", sa.Boolean(), sa.Computed("waits IS NOT NULL", persisted=True), nullable=True),
+        sa.Column("in_progress", sa.Boolean(), sa.Computed("waits - ARRAY['choose', 'settle'] <> '{}'", persisted=True)),
         sa.PrimaryKeyConstraint("checkout_id"),
         postgresql_with={"fillfactor": 70},
     )
@@ -34,6 +36,8 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("authorization_id IS NOT NULL"),
     )
+    op.create_index("checkouts_in_progress", "checkouts", ["started_at"], postgresql_where=sa.text("in_progress"))
+    op.create_index("checkouts_warned", "checkouts", ["checkout_id"], postgresql_where=sa.text("warnings IS NOT NULL"))
     op.create_index("checkouts_open", "checkouts", ["started_at"], unique=False, postgresql_where=sa.text("open"))
     op.create_index("checkouts_order", "checkouts", ["order_number"], unique=False)
     op.create_index("checkouts_started_at", "checkouts", ["started_at"], unique=False)
