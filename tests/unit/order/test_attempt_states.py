@@ -67,30 +67,6 @@ def test_a_message_in_a_state(trigger: str, move: Move) -> None:
         assert isinstance(event, CommandRejected) or event.subject == CHECKOUT
 
 
-@pytest.mark.parametrize(("trigger", "move"), rows(MOVES, STATES), ids=str)
-def test_a_message_that_comes_again(trigger: str, move: Move) -> None:
-    """Also where the inbox has forgotten it: an answer may be given again, but nothing changes and no order is made."""
-    made = order(move.start)
-    made.hear(TRIGGERS[trigger])
-    state = made.own(Checkout, CHECKOUT).state
-    again = {type(event) for event in made.hear(TRIGGERS[trigger])}
-    assert made.own(Checkout, CHECKOUT).state == state
-    assert again <= {OrderRejected, CommandRejected}
-    check(made)
-
-
 @pytest.mark.parametrize("state", STATES)
 def test_a_coupon_counts_while_there_may_be_or_is_an_order(state: str) -> None:
     assert coupon(order(state)).redeemed == (state in USED)
-
-
-@pytest.mark.parametrize("state", STATES)
-@pytest.mark.parametrize("first", ["CancelOrder", "CheckoutAbandoned"])
-def test_after_a_cancellation_no_order_is_made_by_anything_late(first: str, state: str) -> None:
-    made = order(state)
-    made.hear(TRIGGERS[first])
-    if made.own(Checkout, CHECKOUT).state == "confirmed":
-        return  # an order that was final before stays
-    for trigger in TRIGGERS.values():
-        assert not {type(event) for event in made.hear(trigger)} & {TotalsCalculated, OrderCreated, OrderConfirmed}
-    assert coupon(made).redeemed == 0

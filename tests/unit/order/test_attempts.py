@@ -161,18 +161,6 @@ def test_orders_are_numbered_without_gaps_and_attempts_that_come_to_nothing_are_
     assert [checkout(made, f"{name}.1").number for name in ("c0", "c1", "d1")] == [None, 1, None]
 
 
-def test_each_order_has_a_number_of_its_own_for_people() -> None:
-    made = order("created")
-    made.hear_all(*(event.model_copy(update={"checkout_id": NEXT}) for event in (EXTENDED, a(CheckoutConfirmed))))
-    second = only(OrderCreated, made.hear(a(PaymentAuthorized, checkout_id=NEXT)))
-    assert (checkout(made).order_number, second.order_number) == ("Q-0000001", "Q-0000002")
-
-
-def test_an_order_without_a_number_is_a_bug() -> None:
-    with pytest.raises(AssertionError, match=r"cart1\.1 has no order"):
-        _ = Checkout(CHECKOUT).order_number
-
-
 def test_the_confirmation_says_that_the_money_is_ours() -> None:
     made = order("created")
     assert only(OrderConfirmed, made.hear(a(PaymentCaptured))) == OrderConfirmed(
@@ -187,11 +175,6 @@ def test_a_deferred_payment_confirms_at_once_and_stays_due() -> None:
     assert isinstance(confirmed, OrderConfirmed)
     assert (created.payment, confirmed.payment, confirmed.total) == ("deferred", "due", 2740)
     assert checkout(made).created_at == NOW
-
-
-def test_a_payment_that_comes_after_the_end_is_told_so() -> None:
-    rejected = only(OrderRejected, order("rejected").hear(a(PaymentAuthorized)))
-    assert codes(rejected) == ["too_late"]
 
 
 def test_a_confirmation_that_comes_after_a_cancellation_hears_why() -> None:
@@ -212,15 +195,6 @@ def test_every_product_that_is_gone_is_named() -> None:
     shortages = (Shortage(sku="tea", wanted=2, available=0), Shortage(sku="cup", wanted=1, available=0))
     cancelled = only(OrderCancelled, order("confirmed").hear(a(ReservationLost, shortages=shortages)))
     assert [(r.code, r.subject) for r in cancelled.reasons] == [("out_of_stock", "tea"), ("out_of_stock", "cup")]
-
-
-@pytest.mark.parametrize("state", ["quoted", "reserved", "paying"])
-def test_a_checkout_whose_units_are_gone_is_rejected_and_says_which(state: str) -> None:
-    shortages = (Shortage(sku="tea", wanted=2, available=1),)
-    rejected = only(OrderRejected, order(state).hear(a(ReservationLost, shortages=shortages)))
-    assert [(r.code, r.message, r.subject) for r in rejected.reasons] == [
-        ("out_of_stock", "1 of 2 units of tea are left", "tea")
-    ]
 
 
 @pytest.mark.parametrize("state", ["paying", "created"])

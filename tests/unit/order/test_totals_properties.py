@@ -127,14 +127,6 @@ def test_the_order_of_lines_changes_no_discount_and_no_shipping(
 
 
 @few
-@given(markets, carts)
-def test_without_coupons_the_order_of_lines_changes_nothing(market: tuple[str, str], cart: list[QuoteLine]) -> None:
-    one, other = bill(of(market, cart)), bill(of(market, cart[::-1]))
-    assert one.lines == other.lines[::-1]
-    assert (one.tax, one.total) == (other.tax, other.total)
-
-
-@few
 @given(markets, carts, st.integers(2, 50))
 def test_dearer_goods_scale(market: tuple[str, str], cart: list[QuoteLine], scale: int) -> None:
     """Goods and what is taken off them grow alike; a tax strays by no more than what was rounded."""

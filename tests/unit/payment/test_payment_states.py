@@ -86,16 +86,6 @@ def test_a_message_in_a_state(trigger: str, move: Move) -> None:
     assert (payment(made).operation is not None, payment(made).due_at is not None) == (asks, waits)
 
 
-@pytest.mark.parametrize(("trigger", "move"), rows(MOVES, STATES), ids=str)
-def test_a_message_that_comes_again(trigger: str, move: Move) -> None:
-    """Also where the inbox has forgotten it, nothing is asked of the gateway a second time."""
-    made = payment_in(move.start)
-    made.hear(TRIGGERS[trigger])
-    keys = payment(made).keys
-    assert all(isinstance(event, CommandRejected) for event in made.hear(TRIGGERS[trigger]))
-    assert payment(made).keys == keys
-
-
 def test_the_authorization_is_asked_for_the_total_on_the_customers_card() -> None:
     made = payment_in("authorizing")
     assert (payment(made).amount, payment(made).currency, payment(made).token) == (2990, "EUR", CARD.token)
