@@ -12,7 +12,6 @@ from shared.contract.cart import (
     CheckoutAlreadyConfirmed,
     CheckoutAlreadyStarted,
     CheckoutChangeRejected,
-    CheckoutCompleted,
     CheckoutConfirmed,
     CheckoutDetailsSet,
     CheckoutRejected,
@@ -29,7 +28,7 @@ from shared.contract.cart import (
     StartCheckout,
 )
 from shared.contract.inventory import ReservationChangeRejected, ReservationFailed
-from shared.contract.order import OrderCancelled, OrderConfirmed, OrderRejected
+from shared.contract.order import OrderCancelled, OrderRejected
 from shared.contract.payment import PaymentDeclined
 from shared.contract.products import ProductDelisted, ProductPriceChanged
 from shared.contract.rejection import CommandRejected
@@ -231,11 +230,6 @@ def test_a_product_that_is_gone_keeps_the_price_it_was_quoted_at() -> None:
     assert cart(made).lines["cup"].unit_price == 500
 
 
-def test_without_a_session_there_is_nothing_to_confirm() -> None:
-    rejected = only(CheckoutRejected, cart_in("active").hear(a(ConfirmCheckout), message_id="m9"))
-    assert (codes(rejected), rejected.checkout_id, rejected.command_id) == (["no_session"], None, "m9")
-
-
 # --- twice
 
 
@@ -291,16 +285,3 @@ def test_the_customer_reads_why_there_is_no_order(event: type[OrderRejected | Or
 def test_the_customer_reads_why_the_card_was_declined() -> None:
     reopened = only(CartReopened, cart_in("locked").hear(a(PaymentDeclined, code="expired_card", reason="it has expired")))
     assert reopened.reasons == (Reason(code="expired_card", message="it has expired", subject="payment_method"),)
-
-
-def test_after_the_order_the_session_is_deleted_and_the_cart_says_which_order() -> None:
-    made = cart_in("locked")
-    completed = only(CheckoutCompleted, made.hear(a(OrderConfirmed, order_number="Q-0000042")))
-    assert (completed.order_number, cart(made).order_number, cart(made).session) == ("Q-0000042", "Q-0000042", None)
-
-
-def test_a_cart_that_reopened_before_a_confirmation_came_stays_open() -> None:
-    made = cart_in("locked")
-    made.hear(a(OrderCancelled))
-    assert made.hear(a(OrderConfirmed)) == []
-    only(CheckoutStarted, made.hear(a(StartCheckout)))

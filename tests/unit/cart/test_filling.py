@@ -97,13 +97,6 @@ def test_a_name_that_leaves_no_room_for_those_of_attempts_is_refused() -> None:
     only(CartOpened, made.hear(a(OpenCart, cart_id="c" * 64)))
 
 
-def test_units_add_up_and_are_set() -> None:
-    made = cart_in("active")
-    assert only(CartChanged, made.hear(a(AddItem, sku="tea", quantity=3))).items[0] == Item(sku="tea", quantity=5)
-    assert only(CartChanged, made.hear(a(SetQuantity, sku="tea", quantity=4))).items[0] == Item(sku="tea", quantity=4)
-    assert only(CartChanged, made.hear(a(RemoveItem, sku="tea"))).items == (Item(sku="cup", quantity=1),)
-
-
 @pytest.mark.parametrize("command", [AddItem, SetQuantity])
 def test_only_what_is_sold_in_the_carts_currency_comes_in(command: type[AddItem | SetQuantity]) -> None:
     made = cart_in("active")

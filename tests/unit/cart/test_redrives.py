@@ -9,7 +9,6 @@ from shared.contract.cart import (
     AbandonCheckout,
     AddItem,
     ApplyCoupon,
-    CartChanged,
     CartOpened,
     CheckoutChanged,
     CheckoutConfirmed,
@@ -62,13 +61,6 @@ def test_a_command_is_granted_where_nothing_came_since(command: Any, state: str)
 def test_the_first_command_of_a_topic_may_be_redriven() -> None:
     (event,) = redriven(Solo("cart"), a(OpenCart), offset=0)
     assert isinstance(event, CartOpened)
-
-
-def test_the_first_command_of_a_topic_may_be_redriven_when_its_cart_is_there() -> None:
-    made = Solo("cart")
-    made.hear_all(a(ProductListed, sku="tea"), a(OpenCart))
-    (event,) = redriven(made, a(AddItem, sku="tea"), offset=0)
-    assert isinstance(event, CartChanged)
 
 
 def test_nobody_is_charged_for_an_attempt_they_gave_up() -> None:

@@ -48,15 +48,6 @@ def test_one_short_product_leaves_all_others_on_the_shelf() -> None:
     assert reservation(made).due_at is None
 
 
-def test_the_last_unit_goes_to_one() -> None:
-    made = inventory("None", on_hand=1)
-    last = (Item(sku="tea", quantity=1),)
-    only(StockReserved, made.hear(a(CheckoutStarted, items=last)))
-    failed = only(ReservationFailed, made.hear(a(CheckoutStarted, cart_id="b", checkout_id="b.1", items=last)))
-    assert failed.shortages == (Shortage(sku="tea", wanted=1, available=0),)
-    assert free(made) == 0
-
-
 @pytest.mark.parametrize(
     ("items", "tea", "cups"),
     [(THREE_TEA, 2, 5), ((), 5, 5), ((Item(sku="tea", quantity=5), Item(sku="cup", quantity=5)), 0, 0)],
@@ -93,14 +84,6 @@ def test_units_that_lapsed_are_kept_where_they_can_be_had_anew() -> None:
     assert isinstance(rejected, ReservationChangeRejected)
     assert (rejected.items, free(made)) == ((Item(sku="tea", quantity=2),), 1)
     check(made)
-
-
-def test_a_change_of_units_that_lapsed_and_are_gone_ends_the_attempt() -> None:
-    made = inventory("expired")
-    take_the_rest(made, leave=1)
-    failed = only(ReservationFailed, made.hear(a(CheckoutChanged, revision=1, items=(Item(sku="tea", quantity=4),))))
-    assert failed.shortages == (Shortage(sku="tea", wanted=4, available=1),)
-    assert (free(made, "tea"), free(made, "cup")) == (1, 5)
 
 
 @pytest.mark.parametrize("revision", [0, 1, 2])
@@ -164,14 +147,6 @@ def test_units_whose_time_is_up_are_for_others(state: str) -> None:
 @pytest.mark.parametrize("state", ["allocated", "committed", "expired", "released", "failed"])
 def test_no_deadline_is_left_where_nothing_can_lapse(state: str) -> None:
     assert reservation(inventory(state)).due_at is None
-
-
-def test_an_order_made_after_the_units_were_lost_names_the_shortages() -> None:
-    made = inventory("expired after the confirmation")
-    take_the_rest(made, leave=1)
-    lost = only(ReservationLost, made.hear(a(OrderCreated)))
-    assert lost.shortages == (Shortage(sku="tea", wanted=2, available=1),)
-    assert (free(made, "tea"), free(made, "cup")) == (1, 5)
 
 
 # --- the next attempt of the same cart

@@ -127,16 +127,3 @@ def test_fewer_than_none_cannot_be_counted() -> None:
     assert refused.reasons[0].subject == "delta"
     assert refused.reasons[0].message == "only 5 units on hand"
     assert (stock(made).on_hand, stock(made).reserved) == (5, 2)
-
-
-def test_a_product_never_received_has_nothing_to_take_off() -> None:
-    made = Solo("inventory")
-    emitted: list[Message] = made.hear(a(AdjustStock, delta=-1))
-    assert codes(only(CommandRejected, emitted)) == ["too_few_on_hand"]
-    assert stock(made) == Stock("tea")
-
-
-def test_units_sold_leave_the_shelf_and_the_reservation() -> None:
-    made = inventory("committed")
-    assert stock(made) == Stock("tea", on_hand=3, reserved=0, received=5, committed=2)
-    assert free(made, "cup") == 4
