@@ -96,16 +96,16 @@ async def test_a_sweep_takes_so_many_rows_and_bytes_and_says_whether_there_are_m
         waiting = [Outgoing(n % 2, "inventory.events", b"k", None if n == 4 else bytes(100), []) for n in range(9)]
         ids = [row.id for row in await outbox.insert(connection, waiting)]
 
-        async def swept(known: list[int], limit: int, limit_bytes: int) -> tuple[list[int], bool]:
+        async def pending(known: list[int], limit: int, limit_bytes: int) -> tuple[list[int], bool]:
             rows, more = await outbox.pending(connection, {0}, known, limit, limit_bytes)
             return [row.id for row in rows], more
 
         mine = ids[::2]
-        assert await swept([], 10, 1_000) == (mine, False)
-        assert await swept([], 10, 150) == (mine[:2], True)
-        assert await swept([], 2, 1_000) == (mine[:2], True)
-        assert await swept(mine[:2], 10, 150) == (mine[2:4] + mine[4:], False)
-        assert await swept(mine, 10, 1_000) == ([], False)
+        assert await pending([], 10, 1_000) == (mine, False)
+        assert await pending([], 10, 150) == (mine[:2], True)
+        assert await pending([], 2, 1_000) == (mine[:2], True)
+        assert await pending(mine[:2], 10, 150) == (mine[2:4] + mine[4:], False)
+        assert await pending(mine, 10, 1_000) == ([], False)
 
 
 async def _values(inventory: Inventory, topic: str, count: int) -> list[bytes]:
