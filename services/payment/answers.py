@@ -34,7 +34,7 @@ from shared.contract.payment import (
 
 State = PaymentState
 WARN_WAIT: Final = 60.0
-"""Seconds; where a gateway asks for more patience than that, people hear of it."""
+"""Seconds; where a gateway asks for a longer wait, people are warned."""
 GivenUp = PaymentDeclined | CaptureFailed | VoidFailed | RefundFailed
 Outcome = (
     PaymentAuthorized
@@ -55,8 +55,8 @@ class GatewayAnswered:
     """The gateway's answer to request ``serial`` of a payment.
 
     ``again``: the same was perhaps asked before by a process that did not live to hear the answer, so what this answer
-    says of itself ("nothing was done") does not hold for that request. ``in_trouble``: people have heard already that the
-    gateway is in trouble, so they need not hear that it is for this payment, too.
+    says of itself ("nothing was done") does not hold for that request. ``in_trouble``: an alert already says that
+    the gateway is in trouble, so there is no warning for this payment.
     """
 
     checkout_id: str
@@ -155,7 +155,7 @@ def _retry_later(
     wait: float | None = None,
     refused: bool = False,
 ) -> Iterator[Outcome]:
-    """Ask again later; tell where that may soon have been in vain, and give up where it was."""
+    """Ask again later. Warn where few attempts are left, and give up where none is."""
     operation = payment.operation
     assert operation is not None
     if payment.is_unwanted and not look_up:  # it was not done, and nobody wants it

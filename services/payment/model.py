@@ -11,7 +11,7 @@ KEYS_REMEMBERED: Final = timedelta(hours=23)
 """Gateways may forget idempotency keys after 24 hours; older than this, a key proves nothing."""
 MAX_BACKOFF: Final = 60.0
 UNDO_WITHIN: Final = timedelta(days=3)
-"""How long a void or a refund is tried until it needs a person; people have heard of it after minutes."""
+"""How long a void or a refund is tried until it needs a person; people are warned after minutes."""
 LAST_CHANCE: Final = timedelta(hours=1)
 """How long the capture of an old authorization is tried."""
 MAX_RETRY_AFTER: Final = 3600.0
@@ -27,7 +27,7 @@ class Policy:
 
     ``authorize_within``: how long a customer can wait for an authorization. A capture is tried until the authorization is
     as old as ``authorization_warning``; a void or a refund for :data:`UNDO_WITHIN`. ``warn_after``: how long a request may
-    come to nothing until people hear of it.
+    come to nothing until people are warned.
 
     ``arrives_within``: a request we have given up may take effect so long after it was sent; until then, not finding its
     hold proves nothing.
@@ -50,7 +50,7 @@ class Policy:
 
     @property
     def warns_at_refusal(self) -> int:
-        """The refusal after which an operation is told of: two before the last, where there are as many."""
+        """The refusal after which people are warned: two before the last, where there are as many."""
         return max(1, self.attempts - 2)
 
 
@@ -97,7 +97,7 @@ class PaymentOperation:
     ``amount``: minor units to give back, where it is not the whole amount of the payment. ``by_hand``: a person waits for
     it, so it is attempted once. ``claim``: nothing is to be done, but what a person says of it is to be compared with the
     gateway. ``since``: when it was first wanted; ``until``: when it is given up, whatever comes. ``refusals``: how often
-    the gateway said no. ``warned``: people have heard that it comes to nothing.
+    the gateway said no. ``warned``: people know that it comes to nothing.
     """
 
     kind: Kind
@@ -131,12 +131,12 @@ class PaymentOperation:
         return self.by_hand or self.claim is not None
 
     def warns_at(self, policy: Policy) -> datetime:
-        """When people should hear of it: after minutes, or sooner where less than twice as long is left for it."""
+        """When people are warned: after minutes, or sooner where less than twice as long is left for it."""
         since = self.since or self.began_at
         return since + min(policy.warn_after, (self.gives_up_at - since) / 2)
 
     def is_warning_due(self, policy: Policy, now: datetime) -> bool:
-        """Whether people should hear of it."""
+        """Whether people are to be warned now."""
         return now >= self.warns_at(policy)
 
     @property
@@ -273,7 +273,7 @@ class Payment:
         if operation.by_hand or operation.refusals >= policy.attempts or now >= operation.gives_up_at:
             return False
         pause = max(backoff(operation.key, operation.attempts, policy.backoff_seconds), min(wait or 0.0, MAX_RETRY_AFTER))
-        warns_at = operation.warns_at(policy)  # it is asked again by then, so that people hear while there is time
+        warns_at = operation.warns_at(policy)  # it is asked again by then, so that the warning comes while there is time
         latest = operation.gives_up_at if wait or now >= warns_at else warns_at
         self._ask("look_up" if look_up else "call", min(now + timedelta(seconds=pause), latest))
         return True

@@ -145,8 +145,8 @@ class SettlementDisputed(PaymentEvent):
 class RetriesNearlyExhausted(PaymentEvent):
     """A request to the gateway has come to nothing for minutes, or was refused so often that few attempts are left.
 
-    Told once for an operation, while a person can still do something about the gateway; what the operation comes to is
-    told by its outcome, as ever.
+    Told once for an operation, while a person can still do something about the gateway; its outcome is an
+    event as ever.
     """
 
     operation: Literal["authorize", "capture", "void", "refund"]

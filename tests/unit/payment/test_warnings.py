@@ -1,4 +1,4 @@
-"""Payment tells of what will soon need a person: retries nearly exhausted, an authorization that will expire."""
+"""Payment warns of what will soon need a person: retries nearly exhausted, an authorization that will expire."""
 
 from dataclasses import replace
 from datetime import timedelta
