@@ -124,15 +124,10 @@ EVENTS_FOR_YESTERDAYS_READERS = {
     "gone though it could be missing": _event((int, 1), NOT_THERE, GONE),
     "may be missing": _event(int, (int, 1), _to_readers(LEFT_OUT), now=NOT_THERE),
     "another type": _event(int, str, _to_readers("a: {} say string, and {} take integer"), before=1, now=""),
-    "a number": _event(int, float, _to_readers("a: {} say number, and {} take integer"), now=0.5),
     "may be null": _event(int, int | None, _to_readers("a: {} may say null, and {} do not take it"), now=None),
     "a new word": _event(WORD, WORDS, _to_readers('a: {} may say "y", and {} do not take it'), now="y"),
     "words become free": _event(WORDS, str, _to_readers('a: {} may say anything, and {} know only "x", "y"'), now="z"),
     "a lower minimum": _event(Small, Large, _to_readers("a: {} keep to minimum 0, and {} want minimum 1"), now=0),
-    "a higher maximum": _event(Small, Large, _to_readers("a: {} keep to maximum 9, and {} want maximum 5"), now=9),
-    "no bound": _event(Short, str, _to_readers("a: {} keep to no maxLength, and {} want maxLength 9"), now="x" * 10),
-    "a longer list": _event(Few, Many, _to_readers("a: {} keep to maxItems 2, and {} want maxItems 1"), now=[1, 2]),
-    "no pattern": _event(Upper, str, _to_readers("a: {} keep to no pattern, and {} want pattern ^[A-Z]+$"), now="x"),
     "a new field in a strict part": _event(
         Form, LongForm, _to_readers("a.m: {} say it, and {} refuse fields they do not know"), now={"n": 1, "m": 2}
     ),
@@ -145,9 +140,6 @@ EVENTS_FOR_YESTERDAYS_READERS = {
 }
 EVENTS_TOPICS_STILL_HOLD = {
     "a new field": _event(NOT_THERE, int, _to_writers(LEFT_OUT), before=NOT_THERE),
-    "a word gone": _event(WORDS, WORD, _to_writers('a: {} may say "y", and {} do not take it'), before="y"),
-    "a lower maximum": _event(Large, Small, _to_writers("a: {} keep to maximum 9, and {} want maximum 5"), before=9),
-    "no null": _event(int | None, int, _to_writers("a: {} may say null, and {} do not take it"), before=None),
     "a new field in a part": _event(
         tuple[Line, ...], tuple[LongLine, ...], _to_writers("a[].m: {} may leave it out, and {} need it"), before=[{"n": 1}]
     ),
@@ -155,21 +147,12 @@ EVENTS_TOPICS_STILL_HOLD = {
 }
 COMMANDS_OF_YESTERDAYS_CLIENTS = {
     "gone": _command((int, 1), NOT_THERE, GONE, before=1),
-    "a new field": _command(NOT_THERE, int, _to_writers(LEFT_OUT), before=NOT_THERE),
     "a text is too long that was as long as its pattern lets it": _command(
         Named,
         Annotated[str, StringConstraints(max_length=79)],
         _to_writers("a: {} keep to no maxLength, and {} want maxLength 79"),
         before="X" * 80,
     ),
-    "needed now": _command((int, 1), int, _to_writers(LEFT_OUT), before=NOT_THERE),
-    "another type": _command(int, str, _to_writers("a: {} say integer, and {} take string"), before=1),
-    "a word gone": _command(WORDS, WORD, _to_writers('a: {} may say "y", and {} do not take it'), before="y"),
-    "text becomes words": _command(str, WORDS, _to_writers('a: {} may say anything, and {} know only "x", "y"'), before="z"),
-    "a higher minimum": _command(Large, Small, _to_writers("a: {} keep to minimum 0, and {} want minimum 1"), before=0),
-    "a new bound": _command(str, Short, _to_writers("a: {} keep to no maxLength, and {} want maxLength 9"), before="x" * 10),
-    "a new pattern": _command(str, Upper, _to_writers("a: {} keep to no pattern, and {} want pattern ^[A-Z]+$"), before="x"),
-    "no null": _command(int | None, int, _to_writers("a: {} may say null, and {} do not take it"), before=None),
     "a tighter choice": _command(
         Large | None, Small | None, _to_writers("a: {} keep to maximum 9, and {} want maximum 5"), before=9
     ),
