@@ -8,7 +8,12 @@ import pytest
 import yaml
 
 from services.alerts.model import runbook
+from shared.contract.services import SERVICES
+from shared.contract.topics import topics_of
+from shared.runtime.service import Definition
+from tests.support.access import granted
 from tests.support.snippets import ROOT, documents
+from tests.support.solo import Solo
 
 EXTEND: Final = (ROOT / "docs/extend.md").read_text()
 INTEGRATE: Final = (ROOT / "docs/integrate.md").read_text()
@@ -38,6 +43,13 @@ def test_every_link_leads_somewhere() -> None:
 def test_every_file_that_is_named_is_there() -> None:
     named = {path for page in (ROOT / "docs").rglob("*.md") for path in PATH.findall(page.read_text())}
     assert [path for path in sorted(named) if not (ROOT / path).exists() and "shipping" not in path] == []
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_service_has_the_rights_it_needs(service: str) -> None:
+    access, reads = granted(service), Definition(Solo(service).reactions, ()).topics
+    assert access.reads >= set(reads)
+    assert access.writes == {topic.name for topic in topics_of(service, ())}
 
 
 def test_the_edits_of_a_new_service_are_counted_and_their_places_are_there() -> None:
@@ -71,7 +83,7 @@ def test_every_rule_of_prometheus_links_to_a_runbook() -> None:
     assert [link for link in links if link.removeprefix(runbook("")) not in known] == []
 
 
-@pytest.mark.parametrize("service", ["cart", "inventory", "order", "payment"])
+@pytest.mark.parametrize("service", SERVICES)
 def test_every_reason_is_explained(service: str) -> None:
     paths = [path for path in (ROOT / "services" / service).rglob("*.py") if "gateways" not in path.parts]
     codes = {code for path in paths for code in CODE.findall(path.read_text())}
