@@ -16,8 +16,8 @@ from services.alerts.tables import STORES
 from services.alerts.targets import parse_targets
 from services.alerts.watchdog.outages import OutageMonitor
 from services.alerts.watchdog.workers import watchdog
+from shared.runtime.database import Loaded
 from shared.runtime.main import Worker, main
-from shared.runtime.postgres.store import Loaded
 from shared.runtime.service import Definition, Service
 from shared.settings import Settings, SettingsError
 from shared.timeouts import run_with_timeout
@@ -52,7 +52,7 @@ def workers(service: Service) -> list[Worker]:
             notifier.wake()
 
     service.on_commit = committed
-    store = DeadLetterStore(service.engine, service.partition_of, emitted, settings.topic_prefix)
+    store = DeadLetterStore(service.database, service.partition_of, emitted, settings.topic_prefix)
     service.health_problems["dead letters"] = "not listening yet"
     reports = Reports(store, notifier)
     outages = OutageMonitor(settings, reports)

@@ -37,10 +37,10 @@ from services.payment.gateways.port import (
 )
 from services.payment.model import Kind, Payment
 from services.payment.trouble import Breaker, GatewayHealth, is_trouble
+from shared.runtime.database import Loaded
 from shared.runtime.observability import metrics
 from shared.runtime.observability.logs import about
 from shared.runtime.observability.repeats import REPEATED
-from shared.runtime.postgres.store import Loaded
 from shared.runtime.service import Service
 
 log = logging.getLogger(__name__)
@@ -123,7 +123,7 @@ class Operations:
     def start(self, changed: Sequence[Loaded[Any]]) -> None:
         """Make the calls the payments of a commit are waiting for; what is asked again is claimed when it is due."""
         for written in changed:
-            payment, origin = written.aggregate, written.origin
+            payment, origin = written.aggregate, written.story
             if isinstance(payment, GatewayHealth):
                 self._know(payment.since)
                 continue

@@ -5,10 +5,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, TypeVar
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
+from shared.runtime.database import Changes, Loaded, Reader
 from shared.runtime.inputs import Deliver
-from shared.runtime.postgres.store import Loaded, Store
+from shared.runtime.postgres.store import Store
 from shared.runtime.reactions import Related, Search
 
 T = TypeVar("T")
@@ -19,8 +18,8 @@ Stores = Mapping[type[Any], Store[Any]]
 class Aggregates:
     """Loads what work items need; a type that any of them may change is locked. ``partition_of``: by Kafka key."""
 
-    def __init__(self, connection: AsyncConnection, stores: Stores, partition_of: Callable[[str], int]) -> None:
-        self._connection, self._stores, self._partition_of = connection, stores, partition_of
+    def __init__(self, reader: Reader, stores: Stores, partition_of: Callable[[str], int]) -> None:
+        self._reader, self._stores, self._partition_of = reader, stores, partition_of
         self._loaded: dict[type[Any], dict[str, Loaded[Any]]] = defaultdict(dict)
         self._absent: dict[type[Any], set[str]] = defaultdict(set)
         self._locks: set[type[Any]] = set()
@@ -28,8 +27,7 @@ class Aggregates:
     async def preload(self, items: Sequence[Deliver]) -> None:
         """Load all the aggregates the items name with one statement a type, then all those they need beside."""
         for reaction in {item.reaction.name: item.reaction for item in items}.values():
-            self._locks |= {related.aggregate for related in reaction.related if related.writes}
-            self._locks |= {reaction.aggregate} if reaction.aggregate else set()
+            self._locks |= reaction.changes
         main: dict[type[Any], set[str]] = defaultdict(set)
         for item in items:
             if item.reaction.aggregate:
@@ -77,20 +75,23 @@ class Aggregates:
 
         return restore
 
-    async def save(self) -> list[Loaded[Any]]:
-        """Write those that changed, type by type, and return them. Raises ``ConflictError`` (of the store)."""
-        changed: list[Loaded[Any]] = []
-        for kind, store in self._stores.items():
-            if kind in self._locks and self._loaded[kind]:
-                items = sorted(self._loaded[kind].items())
-                changed += await store.save(self._connection, [item for _, item in items], self._partition_of)
-        return changed
+    def changes(self) -> list[Changes]:
+        """What became of those that reactions could change, type by type."""
+        return [
+            store.changes([one for _, one in sorted(self._loaded[kind].items())], self._partition_of)
+            for kind, store in self._stores.items()
+            if kind in self._locks and self._loaded[kind]
+        ]
+
+    def used(self) -> list[tuple[type[Any], str]]:
+        """Those that reactions could change, by type and id."""
+        return [(kind, i) for kind in self._locks for i in self._loaded[kind]]
 
     async def _load(self, wanted: Mapping[type[Any], set[str]]) -> None:
         for kind, store in self._stores.items():
             ids = wanted.get(kind, set()) - self._loaded[kind].keys() - self._absent[kind]
             if ids:
-                found = await store.load(self._connection, ids, lock=kind in self._locks)
+                found = await self._reader.load(store, ids, lock=kind in self._locks)
                 self._loaded[kind].update(found)
                 self._absent[kind] |= ids - found.keys()
 
@@ -99,7 +100,7 @@ class Aggregates:
         if parameters is None:
             return []
         known = list(self._loaded[wanted.aggregate])  # as changed here, which the database cannot know yet
-        return known + await self._stores[wanted.aggregate].search(self._connection, search.name, parameters, known)
+        return known + await self._reader.search(self._stores[wanted.aggregate], search.name, parameters, known)
 
     def _loads(self, item: Deliver, wanted: Related, before: Iterable[Mapping[str, Any]]) -> list[str]:
         assert not isinstance(wanted.loads, Search)

@@ -1,57 +1,38 @@
-"""A batch of reactions as one commit: state, inbox and outbox together, or nothing."""
+"""A batch of reactions as one commit: state, inbox and outbox together, or nothing.
+
+Most batches are alone with what they change, and are written with one statement, which raises where they are not: the
+message was handled before, another commit has changed an aggregate. Such a batch is run again in a transaction with locks.
+"""
 
 import asyncio
 import logging
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-
-from shared.contract.alerts import ResolveDeadLetter
-from shared.contract.dead_letter import failure_headers, without_failure
-from shared.contract.envelope import Envelope, message_id, write
-from shared.contract.message import Message
-from shared.contract.rejection import CommandRejected
-from shared.contract.topics import DEAD_LETTERS, events_topic, source_of
-from shared.runtime.aggregates import Aggregates
-from shared.runtime.inputs import DeadLetter, Deliver, Reject, RetryTimer, WorkItem, ids
+from shared.runtime.cache import Cache, CachedReader
+from shared.runtime.database import (
+    Batch,
+    Changes,
+    ConflictError,
+    Database,
+    DatabaseAwayError,
+    FencedError,
+    Loaded,
+    OutboxRow,
+    RepeatedError,
+)
+from shared.runtime.inputs import DeadLetter, Deliver, RetryTimer, WorkItem, identity, ids
 from shared.runtime.observability.logs import about
 from shared.runtime.observability.meter import Meter
-from shared.runtime.observability.tracing import Tracer
-from shared.runtime.postgres import outbox, ownership
-from shared.runtime.postgres.database import is_away, is_conflict
-from shared.runtime.postgres.outbox import OutboxRow
-from shared.runtime.postgres.store import ConflictError, Loaded, Origin, Store
-from shared.runtime.reactions import TimerFired, arguments
-from shared.runtime.records import Outgoing
 from shared.runtime.sifting import sifted
+from shared.runtime.work import CulpritError, Wiring, Work
 
 log = logging.getLogger(__name__)
-RETRY_AFTER: Final = timedelta(minutes=15)
-"""When a timer fires again whose reaction failed."""
-HANDLED, REFUSED, BEFORE = "handled at last", "refused at last", "handled before"
-CLOSINGS: Final = (HANDLED, REFUSED, BEFORE)
-"""What can become of a redrive, for the record of its dead letter."""
-
-
-class DatabaseAwayError(Exception):
-    """The database cannot be reached or takes no writes: wait and hand the same batch in again."""
-
-
-class StuckTimerError(Exception):
-    """A reaction neither moved nor cleared the timer it was called for: a bug in the reaction."""
-
-
-class CulpritError(Exception):
-    """Reactions failed; ``failed`` are their work items, each with what it raised."""
-
-    def __init__(self, failed: Sequence[tuple[Deliver, Exception]]) -> None:
-        super().__init__(", ".join(sorted({item.reaction.name for item, _ in failed})))
-        self.failed = failed
+CONTENDED_SECONDS: Final = 1.0
+"""For so long the aggregates of a type are locked, after another member has changed one that a batch had used."""
 
 
 @dataclass
@@ -75,24 +56,13 @@ class Committed:
 
 
 class Processor:
-    """Commits batches for one service. ``partition_of``: by Kafka key. ``context``: what reactions ask for, by type."""
+    """Commits batches for one service."""
 
-    def __init__(
-        self,
-        service: str,
-        engine: AsyncEngine,
-        stores: Sequence[Store[Any]],
-        partition_of: Callable[[str], int],
-        context: Mapping[type[Any], Any],
-        topic_name: Callable[[str], str] = str,
-        tracer: Tracer | None = None,
-    ) -> None:
-        self.service, self.engine, self.partition_of, self.context = service, engine, partition_of, context
-        self.stores = {store.kind: store for store in stores}
-        self.topic_name = topic_name
-        self.source = source_of(service)
-        self.meter = Meter(service, partition_of)
-        self.tracer = tracer or Tracer()
+    def __init__(self, wiring: Wiring, database: Database) -> None:
+        self._wiring, self._database = wiring, database
+        self.meter = Meter(wiring.service, wiring.partition_of)
+        self.cache = Cache()
+        self._contended: dict[type[Any], float] = {}
 
     async def process(self, items: Sequence[WorkItem], epochs: Mapping[int, int] | None) -> Committed:
         """Commit these items, in order.
@@ -100,8 +70,74 @@ class Processor:
         ``epochs``: by partition, as given when it was taken; nothing where other members own the partitions.
 
         An item that cannot be handled becomes a dead letter, the others are committed. Raises
-        :class:`shared.runtime.postgres.ownership.FencedError` and :class:`DatabaseAwayError`; nothing is lost by either.
+        :class:`shared.runtime.database.FencedError` and :class:`shared.runtime.database.DatabaseAwayError`; nothing is lost
+        by either.
         """
+        if epochs is not None and self._is_alone(items):
+            committed = await self._commit_at_once(items, epochs)
+            if committed is not None:
+                return committed
+        return await self._commit_with_locks(items, epochs)
+
+    # --- one statement
+
+    def _is_alone(self, items: Sequence[WorkItem]) -> bool:
+        """Whether nothing is known to be in the way of a commit without locks."""
+        if any(isinstance(item, RetryTimer) for item in items):
+            return False
+        now = time.monotonic()
+        self._contended = {kind: until for kind, until in self._contended.items() if until > now}
+        if not self._contended:
+            return True
+        reactions = {item.reaction.name: item.reaction for item in items if isinstance(item, Deliver)}.values()
+        return self._contended.keys().isdisjoint(kind for reaction in reactions for kind in reaction.changes)
+
+    async def _commit_at_once(self, items: Sequence[WorkItem], epochs: Mapping[int, int]) -> Committed | None:
+        """Commit with one statement; returns nothing where that cannot be done."""
+        began, now = time.perf_counter(), await self._database.now()
+        work = Work(self._wiring, CachedReader(self.cache, self._database), now)
+        try:
+            todo, work = await self._run(list(items), work)
+            seen = [seen for item in todo if (seen := identity(item))]
+            if len({one.name for one in seen}) < len(seen) or any(isinstance(item, RetryTimer) for item in todo):
+                return None
+            work.close_dead_letters(todo)
+            changes = work.aggregates.changes()
+            owned = {item.partition: epochs[item.partition] for item in todo}
+            receipt = await self._database.commit(Batch(owned, seen, changes, work.outgoing))
+        except (FencedError, DatabaseAwayError):
+            raise
+        except Exception as error:
+            log.debug("%s: a batch is run again with locks: %s", self._wiring.service, error)
+            self._forget(work, contended=isinstance(error, ConflictError) and not isinstance(error, RepeatedError))
+            return None
+        self.cache.keep(changes)
+        self._report(todo, work, now + timedelta(seconds=time.perf_counter() - began))
+        return Committed(receipt.rows, _changed(changes), len(todo), receipt.visits)
+
+    async def _run(self, todo: list[WorkItem], work: Work) -> tuple[list[WorkItem], Work]:
+        """Run the reactions of a batch. Those that fail are replaced, and cost no more than to run the batch again."""
+        for to_the_end in (False, True):
+            try:
+                await work.run(todo, to_the_end=to_the_end)
+                return todo, work
+            except CulpritError as culprits:
+                if to_the_end:
+                    self._replace_failed(culprits, todo)
+                work = work.anew()
+        await work.run(todo, to_the_end=False)
+        return todo, work
+
+    def _forget(self, work: Work, *, contended: bool) -> None:
+        """Read anew what a commit has used that was refused."""
+        for kind, aggregate_id in work.aggregates.used():
+            self.cache.forget(kind, aggregate_id)
+            if contended:
+                self._contended[kind] = time.monotonic() + CONTENDED_SECONDS
+
+    # --- a transaction with locks
+
+    async def _commit_with_locks(self, items: Sequence[WorkItem], epochs: Mapping[int, int] | None) -> Committed:
         todo = list(items)
         seek = False
         while todo:
@@ -111,237 +147,77 @@ class Processor:
                 if seek:
                     self._replace_failed(culprits, todo)
                 seek = not seek  # where one fails others may: they are sought in one more run, and not one run each
-            except ownership.FencedError:
+            except (FencedError, DatabaseAwayError):
                 raise
+            except ConflictError:
+                await asyncio.sleep(0)
             except Exception as error:
-                if isinstance(error, ConflictError) or is_conflict(error):
-                    await asyncio.sleep(0)
-                elif is_away(error):
-                    raise DatabaseAwayError(f"{type(error).__name__}: {error}") from error
-                elif len(todo) > 1:
+                if len(todo) > 1:
                     half = len(todo) // 2
-                    committed = await self.process(todo[:half], epochs)
-                    committed.add(await self.process(todo[half:], epochs))
+                    committed = await self._commit_with_locks(todo[:half], epochs)
+                    committed.add(await self._commit_with_locks(todo[half:], epochs))
                     return committed
-                elif isinstance(todo[0], Deliver):
-                    log.exception("%s cannot be committed", todo[0].reaction.name, extra=about(ids(todo[0])))
-                    todo[0] = self._failed_item(todo[0], error)
-                else:
+                if not isinstance(todo[0], Deliver):
                     raise
+                log.exception("%s cannot be committed", todo[0].reaction.name, extra=about(ids(todo[0])))
+                todo[0] = _failed_item(todo[0], error)
         return Committed()
+
+    async def _commit(self, items: Sequence[WorkItem], epochs: Mapping[int, int] | None, *, seek_culprits: bool) -> Committed:
+        """One transaction. With ``seek_culprits`` it runs to the end whatever fails, and raises all that did."""
+        async with self._database.transaction() as transaction:
+            partitions = {item.partition for item in items}
+            if epochs is None:
+                now, visits = await transaction.visit(partitions), dict[int, int]()
+            else:
+                now, visits = await transaction.check({partition: epochs[partition] for partition in partitions})
+            began = time.perf_counter()
+            unseen, known = await sifted(transaction, items)
+            work = Work(self._wiring, transaction, now)
+            await work.run(unseen, to_the_end=seek_culprits)
+            work.close_dead_letters(unseen, known)
+            changes = work.aggregates.changes()
+            for made in changes:
+                await transaction.save(made)
+            postponed = await work.postpone(transaction)
+            rows = await transaction.send(work.outgoing)
+        self.cache.keep(changes)
+        for store, aggregate_id in postponed:
+            self.cache.forget(store.kind, aggregate_id)
+        self._report(unseen, work, now + timedelta(seconds=time.perf_counter() - began))
+        return Committed(rows, _changed(changes), len(unseen), visits)
+
+    # --- both
 
     def _replace_failed(self, culprits: CulpritError, todo: list[WorkItem]) -> None:
         for item, cause in culprits.failed:
             log.error("%s failed; a dead letter says why", item.reaction.name, exc_info=cause, extra=about(ids(item)))
             place = next(n for n, other in enumerate(todo) if other is item)  # there may be equal ones
-            todo[place] = self._failed_item(item, cause)
+            todo[place] = _failed_item(item, cause)
 
-    def _failed_item(self, item: Deliver, error: BaseException) -> WorkItem:
-        if item.record is not None:
-            return DeadLetter(item.partition, item.record, error, item.reaction.name)
-        return RetryTimer(item.partition, item.reaction, item.trigger, error)
-
-    async def _commit(self, items: Sequence[WorkItem], epochs: Mapping[int, int] | None, *, seek_culprits: bool) -> Committed:
-        """One transaction. With ``seek_culprits`` it runs to the end whatever fails, and raises all that did."""
-        async with self.engine.begin() as connection:
-            partitions = {item.partition for item in items}
-            if epochs is None:
-                now, visits = await ownership.visit(connection, partitions), dict[int, int]()
-            else:
-                now, visits = await ownership.check(connection, {partition: epochs[partition] for partition in partitions})
-            began = time.perf_counter()
-            unseen, known = await sifted(connection, items)
-            work = _Work(self, connection, now)
-            await work.aggregates.preload([item for item in unseen if isinstance(item, Deliver)])
-            failed: list[tuple[Deliver, Exception]] = []
-            for item in unseen:
-                try:
-                    await work.do(item, undo=seek_culprits)
-                except CulpritError as culprit:
-                    failed += culprit.failed
-                    if not seek_culprits:
-                        break
-            if failed:
-                raise CulpritError(failed)
-            for item in unseen:
-                work.close_dead_letter(item, REFUSED if work.refused(item) else HANDLED)
-            for item in known:
-                work.close_dead_letter(item, BEFORE)
-            changed = await work.aggregates.save()
-            await work.postpone()
-            rows = await outbox.insert(connection, work.outgoing) if work.outgoing else []
-        at = now + timedelta(seconds=time.perf_counter() - began)
+    def _report(self, items: Sequence[WorkItem], work: Work, at: Any) -> None:
+        """Count and log a commit that stands."""
         work.spans.committed()
         debug = log.isEnabledFor(logging.DEBUG)
         if work.dead or debug:
-            _tell(unseen, debug=debug)
-        self.meter.committed(unseen, work.emitted, work.dead, at)
-        return Committed(rows, changed, len(unseen), visits)
+            _log_items(items, debug=debug)
+        self.meter.committed(items, work.emitted, work.dead, at)
 
 
-def _tell(items: Iterable[WorkItem], *, debug: bool) -> None:
+def _changed(changes: Iterable[Changes]) -> list[Loaded[Any]]:
+    return [one for made in changes for one in made.changed]
+
+
+def _failed_item(item: Deliver, error: BaseException) -> WorkItem:
+    if item.record is not None:
+        return DeadLetter(item.partition, item.record, error, item.reaction.name)
+    return RetryTimer(item.partition, item.reaction, item.trigger, error)
+
+
+def _log_items(items: Iterable[WorkItem], *, debug: bool) -> None:
     """Log what could not be read, once its dead letter is committed; and all else, too, where that is wanted."""
     for item in items:
         if isinstance(item, DeadLetter) and item.stage == "read":
             log.warning("a record cannot be read and is a dead letter", extra=about(ids(item), error=type(item.error).__name__))
         elif debug:
             log.debug("committed: %s", type(item).__name__, extra=about(ids(item)))
-
-
-class _Work:
-    """What the items of one transaction ask for, and what is to be published of it."""
-
-    def __init__(self, processor: Processor, connection: AsyncConnection, now: datetime) -> None:
-        self.processor, self.connection, self.now = processor, connection, now
-        self.aggregates = Aggregates(connection, processor.stores, processor.partition_of)
-        self.outgoing: list[Outgoing] = []
-        self.spans = processor.tracer.spans()
-        self._refused: set[int] = set()
-        self._overdue: list[tuple[Store[Any], str]] = []
-        self.emitted: Counter[type[Message]] = Counter()
-        self.dead: Counter[str] = Counter()
-
-    async def do(self, item: WorkItem, *, undo: bool) -> None:
-        """Do what one item asks for. Raises :class:`CulpritError`; with ``undo``, of what failed nothing is left then."""
-        match item:
-            case Deliver():
-                await self._react(item, undo=undo)
-            case Reject():
-                self._reject(item)
-            case DeadLetter():
-                self._dead_letter(item)
-            case RetryTimer():
-                self._retry_timer(item)
-
-    async def _react(self, item: Deliver, *, undo: bool) -> None:
-        reaction = item.reaction
-        own = None
-        if reaction.aggregate:
-            own = self.aggregates.own(reaction.aggregate, reaction.id_of(item.trigger))
-            due_at = getattr(own.aggregate, "due_at", None)
-            if isinstance(item.trigger, TimerFired) and (due_at is None or due_at > self.now):
-                return  # moved or cleared since it was found
-        cause = self.spans.handling(item, item.envelope or self._inner_cause(item, own))
-        related = await self.aggregates.related(item) if reaction.related else {}
-        restore = self.aggregates.restore_point(item, related) if undo else None
-        try:
-            aggregate = own.aggregate if own else None
-            given = arguments(reaction, item.trigger, cause, self.now, aggregate, related, self.processor.context)
-            emitted = reaction.run(given)
-            if isinstance(item.trigger, TimerFired) and own and own.aggregate.due_at == due_at:
-                raise StuckTimerError(reaction.name)
-        except Exception as error:
-            if restore:
-                restore()
-            raise CulpritError([(item, error)]) from error
-        if own and item.envelope:
-            own.origin = Origin(cause.correlation_id, cause.traceparent)
-        for index, message in enumerate(emitted):
-            if isinstance(message, Outgoing):
-                self.outgoing.append(message)
-            else:
-                self._emit(cause, index, message)
-        if any(isinstance(message, CommandRejected) for message in emitted):
-            self._refused.add(id(item))
-
-    def _inner_cause(self, item: Deliver, own: Loaded[Any] | None) -> Envelope:
-        """The envelope of a timer or an answer: it belongs to the story of its aggregate."""
-        assert own is not None
-        name = type(own.aggregate).__name__
-        if isinstance(item.trigger, TimerFired):
-            cause_id = f"due/{name}/{item.trigger.aggregate_id}/{own.aggregate.due_at.isoformat()}"
-        else:
-            cause_id = item.trigger.id
-        origin = own.origin or Origin(cause_id)
-        return Envelope(
-            id=cause_id,
-            source=self.processor.source,
-            type=type(item.trigger).__name__,
-            key=own.aggregate.cart_id,
-            correlation_id=origin.correlation_id,
-            traceparent=item.traceparent or origin.traceparent,
-        )
-
-    def _emit(self, cause: Envelope, index: int, message: Message) -> None:
-        service, partition = self.processor.service, self.processor.partition_of(message.key)
-        envelope = Envelope(
-            id=message_id(service, f"{cause.source}\n{cause.id}", index),
-            source=self.processor.source,
-            type=message.type_name(),
-            key=message.key,
-            correlation_id=cause.correlation_id,
-            causation_id=cause.id,
-            traceparent=cause.traceparent,
-        )
-        topic = message.topic or events_topic(service)
-        envelope = self.spans.sending(message, envelope, topic, partition)
-        headers, value = write(envelope, message, self.now)
-        key = message.key.encode()
-        self.outgoing.append(Outgoing(partition, topic, key, value, headers))
-        self.emitted[type(message)] += 1
-        if message.alarm:
-            self.dead["compensation"] += 1
-            why = failure_headers(
-                service,
-                "compensation",
-                self.processor.topic_name(topic),
-                partition,
-                -1,
-                type(message).__name__,
-                str(getattr(message, "reason", "")),
-                self.now,
-            )
-            self.outgoing.append(Outgoing(partition, DEAD_LETTERS, key, value, [*headers, *why]))
-
-    def _reject(self, item: Reject) -> None:
-        error = item.error
-        refusal = CommandRejected(
-            command_key=error.envelope.key or "unknown",
-            command_id=error.envelope.id,
-            command_type=error.command.type_name(),
-            reasons=error.reasons,
-        )
-        index = int.from_bytes(item.reused) if item.reused else 0  # its id is not the other's, whose answers begin with 0
-        self._emit(self.spans.handling(item, error.envelope), index, refusal)
-
-    def refused(self, item: WorkItem) -> bool:
-        """Whether the command of an item was rejected, by the contract or by a rule."""
-        return isinstance(item, Reject) or (isinstance(item, Deliver) and id(item) in self._refused)
-
-    def close_dead_letter(self, item: WorkItem, why: str) -> None:
-        """Tell alerts what became of a redrive: its dead letter needs nothing more."""
-        if isinstance(item, Deliver | Reject) and item.record and (redriven := item.record.redriven):
-            cause = Envelope(redriven.command_id, self.processor.source, "", redriven.dead_letter_id, redriven.command_id)
-            closing = ResolveDeadLetter(dead_letter_id=redriven.dead_letter_id, by=self.processor.service, why=why)
-            self._emit(cause, CLOSINGS.index(why), closing)  # another content has another id
-
-    def _dead_letter(self, item: DeadLetter) -> None:
-        record, error = item.record, item.error
-        self.spans.dead_letter(item)
-        why = failure_headers(
-            self.processor.service,
-            item.stage,
-            self.processor.topic_name(record.topic),
-            record.partition,
-            record.offset,
-            type(error).__name__,
-            str(error),
-            self.now,
-        )
-        headers = [*without_failure(record.headers), *why]
-        self.dead[item.stage] += 1
-        self.outgoing.append(Outgoing(item.partition, DEAD_LETTERS, record.key, record.value, headers))
-
-    def _retry_timer(self, item: RetryTimer) -> None:
-        name, error = item.reaction.name, item.error
-        body = repr(item.trigger).encode()
-        why = failure_headers(self.processor.service, name, "", item.partition, -1, type(error).__name__, str(error), self.now)
-        self.dead[name] += 1
-        self.outgoing.append(Outgoing(item.partition, DEAD_LETTERS, item.reaction.id_of(item.trigger).encode(), body, why))
-        if isinstance(item.trigger, TimerFired) and item.reaction.aggregate:
-            self._overdue.append((self.processor.stores[item.reaction.aggregate], item.trigger.aggregate_id))
-
-    async def postpone(self) -> None:
-        """Move the timers whose reactions failed, once all is saved: another item may have moved or cleared them."""
-        for store, aggregate_id in self._overdue:
-            await store.postpone(self.connection, aggregate_id, self.now + RETRY_AFTER)

@@ -87,6 +87,13 @@ class Reaction:
         """The function's name."""
         return self.function.__name__
 
+    @property
+    def changes(self) -> set[type[Any]]:
+        """The types of aggregates it may change."""
+        return {related.aggregate for related in self.related if related.writes} | (
+            {self.aggregate} if self.aggregate else set()
+        )
+
     def id_of(self, trigger: Any) -> str:
         """The id of the aggregate this trigger is for."""
         return str(getattr(trigger, self.id_name))

@@ -29,6 +29,8 @@ class Content(Protocol):
 class Outgoing:
     """A record to be sent, byte for byte. ``partition``: where it goes.
 
+    ``home``: the partition of what caused it, whose owner sends it; where it goes, if that is not said.
+
     A reaction may yield one beside its messages, where it hands on what is no message of its own.
     """
 
@@ -37,6 +39,12 @@ class Outgoing:
     key: bytes | None
     value: bytes | None
     headers: Headers
+    home: int | None = None
+
+    @property
+    def sent_by(self) -> int:
+        """The partition whose owner sends it."""
+        return self.partition if self.home is None else self.home
 
 
 def size(record: Content) -> int:

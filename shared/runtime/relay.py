@@ -15,16 +15,13 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.runtime import kafka
+from shared.runtime.database import Database, DatabaseError, OutboxRow
 from shared.runtime.kafka.sender import REFUSALS, TOO_LARGE, Outcome, Sender
 from shared.runtime.observability import metrics
 from shared.runtime.observability.logs import about
 from shared.runtime.observability.repeats import REPEATED, Outage
-from shared.runtime.postgres import outbox
-from shared.runtime.postgres.outbox import OutboxRow
 from shared.runtime.records import IN_HAND_BYTES, ids, size
 from shared.runtime.refusals import Refusals
 from shared.settings import Settings
@@ -51,8 +48,8 @@ class Relay:
     ``trouble``: why nothing is published now, or nothing where it is.
     """
 
-    def __init__(self, service: str, settings: Settings, engine: AsyncEngine, partitions: Callable[[], set[int]]) -> None:
-        self._service, self._settings, self._engine, self._partitions = service, settings, engine, partitions
+    def __init__(self, service: str, settings: Settings, database: Database, partitions: Callable[[], set[int]]) -> None:
+        self._service, self._settings, self._database, self._partitions = service, settings, database, partitions
         self._waiting: deque[OutboxRow] = deque()
         self._bytes = 0
         self._known: set[int] = set()
@@ -80,7 +77,7 @@ class Relay:
             [
                 row
                 for row in rows
-                if row.record.partition in partitions and row.id not in self._known and row.record.topic not in self.refusals
+                if row.record.sent_by in partitions and row.id not in self._known and row.record.topic not in self.refusals
             ]
         )
 
@@ -120,9 +117,8 @@ class Relay:
         if partitions >= self._partitions():
             self.refusals.lift()
         while True:
-            async with self._engine.begin() as connection:
-                refusing = list(self.refusals)
-                rows, more = await outbox.pending(connection, partitions, self._known, GROUP, IN_HAND_BYTES, refusing)
+            refusing = list(self.refusals)
+            rows, more = await self._database.pending(partitions, self._known, GROUP, IN_HAND_BYTES, refusing)
             rows = [row for row in rows if row.record.topic not in self.refusals]  # it may have begun meanwhile
             self._queue(rows)
             if not more:
@@ -169,7 +165,7 @@ class Relay:
                 left = await self._send_what_fits(left, attempt)
                 self._trouble = None
                 self._outage.ends()
-            except (KafkaError, SQLAlchemyError, OSError, TimeoutError) as error:
+            except (KafkaError, DatabaseError, OSError, TimeoutError) as error:
                 wait = backoff(attempt, LONGEST_WAIT)
                 attempt += 1
                 self._trouble = f"nothing can be published: {error!r}"
@@ -240,15 +236,14 @@ class Relay:
     async def _try_again(self, topic: str) -> None:
         try:
             await self._try_first_of(topic)
-        except (KafkaError, SQLAlchemyError, OSError, TimeoutError) as error:
+        except (KafkaError, DatabaseError, OSError, TimeoutError) as error:
             self.refusals.add(topic, error)
         else:
             self.refusals.taken(topic)
 
     async def _try_first_of(self, topic: str) -> None:
         """Raises why the topic does not take it."""
-        async with self._engine.begin() as connection:
-            row = await outbox.first(connection, self._partitions(), self._known, topic)
+        row = await self._database.first_pending(self._partitions(), self._known, topic)
         if row is not None:
             sender = Sender(self._settings, f"{self._service}-relay-probe")
             try:
@@ -265,8 +260,7 @@ class Relay:
     async def _quarantine(self, row: OutboxRow, error: Exception) -> None:
         what = about(ids(row.record))
         log.error("%s: outbox row %d cannot be sent and is quarantined: %s", self._service, row.id, error, extra=what)
-        async with self._engine.begin() as connection:
-            await outbox.quarantine(connection, row.id, str(error))
+        await self._database.quarantine(row.id, str(error))
         self._known.discard(row.id)
 
     async def _delete_acked(self) -> None:
@@ -281,9 +275,8 @@ class Relay:
         if not ids:
             return
         try:
-            async with self._engine.begin() as connection:
-                await outbox.delete(connection, ids)
-        except (SQLAlchemyError, OSError, TimeoutError) as error:
+            await self._database.delete(ids)
+        except DatabaseError as error:
             log.warning("%s: %d sent rows stay in the outbox for now: %r", self._service, len(ids), error, extra=REPEATED)
             self._done.set()
         else:

@@ -14,36 +14,33 @@ from types import ModuleType
 from typing import Any, Final
 
 from aiokafka.errors import KafkaError
-from sqlalchemy.exc import SQLAlchemyError
 
 from shared.contract.envelope import Record
 from shared.contract.topics import TOPICS, commands_topic, redrive_topic, topics_of
 from shared.runtime import inputs, kafka
-from shared.runtime.batch import DatabaseAwayError, Processor
+from shared.runtime.batch import Processor
+from shared.runtime.database import ConflictError, DatabaseAwayError, FencedError, Loaded
 from shared.runtime.inputs import Deliver, Reader, WorkItem
 from shared.runtime.kafka.consumer import PartitionConsumer, StalledError
 from shared.runtime.kafka.lost import report_lost
 from shared.runtime.kafka.topics import check_topics
 from shared.runtime.observability import backlog, health, metrics
-from shared.runtime.observability.tracing import tracer
-from shared.runtime.postgres import inbox, migrations, ownership
-from shared.runtime.postgres.database import connect, is_away
-from shared.runtime.postgres.store import Loaded, Store
+from shared.runtime.observability.tracing import Tracer, tracer
+from shared.runtime.postgres import migrations
+from shared.runtime.postgres.database import connect
+from shared.runtime.postgres.port import PostgresDatabase
+from shared.runtime.postgres.store import Store
 from shared.runtime.reactions import Reactions, TimerFired
 from shared.runtime.records import portions
 from shared.runtime.relay import Relay
 from shared.runtime.schedule import Schedule
+from shared.runtime.work import Wiring
 from shared.settings import Settings
 from shared.timeouts import run_with_timeout
 
 log = logging.getLogger(__name__)
 TICK_SECONDS: Final = 0.25
 """How often timers are looked for whose time has come."""
-PACE: Final = 4.0
-PACE_SECONDS: Final = 0.2
-"""A poll and a commit cost nearly the same whatever they bring, here, at the broker and at the database. So after a commit
-of more than one item polls are as far apart as four times the time it took, at most so long: the busier everything is the
-fewer and larger they are, and what comes alone is not kept waiting."""
 PENDING_SECONDS: Final = 2.0
 """How often the outbox is searched for rows that other members left for our partitions."""
 OFFSETS_SECONDS: Final = 1.0
@@ -76,6 +73,12 @@ class Definition:
         commands = commands_topic(self.reactions.service)
         return commands if commands in self.topics else None
 
+    def wiring(self, settings: Settings, tracer: Tracer) -> Wiring:
+        """What its commits have in common."""
+        partition_of = partial(kafka.partition_of, partitions=settings.partitions)
+        stores = {store.kind: store for store in self.stores}
+        return Wiring(self.reactions.service, stores, partition_of, self.context, settings.topic, tracer)
+
 
 class Service:
     """Runs a definition until it is told to stop.
@@ -91,11 +94,10 @@ class Service:
         self.engine = connect(settings.database_url(self.name))
         self.owner = f"{socket.gethostname()}/{os.getpid()}/{id(self):x}"
         self.tracer = tracer(self.name, settings)
-        self.processor = Processor(
-            self.name, self.engine, definition.stores, self.partition_of, definition.context, settings.topic, self.tracer
-        )
+        self.database = PostgresDatabase(settings.database_url(self.name))
+        self.processor = Processor(definition.wiring(settings, self.tracer), self.database)
         self.processor.meter.begin(definition.reactions)
-        self.relay = Relay(self.name, settings, self.engine, lambda: self.partitions)
+        self.relay = Relay(self.name, settings, self.database, lambda: self.partitions)
         self.on_commit: Callable[[Sequence[Loaded[Any]]], None] = lambda changed: None
         self.on_assigned: Callable[[set[int]], None] = lambda partitions: None
         self.early: list[Callable[[], Any]] = []
@@ -126,7 +128,7 @@ class Service:
         self._wake()
 
     def wake_relay(self) -> None:
-        """Publish in the next round what a worker has written to the outbox beside the batches."""
+        """Publish in the next round what was written to the outbox beside the batches."""
         self._schedule.run_now("pending")
         self._wake()
 
@@ -168,16 +170,17 @@ class Service:
     async def run(self) -> None:
         """Work until stopped. Raises as :meth:`ready`."""
         await self.ready()
-        relay = asyncio.create_task(self.relay.run())
+        beside = [asyncio.create_task(work) for work in (self.relay.run(), self.database.listen(self.wake_relay))]
         try:
             await self._work_with_consumers()
             with contextlib.suppress(TimeoutError):
                 await run_with_timeout(2, self.relay.drained())
         finally:
-            relay.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await relay
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
             await self.engine.dispose()
+            await self.database.close()
             await asyncio.to_thread(self.tracer.close)
 
     async def _work_with_consumers(self) -> None:
@@ -189,7 +192,7 @@ class Service:
                 async with PartitionConsumer(self.name, self.settings, topics, self._busy, anchor=anchor) as consumer:
                     self._consumer = consumer
                     await self._work(consumer)
-            except (KafkaError, OSError, TimeoutError, StalledError, ownership.FencedError) as error:
+            except (KafkaError, OSError, TimeoutError, StalledError, FencedError) as error:
                 attempt = 0 if time.monotonic() - started > 60 else attempt + 1
                 await self._schedule.back_off(attempt, f"joining the group anew: {error!r}")
             finally:
@@ -207,9 +210,7 @@ class Service:
                     pending = await self._arrived(consumer)
                 await self._round(consumer, pending)
                 pending, attempt = [], 0
-            except (DatabaseAwayError, SQLAlchemyError, OSError, TimeoutError) as error:
-                if isinstance(error, SQLAlchemyError) and not is_away(error):
-                    raise
+            except (DatabaseAwayError, ConflictError) as error:
                 await consumer.commit_offsets()
                 consumer.disown()  # what became of the commit shows when the partitions are taken anew
                 await self._schedule.back_off(attempt, f"the database is away: {error}")
@@ -231,8 +232,8 @@ class Service:
                 return
             epochs: dict[int, int] = {}
             if new:
-                async with self.engine.begin() as connection:
-                    epochs = await ownership.take(connection, new, self.owner)
+                epochs = await self.database.take(new, self.owner)
+                self.processor.cache.clear()
                 await self.relay.publish_pending(new)
             await consumer.seek_to_committed(new | visited, known={p for p, epoch in epochs.items() if epoch > 1})
             # As records are read anew, results are asked for anew, by whoever asked for those enqueued before.
@@ -266,7 +267,7 @@ class Service:
         """One round of commits: the records, the enqueued results, the timers that are due."""
         async with self._busy:
             if lost := list(consumer.lost):
-                self.relay.publish(await report_lost(self.engine, self.name, lost))
+                self.relay.publish(await report_lost(self.database, self.name, lost))
                 consumer.mark_reported(lost)
             due = await self._due(consumer)
             results, self._results = self._results, []
@@ -285,7 +286,7 @@ class Service:
             consumer.mark_processed([record for record in records if consumer.handles(record.partition)])
             if self._schedule.due("pending", PENDING_SECONDS):
                 await self.relay.publish_pending(set(consumer.epochs))
-        if self._schedule.due("prune", PRUNE_SECONDS) and await self._prune():
+        if self._schedule.due("prune", PRUNE_SECONDS) and await self.database.prune():
             self._schedule.run_now("prune")  # the next round goes on
 
     async def _commit(self, items: Sequence[WorkItem], consumer: PartitionConsumer, epochs: Mapping[int, int] | None) -> None:
@@ -298,25 +299,16 @@ class Service:
             self._visits |= committed.visits
             await self.relay.publish_pending(set(consumer.epochs))
         self.on_commit(committed.changed)
-        consumer.pace = min(PACE_SECONDS, PACE * took) if len(items) > 1 else 0.0
         self._batch_seconds.observe(took)
         self._batch_size.observe(len(items))
 
     async def _due(self, consumer: PartitionConsumer) -> list[WorkItem]:
         if not consumer.epochs or not self._schedule.due("due", TICK_SECONDS):
             return []
-        items: list[WorkItem] = []
         timers = self.definition.reactions.timers
-        async with self.engine.begin() as connection:
-            for store in self.definition.stores:
-                if store.kind in timers:
-                    found = await store.due(connection, consumer.epochs, MAX_TIMERS)
-                    items += [Deliver(partition, timers[store.kind], TimerFired(i)) for i, partition in found]
-        return items
-
-    async def _prune(self) -> bool:
-        async with self.engine.begin() as connection:
-            return await inbox.prune(connection)
+        timed = [store for store in self.definition.stores if store.kind in timers]
+        found = await self.database.due(timed, consumer.epochs, MAX_TIMERS) if timed else []
+        return [Deliver(partition, timers[store.kind], TimerFired(i)) for store, i, partition in found]
 
     def _wake(self) -> None:
         if self._consumer:
@@ -339,7 +331,7 @@ async def serve(service: Service, database: ModuleType, *workers: Callable[[], A
     try:
         async with _working(service, service.early):
             await service.wait_for_database(database)
-            watching = partial(backlog.watch, service.name, service.engine, service.health_problems)
+            watching = partial(backlog.watch, service.name, service.database, service.health_problems)
             async with _working(service, [*workers, watching]):
                 await service.run()
     finally:

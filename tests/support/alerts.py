@@ -1,10 +1,25 @@
 """Alerts and dead letters, once the service alerts has them."""
 
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
 from devstack.demo.shop import Shop
 from services.alerts import views
 from services.alerts.model import Alert, DeadLetter
+from services.alerts.store import DeadLetterStore
 from services.alerts.views import Filter
+from shared.runtime.postgres.port import PostgresDatabase
 from tests.support.waiting import until
+
+
+@contextlib.asynccontextmanager
+async def dead_letter_store(url: str, emitted: Callable[[], None] = lambda: None) -> AsyncIterator[DeadLetterStore]:
+    """What writes to the database of alerts at this address."""
+    database = PostgresDatabase(url)
+    try:
+        yield DeadLetterStore(database, lambda key: 0, emitted)
+    finally:
+        await database.close()
 
 
 async def resolved(shop: Shop, alert: Alert) -> Alert:

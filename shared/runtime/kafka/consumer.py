@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRa
 from shared.contract.envelope import Record
 from shared.runtime import kafka
 from shared.runtime.kafka.lost import LostRecords
+from shared.runtime.kafka.patches import fetching
 from shared.runtime.observability.repeats import Outage
 from shared.runtime.records import IN_HAND_BYTES, size
 from shared.settings import Settings
@@ -88,8 +89,6 @@ class PartitionConsumer(ConsumerRebalanceListener):
         """The partitions of which it handles some topic while another member owns them; emptied likewise."""
         self.lost: list[LostRecords] = []
         """What was deleted before it was read; whoever commits for this member reports it first: see :meth:`mark_reported`."""
-        self.pace = 0.0
-        """Seconds between polls, for further records to gather."""
 
     async def __aenter__(self) -> Self:
         self._consumer.subscribe(self._topics, listener=self)
@@ -258,12 +257,9 @@ class PartitionConsumer(ConsumerRebalanceListener):
         Without turns all that is at hand of one partition comes before anything of the next, and an answer of the broker can
         hold tens of thousands of small records: the events of checkouts under way would wait behind as many commands.
         """
-        came = [await self._read(0, place) for place in self._consumer.assignment()]
-        if not any(came):
-            came = [await self._read(seconds)]
-        if max(came) < PARTITION_RECORDS:  # or there are others at hand, and further ones need not be waited for
-            await asyncio.sleep(self.pace)
-        return any(came)
+        came = [await self._read(0, place) for place in fetching.at_hand(self._consumer)]
+        await asyncio.sleep(0)
+        return any(came) or await self._read(seconds) > 0
 
     async def _read(self, seconds: float, *places: Any) -> int:
         """Have what comes within so long, of these partitions or of all; returns how many records came.

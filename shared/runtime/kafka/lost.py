@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import orjson
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.contract.dead_letter import LOST, failure_headers
 from shared.contract.topics import DEAD_LETTERS
-from shared.runtime.postgres import outbox
-from shared.runtime.postgres.outbox import OutboxRow
+from shared.runtime.database import Database, OutboxRow
 from shared.runtime.records import Outgoing
 
 
@@ -60,7 +58,7 @@ class LostRecords:
         return Outgoing(self.partition, DEAD_LETTERS, f"{self.group}/{self.topic}".encode(), body, headers)
 
 
-async def report_lost(engine: AsyncEngine, service: str, lost: Sequence[LostRecords]) -> list[OutboxRow]:
+async def report_lost(database: Database, service: str, lost: Sequence[LostRecords]) -> list[OutboxRow]:
     """Write dead letters about lost records to the outbox of a service; returns the rows to publish."""
-    async with engine.begin() as connection:
-        return await outbox.insert(connection, [one.dead_letter(service, datetime.now(UTC)) for one in lost])
+    async with database.transaction() as transaction:
+        return await transaction.send([one.dead_letter(service, datetime.now(UTC)) for one in lost])

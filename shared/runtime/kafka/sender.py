@@ -22,7 +22,7 @@ from aiokafka.errors import (
 )
 
 from shared.runtime import kafka
-from shared.runtime.postgres.outbox import OutboxRow
+from shared.runtime.database import OutboxRow
 from shared.settings import Settings
 
 ACK_SECONDS: Final = 15

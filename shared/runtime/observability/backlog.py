@@ -4,18 +4,15 @@ import asyncio
 import logging
 from typing import Final
 
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine
-
+from shared.runtime.database import Database, DatabaseError
 from shared.runtime.observability import metrics
-from shared.runtime.postgres import outbox
 
 log = logging.getLogger(__name__)
 LOOK_SECONDS: Final = 5.0
 OUTBOX: Final = "outbox"
 
 
-async def watch(service: str, engine: AsyncEngine, health_problems: dict[str, str]) -> None:
+async def watch(service: str, database: Database, health_problems: dict[str, str]) -> None:
     """Keep the gauges of the outbox current until cancelled, whether Kafka is there or not.
 
     They speak of the whole outbox, so each member of a service says the same. A database that is away leaves them as they
@@ -23,9 +20,8 @@ async def watch(service: str, engine: AsyncEngine, health_problems: dict[str, st
     """
     while True:
         try:
-            async with engine.connect() as connection:
-                found = await outbox.backlog(connection)
-        except (SQLAlchemyError, OSError, TimeoutError) as error:
+            found = await database.backlog()
+        except DatabaseError as error:
             log.debug("%s cannot look at its outbox: %r", service, error)
             health_problems[OUTBOX] = f"the database is away: {error!r}"
         else:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 from sqlalchemy import event
@@ -32,22 +32,24 @@ _AWAY: Final = ("08", "53", "57", "58", "28", "3D")
 """SQLSTATE classes of a server that is not there, full, shutting down, broken, or not set up yet."""
 
 
+async def open_connection(url: str, seconds: float | None = STATEMENT_SECONDS, **more: Any) -> Any:
+    """A connection of asyncpg. Raises :class:`shared.settings.SettingsError` where the address is invalid."""
+    limits = {"timeout": CONNECT_SECONDS, "command_timeout": seconds}
+    try:
+        return await asyncpg.connect(url, server_settings=SERVER_SETTINGS, **limits, **more)
+    except asyncpg.exceptions.ClientConfigurationError as error:
+        raise SettingsError(f"invalid database address: {error}") from None
+
+
 def connect(url: str, *, pool: int = 4, seconds: float | None = STATEMENT_SECONDS) -> AsyncEngine:
     """An engine for an address of :meth:`shared.settings.Settings.database_url`; nothing is connected yet.
 
     ``seconds``: the longest a statement may take.
     """
 
-    async def opened() -> asyncpg.Connection:
-        """By asyncpg itself, as for those who need no SQLAlchemy: an address means the same to all."""
-        try:
-            return await asyncpg.connect(url, timeout=CONNECT_SECONDS, command_timeout=seconds, server_settings=SERVER_SETTINGS)
-        except asyncpg.exceptions.ClientConfigurationError as error:
-            raise SettingsError(f"invalid database address: {error}") from None
-
     engine = create_async_engine(
         "postgresql+asyncpg://",
-        async_creator=opened,
+        async_creator=lambda: open_connection(url, seconds),
         pool_size=pool,
         max_overflow=2,
         pool_timeout=STATEMENT_SECONDS,
@@ -77,7 +79,11 @@ def sqlstate(error: BaseException) -> str:
 
 def is_away(error: BaseException) -> bool:
     """Whether the database, not the statement, is at fault: wait and try again."""
+    if isinstance(error, ValueError):  # such as asyncpg's of a parameter that no column can hold, an InterfaceError too
+        return False
     if isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError | asyncpg.PostgresConnectionError):
+        return True
+    if isinstance(error, asyncpg.InternalClientError):  # the driver lost track, as it may when it is cut off in an answer
         return True
     if isinstance(error, DBAPIError) and (error.connection_invalidated or _is_broken(error)):
         return True

@@ -3,9 +3,16 @@
 import sqlalchemy as sa
 from alembic import op
 
+REFUSE = """
+CREATE FUNCTION refuse(why text) RETURNS text LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+  RAISE EXCEPTION USING ERRCODE = 'QD001', MESSAGE = why;
+END $$"""
+"""What a commit of one statement calls where it must not stand."""
+
 
 def create() -> None:
-    """Create inbox, outbox and ownership."""
+    """Create inbox, outbox and ownership, and the function by which a commit refuses itself."""
     op.create_table(
         "inbox",
         sa.Column("source", sa.Text(), nullable=False),
@@ -18,6 +25,7 @@ def create() -> None:
     op.create_table(
         "outbox",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("home", sa.Integer(), nullable=False),
         sa.Column("partition", sa.Integer(), nullable=False),
         sa.Column("topic", sa.Text(), nullable=False),
         sa.Column("key", sa.LargeBinary(), nullable=True),
@@ -26,7 +34,7 @@ def create() -> None:
         sa.Column("quarantined", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index("outbox_partition", "outbox", ["partition", "id"], unique=False)
+    op.create_index("outbox_home", "outbox", ["home", "id"], unique=False)
     op.create_table(
         "ownership",
         sa.Column("partition", sa.Integer(), autoincrement=False, nullable=False),
@@ -35,9 +43,11 @@ def create() -> None:
         sa.Column("visits", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("partition"),
     )
+    op.execute(REFUSE)
 
 
 def drop() -> None:
     """Drop them."""
+    op.execute("DROP FUNCTION refuse(text)")
     for name in ("ownership", "outbox", "inbox"):
         op.drop_table(name)

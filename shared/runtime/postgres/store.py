@@ -4,42 +4,18 @@ Rows travel as JSON in both directions, so a whole batch is one parameter and on
 dataclasses without a mapper of our own.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+import re
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, TypeVar, cast
 
 import orjson
 from pydantic import TypeAdapter
-from sqlalchemy import Column, DateTime, Index, Integer, Table, Text, bindparam, text
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Column, DateTime, Index, Integer, Table, Text
 
+from shared.runtime.database import Changes, Loaded, Origin
 from shared.runtime.reactions import id_field
 
 A = TypeVar("A")
-
-
-class ConflictError(Exception):
-    """Somebody else changed an aggregate since it was loaded: the batch is tried again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """The story an aggregate belongs to, handed on to what its timer causes."""
-
-    correlation_id: str
-    traceparent: str | None = None
-
-
-@dataclass(slots=True)
-class Loaded(Generic[A]):
-    """An aggregate in a batch: as it was when loaded (``before``), its version, and what last touched it."""
-
-    aggregate: A
-    version: int
-    before: bytes
-    origin: Origin | None = None
 
 
 def version_column() -> Column[int]:
@@ -48,7 +24,7 @@ def version_column() -> Column[int]:
 
 
 def timer_columns(table: str) -> tuple[Column[Any] | Index, ...]:
-    """What the table of an aggregate with a ``due_at`` also has: its partition and its origin, and an index of what is due."""
+    """What the table of an aggregate with a ``due_at`` also has: its partition, its origin, and an index of what is due."""
     due_at = Column("due_at", DateTime(timezone=True))
     return (
         due_at,
@@ -60,7 +36,7 @@ def timer_columns(table: str) -> tuple[Column[Any] | Index, ...]:
 
 
 class Store(Generic[A]):
-    """Loads and saves the aggregates of one type.
+    """The aggregates of one type: their table, its statements, and what its rows mean.
 
     Where an aggregate has a ``due_at`` it also has a ``cart_id``, whose partition its timer belongs to. ``searches``: by
     name, statements that select the ids of some, but for those in ``:known``.
@@ -68,92 +44,77 @@ class Store(Generic[A]):
 
     def __init__(self, kind: type[A], table: Table, searches: Mapping[str, str] | None = None) -> None:
         self.kind, self.table = kind, table
-        known = bindparam("known", type_=ARRAY(Text))
-        self._searches = {name: text(statement).bindparams(known) for name, statement in (searches or {}).items()}
         self.timed = "due_at" in table.c
+        self.searches = {name: _numbered(statement) for name, statement in (searches or {}).items()}
         self._id = id_field(kind)
         self._make: Callable[[str], A] = kind
         self._adapter: TypeAdapter[A] = TypeAdapter(kind)
         origin = "correlation_id, traceparent" if self.timed else "NULL AS correlation_id, NULL AS traceparent"
-        select = f"SELECT {self._id} AS id, version, {origin}, row_to_json(t)::text AS body FROM {table.name} t"
-        ids = bindparam("ids", type_=ARRAY(Text))
-        self._read = text(f"{select} WHERE {self._id} = ANY(:ids)").bindparams(ids)
-        self._lock = text(f"{select} WHERE {self._id} = ANY(:ids) ORDER BY {self._id} FOR UPDATE").bindparams(ids)
-        self._upsert = text(self._upsert_statement())
-        self._postpone = text(
-            f"UPDATE {table.name} SET due_at = :due_at, version = version + 1 WHERE {self._id} = :id AND due_at <= now()"
+        self.read = (
+            f"SELECT {self._id} AS id, version, {origin}, row_to_json(t)::text AS body FROM {table.name} t"
+            f" WHERE {self._id} = ANY($1)"
         )
-        self._due = text(
-            f"SELECT {self._id} AS id, partition FROM {table.name} WHERE partition = ANY(:partitions) AND due_at <= now()"
-            f" ORDER BY due_at LIMIT :limit"
-        ).bindparams(bindparam("partitions", type_=ARRAY(Integer)))
+        self.lock = f"{self.read} ORDER BY {self._id} FOR UPDATE"
+        self.postpone = f"UPDATE {table.name} SET due_at = $2, version = version + 1 WHERE {self._id} = $1 AND due_at <= now()"
+        self.due = f"SELECT {self._id} AS id, partition, due_at FROM {table.name} WHERE partition = ANY($1) AND due_at <= now()"
 
-    def _upsert_statement(self) -> str:
+    def upsert(self, rows: str) -> str:
+        """The statement that writes rows, given the name of the parameter they are in."""
         columns = [column.name for column in self.table.columns]
         names = ", ".join(columns)
         updates = ", ".join(f"{name} = excluded.{name}" for name in columns if name != self._id)
         return (
             f"INSERT INTO {self.table.name} AS t ({names})"
-            f" SELECT {names} FROM json_populate_recordset(NULL::{self.table.name}, CAST(:rows AS json))"
-            f" ON CONFLICT ({self._id}) DO UPDATE SET {updates} WHERE t.version = excluded.version - 1"
+            f" SELECT {names} FROM json_populate_recordset(NULL::{self.table.name}, {rows}::json)"
+            f" ON CONFLICT ({self._id}) DO UPDATE SET {updates} WHERE t.version = excluded.version - 1 RETURNING 1"
         )
+
+    def same(self, ids: str, versions: str) -> str:
+        """The statement that finds those which are still as they were, and keeps them so until the commit."""
+        return (
+            f"SELECT 1 FROM {self.table.name} AS t JOIN unnest({ids}::text[], {versions}::int[]) AS was (id, version)"
+            f" ON t.{self._id} = was.id AND t.version = was.version FOR SHARE OF t"
+        )
+
+    def id_of(self, aggregate: A) -> str:
+        """The id of an aggregate."""
+        return str(getattr(aggregate, self._id))
 
     def blank(self, aggregate_id: str) -> Loaded[A]:
         """An aggregate that has no row yet."""
         made = self._make(aggregate_id)
         return Loaded(made, 0, self._adapter.dump_json(made))
 
-    async def load(self, connection: AsyncConnection, ids: Iterable[str], *, lock: bool) -> dict[str, Loaded[A]]:
-        """Those that exist, by id; locked in the order of their ids where ``lock``."""
-        rows = await connection.execute(self._lock if lock else self._read, {"ids": sorted(ids)})
-        loaded = {}
-        for row in rows:
-            made = self._adapter.validate_json(row.body)
-            origin = Origin(row.correlation_id, row.traceparent) if row.correlation_id else None
-            before = self._adapter.dump_json(made) if lock else b""  # what is not locked is not saved
-            loaded[row.id] = Loaded(made, row.version, before, origin)
-        return loaded
+    def from_row(self, row: Mapping[str, Any], *, lock: bool) -> Loaded[A]:
+        """The aggregate of a row. What is not locked is not saved, and need not be compared."""
+        made = self._adapter.validate_json(row["body"])
+        origin = Origin(row["correlation_id"], row["traceparent"]) if row["correlation_id"] else None
+        return Loaded(made, row["version"], self._adapter.dump_json(made) if lock else b"", origin)
 
-    async def search(
-        self, connection: AsyncConnection, name: str, parameters: Mapping[str, Any], known: Sequence[str]
-    ) -> list[str]:
-        """The ids that a search finds, but for those that are known."""
-        found = await connection.execute(self._searches[name], {**parameters, "known": list(known)})
-        return list(found.scalars())
+    def from_body(self, body: bytes, version: int, origin: Origin | None) -> Loaded[A]:
+        """The aggregate that was written as this body."""
+        return Loaded(self._adapter.validate_json(body), version, body, origin)
 
-    async def save(
-        self, connection: AsyncConnection, loaded: Iterable[Loaded[A]], partition_of: Callable[[str], int]
-    ) -> list[Loaded[A]]:
-        """Write those that changed, and return them. Raises :class:`ConflictError`."""
-        rows: list[bytes] = []
-        changed: list[Loaded[A]] = []
-        for item in loaded:
-            body = self._adapter.dump_json(item.aggregate)
-            if body != item.before:
-                rows.append(self._head(item, partition_of) + body[1:])
-                changed.append(item)
-        if rows:
-            written = await connection.execute(self._upsert, {"rows": f"[{b','.join(rows).decode()}]"})
-            if written.rowcount != len(rows):
-                raise ConflictError(f"another commit changed {self.table.name} meanwhile")
-        return changed
+    def changes(self, loaded: Iterable[Loaded[A]], partition_of: Callable[[str], int]) -> Changes:
+        """Which of these changed since they were loaded."""
+        made = Changes(self)
+        for one in loaded:
+            body = self._adapter.dump_json(one.aggregate)
+            if body != one.before:
+                made.changed.append(one)
+                made.bodies.append(body)
+                made.rows.append(self._head(one, partition_of) + body[1:])
+            else:
+                made.same.append(one)
+        return made
 
-    def _head(self, item: Loaded[A], partition_of: Callable[[str], int]) -> bytes:
-        head: dict[str, Any] = {"version": item.version + 1}
+    def _head(self, one: Loaded[A], partition_of: Callable[[str], int]) -> bytes:
+        head: dict[str, Any] = {"version": one.version + 1}
         if self.timed:
-            head["partition"] = partition_of(cast(Any, item.aggregate).cart_id)
-            head["correlation_id"] = item.origin.correlation_id if item.origin else None
-            head["traceparent"] = item.origin.traceparent if item.origin else None
+            head["partition"] = partition_of(cast(Any, one.aggregate).cart_id)
+            head["correlation_id"] = one.story.correlation_id if one.story else None
+            head["traceparent"] = one.story.traceparent if one.story else None
         return orjson.dumps(head)[:-1] + b","
-
-    async def postpone(self, connection: AsyncConnection, aggregate_id: str, due_at: datetime) -> None:
-        """Move a timer that has fired, beyond the reactions' own rules: the one it was for failed."""
-        await connection.execute(self._postpone, {"id": aggregate_id, "due_at": due_at})
-
-    async def due(self, connection: AsyncConnection, partitions: Iterable[int], limit: int) -> list[tuple[str, int]]:
-        """The ids and partitions of those whose timer is due, the longest waiting first."""
-        rows = await connection.execute(self._due, {"partitions": sorted(partitions), "limit": limit})
-        return [(row.id, row.partition) for row in rows]
 
 
 class Numbers(Store[A]):
@@ -164,12 +125,22 @@ class Numbers(Store[A]):
     """
 
     def __init__(self, kind: type[A], table: Table, sequence: str) -> None:
-        self.kind, self.table, self.timed = kind, table, False
+        self.kind, self.table, self.timed, self.searches = kind, table, False, {}
         self._numbered: Callable[[str, int], A] = kind
-        draw = f"SELECT id, nextval('{sequence}') AS number FROM unnest(:ids) AS id"
-        self._draw = text(draw).bindparams(bindparam("ids", type_=ARRAY(Text)))
+        self.read = self.lock = f"SELECT id, nextval('{sequence}') AS number FROM unnest($1::text[]) AS id"
 
-    async def load(self, connection: AsyncConnection, ids: Iterable[str], *, lock: bool) -> dict[str, Loaded[A]]:
-        """A new number for each."""
-        rows = await connection.execute(self._draw, {"ids": sorted(ids)})
-        return {row.id: Loaded(self._numbered(row.id, row.number), 0, b"") for row in rows}
+    def from_row(self, row: Mapping[str, Any], *, lock: bool) -> Loaded[A]:
+        """A new number."""
+        return Loaded(self._numbered(row["id"], row["number"]), 0, b"")
+
+
+def _numbered(statement: str) -> tuple[str, list[str]]:
+    """A statement with numbers in place of the names of its parameters, and these names in their order."""
+    names: list[str] = []
+
+    def number(match: re.Match[str]) -> str:
+        if match[1] not in names:
+            names.append(match[1])
+        return f"${names.index(match[1]) + 1}"
+
+    return re.sub(r"(?<!:):(\w+)", number, statement), names

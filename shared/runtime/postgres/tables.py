@@ -36,13 +36,14 @@ def runtime_tables(metadata: MetaData) -> None:
         "outbox",
         metadata,
         Column("id", BigInteger, Identity(always=True), primary_key=True),
+        Column("home", Integer, nullable=False),
         Column("partition", Integer, nullable=False),
         Column("topic", Text, nullable=False),
         Column("key", LargeBinary),
         Column("value", LargeBinary),
         Column("headers", LargeBinary, nullable=False),
         Column("quarantined", Text),
-        Index("outbox_partition", "partition", "id"),
+        Index("outbox_home", "home", "id"),
     )
     Table(
         "ownership",

@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.alerts import views
 from services.alerts.model import Failure
-from services.alerts.store import DeadLetterStore
 from services.alerts.views import AlertFilter, Filter
 from services.console.app import application
 from services.console.context import Console
@@ -19,6 +18,7 @@ from shared.progress import limits
 from shared.runtime.postgres.database import connect
 from shared.settings import load
 from tests.support import system
+from tests.support.alerts import dead_letter_store
 from tests.support.cli import quadrille
 from tests.support.stacks import Stack
 from tests.unit.alerts.dead_letters import stuck, unhandled, unreadable
@@ -47,11 +47,12 @@ async def flooded(stack: Stack) -> AsyncIterator[Flooded]:
     """Fill the database."""
     environment = await asyncio.to_thread(system.prepare, stack)
     engine = connect(load(environment).database_url("alerts"))
-    store = DeadLetterStore(engine, lambda key: 0, lambda: None)
-    await store.save([unhandled(f"m{n}", dlq_offset=n) for n in range(POISON)])
-    await store.save([unreadable(dlq_offset=POISON)])
-    await store.save([replace(stuck(), offset=POISON + 1)])
-    await store.report(Failure("service:inventory", "service_down", "critical", "inventory is down", "Start it.", "inventory"))
+    async with dead_letter_store(load(environment).database_url("alerts")) as store:
+        await store.save([unhandled(f"m{n}", dlq_offset=n) for n in range(POISON)])
+        await store.save([unreadable(dlq_offset=POISON)])
+        await store.save([replace(stuck(), offset=POISON + 1)])
+        down = Failure("service:inventory", "service_down", "critical", "inventory is down", "Start it.", "inventory")
+        await store.report(down)
     yield Flooded(environment, engine)
     await engine.dispose()
 

@@ -24,6 +24,7 @@ from services.alerts.watchdog.targets import TargetMonitor
 from shared.runtime.postgres.database import connect
 from shared.settings import Settings, load
 from tests.support import system, waiting
+from tests.support.alerts import dead_letter_store
 from tests.support.pager import listening
 from tests.support.stacks import Stack
 
@@ -57,15 +58,15 @@ def failure(number: int, kind: str = "service_down", severity: Any = "critical",
 async def telling(settings: Settings, engine: AsyncEngine, *addresses: str) -> AsyncIterator[DeadLetterStore]:
     """Run notifications and reports with these targets."""
     notifier = Notifier(engine, parse_targets(",".join(addresses)))
-    store = DeadLetterStore(engine, lambda key: 0, notifier.wake)
-    reports = Reports(store, notifier)
-    work = [asyncio.create_task(one.run()) for one in (notifier, reports, TargetMonitor(settings, reports, notifier))]
-    try:
-        yield store
-    finally:
-        for task in work:
-            task.cancel()
-        await asyncio.gather(*work, return_exceptions=True)
+    async with dead_letter_store(settings.database_url("alerts"), notifier.wake) as store:
+        reports = Reports(store, notifier)
+        work = [asyncio.create_task(one.run()) for one in (notifier, reports, TargetMonitor(settings, reports, notifier))]
+        try:
+            yield store
+        finally:
+            for task in work:
+                task.cancel()
+            await asyncio.gather(*work, return_exceptions=True)
 
 
 async def test_a_dead_target_repeats_nothing_to_the_others_and_is_reported(settings: Settings, engine: AsyncEngine) -> None:

@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.alerts import reconcile
 from services.alerts.app import application
 from services.alerts.reconcile import STALLED_LOOKS, Reconciler
-from services.alerts.store import DeadLetterStore
 from shared.contract.topics import DEAD_LETTERS
 from shared.runtime import kafka
 from shared.runtime.kafka.consumer import StalledError
@@ -21,6 +20,7 @@ from shared.runtime.kafka.topics import create_topics
 from shared.runtime.postgres.database import connect
 from shared.settings import Settings, load
 from tests.support import system
+from tests.support.alerts import dead_letter_store
 from tests.support.stacks import Stack
 from tests.support.topics import raw_producer
 
@@ -42,9 +42,10 @@ async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
 
 
 @pytest_asyncio.fixture
-async def reconciler(settings: Settings, engine: AsyncEngine) -> Reconciler:
+async def reconciler(settings: Settings, engine: AsyncEngine) -> AsyncIterator[Reconciler]:
     """The only process that saves the records of the topic."""
-    return Reconciler(settings, engine, DeadLetterStore(engine, lambda key: 0, lambda: None))
+    async with dead_letter_store(settings.database_url("alerts")) as store:
+        yield Reconciler(settings, engine, store)
 
 
 async def publish(settings: Settings, *values: str) -> None:
@@ -87,7 +88,8 @@ async def test_a_consumer_that_delivers_nothing_is_replaced(reconciler: Reconcil
 async def test_a_consumer_that_makes_progress_is_not_replaced(
     reconciler: Reconciler, settings: Settings, engine: AsyncEngine
 ) -> None:
-    group = application(settings, DeadLetterStore(engine, lambda key: 0, lambda: None)).conf.id
+    async with dead_letter_store(settings.database_url("alerts")) as store:
+        group = application(settings, store).conf.id
     consumer = AIOKafkaConsumer(**settings.kafka_client(), group_id=group, enable_auto_commit=False)
     tp = TopicPartition(settings.topic(DEAD_LETTERS), 0)
     await kafka.start(consumer)

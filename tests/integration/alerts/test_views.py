@@ -2,7 +2,6 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -15,26 +14,29 @@ from services.alerts import views
 from services.alerts.model import Failure
 from services.alerts.store import DeadLetterStore
 from shared.runtime.postgres import migrations
-from shared.runtime.postgres.database import connect
+from shared.runtime.postgres.database import open_engine
+from tests.support.alerts import dead_letter_store
 from tests.support.stacks import Stack
 
 STUCK = Failure("void:c1.12", "void", "critical", "A void failed", "Retry it.", "payment", "c1.12")
 
 
 @pytest_asyncio.fixture
-async def engine(stack: Stack) -> AsyncIterator[AsyncEngine]:
+async def url(stack: Stack) -> str:
     """A database of alerts of its own."""
     name = f"t{uuid.uuid4().hex[:8]}"
     urls = await databases.acreate(stack.admin_url, name, {"alerts": "tests"}, ["alerts"])
     (url,) = urls.values()
     await migrations.upgrade(url, alerts_migrations)
-    made = connect(url)
-    yield made
-    await made.dispose()
+    return url
 
 
-async def test_an_alert_s_beginning_is_enough_but_another_attempt_is_another(engine: AsyncEngine) -> None:
-    store = DeadLetterStore(engine, lambda key: 0, lambda: None)
+async def test_an_alert_s_beginning_is_enough_but_another_attempt_is_another(url: str) -> None:
+    async with open_engine(url) as engine, dead_letter_store(url) as store:
+        await _check(engine, store)
+
+
+async def _check(engine: AsyncEngine, store: DeadLetterStore) -> None:
     await store.report(STUCK)
     for beginning in ("void:c1.12", "void:c1.", "void"):
         assert (await views.alert(engine, beginning)).alert_id == "void:c1.12"

@@ -245,7 +245,7 @@ async def test_a_group_that_stopped_while_alerts_was_restarted(watching: Watchin
 
 async def test_an_outbox_that_grows(watching: Watching) -> None:
     late = NewTopic(watching.settings.topic("late.events"), watching.settings.partitions, 1)
-    insert = text("INSERT INTO outbox (partition, topic, value, headers) VALUES (0, 'late.events', 'x', :headers)")
+    insert = text("INSERT INTO outbox (home, partition, topic, value, headers) VALUES (0, 0, 'late.events', 'x', :headers)")
     async with watching.payment.begin() as connection:
         await connection.execute(insert, {"headers": pack([("ce_time", b"2026-01-01T00:00:00Z")])})
     alert = await watching.opened(condition_alerts.OUTBOX, "payment")  # its topic is missing, so payment cannot publish it
@@ -258,7 +258,9 @@ async def test_an_outbox_that_grows(watching: Watching) -> None:
 
 
 async def test_a_record_that_the_broker_rejects(watching: Watching) -> None:
-    insert = text("INSERT INTO outbox (partition, topic, value, headers) VALUES (0, 'payment.events', :value, :headers)")
+    insert = text(
+        "INSERT INTO outbox (home, partition, topic, value, headers) VALUES (0, 0, 'payment.events', :value, :headers)"
+    )
     async with watching.payment.begin() as connection:
         await connection.execute(insert, {"value": random.Random(1).randbytes(3_000_000), "headers": pack([])})
     alert = await watching.opened(condition_alerts.QUARANTINED, "payment")

@@ -6,9 +6,11 @@ pass through; the services know nothing of it.
 """
 
 import asyncio
+import contextlib
 import functools
+import itertools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -18,8 +20,16 @@ from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 
 from services.payment.gateways.http import HttpGateway
 from services.payment.gateways.port import Gateway
+from shared.runtime.batch import Processor
+from shared.runtime.inputs import WorkItem
+from shared.runtime.postgres import inbox, outbox, ownership
+from shared.runtime.postgres.session import Session
 
 Passed = Callable[[str], None]
+VERBS = ("INSERT", "SELECT", "UPDATE", "DELETE", "WITH")
+BATCH, TIMERS = "/* batch commit */", "/* timers due */"
+DYNAMIC = {BATCH: "batch commit", TIMERS: "timers due"}
+"""Statements that are made as they are needed, by how they begin."""
 CALLS = tuple(name for name in vars(Gateway) if not name.startswith("_") and name != "close")
 """What is asked of a gateway."""
 
@@ -33,12 +43,23 @@ UNDER_WAY = dict.fromkeys(("Kafka Produce", "Kafka OffsetCommit", "Kafka JoinGro
 def statements(service: str) -> dict[str, str]:
     """The names of all statements that a service and the runtime have, by their text: ``outbox insert``, ``carts lock``."""
     import_module(f"services.{service}.__main__")  # whatever the service needs is imported now
-    return {
-        clause.text: f"{owner} {name.strip('_').lower().replace('_', ' ')}"
-        for owner, attributes in _owners(("shared.runtime.", f"services.{service}."))
-        for name, clause in list(attributes.items())
+    runtime = {
+        statement: f"{module.__name__.rpartition('.')[2]} {_named(name)}"
+        for module in (inbox, outbox, ownership)
+        for name, statement in vars(module).items()
+        if name.isupper() and isinstance(statement, str) and statement.startswith(VERBS) and "{}" not in statement
+    }
+    own = {
+        clause.text: f"{module.__name__.rpartition('.')[2]} {_named(name)}"
+        for module in [m for name, m in sys.modules.items() if name.startswith(f"services.{service}.")]
+        for name, clause in vars(module).items()
         if isinstance(clause, TextClause)
     }
+    stores = import_module(f"services.{service}.tables").STORES
+    asked = {getattr(store, name): f"{store.table.name} {name}" for store in stores for name in ("read", "lock", "postpone")}
+    asked |= {store.upsert("$1"): f"{store.table.name} upsert" for store in stores}
+    timed = import_module(f"services.{service}.reactions").reactions.timers
+    return runtime | own | asked | {begins: name for begins, name in DYNAMIC.items() if timed or begins != TIMERS}
 
 
 def beginning(statement: str) -> str:
@@ -46,21 +67,60 @@ def beginning(statement: str) -> str:
     return " ".join(statement.split()[:4])
 
 
-def _owners(prefixes: tuple[str, ...]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Modules and stores, with what they hold."""
-    for name, module in list(sys.modules.items()):
-        if name.startswith(prefixes):
-            yield name.rpartition(".")[2], vars(module)
-            yield from ((store.table.name, vars(store)) for store in getattr(module, "STORES", ()))
+def _named(name: str) -> str:
+    return name.strip("_").lower().replace("_", " ")
 
 
 def watch(service: str, passed: Passed) -> None:
-    """Have ``passed`` called with each point that this process passes."""
+    """Have ``passed`` called with each point that this process passes.
+
+    Every second batch is committed with locks, as if others were in its way, and what the others need is read anew, so that
+    all statements are passed.
+    """
+    turns = itertools.cycle((True, False))
+
+    def is_alone(processor: Processor, items: Sequence[WorkItem]) -> bool:
+        processor.cache.clear()
+        return next(turns)
+
+    patched: Any = Processor
+    patched._is_alone = is_alone
+    _watch_sessions(service, passed)
     _watch_statements(service, passed)
     _watch_commits(passed)
     _watch_calls(AIOKafkaClient, "send", passed, lambda node, request, **_: f"Kafka {_kind(request)}")
     for call in CALLS if service == "payment" else ():
         _watch_calls(HttpGateway, call, passed, lambda *_, call=call: f"gateway {call}")
+
+
+def _watch_sessions(service: str, passed: Passed) -> None:
+    """The engine's own statements; one outside of a transaction is a commit by itself."""
+    fetch, transaction = Session.fetch, Session.transaction
+    first: dict[Session, str] = {}
+
+    async def watched(self: Session, statement: str, *parameters: Any) -> list[Any]:
+        name = next((name for begins, name in DYNAMIC.items() if statement.startswith(begins)), None)
+        named = name or statements(service).get(statement) or beginning(statement)
+        if self in first:
+            first[self] = first[self] or named
+        passed(f"before {named}")
+        rows = await fetch(self, statement, *parameters)
+        passed(f"after {named}")
+        return rows
+
+    @contextlib.asynccontextmanager
+    async def committed(self: Session) -> AsyncIterator[None]:
+        first[self] = ""
+        try:
+            async with transaction(self):
+                yield
+                passed(f"before commit of {first[self]}")
+            passed(f"after commit of {first[self]}")
+        finally:
+            del first[self]
+
+    patched: Any = Session
+    patched.fetch, patched.transaction = watched, committed
 
 
 def _watch_statements(service: str, passed: Passed) -> None:
@@ -86,7 +146,7 @@ def _watch_statements(service: str, passed: Passed) -> None:
 
 
 def _watch_commits(passed: Passed) -> None:
-    """A transaction is named by its first statement: batches begin by the check of ownership. One without any is none."""
+    """A transaction is named by its first statement. One without any is none."""
     owner: Any = PGDialect_asyncpg
     commit = owner.do_commit
 

@@ -16,16 +16,20 @@ from shared.contract.envelope import Envelope, write
 from shared.contract.inventory import ReceiveStock
 from shared.runtime import kafka
 from shared.runtime.batch import Processor
+from shared.runtime.database import OutboxRow
 from shared.runtime.observability.tracing import Tracer
-from shared.runtime.postgres import ownership
 from shared.runtime.postgres.database import connect
+from shared.runtime.postgres.port import PostgresDatabase
+from shared.runtime.records import Outgoing
 from shared.settings import Settings, load
 from tests.support import system
 from tests.support.clock import NOW
 from tests.support.stacks import Stack
 from tests.support.topics import raw_producer
 
-_RUN_OUT = text("UPDATE reservations SET due_at = now() - interval '1 second' WHERE checkout_id = :checkout_id")
+_RUN_OUT = text(
+    "UPDATE reservations SET due_at = now() - interval '1 second', version = version + 1 WHERE checkout_id = :checkout_id"
+)
 _TIME_LEFT = text("SELECT due_at - now() FROM reservations WHERE checkout_id = :checkout_id")
 
 
@@ -36,12 +40,11 @@ class Inventory:
     environment: dict[str, str]
     settings: Settings
     engine: AsyncEngine
+    database: PostgresDatabase
 
     def processor(self, tracer: Tracer | None = None) -> Processor:
         """The runtime's commit, as the service makes it."""
-        definition = define(self.settings)
-        topic_name = self.settings.topic
-        return Processor("inventory", self.engine, definition.stores, self.partition_of, definition.context, topic_name, tracer)
+        return Processor(define(self.settings).wiring(self.settings, tracer or Tracer()), self.database)
 
     def partition_of(self, key: str) -> int:
         """The partition of a key."""
@@ -49,8 +52,12 @@ class Inventory:
 
     async def own(self, owner: str) -> dict[int, int]:
         """Take all partitions; returns their epochs."""
-        async with self.engine.begin() as connection:
-            return await ownership.take(connection, range(self.settings.partitions), owner)
+        return await self.database.take(range(self.settings.partitions), owner)
+
+    async def write(self, *records: Outgoing) -> list[OutboxRow]:
+        """Commit records to the outbox."""
+        async with self.database.transaction() as transaction:
+            return await transaction.send(records)
 
     async def receive(self, sku: str, ids: list[str], quantity: int = 1) -> None:
         """Publish a ``ReceiveStock`` with each of these ids."""
@@ -120,5 +127,7 @@ async def inventory(stack: Stack) -> AsyncIterator[Inventory]:
     environment = await asyncio.to_thread(lambda: system.prepare(stack))
     settings = load(environment)
     engine = connect(settings.database_url("inventory"))
-    yield Inventory(environment, settings, engine)
+    database = PostgresDatabase(settings.database_url("inventory"))
+    yield Inventory(environment, settings, engine, database)
     await engine.dispose()
+    await database.close()

@@ -9,7 +9,6 @@ import time_machine
 
 from shared.contract.dead_letter import failure_headers
 from shared.contract.topics import DEAD_LETTERS
-from shared.runtime.postgres import outbox
 from shared.runtime.records import Outgoing
 from tests.integration.runtime.conftest import Inventory
 from tests.support import services
@@ -35,11 +34,9 @@ async def test_its_events_are_published_and_dated_by_the_broker(inventory: Inven
 async def test_it_knows_how_long_a_record_waits_to_be_published(inventory: Inventory) -> None:
     written = datetime.now(UTC) - timedelta(seconds=30)
     waiting = Outgoing(0, "inventory.events", b"k", b"v", [("ce_time", written.isoformat().encode())])
-    async with inventory.engine.begin() as connection:
-        await outbox.insert(connection, [waiting])
+    await inventory.write(waiting)
     with time_machine.travel(datetime.now(UTC) + timedelta(seconds=WRONG_SECONDS), tick=True):
-        async with inventory.engine.connect() as connection:
-            found = await outbox.backlog(connection)
+        found = await inventory.database.backlog()
     assert (found.depth, found.quarantined) == (1, 0)
     assert 30 <= found.age < WRONG_SECONDS / 2
 
@@ -48,8 +45,7 @@ async def test_it_knows_how_long_a_record_waits_to_be_published(inventory: Inven
 async def test_what_a_dead_record_claims_of_its_time_is_not_how_long_it_waits(inventory: Inventory, told: bytes) -> None:
     failed = failure_headers("inventory", "read", "inventory.commands", 0, 1, "Error", "why", datetime.now(UTC))
     waiting = Outgoing(0, DEAD_LETTERS, b"k", b"v", [("ce_time", told), *failed])
-    async with inventory.engine.begin() as connection:
-        await outbox.insert(connection, [waiting])
-        found = await outbox.backlog(connection)
+    await inventory.write(waiting)
+    found = await inventory.database.backlog()
     assert found.depth == 1
     assert found.age < WRONG_SECONDS / 2

@@ -19,7 +19,6 @@ from shared.contract.topics import TOPICS
 from shared.runtime import kafka
 from shared.runtime.kafka.patches.batches import Batches
 from shared.runtime.kafka.topic_checks import wanted_config
-from shared.runtime.postgres import outbox
 from shared.runtime.records import Outgoing
 from shared.runtime.relay import Relay
 from shared.runtime.service import Service
@@ -62,9 +61,8 @@ async def test_what_we_write_is_compressed_only_as_the_settings_say(
             return batch
 
     topics = ["inventory.events", "checkout.dlq", "order.redrive"]
-    async with inventory.engine.begin() as connection:
-        rows = await outbox.insert(connection, [Outgoing(0, topic, b"k", bytes(1_000), []) for topic in topics])
-    relay = Relay("inventory", settings, inventory.engine, lambda: {0})
+    rows = await inventory.write(*(Outgoing(0, topic, b"k", bytes(1_000), []) for topic in topics))
+    relay = Relay("inventory", settings, inventory.database, lambda: {0})
     running = asyncio.create_task(relay.run())
     relay.publish(rows)
     async with asyncio.timeout(20), CheckoutClient(settings) as client:

@@ -15,6 +15,7 @@ from shared.contract.envelope import Envelope, Record, write
 from shared.contract.inventory import ReceiveStock
 from shared.contract.values import Item
 from shared.runtime import kafka
+from shared.runtime import service as runtime
 from shared.runtime.kafka.consumer import PARTITION_RECORDS, POLL_RECORDS, PartitionConsumer
 from shared.runtime.observability.health import STALL_SECONDS
 from shared.runtime.service import Definition, Service
@@ -213,8 +214,42 @@ async def _start_checkouts(inventory: Inventory) -> None:
         await producer.flush()
 
 
+@pytest.fixture
+def never_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No member looks into the outbox by itself, but when it takes a partition."""
+    monkeypatch.setattr(runtime, "PENDING_SECONDS", 3_600)
+
+
+@pytest.mark.usefixtures("never_searched")
+async def test_what_came_by_another_partitioner_is_published_at_once_and_in_order_by_who_has_committed_it(
+    inventory: Inventory,
+) -> None:
+    services = [Service(define(inventory.settings), inventory.settings) for _ in range(2)]
+    running = [asyncio.create_task(service.run()) for service in services]
+    try:
+        await _owned_by_both(services, 6)
+        right = inventory.partition_of("tea")
+        (other,) = [service for service in services if right not in service.partitions]
+        command, topic = ReceiveStock(sku="tea", quantity=1), inventory.settings.topic("inventory.commands")
+        async with raw_producer(inventory.settings) as producer:
+            for i in IDS:
+                headers, value = write(Envelope(i, "/tests", command.type_name(), "tea", "c"), command, NOW)
+                await producer.send_and_wait(topic, value, b"tea", headers=headers, partition=min(other.partitions))
+        said = await records(inventory.settings, "inventory.events", len(IDS))
+        assert {record.partition for record in said} == {right}
+        assert [dict(record.headers)["ce_causationid"].decode() for record in said] == IDS
+    finally:
+        for service in services:
+            service.stop()
+        await asyncio.gather(*running)
+
+
+@pytest.mark.usefixtures("never_searched")
 async def test_members_of_different_versions_do_not_fence_each_other(inventory: Inventory) -> None:
-    """The newer one reads a topic more, and Kafka gives it all partitions of that; each number has one owner all the same."""
+    """The newer one reads a topic more, and Kafka gives it all partitions of that; each number has one owner all the same.
+
+    The owner hears of what the other commits beside it, and publishes it.
+    """
     definition = define(inventory.settings)
     older = Service(Older(definition.reactions, definition.stores, definition.context), inventory.settings)
     newer = Service(definition, inventory.settings)

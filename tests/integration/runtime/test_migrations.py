@@ -13,6 +13,7 @@ from sqlalchemy import Connection, MetaData, inspect, text
 from shared.contract.services import DATABASES, SERVICES
 from shared.runtime.postgres import migrations
 from shared.runtime.postgres.database import connect
+from shared.runtime.postgres.port import PostgresDatabase
 from shared.settings import load
 from tests.support import system
 from tests.support.stacks import Stack
@@ -50,19 +51,19 @@ async def test_the_tables_are_as_declared(service: str, environment: dict[str, s
 
 @pytest.mark.parametrize("service", SERVICES)
 async def test_every_aggregate_can_be_saved_and_read(service: str, environment: dict[str, str]) -> None:
-    engine = connect(load(environment).database_url(service))
+    database = PostgresDatabase(load(environment).database_url(service))
     try:
         for store in import_module(f"services.{service}.tables").STORES:
             made = store.blank("a")
             if "state" in store.table.c and made.aggregate.state is None:
                 made.aggregate.state = next(iter(get_type_hints(store.kind)["state"].__args__[0]))
             made.before = b""
-            async with engine.begin() as connection:
-                await store.save(connection, [made], lambda key: 0)
-                found = await store.load(connection, ["a"], lock=True)
+            async with database.transaction() as transaction:
+                await transaction.save(store.changes([made], lambda key: 0))
+                found = await transaction.load(store, ["a"], lock=True)
             assert found.keys() == {"a"}
     finally:
-        await engine.dispose()
+        await database.close()
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -19,8 +19,9 @@ from shared.contract.order import CancelOrder
 from shared.contract.payment import PaymentAuthorized, PaymentCaptured, PaymentDeclined, PaymentDeferred
 from shared.runtime.batch import Processor
 from shared.runtime.inputs import Deliver, WorkItem
-from shared.runtime.postgres import ownership
+from shared.runtime.observability.tracing import Tracer
 from shared.runtime.postgres.database import connect
+from shared.runtime.postgres.port import PostgresDatabase
 from shared.settings import Settings, load
 from tests.integration.runtime.conftest import Inventory
 from tests.support.facts import a
@@ -32,17 +33,15 @@ ORDERED = text("SELECT checkout_id, number FROM checkouts WHERE number IS NOT NU
 class Order:
     """Two processes of order that share its database, each with half of the partitions."""
 
-    def __init__(self, settings: Settings, engine: AsyncEngine) -> None:
+    def __init__(self, settings: Settings, engine: AsyncEngine, database: PostgresDatabase) -> None:
         definition = define(settings)
         self.engine, self.epochs = engine, dict[int, int]()
-        self.members = [
-            Processor("order", engine, definition.stores, lambda key: 0, definition.context, settings.topic) for _ in range(2)
-        ]
+        self.database = database
+        self.members = [Processor(definition.wiring(settings, Tracer()), self.database) for _ in range(2)]
 
     async def own(self) -> None:
         """Take both partitions."""
-        async with self.engine.begin() as connection:
-            self.epochs = await ownership.take(connection, range(2), "tests")
+        self.epochs = await self.database.take(range(2), "tests")
 
     async def hear(self, member: int, *messages: Message) -> None:
         """One commit of a process."""
@@ -65,10 +64,12 @@ async def order(inventory: Inventory) -> AsyncIterator[Order]:
     """Order on a database of its own."""
     settings = load(inventory.environment)
     engine = connect(settings.database_url("order"))
-    made = Order(settings, engine)
+    database = PostgresDatabase(settings.database_url("order"))
+    made = Order(settings, engine, database)
     await made.own()
     yield made
     await engine.dispose()
+    await database.close()
 
 
 def of(cart_id: str, kind: type[Any], **more: Any) -> Any:

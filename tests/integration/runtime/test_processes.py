@@ -9,7 +9,6 @@ from sqlalchemy import text
 
 from devstack.ports import free_port
 from shared.runtime.observability import backlog
-from shared.runtime.postgres import outbox
 from shared.runtime.postgres.inbox import KEPT
 from shared.runtime.records import Outgoing
 from tests.integration.runtime.conftest import Inventory
@@ -44,8 +43,7 @@ async def test_what_a_crash_left_in_the_outbox_is_published_in_order_and_forgott
     inventory: Inventory, tmp_path: Path
 ) -> None:
     left = [Outgoing(n % 6, "inventory.events", b"k%d" % (n % 6), b"%d" % n, [("ce_id", b"left-%d" % n)]) for n in range(600)]
-    async with inventory.engine.begin() as connection:
-        await outbox.insert(connection, left)
+    await inventory.write(*left)
     member = await start(inventory, tmp_path)
     published = await records(inventory.settings, "inventory.events", 600)
     for partition in range(6):
@@ -150,7 +148,7 @@ async def test_a_member_without_partitions_says_that_the_database_is_away(
 ) -> None:
     monkeypatch.setattr(backlog, "LOOK_SECONDS", 0.05)
     health_problems: dict[str, str] = {}
-    looking = asyncio.create_task(backlog.watch("inventory", inventory.engine, health_problems))
+    looking = asyncio.create_task(backlog.watch("inventory", inventory.database, health_problems))
     async with away(stack, inventory.settings.database_url("inventory")):
         await until(lambda: health_problems)
     assert "the database is away" in health_problems["outbox"]

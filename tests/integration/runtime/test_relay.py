@@ -8,11 +8,10 @@ import pytest
 from sqlalchemy import text
 
 from shared.runtime import kafka
+from shared.runtime.database import OutboxRow
 from shared.runtime.kafka import sender
 from shared.runtime.kafka.consumer import PARTITION_RECORDS, POLL_RECORDS, PartitionConsumer
 from shared.runtime.kafka.topics import create_topics
-from shared.runtime.postgres import outbox
-from shared.runtime.postgres.outbox import OutboxRow
 from shared.runtime.records import IN_HAND_BYTES, Outgoing, size
 from shared.runtime.relay import FULL_BYTES, Relay
 from tests.integration.runtime.conftest import Inventory
@@ -26,9 +25,8 @@ _DELETES = text(
 
 async def test_a_stop_while_published_rows_are_deleted_leaves_none_of_them_behind(inventory: Inventory) -> None:
     waiting = [Outgoing(0, "inventory.events", b"k", b"%d" % n, []) for n in range(10)]
-    async with inventory.engine.begin() as connection:
-        rows = await outbox.insert(connection, waiting)
-    relay = Relay("inventory", inventory.settings, inventory.engine, lambda: {0})
+    rows = await inventory.write(*waiting)
+    relay = Relay("inventory", inventory.settings, inventory.database, lambda: {0})
     running = asyncio.create_task(relay.run())
 
     async def deleting() -> set[Any]:
@@ -53,9 +51,8 @@ async def test_what_is_large_is_in_hand_in_small_numbers_on_its_way_out_and_in(i
     large = Outgoing(0, "inventory.events", b"k", bytes(100_000), [])
     count = FULL_BYTES // size(large) + 1
     assert count < POLL_RECORDS
-    async with inventory.engine.begin() as connection:
-        await outbox.insert(connection, [large] * count)
-    relay = Relay("inventory", inventory.settings, inventory.engine, lambda: {0})
+    await inventory.write(*[large] * count)
+    relay = Relay("inventory", inventory.settings, inventory.database, lambda: {0})
     running = asyncio.create_task(relay.run())
     try:
         async with asyncio.timeout(60):
@@ -82,7 +79,7 @@ async def test_what_is_large_is_in_hand_in_small_numbers_on_its_way_out_and_in(i
 
 async def test_a_relay_that_has_too_much_in_hand_has_no_room_until_it_is_to_end(inventory: Inventory) -> None:
     large = Outgoing(0, "inventory.events", b"k", bytes(1_000_000), [])
-    relay = Relay("inventory", inventory.settings, inventory.engine, lambda: {0})
+    relay = Relay("inventory", inventory.settings, inventory.database, lambda: {0})
     relay.publish([OutboxRow(n, large) for n in range(FULL_BYTES // size(large))])
     assert not relay._is_full
     relay.publish([OutboxRow(FULL_BYTES, large)])
@@ -92,20 +89,19 @@ async def test_a_relay_that_has_too_much_in_hand_has_no_room_until_it_is_to_end(
 
 
 async def test_a_sweep_takes_so_many_rows_and_bytes_and_says_whether_there_are_more(inventory: Inventory) -> None:
-    async with inventory.engine.begin() as connection:
-        waiting = [Outgoing(n % 2, "inventory.events", b"k", None if n == 4 else bytes(100), []) for n in range(9)]
-        ids = [row.id for row in await outbox.insert(connection, waiting)]
+    waiting = [Outgoing(n % 2, "inventory.events", b"k", None if n == 4 else bytes(100), []) for n in range(9)]
+    ids = [row.id for row in await inventory.write(*waiting)]
 
-        async def pending(known: list[int], limit: int, limit_bytes: int) -> tuple[list[int], bool]:
-            rows, more = await outbox.pending(connection, {0}, known, limit, limit_bytes)
-            return [row.id for row in rows], more
+    async def pending(known: list[int], limit: int, limit_bytes: int) -> tuple[list[int], bool]:
+        rows, more = await inventory.database.pending({0}, known, limit, limit_bytes)
+        return [row.id for row in rows], more
 
-        mine = ids[::2]
-        assert await pending([], 10, 1_000) == (mine, False)
-        assert await pending([], 10, 150) == (mine[:2], True)
-        assert await pending([], 2, 1_000) == (mine[:2], True)
-        assert await pending(mine[:2], 10, 150) == (mine[2:4] + mine[4:], False)
-        assert await pending(mine, 10, 1_000) == ([], False)
+    mine = ids[::2]
+    assert await pending([], 10, 1_000) == (mine, False)
+    assert await pending([], 10, 150) == (mine[:2], True)
+    assert await pending([], 2, 1_000) == (mine[:2], True)
+    assert await pending(mine[:2], 10, 150) == (mine[2:4] + mine[4:], False)
+    assert await pending(mine, 10, 1_000) == ([], False)
 
 
 async def _values(inventory: Inventory, topic: str, count: int) -> list[bytes]:
@@ -123,14 +119,13 @@ async def test_a_topic_that_refuses_keeps_no_other_waiting_and_gets_its_own_in_o
         there = True
         while there:
             there = inventory.settings.topic("inventory.events") in await admin.list_topics()
-    relay = Relay("inventory", inventory.settings, inventory.engine, lambda: {0})
+    relay = Relay("inventory", inventory.settings, inventory.database, lambda: {0})
     running = asyncio.create_task(relay.run())
 
     async def commit(*numbers: int) -> None:
         topics = ("inventory.events", "checkout.dlq")
         waiting = [Outgoing(0, topic, b"k", b"%d" % n, []) for n in numbers for topic in topics]
-        async with inventory.engine.begin() as connection:
-            rows = await outbox.insert(connection, waiting)
+        rows = await inventory.write(*waiting)
         relay.publish(rows)
         await relay.drained()
 
@@ -157,9 +152,8 @@ async def test_a_topic_whose_records_the_broker_refuses_at_once_keeps_no_other_w
     """A compacted topic takes no record without a key."""
     await alter(inventory.settings, "inventory.events", cleanup_policy="compact")
     waiting = [Outgoing(0, topic, None, b"v", []) for topic in ("inventory.events", "checkout.dlq")]
-    async with inventory.engine.begin() as connection:
-        rows = await outbox.insert(connection, waiting)
-    relay = Relay("inventory", inventory.settings, inventory.engine, lambda: {0})
+    rows = await inventory.write(*waiting)
+    relay = Relay("inventory", inventory.settings, inventory.database, lambda: {0})
     running = asyncio.create_task(relay.run())
     async with asyncio.timeout(20):
         relay.publish(rows)

@@ -1,6 +1,7 @@
 """A member whose consumer fails says so as what it is: a consumer to be replaced, and no database to be waited for."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ from shared.settings import load
 class Failing:
     """A consumer of the library that fails in a way of its own."""
 
+    _fetcher = SimpleNamespace(_records={})
+
     def __init__(self, error: Exception) -> None:
         self._error = error
 
@@ -27,6 +30,8 @@ class Failing:
 
 class Lost:
     """A consumer of the library that lost its group in the middle of a look: it knows no position, and will know none."""
+
+    _fetcher = SimpleNamespace(_records={})
 
     def __init__(self) -> None:
         self._place = TopicPartition("cart.events", 0)

@@ -17,8 +17,8 @@ from shared.contract.order import OrderCreated
 from shared.contract.payment import PaymentCaptured
 from shared.contract.rejection import CommandRejected
 from shared.contract.topics import TOPICS, Topic
+from shared.runtime.database import Seen
 from shared.runtime.inputs import DeadLetter, Deliver, Reader, Reject, RetryTimer, WorkItem, identity
-from shared.runtime.postgres.inbox import Seen
 from shared.runtime.reactions import TimerFired
 from tests.support.facts import a
 from tests.unit.contract.records import binary, body, record, structured

@@ -7,7 +7,9 @@ keeps its partitions however long nobody polls it.
 import contextlib
 import time
 from collections.abc import Iterator
+from typing import Any
 
+from aiokafka import TopicPartition
 from aiokafka.consumer import consumer
 from aiokafka.consumer.subscription_state import SubscriptionState
 
@@ -25,6 +27,11 @@ class Subscriptions(SubscriptionState):
             self._fetch_count -= 1
             if self._fetch_count == 0:
                 self._last_fetch_ended = time.monotonic()
+
+
+def at_hand(client: Any) -> list[TopicPartition]:
+    """The partitions of which a consumer has records, or an error, that nobody has asked for yet."""
+    return list(client._fetcher._records)
 
 
 def install() -> None:
