@@ -76,15 +76,6 @@ async def test_an_unknown_token_is_declined(gateway: HttpGateway) -> None:
     assert await status(gateway, asked.reference) == "NotFound"
 
 
-async def test_declined_at_capture_and_refused_to_void_for_ever(gateway: HttpGateway) -> None:
-    asked = request("tok_decline_capture+refuse_void_forever")
-    authorization_id = await authorized(gateway, asked)
-    assert isinstance(await gateway.capture(f"c{authorization_id}", authorization_id, AMOUNT), Declined)
-    for number in range(4):
-        assert isinstance(await gateway.void(f"v{number}{authorization_id}", authorization_id), Declined)
-    assert await status(gateway, asked.reference) == "authorized"
-
-
 async def test_refusals_are_counted_by_different_keys(gateway: HttpGateway) -> None:
     asked = request("tok_refuse_void_2")
     authorization_id = await authorized(gateway, asked)
@@ -93,14 +84,6 @@ async def test_refusals_are_counted_by_different_keys(gateway: HttpGateway) -> N
     assert all(isinstance(answer, Declined) for answer in answers)
     assert isinstance(await gateway.void("v3" + authorization_id, authorization_id), Succeeded)
     assert isinstance(await gateway.void("v1" + authorization_id, authorization_id), Declined)
-
-
-async def test_refused_refunds(gateway: HttpGateway) -> None:
-    asked = request("tok_refuse_refund_1")
-    authorization_id = await authorized(gateway, asked)
-    succeeded(await gateway.capture("c" + authorization_id, authorization_id, AMOUNT))
-    assert isinstance(await gateway.refund("r1" + authorization_id, authorization_id, AMOUNT), Declined)
-    succeeded(await gateway.refund("r2" + authorization_id, authorization_id, AMOUNT))
 
 
 async def test_errors_are_stored_under_their_key(gateway: HttpGateway, sandbox: SandboxProcess) -> None:
@@ -123,15 +106,6 @@ async def test_turned_away_requests_may_come_back_with_their_key(gateway: HttpGa
         assert answer.retry_after == 1.0
     assert await gateway.authorize(asked.reference, asked) != answer
     assert await status(gateway, asked.reference) == "authorized"
-
-
-async def test_behaviours_of_other_operations(gateway: HttpGateway) -> None:
-    asked = request("tok_error_capture_forever+unavailable_void")
-    authorization_id = await authorized(gateway, asked)
-    for number in range(3):
-        assert isinstance(await gateway.capture(f"c{number}{authorization_id}", authorization_id, AMOUNT), Unknown)
-    assert isinstance(await gateway.void("v" + authorization_id, authorization_id), Unavailable)
-    succeeded(await gateway.void("v" + authorization_id, authorization_id))
 
 
 async def test_slow(gateway: HttpGateway) -> None:

@@ -139,15 +139,6 @@ def test_a_failure_read_twice_does_not_open_an_acknowledged_alert() -> None:
     assert alerts.alert.state == "acknowledged"
 
 
-def test_a_void_that_turns_out_to_be_a_refund_is_one_alert_at_a_time() -> None:
-    alerts = Alerts()
-    alerts.hear(told(VoidFailed), "e1")
-    assert names(alerts.hear(told(RefundFailed), "e2")) == ["AlertResolved", "AlertOpened"]
-    assert alerts.open == {"refund:c1.1"}
-    alerts.hear(told(PaymentRefunded), "e3")
-    assert alerts.open == set()
-
-
 def test_a_failure_after_the_settlement_opens_the_alert_again() -> None:
     alerts = Alerts()
     alerts.hear(told(VoidFailed), "e1")

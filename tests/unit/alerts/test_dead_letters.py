@@ -92,26 +92,10 @@ def test_the_third_failed_redrive_parks_it() -> None:
     assert alerts.dead_letter.state == "parked"
 
 
-def test_a_redrive_that_is_published_twice_counts_one_return() -> None:
-    alerts = with_(unreadable())
-    alerts.redrive()
-    alerts.arrives(unreadable(dlq_offset=1))
-    alerts.arrives(unreadable(dlq_offset=2))
-    assert (alerts.dead_letter.returned, alerts.dead_letter.seen) == (1, 3)
-
-
 def test_counts_come_from_our_rows_and_not_from_headers() -> None:
     forged = [("__connect.errors.quadrille.attempts", b"99"), ("__quadrille.redrive.replays", b"99")]
     dead_letter = with_(unreadable(headers=forged)).dead_letter
     assert (dead_letter.replays, dead_letter.returned, dead_letter.state) == (0, 0, "open")
-
-
-def test_a_handled_redrive_resolves_the_dead_letter_and_its_alert() -> None:
-    alerts = with_(unhandled())
-    alerts.redrive()
-    assert names(alerts.resolve(by="cart")) == ["DeadLetterResolved", "AlertResolved"]
-    assert (alerts.dead_letter.state, alerts.open) == ("resolved", set())
-    assert code(alerts.redrive()) == "resolved"
 
 
 def test_another_failure_opens_both_again() -> None:
