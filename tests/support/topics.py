@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from unittest.mock import patch
 from uuid import uuid4
@@ -13,9 +14,13 @@ from aiokafka.producer import message_accumulator
 from aiokafka.producer import producer as aiokafka_producer
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
+from shared.contract.envelope import Envelope, write
+from shared.contract.message import Message
+from shared.contract.topics import EVENT_SOURCES
 from shared.runtime import kafka
 from shared.runtime.kafka.topic_checks import read_topics
 from shared.settings import Settings
+from tests.support.clock import NOW
 
 
 class Name(str):
@@ -56,6 +61,19 @@ async def raw_producer(settings: Settings) -> AsyncIterator[Any]:
             yield producer
         finally:
             await producer.stop()
+
+
+async def publish(settings: Settings, *messages: Message, ids: Sequence[str] = (), at: datetime = NOW) -> list[str]:
+    """Publish messages as those who write their topics do, each where its key belongs; returns their ids."""
+    given = list(ids) or [uuid4().hex for _ in messages]
+    async with raw_producer(settings) as producer:
+        for message_id, message in zip(given, messages, strict=True):
+            source, partition = EVENT_SOURCES.get(message.topic, "/tests"), kafka.partition_of(message.key, settings.partitions)
+            headers, value = write(Envelope(message_id, source, message.type_name(), message.key, message_id), message, at)
+            topic, key = settings.topic(message.topic), message.key.encode()
+            await producer.send(topic, value, key, headers=headers, partition=partition)
+        await producer.flush()
+    return given
 
 
 async def alter(settings: Settings, topic: str, **config: str) -> None:

@@ -7,21 +7,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import pytest_asyncio
 
-from devstack.demo.shop import unique
 from services.alerts.model import Alert
 from services.alerts.views import NotFoundError, alert, open_alerts
 from services.alerts.watchdog.identity import identity
-from shared.contract.envelope import Envelope, write
 from shared.contract.message import Message
-from shared.contract.topics import EVENT_SOURCES
-from shared.runtime import kafka
 from shared.runtime.postgres.database import connect
 from shared.settings import load
 from tests.support import services, system
 from tests.support.pager import Pager, listening
 from tests.support.services import Running
 from tests.support.stacks import Stack
-from tests.support.topics import raw_producer
+from tests.support.topics import publish
 from tests.support.waiting import until
 
 
@@ -37,15 +33,7 @@ class Watching:
 
     async def publish(self, *events: Message, ago: float = 0.0) -> None:
         """Publish events as the relays of their services would; ``ago``: seconds since they happened."""
-        at = datetime.now(UTC) - timedelta(seconds=ago)
-        async with raw_producer(self.settings) as producer:
-            for event in events:
-                envelope = Envelope(unique("e"), EVENT_SOURCES[event.topic], event.type_name(), event.key, "c")
-                headers, value = write(envelope, event, at)
-                partition = kafka.partition_of(event.key, self.settings.partitions)
-                await producer.send_and_wait(
-                    self.settings.topic(event.topic), value, event.key.encode(), headers=headers, partition=partition
-                )
+        await publish(self.settings, *events, at=datetime.now(UTC) - timedelta(seconds=ago))
 
     async def alert(self, kind: str, subject: str) -> Alert | None:
         """The open alert of a condition, if there is one."""

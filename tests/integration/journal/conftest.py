@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,15 +15,13 @@ from services.journal import queries
 from services.journal.follower import Follower
 from services.journal.model import Entry
 from services.journal.writer import JournalWriter
-from shared.contract.envelope import Envelope, write
 from shared.contract.message import Message
-from shared.contract.topics import EVENT_SOURCES, events_topic
 from shared.runtime import kafka
 from shared.runtime.postgres.database import connect
 from shared.settings import Settings, load
 from tests.support import system
 from tests.support.stacks import Stack
-from tests.support.topics import raw_producer
+from tests.support.topics import publish, raw_producer
 from tests.support.waiting import until
 
 SECONDS = 60.0
@@ -58,19 +55,9 @@ class Journal:
             async with asyncio.timeout(SECONDS):
                 await running
 
-    async def publish(self, *messages: Message, service: str = "cart", ids: Sequence[str] = ()) -> list[str]:
+    async def publish(self, *messages: Message, ids: Sequence[str] = ()) -> list[str]:
         """Publish messages that happened at :data:`AT`, as a service's relay would; returns their ids."""
-        given = list(ids) or [uuid.uuid4().hex for _ in messages]
-        async with raw_producer(self.settings) as producer:
-            for message_id, message in zip(given, messages, strict=True):
-                source = EVENT_SOURCES.get(message.topic, f"/quadrille/{service}")
-                envelope = Envelope(message_id, source, message.type_name(), message.key, "c")
-                headers, value = write(envelope, message, AT)
-                topic = self.settings.topic(message.topic or events_topic(service))
-                partition = kafka.partition_of(message.key, self.settings.partitions)
-                await producer.send(topic, value, message.key.encode(), headers=headers, partition=partition)
-            await producer.flush()
-        return given
+        return await publish(self.settings, *messages, ids=ids, at=AT)
 
     async def publish_bytes(self, topic: str, key: str, value: bytes | None) -> None:
         """Publish bytes that are no message."""

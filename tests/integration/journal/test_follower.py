@@ -49,7 +49,7 @@ async def test_records_are_stored_once_however_often_they_are_published(journal:
     (first,) = await journal.publish(opened("c1"))
     await journal.publish(started("c1"), ids=["twice"])
     await journal.publish(started("c1"), ids=["twice"])
-    await journal.publish(StockReceived(sku="tea", on_hand=5, reserved=0, quantity=5), service="inventory")
+    await journal.publish(StockReceived(sku="tea", on_hand=5, reserved=0, quantity=5))
     async with journal.followed():
         kept = await journal.until_kept("c1", 2)
         (stock,) = await journal.until_kept("tea", 1)
@@ -130,7 +130,7 @@ async def test_it_reports_its_lag(journal: Journal) -> None:
 
 
 async def test_an_effect_may_be_read_before_its_cause(journal: Journal) -> None:
-    await journal.publish(OrderRejected(cart_id="c1", checkout_id="c1.1", reasons=()), service="order", ids=["effect"])
+    await journal.publish(OrderRejected(cart_id="c1", checkout_id="c1.1", reasons=()), ids=["effect"])
     async with journal.followed():
         await journal.until_kept("c1", 1)
         assert (await journal.checkout("c1.1"))["waits"] is None

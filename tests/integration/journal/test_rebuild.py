@@ -22,7 +22,7 @@ async def fill(journal: Journal) -> None:
         at = {"cart_id": f"c{n}", "checkout_id": f"c{n}.1"}
         await journal.publish(CheckoutStarted(**at, previous_checkout_id=None, items=ITEMS, expires_at=AT))
         if n % 2:
-            await journal.publish(StockReserved(**at, revision=0, items=ITEMS, expires_at=AT), service="inventory")
+            await journal.publish(StockReserved(**at, revision=0, items=ITEMS, expires_at=AT))
     await journal.publish_bytes("cart.commands", "bad", b"\xff")
     await journal.publish_bytes("checkout.dlq", "dead", b"\xff")
     async with journal.followed():

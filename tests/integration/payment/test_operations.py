@@ -1,7 +1,6 @@
 """What one process has asked of the gateway, and did not live to hear, is not forgotten by the next."""
 
 import asyncio
-import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
@@ -15,17 +14,14 @@ from proofs.bench.payment import InProcessGateway
 from services.payment.__main__ import define
 from services.payment.gateways.port import Answer, Authorization, LookUp, NotFound, PaymentState, Sought, Unavailable, Unknown
 from services.payment.operations import Operations
-from shared.contract.envelope import Envelope, write
 from shared.contract.order import TotalsCalculated
-from shared.runtime import kafka
 from shared.runtime.postgres.database import connect
 from shared.runtime.service import Service
 from shared.settings import Settings, load
 from tests.support import system
-from tests.support.clock import NOW
 from tests.support.facts import CHECKOUT, a
 from tests.support.stacks import Stack
-from tests.support.topics import raw_producer
+from tests.support.topics import publish
 
 NAMED = {"QUADRILLE_GATEWAY_URL": "http://in-process", "QUADRILLE_GATEWAY_API_KEY": "none"}
 
@@ -87,14 +83,6 @@ async def _payment(settings: Settings, gateway: InProcessGateway) -> AsyncIterat
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _publish(settings: Settings, event: TotalsCalculated) -> None:
-    headers, value = write(Envelope(str(uuid.uuid4()), "/quadrille/order", event.type_name(), event.key, "c"), event, NOW)
-    async with raw_producer(settings) as producer:
-        partition = kafka.partition_of(event.key, settings.partitions)
-        topic = settings.topic("order.events")
-        await producer.send_and_wait(topic, value, event.key.encode(), headers=headers, partition=partition)
-
-
 async def _until(engine: AsyncEngine, wanted: str) -> None:
     state = None
     async with asyncio.timeout(40):
@@ -111,7 +99,7 @@ async def test_an_authorization_that_a_dead_process_has_made_is_released(stack: 
     engine, gateway = connect(settings.database_url("payment")), Silent(tmp_path / LEDGER)
     try:
         async with _payment(settings, gateway):
-            await _publish(settings, a(TotalsCalculated))
+            await publish(settings, a(TotalsCalculated))
             async with asyncio.timeout(40):
                 await gateway.asked.wait()
         async with _payment(settings, Busy(tmp_path / LEDGER)):
@@ -134,7 +122,7 @@ async def test_an_authorization_that_is_not_found_is_looked_for_ever_more_seldom
     environment = await asyncio.to_thread(lambda: system.prepare(stack, **NAMED, **limits))
     settings, gateway = load(environment), Empty(tmp_path / LEDGER)
     async with _payment(settings, gateway):
-        await _publish(settings, a(TotalsCalculated))
+        await publish(settings, a(TotalsCalculated))
         async with asyncio.timeout(40):
             await gateway.enough.wait()
     waits = [after - before for before, after in pairwise(gateway.looks)]

@@ -13,16 +13,12 @@ import pytest
 import pytest_asyncio
 import yaml
 
-from devstack.demo.shop import unique
 from devstack.ports import free_port
-from shared.contract.envelope import Envelope, write
 from shared.contract.inventory import ReceiveStock
-from shared.runtime import kafka
-from shared.settings import Settings, load
+from shared.settings import load
 from tests.support import services, system
-from tests.support.clock import NOW
 from tests.support.stacks import Stack
-from tests.support.topics import raw_producer
+from tests.support.topics import publish
 
 DEPLOY = Path(__file__).resolve().parents[3] / "deploy" / "prometheus"
 SERVICES = ("inventory", "alerts")
@@ -142,16 +138,6 @@ async def _until_ready(session: aiohttp.ClientSession, address: str) -> None:
                 await asyncio.sleep(0.1)
 
 
-async def receive_stock(settings: Settings, count: int) -> None:
-    """Something for inventory to do."""
-    command = ReceiveStock(sku=unique("sku"), quantity=1)
-    partition, topic = kafka.partition_of(command.key, settings.partitions), settings.topic(command.topic)
-    async with raw_producer(settings) as producer:
-        for _ in range(count):
-            headers, value = write(Envelope(unique("c"), "/tests", command.type_name(), command.key, "c"), command, NOW)
-            await producer.send_and_wait(topic, value, command.key.encode(), headers=headers, partition=partition)
-
-
 async def test_prometheus_scrapes_the_services_and_evaluates_the_rules(
     scraped: tuple[Prometheus, dict[str, str]],
 ) -> None:
@@ -159,9 +145,9 @@ async def test_prometheus_scrapes_the_services_and_evaluates_the_rules(
     settings = load(environment)
     await prometheus.until('count(up{job="quadrille"} == 1)', len(SERVICES))
     group = settings.topic("quadrille.inventory")
-    await receive_stock(settings, 1)
+    await publish(settings, *[ReceiveStock(sku="tea", quantity=1)] * 1)
     await prometheus.until('quadrille_messages_handled_total{service="inventory",type="ReceiveStock"}', 1)
-    await receive_stock(settings, 2)
+    await publish(settings, *[ReceiveStock(sku="tea", quantity=1)] * 2)
     await prometheus.until('quadrille_messages_handled_total{service="inventory",type="ReceiveStock"}', 3)
     await prometheus.until('quadrille_messages_emitted_total{service="inventory",type="StockReceived"}', 3)
     await prometheus.until(f'sum(kafka_consumergroup_current_offset{{consumergroup="{group}"}})', 3)

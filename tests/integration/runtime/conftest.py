@@ -12,7 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.inventory.__main__ import define
 from services.inventory.model import Stock
-from shared.contract.envelope import Envelope, write
 from shared.contract.inventory import ReceiveStock
 from shared.runtime import kafka
 from shared.runtime.batch import Processor
@@ -23,9 +22,8 @@ from shared.runtime.postgres.port import PostgresDatabase
 from shared.runtime.records import Outgoing
 from shared.settings import Settings, load
 from tests.support import system
-from tests.support.clock import NOW
 from tests.support.stacks import Stack
-from tests.support.topics import raw_producer
+from tests.support.topics import publish
 
 _RUN_OUT = text(
     "UPDATE reservations SET due_at = now() - interval '1 second', version = version + 1 WHERE checkout_id = :checkout_id"
@@ -61,13 +59,7 @@ class Inventory:
 
     async def receive(self, sku: str, ids: list[str], quantity: int = 1) -> None:
         """Publish a ``ReceiveStock`` with each of these ids."""
-        command = ReceiveStock(sku=sku, quantity=quantity)
-        async with raw_producer(self.settings) as producer:
-            for i in ids:
-                headers, value = write(Envelope(i, "/tests", command.type_name(), sku, i), command, NOW)
-                topic = self.settings.topic("inventory.commands")
-                await producer.send(topic, value, sku.encode(), headers=headers, partition=self.partition_of(sku))
-            await producer.flush()
+        await publish(self.settings, *[ReceiveStock(sku=sku, quantity=quantity)] * len(ids), ids=ids)
 
     async def on_hand(self, sku: str) -> int:
         """The units inventory has of a SKU."""

@@ -22,7 +22,7 @@ from shared.runtime.service import Definition, Service
 from tests.integration.runtime.conftest import Inventory
 from tests.support.clock import NOW
 from tests.support.facts import a
-from tests.support.topics import raw_producer, records, transactional_producer
+from tests.support.topics import publish, raw_producer, records, transactional_producer
 
 IDS = [f"id-{number:03d}" for number in range(20)]
 
@@ -205,13 +205,9 @@ async def _epochs(inventory: Inventory) -> dict[int, int]:
 
 
 async def _start_checkouts(inventory: Inventory) -> None:
-    async with raw_producer(inventory.settings) as producer:
-        for cart in CARTS:
-            event = a(CheckoutStarted, cart_id=cart, checkout_id=f"{cart}.1", items=(Item(sku="tea", quantity=1),))
-            headers, value = write(Envelope(cart, "/quadrille/cart", event.type_name(), cart, cart), event, NOW)
-            topic, partition = inventory.settings.topic("cart.events"), inventory.partition_of(cart)
-            await producer.send(topic, value, cart.encode(), headers=headers, partition=partition)
-        await producer.flush()
+    items = (Item(sku="tea", quantity=1),)
+    events = [a(CheckoutStarted, cart_id=cart, checkout_id=f"{cart}.1", items=items) for cart in CARTS]
+    await publish(inventory.settings, *events, ids=CARTS)
 
 
 @pytest.fixture
