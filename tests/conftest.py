@@ -55,7 +55,7 @@ class OneStack(LoadScopeScheduling):
 
 
 def scope(nodeid: str) -> str:
-    """What one process has with a test."""
+    """The part of the tests that one process runs as a whole: a folder, all that share the stack, or a file."""
     file = nodeid.partition("::")[0]
     if file.startswith(UNIT):
         return UNIT

@@ -18,7 +18,7 @@ from tests.support.system import System
 
 @pytest.fixture(scope="package")
 def quadrille(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """Every service, with limits that tests can wait for; embedded on a stack of its own, as another process has the other."""
+    """Every service, with limits that tests can wait for, on an embedded stack of its own: another process has the other."""
     own = stacks.chosen() == "embedded"
     chosen = stacks.embedded("e2e") if own else contextlib.nullcontext(request.getfixturevalue("stack"))
     with chosen as stack, system.running(stack, tmp_path_factory.mktemp("system"), **LIMITS) as started:
