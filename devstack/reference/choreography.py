@@ -64,11 +64,6 @@ class Choreography:
             return known
         return [kind for kind in known if topic in self.topics(kind) and any(r.service == service for r in self.reactors(kind))]
 
-    def unheard(self) -> set[Kind]:
-        """Messages that are awaited in vain: no reaction emits them, and nobody outside sends them."""
-        awaited = {reaction.trigger for reaction in self.reactions if issubclass(reaction.trigger, Message)}
-        return {kind for kind in awaited if not self.emitters(kind) and not from_outside(kind)}
-
 
 def from_outside(kind: Kind) -> bool:
     """Whether others than the services send it: a command, or a fact of another system."""

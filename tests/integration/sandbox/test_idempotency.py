@@ -36,13 +36,6 @@ async def test_the_same_key_for_something_else_is_refused(gateway: HttpGateway) 
     assert isinstance(await gateway.void(asked.reference, authorization_id), Refused)
 
 
-async def test_a_double_charge_shows_in_the_ledger(gateway: HttpGateway, sandbox: SandboxProcess) -> None:
-    asked = request()
-    succeeded(await gateway.authorize("1" + asked.reference, asked))
-    succeeded(await gateway.authorize("2" + asked.reference, asked))
-    assert [entry.charges for entry in await sandbox.entries(asked.reference)] == [2, 2]
-
-
 async def test_two_captures_at_once_take_the_money_once(gateway: HttpGateway, sandbox: SandboxProcess) -> None:
     asked = request()
     authorization_id = await authorized(gateway, asked)

@@ -79,19 +79,6 @@ async def test_authorizations_expire(tmp_path: Path) -> None:
         assert (entry.status, entry.authorized, entry.held) == ("expired", AMOUNT, 0)
 
 
-async def test_faults_by_rate_come_the_same_for_the_same_seed(tmp_path: Path) -> None:
-    async def play(name: str, seed: int) -> list[str]:
-        options = {"faults": "error=0.2,decline=0.2,unavailable=0.2", "seed": seed}
-        async with running(tmp_path / name, **options) as sandbox, connected(sandbox.url) as gateway:
-            asked = [request(reference=f"checkout-{number}") for number in range(60)]
-            return [type(await gateway.authorize(one.reference, one)).__name__ for one in asked]
-
-    first = await play("1.db", 1)
-    assert set(first) == {"Succeeded", "Unknown", "Declined", "Unavailable"}
-    assert await play("2.db", 1) == first
-    assert await play("3.db", 2) != first
-
-
 async def test_every_call_ends_right_under_all_faults(tmp_path: Path) -> None:
     """The rule of the port (same key, or a new one where it is spent) gives one charge, whatever happens."""
     options: dict[str, Any] = {"faults": "error=0.1,unavailable=0.1,rate_limit=0.1,timeout_before=0.1,timeout_after=0.1"}

@@ -58,8 +58,3 @@ def test_a_confirmation_is_answered_by_its_own_events_whatever_else_comes(
     for event in events:
         among += [event, *FOREIGN]
     assert outcome_of(OURS, among) == outcome
-
-
-def test_the_refusal_of_another_tab_is_not_the_outcome() -> None:
-    assert outcome_of(OURS, [CONFIRMED, ADD_REFUSED]) is None
-    assert outcome_of(OURS, [CONFIRMED, ADD_REFUSED, PAID]) == PAID
