@@ -4,6 +4,8 @@ import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import pytest
+
 from devstack.demo.limits import LIMITS
 from devstack.demo.shop import Shop
 from shared.client import HEARD, CheckoutClient
@@ -11,8 +13,16 @@ from shared.contract.services import SERVICES
 from shared.contract.topics import DEAD_LETTERS
 from shared.runtime.postgres.database import connect
 from tests.support import services, system
+from tests.support.collector import Collector, collecting
 from tests.support.stacks import Stack
 from tests.support.system import System
+
+
+@pytest.fixture(scope="module")
+def collector() -> Iterator[Collector]:
+    """Where traces would be sent."""
+    with collecting() as started:
+        yield started
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ from shared.contract.payment import VoidFailed
 from shared.contract.rejection import CommandRejected
 from shared.contract.services import DATABASES
 from tests.integration.telemetry.conftest import running, storefront
-from tests.support.collector import Collector, collecting
+from tests.support.collector import Collector
 from tests.support.stacks import Stack
 from tests.support.system import System
 from tests.support.topics import raw_producer
@@ -27,13 +27,6 @@ from tests.support.waiting import until
 NAME, STREET, CITY, MAIL, NUMBER = "Ada Example", "Hauptstr. 1", "Berlin", "ada@example.com", "4242424242424242"
 TOKEN = "tok_decline_capture+refuse_void_forever"
 PERSONAL = (NAME, STREET, CITY, MAIL, NUMBER, TOKEN, "Example", "10115")
-
-
-@pytest.fixture(scope="module")
-def collector() -> Iterator[Collector]:
-    """Where nothing may be sent."""
-    with collecting() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

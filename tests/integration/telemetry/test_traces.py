@@ -12,16 +12,9 @@ from shared.contract.inventory import ReservationExpired
 from shared.contract.payment import PaymentVoided
 from shared.contract.services import SERVICES
 from tests.integration.telemetry.conftest import running, storefront
-from tests.support.collector import Collector, Span, collecting
+from tests.support.collector import Collector, Span
 from tests.support.stacks import Stack
 from tests.support.system import System
-
-
-@pytest.fixture(scope="module")
-def collector() -> Iterator[Collector]:
-    """Where the traces are sent."""
-    with collecting() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")
