@@ -20,7 +20,7 @@ SHELL = {"echo", "eval", "export", "source"}
 
 
 def test_every_snippet_says_what_it_is_and_is_of_a_kind_that_is_tested() -> None:
-    known = {"console", "json", "mermaid", "python"}
+    known = {"console", "json", "mermaid", "python", "sh"}
     assert [snippet for snippet in snippets() if snippet.language not in known] == []
     assert {snippet.file for snippet in snippets("console")} >= {"README.md", "docs/integrate.md", "docs/operate.md"}
 
