@@ -13,7 +13,7 @@ from cli.shell import WRONG, Commands, Json, State, console, print_json, run
 
 def add(app: Commands) -> None:
     """Add them to ``quadrille`` (the entry point ``quadrille.commands``)."""
-    app.command(epilog="Example: quadrille bench --checkouts 5000 --gateway http")(bench)
+    app.command(epilog="Example: quadrille bench --gateway http; quadrille bench --against v0.1.0")(bench)
     app.command(epilog="Example: quadrille chaos --minutes 30 --seed 7 --rate 6")(chaos)
     app.command(epilog="Examples: quadrille simulate --checkouts 1000000 --seed 7; quadrille simulate --replay 42")(simulate)
 
@@ -26,23 +26,26 @@ def _progress() -> Callable[[str], None]:
 
 
 def bench(
-    checkouts: Annotated[int, typer.Option(min=500, help="Number of checkouts to measure.")] = 4000,
     gateway: Annotated[Literal["instant", "http"], typer.Option(help="Approve in-process, or call the sandbox.")] = "instant",
+    members: Annotated[int, typer.Option(min=1, max=2, help="Processes of each of the four services.")] = 1,
+    seconds: Annotated[int, typer.Option(min=2, help="Seconds at each rate.")] = 10,
+    against: Annotated[str | None, typer.Option(help="Another revision of this repository, to run in turn with this.")] = None,
     state: State = Path(".quadrille/bench"),
     as_json: Json = False,
 ) -> None:
-    """Measure checkouts per second, latency and cost.
+    """Measure latency, cost and the top rate of checkouts.
 
     Runs on an embedded stack of its own. Exit code 1 if the audit finds a violation.
     """
-    from proofs.bench.run import bench, show
+    from proofs.bench.run import Bench, compare, show
 
-    result = run(bench(state, checkouts, gateway, _progress()))
+    chosen = Bench(state, gateway, members, seconds, _progress())
+    results = run(compare(chosen, against)) if against else [run(chosen.run())]
     if as_json:
-        print_json(result)
+        print_json(results)
     else:
-        show(result, console)
-    if result.violations:
+        show(results, console)
+    if any(result.violations for result in results):
         raise typer.Exit(WRONG)
 
 

@@ -1,11 +1,10 @@
-"""What a load costs: CPU seconds and memory of every process, statements and Kafka requests of every service."""
+"""What a load costs: CPU seconds of every process, statements and Kafka requests of every service."""
 
-import asyncio
 import contextlib
 import json
 import re
 import time
-from collections.abc import Sequence
+from collections import defaultdict
 from pathlib import Path
 from typing import Final
 
@@ -17,24 +16,16 @@ KAFKA_REQUESTS: Final = "quadrille_kafka_requests_total"
 
 
 class Cost:
-    """Watches the processes of a running system. ``ports``: of their health and metrics."""
+    """Reads what the processes of a running system have used. ``pid``: of what started them; ``ports``: of their metrics."""
 
-    def __init__(self, state: Path, ports: dict[str, int]) -> None:
-        self._processes = _named(state)
+    def __init__(self, pid: int, state: Path, ports: dict[str, int]) -> None:
+        self._processes = _named(pid, state)
         self._ports = ports
-        self.peak_mb: dict[str, float] = {}
-
-    async def watch(self) -> None:
-        """Note the peak of each one's memory until cancelled."""
-        while True:
-            families = {"bench": [psutil.Process()]} | {name: _family(process) for name, process in self._processes.items()}
-            for name, family in families.items():
-                self.peak_mb[name] = max(_memory(family) / 1e6, self.peak_mb.get(name, 0.0))
-            await asyncio.sleep(0.5)
 
     def cpu_seconds(self) -> dict[str, float]:
-        """CPU seconds of each since it was started."""
-        return {"bench": time.process_time()} | {name: _cpu(process) for name, process in self._processes.items()}
+        """CPU seconds of each program since it was started, of all its members together."""
+        used = {name: sum(map(_cpu, processes)) for name, processes in self._processes.items()}
+        return {"bench": time.process_time()} | used
 
     async def requests(self, metric: str) -> dict[str, float]:
         """What each service has asked for so far, as its counter ``metric`` says: of its database, or of the broker."""
@@ -48,14 +39,14 @@ class Cost:
         return found
 
 
-def _named(state: Path) -> dict[str, psutil.Process]:
-    named = {}
-    for child in psutil.Process().children():
+def _named(pid: int, state: Path) -> dict[str, list[psutil.Process]]:
+    named: dict[str, list[psutil.Process]] = defaultdict(list)
+    for child in psutil.Process(pid).children():
         words = child.cmdline()
         if words[1:2] == ["-m"]:  # one of the programs of a supervisor
-            named[words[2].rpartition(".")[2]] = child
+            named[words[2].rpartition(".")[2]].append(child)
     noted = json.loads((state / "stack.json").read_text())["children"]
-    return named | {name: psutil.Process(child["pid"]) for name, child in noted.items()}
+    return named | {name: [psutil.Process(child["pid"])] for name, child in noted.items()}
 
 
 def _family(process: psutil.Process) -> list[psutil.Process]:
@@ -64,17 +55,6 @@ def _family(process: psutil.Process) -> list[psutil.Process]:
         return [process, *process.children()]
     except psutil.Error:
         return []
-
-
-def _memory(family: Sequence[psutil.Process]) -> float:
-    """What is in memory; what the processes of a family share, as PostgreSQL's do their buffers, counts once."""
-    own, shared = 0, 0
-    for process in family:
-        with contextlib.suppress(psutil.Error):
-            used = process.memory_info()
-            common = getattr(used, "shared", 0)  # macOS does not say
-            own, shared = own + used.rss - common, max(shared, common)
-    return float(own + shared)
 
 
 def _cpu(process: psutil.Process) -> float:

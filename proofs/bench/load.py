@@ -26,9 +26,14 @@ from shared.timeouts import wait_for_event
 PRODUCTS: Final = 50
 WATCHED: Final = ("cart.events", "inventory.events", "order.events")
 CONFIRMED: Final = b"quadrille.OrderConfirmed.v1"
+RESERVED: Final = b"quadrille.StockReserved.v1"
 CHANGED: Final = b"quadrille.CartChanged.v1"
 REJECTED: Final = b"quadrille.CommandRejected.v1"
 ANSWER_SECONDS: Final = 30
+
+
+Measured = tuple[float, list[float]]
+"""Seconds until the last was confirmed, and for each the seconds from its command to its confirmation, sorted."""
 
 
 class LoadError(QuadrilleError):
@@ -43,6 +48,7 @@ class Load:
         self._counts: Counter[bytes] = Counter()
         self._confirmed: dict[str, float] = {}
         self._sent: dict[str, float] = {}
+        self._to_confirm: set[str] = set()
         self._news = asyncio.Event()
 
     async def watch(self) -> None:
@@ -57,6 +63,9 @@ class Load:
                     self._counts[kind] += 1
                     if kind == CONFIRMED:
                         self._confirmed[record.key.decode()] = now
+                    elif kind == RESERVED and (cart_id := record.key.decode()) in self._to_confirm:
+                        self._to_confirm.remove(cart_id)
+                        await self._confirm(cart_id)
             self._news.set()
 
     async def _wait_for_news(self, seconds: float) -> None:
@@ -117,15 +126,31 @@ class Load:
                     async with asyncio.timeout(ANSWER_SECONDS):
                         await self._news.wait()
 
-    async def alone(self, carts: Sequence[str]) -> list[float]:
-        """One checkout after the other; returns the seconds from command to confirmation."""
+    async def alone(self, carts: Sequence[str]) -> Measured:
+        """One checkout after the other."""
+        started = time.monotonic()
         for cart_id in carts:
             await self._confirm(cart_id)
             await self._until_confirmed([cart_id])
-        return self._latencies(carts)
+        return self._measured(started, carts)
 
-    async def top(self, carts: Sequence[str], window: int) -> float:
-        """As fast as it goes with so many under way; returns confirmed checkouts per second."""
+    async def customers(self, count: int, window: int) -> Measured:
+        """So many customers with all their commands, as fast as it goes; each confirms when the stock is reserved."""
+        skus = await self._products(uuid.uuid4().hex[:8])
+        carts = [f"{skus[0]}-{n}" for n in range(count)]
+        started, before, after = time.monotonic(), len(self._confirmed), 0
+        self._to_confirm.update(carts)
+        while after < count:
+            free = window - (after - (len(self._confirmed) - before))
+            for n in range(after, min(count, after + free)):
+                await self._fill(carts[n], skus[n % PRODUCTS])
+                after += 1
+            await self._wait_for_news(1)
+        await self._until_confirmed(carts)
+        return max(self._confirmed[c] for c in carts) - started, []
+
+    async def top(self, carts: Sequence[str], window: int) -> Measured:
+        """As fast as it goes with so many under way. Nothing is said of how long each takes: it waits for the others."""
         started, next_ = time.monotonic(), 0
         before = len(self._confirmed)
         while next_ < len(carts):
@@ -137,9 +162,9 @@ class Load:
             self._news.clear()
             await self._news.wait()
         await self._until_confirmed(carts)
-        return len(carts) / (max(self._confirmed[c] for c in carts) - started)
+        return max(self._confirmed[c] for c in carts) - started, []
 
-    async def paced(self, carts: Sequence[str], rate: float) -> list[float]:
+    async def paced(self, carts: Sequence[str], rate: float) -> Measured:
         """So many a second, whatever comes back; latencies count from when a command was due, not from when it left."""
         started = time.monotonic()
         for n, cart_id in enumerate(carts):
@@ -149,11 +174,11 @@ class Load:
             await self._confirm(cart_id)
             self._sent[cart_id] = due
         await self._until_confirmed(carts)
-        return self._latencies(carts)
+        return self._measured(started, carts)
 
-    def _latencies(self, carts: Sequence[str]) -> list[float]:
-        """Seconds from command to confirmation, sorted."""
-        return sorted(self._confirmed[c] - self._sent[c] for c in carts)
+    def _measured(self, started: float, carts: Sequence[str]) -> Measured:
+        latencies = sorted(self._confirmed[c] - self._sent[c] for c in carts)
+        return max(self._confirmed[c] for c in carts) - started, latencies
 
     async def _until_confirmed(self, carts: Sequence[str], seconds: float = 120) -> None:
         """Wait until all of them are confirmed. Raises :class:`LoadError`."""

@@ -12,8 +12,8 @@ from cli.audit import audit
 from cli.audit.books import Books, read
 from cli.shell import UsageError, stop_signals
 from devstack.demo.shop import Shop
+from devstack.output import as_json
 from proofs.background import background
-from proofs.bench.run import note
 from proofs.chaos.client import DurableClient
 from proofs.chaos.faults import Begin, kinds
 from proofs.chaos.load import Load, recovered
@@ -39,10 +39,10 @@ async def chaos(state: Path, minutes: float, seed: int, rate: float, brokers: in
     with log.open("w") as lines:
 
         def say(name: str, line: str) -> None:
-            note(lines, name, line)
+            lines.write(f"{as_json(name, line)}\n")
 
         def tell(text: str) -> None:
-            note(lines, "chaos", text)
+            say("chaos", text)
             progress(text)
 
         for library in ("aiokafka", "asyncio"):  # what our own client meets is no news to whoever looks on

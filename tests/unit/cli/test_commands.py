@@ -109,7 +109,7 @@ def test_an_unreachable_broker_exits_with_code_2(capsys: pytest.CaptureFixture[s
     assert len(said.splitlines()) == 1
 
 
-@pytest.mark.parametrize("line", ["frobnicate", "status --frobnicate", "send", "send /not/there", "bench --checkouts 1"])
+@pytest.mark.parametrize("line", ["frobnicate", "status --frobnicate", "send", "send /not/there", "bench --members 3"])
 def test_invalid_arguments_exit_with_code_2(line: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, said = call(line, capsys)
     assert code == 2
