@@ -84,6 +84,7 @@ class Kafka:
             "offsets.topic.num.partitions": 3,
             "transaction.state.log.replication.factor": 1,
             "transaction.state.log.min.isr": 1,
+            "transaction.state.log.num.partitions": 3,
             "transaction.max.timeout.ms": 60_000,
             "share.coordinator.state.topic.replication.factor": 1,
             "share.coordinator.state.topic.min.isr": 1,
