@@ -36,7 +36,7 @@ def up(state: State = STATE) -> None:
         stopped = asyncio.Event()
         started = time.monotonic()
         progress = lines.progress if console.is_terminal else partial(lines.log, "quadrille")
-        running = Running(state, {}, lines.log, progress)
+        running = Running(state, {}, lines.log, progress, lasting=True)
         with stop_signals(stopped.set):
             await running.start()
             settings = load(running.environment)

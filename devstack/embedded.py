@@ -36,7 +36,7 @@ class EmbeddedStack:
             settings = load(stack.environment)
 
     Its ports are those of the last run, or free ones. What a crashed run left behind is stopped first. Raises
-    :class:`StackError` where another process has the folder, or a server does not start.
+    :class:`StackError` where another process has the folder, or a server does not start. ``lasting``: it stays up for hours.
     """
 
     def __init__(
@@ -44,9 +44,10 @@ class EmbeddedStack:
         state: Path = DEFAULT_STATE,
         *,
         progress: Callable[[str], None] = lambda text: None,
+        lasting: bool = False,
     ) -> None:
         self._state = state.resolve()
-        self._progress = progress
+        self._progress, self._lasting = progress, lasting
         self._lock = FolderLock(self._state)
         self._starters: dict[str, Callable[[], None]] = {}
         self._children: dict[str, Child] = {}
@@ -93,7 +94,7 @@ class EmbeddedStack:
         ports = self._ports = {name: free_port(last.get(name)) for name in ("kafka", "postgres")}
         logs = self._state / "logs"
         postgres = Postgres(self._state / "postgres", logs / "postgres.log", known["admin"])
-        kafka = Kafka(self._state / "kafka", logs / "kafka.log", known["cluster_id"])
+        kafka = Kafka(self._state / "kafka", logs / "kafka.log", known["cluster_id"], lasting=self._lasting)
         self._starters = {
             "postgres": lambda: postgres.start(ports["postgres"], partial(self._launched, "postgres")),
             "kafka": lambda: kafka.start(ports["kafka"], free_port(), self._progress, partial(self._launched, "kafka")),

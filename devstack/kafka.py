@@ -14,12 +14,13 @@ from devstack.processes import launch, listens, wait_until
 START_SECONDS: Final = 180.0
 STOP_SECONDS: Final = 20.0
 JVM: Final = (
-    *("-Xms384m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
+    *("-Xms384m", "-Xmx384m", "-XX:+UseSerialGC"),
     *("-XX:-UsePerfData", "-Djava.awt.headless=true"),
 )
-"""The second compiler is left out: what it takes in the minutes such a broker lives it does not save. A start and a stop
-cost half the CPU without it, and a checkout of a short bench 2.7 ms of the broker in place of 4.6. Counters for tools that
-look at a JVM are left out: they would be files in the system's temporary folder."""
+"""Counters for tools that look at a JVM are left out: they would be files in the system's temporary folder."""
+BRIEF: Final = "-XX:TieredStopAtLevel=1"
+"""For a broker that lives for minutes: the second compiler takes more than it saves. A start and a stop cost half the CPU
+without it, and a checkout of a short bench 2.7 ms of the broker in place of 4.6."""
 LOGGING: Final = """\
 status = error
 appender.out.type = Console
@@ -32,10 +33,16 @@ rootLogger.appenderRef.out.ref = out
 
 
 class Kafka:
-    """One broker with its data in ``folder``. ``properties``: of the broker, beside ours or in their place."""
+    """One broker with its data in ``folder``. ``properties``: of the broker, beside ours or in their place.
 
-    def __init__(self, folder: Path, log: Path, cluster_id: str, properties: Mapping[str, str] | None = None) -> None:
+    ``lasting``: it stays up, and is worth being compiled well.
+    """
+
+    def __init__(
+        self, folder: Path, log: Path, cluster_id: str, properties: Mapping[str, str] | None = None, *, lasting: bool = False
+    ) -> None:
         self._folder, self._log, self._cluster_id, self._more = folder, log, cluster_id, properties or {}
+        self._jvm = JVM if lasting else (*JVM, BRIEF)
 
     def start(
         self, port: int, controller_port: int, progress: Callable[[str], None], launched: Callable[[Child], None]
@@ -49,7 +56,7 @@ class Kafka:
         temporary = self._folder / "tmp"  # where libraries of its jars are unpacked
         temporary.mkdir(exist_ok=True)
         places = (f"-Djava.io.tmpdir={temporary.resolve()}", f"-Dlog4j2.configurationFile={logging.resolve()}")
-        command = [str(java.find()), *JVM, *places, "-cp", class_path]
+        command = [str(java.find()), *self._jvm, *places, "-cp", class_path]
         if not (self._folder / "data" / "meta.properties").exists():
             self._format(command, properties)
         child = launch([*command, "kafka.Kafka", str(properties.resolve())], self._log, cwd=self._folder)

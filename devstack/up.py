@@ -43,8 +43,9 @@ class Running:
     """A running system: call :meth:`start`, then :meth:`stop`.
 
     ``more``: settings of the services besides those of the stack. ``measured``: use an embedded stack, ignore the
-    environment's settings, and run no auditor and no console. ``programs``: the arguments after ``python -m`` for services
-    that do not run their own module. ``log`` receives a program's name and a line of its log.
+    environment's settings, and run no auditor and no console. ``lasting``: the stack stays up for hours. ``programs``: the
+    arguments after ``python -m`` for services that do not run their own module. ``log`` receives a program's name and a line
+    of its log.
     """
 
     def __init__(
@@ -55,9 +56,11 @@ class Running:
         progress: Callable[[str], None],
         *,
         measured: bool = False,
+        lasting: bool = False,
         programs: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self._state, self._more, self._log, self._progress = state, more, log, progress
+        self._lasting = lasting
         self._measured, self._programs = measured, {"audit": ["cli.audit"], **(programs or {})}
         self._stack = ExitStack()
         self._supervisor: Supervisor | None = None
@@ -126,7 +129,7 @@ class Running:
             lock.take()
             self._stack.callback(lock.release)
             return given()
-        self._embedded = self._stack.enter_context(EmbeddedStack(self._state, progress=self._progress))
+        self._embedded = self._stack.enter_context(EmbeddedStack(self._state, progress=self._progress, lasting=self._lasting))
         return self._embedded.environment if self._measured else {**given(), **self._embedded.environment}
 
     def _record_program(self, name: str, child: Child) -> None:

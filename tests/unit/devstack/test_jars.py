@@ -104,6 +104,11 @@ def test_no_broker_is_started_with_such_a_jar(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"jars"}
 
 
+def test_the_second_compiler_is_for_a_broker_that_stays_up(tmp_path: Path) -> None:
+    brief, lasting = (Kafka(tmp_path, tmp_path / "kafka.log", "cluster", lasting=stays) for stays in (False, True))
+    assert set(brief._jvm) - set(lasting._jvm) == {"-XX:TieredStopAtLevel=1"}
+
+
 def test_what_is_missing_is_fetched_and_nothing_else_is_left(tmp_path: Path, maven: Maven) -> None:
     put(tmp_path / "jars", JARS[0])
     said: list[str] = []
