@@ -3,8 +3,8 @@
 from examples.fulfilment import migrations
 from examples.fulfilment.reactions import reactions
 from examples.fulfilment.tables import STORES
+from shared.runtime.definition import Definition
 from shared.runtime.main import main
-from shared.runtime.service import Definition
 from shared.settings import Settings
 
 

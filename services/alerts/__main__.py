@@ -17,8 +17,9 @@ from services.alerts.targets import parse_targets
 from services.alerts.watchdog.outages import OutageMonitor
 from services.alerts.watchdog.workers import watchdog
 from shared.runtime.database import Loaded
+from shared.runtime.definition import Definition
 from shared.runtime.main import Worker, main
-from shared.runtime.service import Definition, Service
+from shared.runtime.service import Service
 from shared.settings import Settings, SettingsError
 from shared.timeouts import run_with_timeout
 

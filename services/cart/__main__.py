@@ -4,8 +4,8 @@ from services.cart import migrations
 from services.cart.model import Policy
 from services.cart.reactions import reactions
 from services.cart.tables import STORES
+from shared.runtime.definition import Definition
 from shared.runtime.main import main
-from shared.runtime.service import Definition
 from shared.settings import Settings
 
 

@@ -4,8 +4,8 @@ from services.inventory import migrations
 from services.inventory.model import Policy
 from services.inventory.reactions import reactions
 from services.inventory.tables import STORES
+from shared.runtime.definition import Definition
 from shared.runtime.main import main
-from shared.runtime.service import Definition
 from shared.settings import Settings
 
 

@@ -4,8 +4,8 @@ from services.order import migrations
 from services.order.reactions import reactions
 from services.order.rules import Rules, RulesError, load_rules
 from services.order.tables import NUMBERS, STORES
+from shared.runtime.definition import Definition
 from shared.runtime.main import main
-from shared.runtime.service import Definition
 from shared.settings import Settings, SettingsError
 
 

@@ -8,8 +8,9 @@ from services.payment.model import Policy
 from services.payment.operations import Operations
 from services.payment.reactions import reactions
 from services.payment.tables import STORES
+from shared.runtime.definition import Definition
 from shared.runtime.main import Worker, main
-from shared.runtime.service import Definition, Service
+from shared.runtime.service import Service
 from shared.settings import Settings
 
 PATIENCE, LEAST_PATIENCE = 12, timedelta(seconds=30)

@@ -1,19 +1,26 @@
 """The way every service starts: settings, checks, then work until told to stop."""
 
+import asyncio
+import contextlib
 import gc
+import logging
+import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from functools import partial
 from types import ModuleType
 from typing import Any
 
 import uvloop
 
+from shared.runtime.definition import Definition
 from shared.runtime.kafka import TopicsError, patches
-from shared.runtime.observability import logs
+from shared.runtime.observability import backlog, health, logs
 from shared.runtime.postgres.migrations import MigrationsError
-from shared.runtime.service import Definition, Service, serve
+from shared.runtime.service import Service
 from shared.settings import Settings, SettingsError, load
 
+log = logging.getLogger(__name__)
 Worker = Callable[[], Coroutine[Any, Any, None]]
 USAGE_ERROR = 2
 YOUNG_OBJECTS = 10_000
@@ -54,3 +61,43 @@ async def _run(
     settings.require_broker()
     service = Service(definition, settings)
     await serve(service, database, *workers(service))
+
+
+async def serve(service: Service, database: ModuleType, *workers: Callable[[], Any]) -> None:
+    """Run a service and its workers until SIGTERM or SIGINT, with probes and metrics over HTTP from the beginning.
+
+    Workers begin once the database is there and at the version of ``database``, the module of its migrations; one that
+    needs the topics waits for :meth:`Service.ready`. They work as long as the service: where one ends, the service stops,
+    and what the worker raised is raised. Raises :class:`shared.runtime.postgres.migrations.MigrationsError`.
+    """
+    loop = asyncio.get_running_loop()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sign, service.stop)
+    settings = service.settings
+    runner, port = await health.serve(settings.health_host, settings.health_port, service.state)
+    log.info("%s: probes and metrics on http://%s:%d", service.name, settings.health_host, port)
+    try:
+        async with _working(service, service.early):
+            await service.wait_for_database(database)
+            watching = partial(backlog.watch, service.name, service.database, service.health_problems)
+            async with _working(service, [*workers, watching]):
+                await service.run()
+    finally:
+        await runner.cleanup()
+
+
+@contextlib.asynccontextmanager
+async def _working(service: Service, workers: Sequence[Callable[[], Any]]) -> AsyncIterator[None]:
+    """Workers at work. Raises at the end what one raised."""
+    tasks = [asyncio.create_task(worker()) for worker in workers]
+    for task in tasks:
+        task.add_done_callback(lambda _: service.stop())
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+    for outcome in ended:
+        if isinstance(outcome, Exception):
+            raise outcome

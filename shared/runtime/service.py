@@ -4,37 +4,33 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any, Final
 
 from aiokafka.errors import KafkaError
 
 from shared.contract.envelope import Record
-from shared.contract.topics import TOPICS, commands_topic, redrive_topic, topics_of
+from shared.contract.topics import topics_of
 from shared.runtime import inputs, kafka
 from shared.runtime.batch import Processor
 from shared.runtime.database import ConflictError, DatabaseAwayError, FencedError, Loaded
+from shared.runtime.definition import Definition
 from shared.runtime.inputs import Deliver, Reader, WorkItem
 from shared.runtime.kafka.consumer import PartitionConsumer, StalledError
 from shared.runtime.kafka.lost import report_lost
 from shared.runtime.kafka.topics import check_topics
-from shared.runtime.observability import backlog, health, metrics
-from shared.runtime.observability.tracing import Tracer, tracer
+from shared.runtime.observability import health, metrics
+from shared.runtime.observability.tracing import tracer
 from shared.runtime.postgres import migrations
 from shared.runtime.postgres.database import connect
 from shared.runtime.postgres.port import PostgresDatabase
-from shared.runtime.postgres.store import Store
-from shared.runtime.reactions import Reactions, TimerFired
+from shared.runtime.reactions import TimerFired
 from shared.runtime.records import portions
 from shared.runtime.relay import Relay
 from shared.runtime.schedule import Schedule
-from shared.runtime.work import Wiring
 from shared.settings import Settings
 from shared.timeouts import run_with_timeout
 
@@ -46,38 +42,6 @@ PENDING_SECONDS: Final = 2.0
 OFFSETS_SECONDS: Final = 1.0
 PRUNE_SECONDS: Final = 60.0
 MAX_TIMERS: Final = 500
-
-
-@dataclass(frozen=True)
-class Definition:
-    """What makes a service: its reactions, the stores of its aggregates, and what its reactions ask for by type.
-
-    ``max_batch_size``: work items of one commit at most; more cost as much each, and keep the next service waiting. Few where a
-    reaction may load megabytes.
-    """
-
-    reactions: Reactions
-    stores: Sequence[Store[Any]]
-    context: Mapping[type[Any], Any] = field(default_factory=dict)
-    max_batch_size: int = 250
-
-    @property
-    def topics(self) -> list[str]:
-        """The topics its messages come on, and the one its dead letters come back on."""
-        redrives = redrive_topic(self.reactions.service)
-        return sorted({kind.topic for kind in self.reactions.messages.values()} | ({redrives} & TOPICS.keys()))
-
-    @property
-    def anchor(self) -> str | None:
-        """The topic whose assignment decides who owns which partition: the service's commands."""
-        commands = commands_topic(self.reactions.service)
-        return commands if commands in self.topics else None
-
-    def wiring(self, settings: Settings, tracer: Tracer) -> Wiring:
-        """What its commits have in common."""
-        partition_of = partial(kafka.partition_of, partitions=settings.partitions)
-        stores = {store.kind: store for store in self.stores}
-        return Wiring(self.reactions.service, stores, partition_of, self.context, settings.topic, tracer)
 
 
 class Service:
@@ -313,43 +277,3 @@ class Service:
     def _wake(self) -> None:
         if self._consumer:
             self._consumer.ready.set()
-
-
-async def serve(service: Service, database: ModuleType, *workers: Callable[[], Any]) -> None:
-    """Run a service and its workers until SIGTERM or SIGINT, with probes and metrics over HTTP from the beginning.
-
-    Workers begin once the database is there and at the version of ``database``, the module of its migrations; one that
-    needs the topics waits for :meth:`Service.ready`. They work as long as the service: where one ends, the service stops,
-    and what the worker raised is raised. Raises :class:`shared.runtime.postgres.migrations.MigrationsError`.
-    """
-    loop = asyncio.get_running_loop()
-    for sign in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(sign, service.stop)
-    settings = service.settings
-    runner, port = await health.serve(settings.health_host, settings.health_port, service.state)
-    log.info("%s: probes and metrics on http://%s:%d", service.name, settings.health_host, port)
-    try:
-        async with _working(service, service.early):
-            await service.wait_for_database(database)
-            watching = partial(backlog.watch, service.name, service.database, service.health_problems)
-            async with _working(service, [*workers, watching]):
-                await service.run()
-    finally:
-        await runner.cleanup()
-
-
-@contextlib.asynccontextmanager
-async def _working(service: Service, workers: Sequence[Callable[[], Any]]) -> AsyncIterator[None]:
-    """Workers at work. Raises at the end what one raised."""
-    tasks = [asyncio.create_task(worker()) for worker in workers]
-    for task in tasks:
-        task.add_done_callback(lambda _: service.stop())
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        ended = await asyncio.gather(*tasks, return_exceptions=True)
-    for outcome in ended:
-        if isinstance(outcome, Exception):
-            raise outcome

@@ -16,9 +16,10 @@ from shared.contract.inventory import ReceiveStock
 from shared.contract.values import Item
 from shared.runtime import kafka
 from shared.runtime import service as runtime
+from shared.runtime.definition import Definition
 from shared.runtime.kafka.consumer import PARTITION_RECORDS, POLL_RECORDS, PartitionConsumer
 from shared.runtime.observability.health import STALL_SECONDS
-from shared.runtime.service import Definition, Service
+from shared.runtime.service import Service
 from tests.integration.runtime.conftest import Inventory
 from tests.support.clock import NOW
 from tests.support.facts import a

@@ -10,7 +10,7 @@ import yaml
 from services.alerts.model import runbook
 from shared.contract.services import SERVICES
 from shared.contract.topics import topics_of
-from shared.runtime.service import Definition
+from shared.runtime.definition import Definition
 from tests.support.access import granted
 from tests.support.snippets import ROOT, documents
 from tests.support.solo import Solo
