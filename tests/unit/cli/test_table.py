@@ -114,6 +114,12 @@ def test_at_80_columns_an_alert_is_named_whole() -> None:
     assert "critical" in shown
 
 
+def test_an_alert_names_its_runbook() -> None:
+    file = io.StringIO()
+    alerts.show(Alert("void:c1.1", AlertState.OPEN, "void_failed"), Console(file=file))
+    assert "docs/operate.md#void_failed" in file.getvalue()
+
+
 def test_no_color_is_honoured_and_a_pipe_has_no_escapes(monkeypatch: pytest.MonkeyPatch) -> None:
     causes = dlq.reasons_table([Cause("ZeroDivisionError", "cart", 3)])
     assert "\x1b" not in written(causes, terminal=False)

@@ -7,10 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.alerts.model import Alert
+from services.alerts.states import AlertState
 from services.console.context import ago, link, ticks, when
-from services.console.pages import orders
+from services.console.pages import alerts, orders
 from services.journal.model import Entry, Form
 from tests.support import stories
+from tests.support.clock import NOW
 from tests.unit.console.helpers import Seen, console, trace
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'>&{{ 7 * 7 }}"
@@ -70,6 +73,11 @@ def test_an_unreadable_record_is_shown() -> None:
 @pytest.mark.parametrize(("name", "page"), [("Q-0001", "/orders/Q-0001"), ("a/b?c#d", "/orders/a%2Fb%3Fc%23d")])
 def test_names_are_quoted_in_addresses(name: str, page: str) -> None:
     assert link(name) == page
+
+
+def test_an_alert_names_its_runbook() -> None:
+    alert = Alert("void:c1.1", AlertState.OPEN, "void_failed", first_seen_at=NOW, last_seen_at=NOW)
+    assert "docs/operate.md#void_failed" in console().render("parts/alert.html", alerts.values(alert))
 
 
 def test_durations_have_a_fitting_unit() -> None:
