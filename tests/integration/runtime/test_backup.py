@@ -1,4 +1,4 @@
-"""The database of a service is backed up and restored as operate.md says."""
+"""A service goes on after its database was set back, and after its broker lost everything."""
 
 import asyncio
 import os
@@ -11,7 +11,9 @@ from aiokafka.structs import OffsetAndMetadata
 from devstack import programs
 from services.inventory.__main__ import define
 from shared.runtime import kafka
-from shared.settings import Settings
+from shared.runtime.kafka.topics import create_topics
+from shared.runtime.records import Outgoing
+from shared.settings import Settings, load
 from tests.integration.runtime.conftest import Inventory
 from tests.support import services
 from tests.support.snippets import snippets
@@ -60,3 +62,16 @@ async def test_what_happened_since_the_backup_happens_again(inventory: Inventory
     await work(inventory, tmp_path, 3)
     published = [headers(record)["ce_id"] for record in await records(inventory.settings, "inventory.events", 4)]
     assert (len(published), len(set(published))) == (4, 3)
+
+
+async def test_a_broker_that_lost_its_data_gets_what_waits_in_the_outbox(inventory: Inventory, tmp_path: Path) -> None:
+    await inventory.receive("tea", ["before"])
+    await work(inventory, tmp_path, 1)
+    await inventory.write(Outgoing(0, "inventory.events", b"k", b"waits", [("ce_id", b"waits")]))
+    inventory.environment["QUADRILLE_TOPIC_PREFIX"] += "new."
+    inventory.settings = load(inventory.environment)
+    await create_topics(inventory.settings)
+    await inventory.receive("tea", ["after"])
+    await work(inventory, tmp_path, 2)
+    published = {record.value for record in await records(inventory.settings, "inventory.events", 2)}
+    assert b"waits" in published
