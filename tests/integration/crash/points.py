@@ -30,7 +30,7 @@ VERBS = ("INSERT", "SELECT", "UPDATE", "DELETE", "WITH")
 BATCH, TIMERS = "/* batch commit */", "/* timers due */"
 DYNAMIC = {BATCH: "batch commit", TIMERS: "timers due"}
 """Statements that are made as they are needed, by how they begin."""
-CALLS = tuple(name for name in vars(Gateway) if not name.startswith("_") and name != "close")
+CALLS = tuple(name for name in vars(Gateway) if not name.startswith("_") and name not in ("close", "ledger"))
 """What is asked of a gateway."""
 
 UNDER_WAY = dict.fromkeys(("Kafka Produce", "Kafka OffsetCommit", "Kafka JoinGroup"), 0.001) | dict.fromkeys(
