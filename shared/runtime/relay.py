@@ -127,24 +127,25 @@ class Relay:
 
     async def run(self) -> None:
         """Send and forget rows until cancelled."""
-        beside = [asyncio.create_task(self._delete_acked()), asyncio.create_task(self._probe())]
         try:
-            while True:
-                await self._more.wait()
-                group = self._next_group()
-                if not self._waiting:
-                    self._more.clear()
-                if not self._is_full:
-                    self._room.set()
-                await self._send_all(group)
-                if not self._waiting:
-                    self._idle.set()
+            async with asyncio.TaskGroup() as group:
+                for work in (self._send_waiting(), self._delete_acked(), self._probe()):
+                    group.create_task(work)
         finally:
-            for task in beside:
-                task.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
             await self._forget()
             await self._sender.close()
+
+    async def _send_waiting(self) -> None:
+        while True:
+            await self._more.wait()
+            group = self._next_group()
+            if not self._waiting:
+                self._more.clear()
+            if not self._is_full:
+                self._room.set()
+            await self._send_all(group)
+            if not self._waiting:
+                self._idle.set()
 
     def _next_group(self) -> list[OutboxRow]:
         group: list[OutboxRow] = []

@@ -132,9 +132,11 @@ class Service:
                 attempt += 1
 
     async def run(self) -> None:
-        """Work until stopped. Raises as :meth:`ready`."""
+        """Work until stopped. Raises as :meth:`ready`, and what the relay died of."""
         await self.ready()
         beside = [asyncio.create_task(work) for work in (self.relay.run(), self.database.listen(self.wake_relay))]
+        for task in beside:
+            task.add_done_callback(lambda _: self.stop())
         try:
             await self._work_with_consumers()
             with contextlib.suppress(TimeoutError):
@@ -142,10 +144,13 @@ class Service:
         finally:
             for task in beside:
                 task.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
+            ended = await asyncio.gather(*beside, return_exceptions=True)
             await self.engine.dispose()
             await self.database.close()
             await asyncio.to_thread(self.tracer.close)
+        for outcome in ended:
+            if isinstance(outcome, Exception):
+                raise outcome
 
     async def _work_with_consumers(self) -> None:
         attempt = 0

@@ -75,7 +75,7 @@ async def _keep(connection: Any) -> None:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError) as error:
         if sqlstate(error) == REFUSED:
             raise _REFUSALS.get(str(error), ConflictError)(str(error)) from error
         said = f"{type(error).__name__}: {error}"
