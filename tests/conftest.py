@@ -17,13 +17,13 @@ E2E: Final = "tests/e2e"
 INTEGRATION: Final = "the stack"
 WITHOUT_THE_STACK: Final = (
     "tests/integration/chaos",
-    "tests/integration/reference/test_checkers.py",
-    "tests/integration/reference/test_command.py",
-    "tests/integration/sandbox",
     "tests/integration/devstack",
     "tests/simulation",
+    "tests/integration/sandbox",
+    "tests/integration/reference/test_checkers.py",
+    "tests/integration/reference/test_command.py",
 )
-"""Other tests that need no broker and no database, or start their own."""
+"""Other tests that need no broker and no database, or start their own; what takes longest first."""
 
 os.environ["PYTHON_DOTENV_DISABLED"] = "1"
 """What a developer has set in ``.env`` is not what is tested."""
@@ -73,11 +73,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneStack:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Have what takes longest begin first, and tests that are marked as ``last`` come after all others of their scope."""
-    longest = (INTEGRATION, UNIT, E2E)
+    parts = (INTEGRATION, UNIT, E2E, *WITHOUT_THE_STACK)
 
     def place(item: pytest.Item) -> tuple[int, bool]:
         found = scope(item.nodeid)
-        return longest.index(found) if found in longest else len(longest), item.get_closest_marker("last") is not None
+        at = next(n for n, part in enumerate(parts) if found.startswith(part))
+        return at, item.get_closest_marker("last") is not None
 
     items.sort(key=place)
 
