@@ -7,6 +7,12 @@ import asyncpg
 
 from tests.support.stacks import Stack
 
+CUT_OTHERS = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()"
+)
+"""Cuts all other connections of the same user; a worker that vacuums has none, and is not ours to end."""
+
 
 @asynccontextmanager
 async def away(stack: Stack, url: str) -> AsyncIterator[None]:

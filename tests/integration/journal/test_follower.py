@@ -15,14 +15,11 @@ from shared.contract.topics import DEAD_LETTERS, TOPICS
 from shared.contract.values import Item
 from tests.integration.journal.conftest import AT, Journal
 from tests.support import services
-from tests.support.away import away
+from tests.support.away import CUT_OTHERS, away
 from tests.support.stacks import Stack
 from tests.support.waiting import until
 
 ITEMS = (Item(sku="tea", quantity=2),)
-CUT_OTHERS = (
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-)
 
 
 def opened(cart_id: str) -> CartOpened:

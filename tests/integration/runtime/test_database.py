@@ -10,11 +10,9 @@ from sqlalchemy import text
 from shared.runtime.database import DatabaseAwayError
 from shared.runtime.records import Outgoing
 from tests.integration.runtime.conftest import Inventory
+from tests.support.away import CUT_OTHERS
 
 SECONDS = 6
-_CUT = text(
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-)
 
 
 async def test_whatever_a_cut_connection_is_in_the_middle_of_the_database_is_away(inventory: Inventory) -> None:
@@ -23,7 +21,7 @@ async def test_whatever_a_cut_connection_is_in_the_middle_of_the_database_is_awa
     async def cut() -> None:
         while time.monotonic() < until:
             async with inventory.engine.begin() as connection:  # a transaction sees the others as they were when it began
-                await connection.execute(_CUT)
+                await connection.execute(text(CUT_OTHERS))
             await asyncio.sleep(random.uniform(0.01, 0.08))
 
     async def write() -> None:

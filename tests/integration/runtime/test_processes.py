@@ -13,14 +13,11 @@ from shared.runtime.postgres.inbox import KEPT
 from shared.runtime.records import Outgoing
 from tests.integration.runtime.conftest import Inventory
 from tests.support import services
-from tests.support.away import away
+from tests.support.away import CUT_OTHERS, away
 from tests.support.stacks import Stack
 from tests.support.topics import headers, records
 from tests.support.waiting import until
 
-CUT_OTHERS = text(
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-)
 OLD = text(
     "INSERT INTO inbox (source, id, seen_at)"
     " SELECT '/old', n::text, now() - CAST(:kept AS interval) - interval '1 minute' FROM generate_series(1, :count) AS n"
@@ -104,7 +101,7 @@ async def test_a_database_that_goes_away_stops_nothing_for_good(inventory: Inven
     for round_ in range(3):
         async with inventory.engine.connect() as connection:
             await connection.execution_options(isolation_level="AUTOCOMMIT")
-            await connection.execute(CUT_OTHERS)
+            await connection.execute(text(CUT_OTHERS))
         await inventory.receive("tea", ids(100 + 100 * round_, 100))
     await inventory.until_on_hand("tea", 400)
     assert member.process.poll() is None
